@@ -1,0 +1,26 @@
+"""Adaptive recurrent vision on video: RecSlowFast in JAX and Flax."""
+
+from rsf_jax.config import Config
+from rsf_jax.errors import InputError
+from rsf_jax.models import Prepared, RecurrentModel, State, build_model, count_parameters, prepare
+from rsf_jax.policies import FixedSchedule, StepPolicy
+from rsf_jax.presets import get_config
+from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
+
+__all__ = [
+    "Config",
+    "FixedSchedule",
+    "FrameOutput",
+    "InputError",
+    "Prepared",
+    "RecurrentModel",
+    "State",
+    "StepPolicy",
+    "VideoOutput",
+    "build_model",
+    "count_parameters",
+    "get_config",
+    "prepare",
+    "run_frame",
+    "run_video",
+]

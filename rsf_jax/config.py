@@ -1,0 +1,119 @@
+"""Configurations: one frozen dataclass, whose fields are the flags of every launcher."""
+
+import dataclasses
+from typing import Any
+
+from rsf_jax.errors import InputError
+
+
+def _setting(default: Any, comment: str, choices: tuple[str, ...] = ()) -> Any:
+    """A field with the comment that `--help` shows."""
+    return dataclasses.field(default=default, metadata={"comment": comment, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides a result. Each field is a launcher's flag, `--config.FIELD`."""
+
+    name: str = _setting("hard_s8f8", "name of the preset this began as")
+    # Data
+    dataset: str = _setting("t_pathfinder/hard", "TFDS name of the dataset, with its config")
+    data_dir: str = _setting("", "TFDS data directory; empty for TFDS's usual one")
+    validation_share: float = _setting(0.1, "share of the training split kept for validation")
+    augment: bool = _setting(True, "flip whole training videos at random, in four ways")
+    # Model
+    cell: str = _setting("hgru", "recurrent cell", ("hgru",))
+    channels: int = _setting(25, "channels of stem and hidden state")
+    kernel_size: int = _setting(15, "side of the recurrent kernels in pixels, odd")
+    classes: int = _setting(2, "output classes")
+    norm_statistics: str = _setting(
+        "sample", "normalise by each image's statistics or the batch's", ("sample", "batch")
+    )
+    conv_method: str = _setting("fft", "how large kernels are convolved", ("fft", "direct"))
+    # Recurrence
+    slow_steps: int = _setting(8, "recurrent steps on the first frame")
+    fast_steps: int = _setting(8, "recurrent steps on every later frame")
+    stateful: bool = _setting(True, "start each frame from the state the previous one left")
+    # Training
+    seed: int = _setting(0, "seed of the initial weights, the order of the data and the flips")
+    epochs: int = _setting(100, "passes over the training videos")
+    batch_size: int = _setting(10, "videos an update, over all devices")
+    learning_rate: float = _setting(1e-3, "Adam's learning rate at the start (or after warm-up)")
+    lr_schedule: str = _setting(
+        "steps",
+        "steps: times lr_decay every lr_decay_epochs; cosine: to zero; constant",
+        ("steps", "cosine", "constant"),
+    )
+    lr_decay: float = _setting(0.7, "factor of the learning rate in schedule 'steps'")
+    lr_decay_epochs: int = _setting(25, "epochs between two decays in schedule 'steps'")
+    warmup_steps: int = _setting(0, "updates over which the learning rate rises from zero")
+    clip_norm: float = _setting(0.0, "largest global norm of the gradient; 0 does not clip")
+    focal_gamma: float = _setting(2.0, "focusing exponent of the focal loss")
+    # Run
+    max_minutes: float = _setting(0.0, "save and end cleanly after this time; 0 for no limit")
+    validate_every: int = _setting(0, "updates between validations; 0 validates once an epoch")
+    save_every: int = _setting(200, "updates between checkpoints")
+    log_every: int = _setting(20, "updates between two points in the curves")
+    eval_batch_size: int = _setting(32, "videos evaluated together")
+    devices: int = _setting(0, "accelerators to train on; 0 for all")
+
+    def __post_init__(self) -> None:
+        """Checks every field by itself."""
+        for field in dataclasses.fields(self):
+            _check_type(field, getattr(self, field.name))
+        for name in _AT_LEAST_ONE:
+            _require(self, name, getattr(self, name) >= 1, "at least 1")
+        for name in _AT_LEAST_ZERO:
+            _require(self, name, getattr(self, name) >= 0, "at least 0")
+        _require(self, "kernel_size", self.kernel_size % 2 == 1, "odd")
+        _require(self, "classes", self.classes >= 2, "at least 2")
+        _require(self, "learning_rate", 0 < self.learning_rate < float("inf"), "above 0, finite")
+        _require(self, "lr_decay", 0 < self.lr_decay <= 1, "above 0 and at most 1")
+        _require(self, "validation_share", 0 < self.validation_share < 1, "between 0 and 1")
+
+    def replace(self, **changes: Any) -> "Config":
+        """Returns a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+_AT_LEAST_ONE = (
+    "channels",
+    "kernel_size",
+    "slow_steps",
+    "fast_steps",
+    "epochs",
+    "batch_size",
+    "lr_decay_epochs",
+    "save_every",
+    "log_every",
+    "eval_batch_size",
+)
+_AT_LEAST_ZERO = (
+    "seed",
+    "warmup_steps",
+    "clip_norm",
+    "focal_gamma",
+    "max_minutes",
+    "validate_every",
+    "devices",
+)
+
+# Fields that may differ when a run is resumed: they do not change what is computed.
+FREE_ON_RESUME = ("max_minutes", "data_dir", "devices", "eval_batch_size")
+
+
+def _check_type(field: dataclasses.Field, value: Any) -> None:
+    wanted = field.type
+    fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        fits = True
+    if not fits:
+        raise InputError(f"config.{field.name} is {value!r}: {wanted.__name__} is needed")
+    choices = field.metadata["choices"]
+    if choices and value not in choices:
+        raise InputError(f"config.{field.name} is {value!r}: choose one of {', '.join(choices)}")
+
+
+def _require(config: Config, name: str, holds: bool, allowed: str) -> None:
+    if not holds:
+        raise InputError(f"config.{name} is {getattr(config, name)!r}: it must be {allowed}")

@@ -1,0 +1,187 @@
+"""Stem, recurrent cell and readout as one Flax module."""
+
+import math
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from rsf_jax.cells import CELLS, RecurrentCell
+from rsf_jax.cells.base import SPECTRA, Carry
+from rsf_jax.config import Config
+from rsf_jax.gabor import SIZE, gabor_filters
+from rsf_jax.norm import normalize
+from rsf_jax.typing import Array, FeatureMap, Frame, FrameLogits, Leaf, Variables, Video
+
+
+@flax.struct.dataclass
+class State:
+    """What a video leaves behind for its next frame.
+
+    Attributes:
+        carry: the cell's state, a pytree of arrays with the batch first.
+        frame_index: int32 [B], frames seen so far.
+    """
+
+    carry: Carry
+    frame_index: Leaf
+
+
+@flax.struct.dataclass
+class Prepared:
+    """Variables with all that depends on them and on the frame size alone.
+
+    Attributes:
+        variables: Flax variables, with the collection `spectra`.
+        frame_shape: (height, width) in pixels.
+    """
+
+    variables: Leaf
+    frame_shape: tuple[int, int] = flax.struct.field(pytree_node=False)
+
+
+class Stem(nn.Module):
+    """7x7 convolution from Gabor filters, then squared: the drive of the recurrence.
+
+    Source: Wang et al. 2023, eq. 3 and published code.
+    """
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, frame: Frame) -> FeatureMap:
+        """Maps a frame [B, H, W, 1] to the drive [B, C, H, W]."""
+        x = nn.Conv(
+            self.channels,
+            (SIZE, SIZE),
+            kernel_init=lambda *_: jnp.asarray(gabor_filters(self.channels)),
+            bias_init=_symmetric_uniform(1 / SIZE),
+            name="conv",
+        )(frame)
+        return jnp.moveaxis(jnp.square(x), -1, 1)
+
+
+class Readout(nn.Module):
+    """Normalisation and 1x1 convolution to one logit per class.
+
+    Source: Wang et al. 2023, eq. 5 and published code.
+    """
+
+    classes: int
+    norm_statistics: str
+
+    @nn.compact
+    def __call__(self, hidden: FeatureMap) -> FrameLogits:
+        """Maps a hidden state [B, C, H, W] to logits [B, H, W, K]."""
+        channels = hidden.shape[1]
+        scale = self.param("norm_scale", nn.initializers.ones, (channels,))
+        bias = self.param("norm_bias", nn.initializers.zeros, (channels,))
+        x = normalize(hidden, scale, bias, self.norm_statistics)
+        return nn.Conv(
+            self.classes,
+            (1, 1),
+            kernel_init=nn.initializers.xavier_normal(),
+            bias_init=nn.initializers.constant(math.log(0.99 / 0.01)),
+            name="conv",
+        )(jnp.moveaxis(x, 1, -1))
+
+
+class RecurrentModel(nn.Module):
+    """Stem, recurrent cell, readout: `x_t = stem(I_t)`, `h <- cell(h, x_t)`, `y_t = readout(h)`.
+
+    The methods are the pieces that a step policy puts together; `run_video` and `run_frame` do.
+
+    Attributes:
+        cell: the recurrent cell.
+        classes: number of output classes K.
+
+    Source: Wang et al. 2023, eq. 1-5.
+    """
+
+    cell: RecurrentCell
+    classes: int = 2
+
+    def setup(self) -> None:
+        """Declares stem and readout; the cell is given."""
+        self.stem = Stem(self.cell.channels)
+        self.output = Readout(self.classes, self.cell.norm_statistics)
+
+    def __call__(self, frames: Video) -> FrameLogits:
+        """Applies one recurrent step to the first frame: for `init`, which needs the shapes."""
+        batch_size, _, height, width, _ = frames.shape
+        state = self.initial_state(batch_size, (height, width))
+        return self.readout(self.step(state.carry, self.drive(frames[:, 0])))
+
+    def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
+        """Returns the state in front of the first frame; needs no variables.
+
+        Args:
+            batch_size: number of videos B.
+            frame_shape: (height, width) in pixels.
+        """
+        carry = self.cell.initial_carry(batch_size, *frame_shape)
+        return State(carry, jnp.zeros((batch_size,), jnp.int32))
+
+    def prepare(self, frame_shape: tuple[int, int]) -> None:
+        """Stores kernel spectra in the collection `spectra`; `rsf_jax.prepare` calls it."""
+        self.cell.prepare(*frame_shape)
+
+    def drive(self, frame: Frame) -> FeatureMap:
+        """Returns x_t, which enters every recurrent step of the frame (recall)."""
+        return self.stem(frame)
+
+    def step(self, carry: Carry, drive: FeatureMap) -> Carry:
+        """Applies one recurrent step."""
+        return self.cell(carry, drive)
+
+    def hidden(self, carry: Carry) -> FeatureMap:
+        """Returns the hidden state h [B, C, H, W] of a carry."""
+        return self.cell.hidden(carry)
+
+    def readout(self, carry: Carry) -> FrameLogits:
+        """Returns logits [B, H, W, K]."""
+        return self.output(self.cell.hidden(carry))
+
+
+def _symmetric_uniform(bound: float) -> nn.initializers.Initializer:
+    def init(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def build_model(config: Config) -> RecurrentModel:
+    """Returns the model a configuration describes."""
+    cell = CELLS[config.cell](
+        channels=config.channels,
+        kernel_size=config.kernel_size,
+        conv_method=config.conv_method,
+        norm_statistics=config.norm_statistics,
+    )
+    return RecurrentModel(cell, config.classes)
+
+
+def prepare(model: RecurrentModel, variables: Variables, frame_shape: tuple[int, int]) -> Prepared:
+    """Computes what depends on the parameters and the frame size alone.
+
+    Takes the place of `variables` in `run_video` and `run_frame`, so that a live stream pays for
+    the kernel spectra once. Differentiable in `variables`.
+
+    Args:
+        model: the model.
+        variables: Flax variables.
+        frame_shape: (height, width) in pixels.
+
+    Returns:
+        A pytree; compute it anew after every change of the parameters.
+    """
+    _, spectra = model.apply(variables, frame_shape, method="prepare", mutable=[SPECTRA])
+    return Prepared({**variables, **spectra}, frame_shape)
+
+
+def count_parameters(variables: Variables) -> int:
+    """Returns the number of trainable values."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+

@@ -1,0 +1,1 @@
+"""Training: state, step, parallel devices, checkpoints and the loop that joins them."""

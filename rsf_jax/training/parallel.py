@@ -1,0 +1,83 @@
+"""The same step on one device or, with `pmap`, on several."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.jax_utils
+import jax
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.training.step import Batch
+
+AXIS = "devices"
+
+
+class Devices:
+    """Local devices that share every batch between them.
+
+    On one device arrays keep their shape and functions are compiled with `jax.jit`. On several,
+    states carry a leading axis of replicas, batches a leading axis of shares, and functions are
+    mapped with `jax.pmap` over the axis `AXIS`.
+
+    Attributes:
+        devices: the devices used.
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        """Takes the first `count` local devices, or all of them for 0."""
+        available = jax.local_devices()
+        if count > len(available):
+            raise InputError(
+                f"config.devices is {count}: this machine has {len(available)} "
+                f"{available[0].platform} device(s); ask for at most that many, or 0 for all"
+            )
+        self.devices = available[: count or None]
+
+    @property
+    def axis_name(self) -> str | None:
+        """Name of the mapped axis, or None on one device."""
+        return AXIS if len(self.devices) > 1 else None
+
+    def compile(self, function: Callable, *, donate_first: bool = False) -> Callable:
+        """Returns `function` compiled for these devices."""
+        donated = (0,) if donate_first else ()
+        if self.axis_name is None:
+            return jax.jit(function, donate_argnums=donated)
+        return jax.pmap(
+            function, axis_name=self.axis_name, devices=self.devices, donate_argnums=donated
+        )
+
+    def replicate(self, tree: Any) -> Any:
+        """Puts a copy of `tree` on every device."""
+        if self.axis_name is None:
+            return jax.device_put(tree, self.devices[0])
+        return flax.jax_utils.replicate(tree, self.devices)
+
+    def unreplicate(self, tree: Any) -> Any:
+        """Takes the first device's copy."""
+        return tree if self.axis_name is None else flax.jax_utils.unreplicate(tree)
+
+    def share(self, batch: Batch) -> Batch:
+        """Pads a batch with videos of zero weight and deals it to the devices."""
+        count = len(self.devices)
+        size = len(batch.weights)
+        batch = pad_batch(batch, -(-size // count) * count)
+        if self.axis_name is None:
+            return batch
+        return jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), batch)
+
+    def collect(self, tree: Any) -> Any:
+        """Joins what the devices computed for their shares, as NumPy arrays."""
+        tree = jax.device_get(tree)
+        if self.axis_name is None:
+            return tree
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+
+
+def pad_batch(batch: Batch, size: int) -> Batch:
+    """Appends black videos of zero weight up to `size` videos."""
+    missing = size - len(batch.weights)
+    if missing == 0:
+        return batch
+    return jax.tree.map(lambda x: np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)), batch)

@@ -1,0 +1,175 @@
+"""One update, and one evaluation of a batch: pure functions, on one device or under `pmap`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from rsf_jax.losses import focal_loss
+from rsf_jax.metrics import foreground_iou
+from rsf_jax.models import Prepared, RecurrentModel, State, prepare
+from rsf_jax.policies import FixedSchedule, StepPolicy
+from rsf_jax.training.state import TrainState
+from rsf_jax.typing import Array, Float, FrameLabels, FrameLogits, Leaf
+from rsf_jax.unroll import advance, run_video, scan_frames
+
+
+@flax.struct.dataclass
+class Batch:
+    """Videos as they are stored, and how much each counts.
+
+    Attributes:
+        frames: uint8 [B, T, H, W, 1] in 0..255, or float32 in 0..1.
+        masks: uint8 [B, T, H, W], class of every pixel.
+        weights: float32 [B], 1 for a video and 0 for padding.
+    """
+
+    frames: Leaf
+    masks: Leaf
+    weights: Leaf
+
+
+@flax.struct.dataclass
+class Scores:
+    """Scores of each video of a batch.
+
+    Attributes:
+        loss: float32 [B], focal loss, mean over pixels and frames.
+        iou: float32 [B, T], foreground IoU of every frame.
+        steps: int32 [B, T], recurrent steps spent.
+    """
+
+    loss: Leaf
+    iou: Leaf
+    steps: Leaf
+
+
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
+
+
+def make_train_step(
+    model: RecurrentModel,
+    schedule: FixedSchedule,
+    optimizer: optax.GradientTransformation,
+    *,
+    stateful: bool = True,
+    focal_gamma: float = 2.0,
+    axis_name: str | None = None,
+) -> TrainStep:
+    """Returns the function that does one update.
+
+    Args:
+        model: the model.
+        schedule: recurrent steps of every frame.
+        optimizer: as given to `create_state`.
+        stateful: carry the hidden state across frames.
+        focal_gamma: exponent of the focal loss.
+        axis_name: the axis of `pmap`, over which gradients are summed; None on one device.
+
+    Returns:
+        A pure function from state and batch to the next state and the metrics `loss`, `miou` and
+        `grad_norm`, means over the batch's videos by weight.
+    """
+
+    def all_sum(tree: Any) -> Any:
+        return tree if axis_name is None else lax.psum(tree, axis_name)
+
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+        shares = batch.weights / all_sum(batch.weights.sum())
+        sums = video_gradients(
+            model, state.params, batch, shares, schedule, stateful=stateful, gamma=focal_gamma
+        )
+        loss, miou, gradients = all_sum(sums)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        metrics = {"loss": loss, "miou": miou, "grad_norm": optax.global_norm(gradients)}
+        return TrainState(state.step + 1, params, opt_state), metrics
+
+    return train_step
+
+
+def video_gradients(
+    model: RecurrentModel,
+    params: Any,
+    batch: Batch,
+    shares: Float[Array, " B"],
+    schedule: FixedSchedule,
+    *,
+    stateful: bool = True,
+    gamma: float = 2.0,
+) -> tuple[Array, Array, Any]:
+    """Returns loss, mIoU and gradients of a batch, back-propagating within each frame alone.
+
+    The gradient of a video is the sum of its frames' gradients, because states are not
+    differentiated across frames. It is accumulated inside the scan over frames, so memory does not
+    grow with their number. What depends on the parameters alone is computed once, and its
+    cotangent pulled back once, after the scan.
+
+    Args:
+        model: the model.
+        params: trainable parameters.
+        batch: the videos.
+        shares: float32 [B], what each video contributes to the mean loss.
+        schedule: recurrent steps of every frame.
+        stateful: carry the hidden state across frames.
+        gamma: exponent of the focal loss.
+
+    Source: Wang et al. 2023, section 4.2.
+    """
+    frame_shape = (batch.frames.shape[2], batch.frames.shape[3])
+    prepared, pull_back = jax.vjp(lambda p: prepare(model, {"params": p}, frame_shape), params)
+    frame_shares = shares / batch.frames.shape[1]
+
+    def frame_loss(
+        prepared: Prepared, state: State, frame: Array, labels: Array, first: bool
+    ) -> tuple[Array, tuple[State, Array]]:
+        state, out = advance(
+            model, prepared, state, frame, schedule, first=first, stateful=stateful
+        )
+        losses = focal_loss(out.logits, labels, gamma).mean((1, 2))
+        miou = jnp.sum(_iou(out.logits, labels) * frame_shares)
+        return jnp.sum(losses * frame_shares), (lax.stop_gradient(state), miou)
+
+    def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
+        state, totals = carry
+        frame, labels = _as_float(x[0]), x[1].astype(jnp.int32)
+        (loss, (state, miou)), gradients = jax.value_and_grad(frame_loss, has_aux=True)(
+            prepared, state, frame, labels, first
+        )
+        return (state, jax.tree.map(jnp.add, totals, (loss, miou, gradients))), None
+
+    start = model.initial_state(batch.frames.shape[0], frame_shape)
+    zeros = (jnp.float32(0), jnp.float32(0), jax.tree.map(jnp.zeros_like, prepared))
+    frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
+    (_, (loss, miou, gradients)), _ = scan_frames(
+        body, (start, zeros), frames_first, schedule.singles_out_first_frame
+    )
+    return loss, miou, pull_back(gradients)[0]
+
+
+def score_batch(
+    model: RecurrentModel,
+    prepared: Prepared,
+    batch: Batch,
+    policy: StepPolicy,
+    *,
+    stateful: bool = True,
+    gamma: float = 2.0,
+) -> Scores:
+    """Runs a model over a batch and scores every video; weights are left to the caller."""
+    out = run_video(model, prepared, _as_float(batch.frames), policy, stateful=stateful)
+    labels = batch.masks.astype(jnp.int32)
+    losses = focal_loss(out.logits, labels, gamma).mean((1, 2, 3))
+    return Scores(losses, _iou(out.logits, labels), out.steps)
+
+
+def _iou(logits: FrameLogits, labels: FrameLabels) -> Array:
+    return foreground_iou(logits.argmax(-1) > 0, labels > 0)
+
+
+def _as_float(frames: Array) -> Array:
+    return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames

@@ -1,0 +1,55 @@
+"""Axis glossary and named array types.
+
+Axes, always in this order in public arrays:
+
+    B  batch: videos processed together
+    T  frame: position in a video
+    N  recurrent step within a frame
+    H  height in pixels, counted downwards
+    W  width in pixels, counted to the right
+    C  channels of a feature map or hidden state
+    K  output classes
+
+Inside the recurrence feature maps are channels first, `B C H W`: fast Fourier transforms run over
+the last two axes. They are converted once a frame, in the stem and in the readout.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Complex, Float, Int, UInt8
+
+Array = jax.Array | np.ndarray
+Leaf = Any  # in a pytree: an array, or what takes its place while the tree is transformed
+
+Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of arrays, ...}
+
+Video = Float[Array, "B T H W 1"]  # grey frames, 0..1
+Frame = Float[Array, "B H W 1"]
+FrameLabels = Int[Array, "B H W"]
+FrameLogits = Float[Array, "B H W K"]
+FrameSteps = Int[Array, "B"]
+
+FeatureMap = Float[Array, "B C H W"]  # layout inside the recurrence
+Kernel = Float[Array, "KH KW C_in C_out"]
+Spectrum = Complex[Array, "U V C_in C_out"]
+
+__all__ = [
+    "Array",
+    "Complex",
+    "FeatureMap",
+    "Float",
+    "Frame",
+    "FrameLabels",
+    "FrameLogits",
+    "FrameSteps",
+    "Int",
+    "Kernel",
+    "Leaf",
+    "Spectrum",
+    "UInt8",
+    "Variables",
+    "Video",
+]

@@ -1,0 +1,282 @@
+"""Runs a model over frames under a step policy."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from rsf_jax.errors import InputError
+from rsf_jax.models import Prepared, RecurrentModel, State, prepare
+from rsf_jax.policies import StepPolicy
+from rsf_jax.typing import Array, Frame, Leaf, Variables, Video
+
+
+@flax.struct.dataclass
+class VideoOutput:
+    """Predictions for a video.
+
+    Attributes:
+        logits: float32 [B, T, H, W, K].
+        steps: int32 [B, T], recurrent steps really spent.
+        states: hidden states [B, T, N, H, W, C] after every step, N the policy's `max_steps`;
+            entries past `steps` repeat the last one. None unless recorded.
+    """
+
+    logits: Leaf
+    steps: Leaf
+    states: Leaf
+
+
+@flax.struct.dataclass
+class FrameOutput:
+    """Predictions for a frame: as `VideoOutput`, without the axis T."""
+
+    logits: Leaf
+    steps: Leaf
+    states: Leaf
+
+
+def run_video(
+    model: RecurrentModel,
+    variables: Variables | Prepared,
+    frames: Video,
+    policy: StepPolicy,
+    *,
+    stateful: bool = True,
+    record_states: bool = False,
+) -> VideoOutput:
+    """Runs a model over whole videos.
+
+    Compiled once for each model, shape and kind of policy. States are not differentiated across
+    frames: gradients are truncated at frame boundaries.
+
+    Args:
+        model: the model.
+        variables: Flax variables, or the result of `prepare` for them.
+        frames: float32 [B, T, H, W, 1], grey values in 0..1.
+        policy: how many recurrent steps each frame gets.
+        stateful: start each frame from the state the previous one left; False starts each from
+            the initial state (the paper's Stateless variant).
+        record_states: return the hidden state after every step. Memory grows with B T N.
+
+    Returns:
+        Logits, steps and, if recorded, states.
+
+    Raises:
+        InputError: if frames are of the wrong rank, size or dtype.
+
+    Source: Wang et al. 2023, eq. 1-5.
+    """
+    _check_frames(frames, 5, "[B, T, H, W, 1]")
+    prepared = _prepared(model, variables, frames)
+    return _run_video(model, prepared, frames, policy, stateful, record_states)
+
+
+def run_frame(
+    model: RecurrentModel,
+    variables: Variables | Prepared,
+    state: State,
+    frame: Frame,
+    policy: StepPolicy,
+    *,
+    stateful: bool = True,
+    record_states: bool = False,
+) -> tuple[State, FrameOutput]:
+    """Runs a model on the next frame of each video, for live video.
+
+    Args:
+        model: the model.
+        variables: Flax variables, or the result of `prepare` for them: a live stream should
+            prepare once.
+        state: what the previous call returned, or `model.initial_state(B, (H, W))`.
+        frame: float32 [B, H, W, 1], grey values in 0..1.
+        policy: how many recurrent steps the frame gets.
+        stateful: start from the hidden state in `state`; False starts from the initial state.
+        record_states: return the hidden state after every step.
+
+    Returns:
+        The state to give to the next call, and the frame's logits, steps and states.
+
+    Raises:
+        InputError: if the frame or the state is of the wrong rank, size or dtype.
+    """
+    _check_frames(frame, 4, "[B, H, W, 1]")
+    _check_state(model, state, frame)
+    prepared = _prepared(model, variables, frame)
+    return _run_frame(model, prepared, state, frame, policy, stateful, record_states)
+
+
+def advance(
+    model: RecurrentModel,
+    prepared: Prepared,
+    state: State,
+    frame: Frame,
+    policy: StepPolicy,
+    *,
+    first: bool | Array,
+    stateful: bool = True,
+    record_states: bool = False,
+) -> tuple[State, FrameOutput]:
+    """Traceable body of `run_frame`, with `first` given: see `StepPolicy.unroll`.
+
+    Training and `run_video` know which frame is the first, so that their loops are static and
+    differentiable.
+    """
+    apply = partial(model.apply, prepared.variables)
+    hidden = partial(apply, method="hidden")
+    drive = apply(frame, method="drive")
+    if not stateful:
+        fresh = model.initial_state(frame.shape[0], prepared.frame_shape)
+        state = state.replace(carry=fresh.carry)
+
+    def step(carry: Array) -> Array:
+        return apply(carry, drive, method="step")
+
+    unrolled = policy.unroll(step, hidden, state.carry, first, record_states)
+    logits = apply(unrolled.carry, method="readout")
+    states = unrolled.hidden
+    if states is not None:
+        states = jnp.einsum("nbchw->bnhwc", states)
+    return (
+        State(unrolled.carry, state.frame_index + 1),
+        FrameOutput(logits, unrolled.steps, states),
+    )
+
+
+@partial(jax.jit, static_argnames=("model", "stateful", "record_states"))
+def _run_frame(
+    model: RecurrentModel,
+    prepared: Prepared,
+    state: State,
+    frame: Frame,
+    policy: StepPolicy,
+    stateful: bool,
+    record_states: bool,
+) -> tuple[State, FrameOutput]:
+    first: bool | Array = False
+    if policy.singles_out_first_frame:
+        first = state.frame_index == 0
+    return advance(
+        model,
+        prepared,
+        state,
+        frame,
+        policy,
+        first=first,
+        stateful=stateful,
+        record_states=record_states,
+    )
+
+
+@partial(jax.jit, static_argnames=("model", "stateful", "record_states"))
+def _run_video(
+    model: RecurrentModel,
+    prepared: Prepared,
+    frames: Video,
+    policy: StepPolicy,
+    stateful: bool,
+    record_states: bool,
+) -> VideoOutput:
+    def body(state: State, frame: Frame, first: bool) -> tuple[State, FrameOutput]:
+        state, out = advance(
+            model,
+            prepared,
+            state,
+            frame,
+            policy,
+            first=first,
+            stateful=stateful,
+            record_states=record_states,
+        )
+        return lax.stop_gradient(state), out
+
+    state = model.initial_state(frames.shape[0], prepared.frame_shape)
+    frames = jnp.moveaxis(frames, 1, 0)
+    _, out = scan_frames(body, state, frames, policy.singles_out_first_frame)
+    logits, steps, states = jax.tree.map(
+        lambda x: jnp.moveaxis(x, 0, 1), (out.logits, out.steps, out.states)
+    )
+    return VideoOutput(logits, steps, states)
+
+
+def scan_frames(
+    body: Callable[[Any, Any, bool], tuple[Any, Any]],
+    carry: Any,
+    xs: Any,
+    singles_out_first_frame: bool,
+) -> tuple[Any, Any]:
+    """`lax.scan` over frames with a static flag for the first one.
+
+    Args:
+        body: maps carry, the entry of `xs` for a frame, and whether it is the first frame, to the
+            next carry and the frame's output.
+        carry: the state in front of the first frame.
+        xs: pytree of arrays with the frame axis T in front.
+        singles_out_first_frame: if False, `body` sees every frame as a later one, and is compiled
+            once instead of twice.
+
+    Returns:
+        The last carry and the outputs, frame axis in front.
+    """
+
+    def later(carry: Any, x: Any) -> tuple[Any, Any]:
+        return body(carry, x, False)
+
+    if not singles_out_first_frame:
+        return lax.scan(later, carry, xs)
+    carry, head = body(carry, jax.tree.map(lambda x: x[0], xs), True)
+    carry, tail = lax.scan(later, carry, jax.tree.map(lambda x: x[1:], xs))
+    return carry, jax.tree.map(lambda h, t: jnp.concatenate([h[None], t]), head, tail)
+
+
+def _prepared(model: RecurrentModel, variables: Variables | Prepared, frames: Array) -> Prepared:
+    shape = (frames.shape[-3], frames.shape[-2])
+    if not isinstance(variables, Prepared):
+        return _prepare(model, variables, shape)
+    if variables.frame_shape != shape:
+        raise InputError(
+            f"variables were prepared for frames of {_size(variables.frame_shape)} pixels, these "
+            f"have {_size(shape)}: call rsf_jax.prepare(model, variables, {shape})"
+        )
+    return variables
+
+
+_prepare = partial(jax.jit, static_argnames=("model", "frame_shape"))(prepare)
+
+
+def _check_frames(frames: Array, rank: int, axes: str) -> None:
+    shape, dtype = jnp.shape(frames), jnp.result_type(frames)
+    if len(shape) != rank or shape[-1] != 1:
+        raise InputError(f"frames have shape {list(shape)}: {axes} is needed, one grey channel")
+    if 0 in shape:
+        raise InputError(f"frames have shape {list(shape)}: every axis of {axes} must be non-empty")
+    if dtype != jnp.float32:
+        raise InputError(
+            f"frames are {dtype}: float32 in 0..1 is needed"
+            + ("; divide by 255" if dtype == jnp.uint8 else "")
+        )
+
+
+def _check_state(model: RecurrentModel, state: State, frame: Frame) -> None:
+    batch, height, width, _ = frame.shape
+    expected = jax.eval_shape(lambda: model.initial_state(batch, (height, width)))
+    wanted, given = jax.tree.map(jnp.shape, expected), jax.tree.map(jnp.shape, state)
+    if wanted != given:
+        raise InputError(
+            f"the state does not belong to this model and frame: its arrays have shapes "
+            f"{jax.tree.leaves(given, is_leaf=_is_shape)}, a batch of {batch} frames of "
+            f"{_size((height, width))} pixels needs {jax.tree.leaves(wanted, is_leaf=_is_shape)}; "
+            f"start from model.initial_state({batch}, ({height}, {width}))"
+        )
+
+
+def _is_shape(x: Any) -> bool:
+    return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[0]}x{shape[1]}"
