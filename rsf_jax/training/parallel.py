@@ -5,8 +5,8 @@ from typing import Any
 
 import flax.jax_utils
 import jax
-import numpy as np
 
+from rsf_jax.data import pad_batch
 from rsf_jax.errors import InputError
 from rsf_jax.training.step import Batch
 
@@ -73,11 +73,3 @@ class Devices:
         if self.axis_name is None:
             return tree
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
-
-
-def pad_batch(batch: Batch, size: int) -> Batch:
-    """Appends black videos of zero weight up to `size` videos."""
-    missing = size - len(batch.weights)
-    if missing == 0:
-        return batch
-    return jax.tree.map(lambda x: np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)), batch)

@@ -1,0 +1,236 @@
+"""Built datasets as batches of videos.
+
+TFDS reads and writes the files, grain orders them; neither imports TensorFlow here.
+"""
+
+import dataclasses
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grain
+import numpy as np
+import tensorflow_datasets as tfds
+
+from rsf_jax.config import Config
+from rsf_jax.errors import InputError
+from rsf_jax.training.step import Batch
+
+Example = dict[str, Any]
+
+# The division into training and validation videos is the same for every run and seed.
+_DIVISION_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """The videos of one dataset, by split.
+
+    Attributes:
+        train: training videos, random access.
+        validation: videos kept out of training, for choosing a checkpoint.
+        test: test videos.
+        frame_shape: (height, width) in pixels.
+        frames: frames a video T.
+    """
+
+    train: grain.MapDataset
+    validation: grain.MapDataset
+    test: grain.MapDataset
+    frame_shape: tuple[int, int]
+    frames: int
+
+
+def open_dataset(config: Config) -> Dataset:
+    """Opens the configured dataset, building it first if it is missing.
+
+    Args:
+        config: uses `dataset`, `data_dir` and `validation_share`.
+
+    Raises:
+        InputError: if there is no such dataset, or its files are missing or damaged.
+    """
+    builder = _find_or_build(config.dataset, config.data_dir)
+    training = Videos(builder, "train")
+    division = np.random.default_rng(_DIVISION_SEED).permutation(len(training))
+    kept = max(1, round(config.validation_share * len(training)))
+    if kept >= len(training):
+        raise InputError(
+            f"config.validation_share is {config.validation_share}: of {len(training)} training "
+            "videos none would be left to train on; lower it"
+        )
+    frames, height, width, _ = builder.info.features["frames"].shape
+    return Dataset(
+        train=_subset(training, division[kept:]),
+        validation=_subset(training, division[:kept]),
+        test=grain.MapDataset.source(Videos(builder, "test")),
+        frame_shape=(height, width),
+        frames=frames,
+    )
+
+
+def updates_per_epoch(dataset: Dataset, config: Config) -> int:
+    """Returns the number of batches that hold every training video once."""
+    videos, size = len(dataset.train), config.batch_size
+    return videos // size if _drops_remainder(config) else -(-videos // size)
+
+
+def training_batches(dataset: Dataset, config: Config, first_update: int) -> Iterator[Batch]:
+    """Yields training batches without end, from a given update on.
+
+    The batch of an update is a function of the seed and the update's number alone, whatever ran
+    before: a resumed run goes on exactly where it stopped. Every epoch has its own order and its
+    own flips, the same for all frames of a video. The last batch of an epoch is padded with videos
+    of zero weight; where statistics are those of the batch, padding would change them, and the
+    remainder is left out instead.
+
+    Args:
+        dataset: an open dataset.
+        config: uses `seed`, `batch_size`, `augment` and `norm_statistics`.
+        first_update: number of the first batch, counted from 0 over all epochs.
+    """
+    videos = dataset.train.seed(config.seed).shuffle()
+    if config.augment:
+        videos = videos.random_map(_flip)
+    batches = videos.batch(
+        config.batch_size, drop_remainder=_drops_remainder(config), batch_fn=_stack
+    )
+    reading = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
+    for batch in batches.repeat()[first_update:].to_iter_dataset(reading):
+        yield pad_batch(batch, config.batch_size)
+
+
+def evaluation_batches(videos: grain.MapDataset, batch_size: int) -> Iterator[Batch]:
+    """Yields every video once, in order; the last batch may be smaller."""
+    batches = videos.batch(batch_size, batch_fn=_stack)
+    yield from batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
+
+
+def pad_batch(batch: Batch, size: int) -> Batch:
+    """Appends black videos of zero weight up to `size` videos."""
+    missing = size - len(batch.weights)
+    if missing == 0:
+        return batch
+
+    def pad(x: np.ndarray) -> np.ndarray:
+        return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
+
+    return Batch(pad(batch.frames), pad(batch.masks), pad(batch.weights))
+
+
+class Videos(Sequence[Example]):
+    """Random access to the frames and masks of one split, with clear errors.
+
+    Raises:
+        InputError: on opening, if the split or a file of it is missing; on reading, if a file is
+            damaged or an example is not a video with its masks.
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
+        self._folder = Path(builder.data_dir)
+        if split not in builder.info.splits:
+            raise InputError(f"dataset {self._folder} has no split {split!r}: {_REBUILD}")
+        missing = [f for f in map(Path, builder.info.splits[split].filepaths) if not f.exists()]
+        if missing:
+            raise InputError(
+                f"dataset {self._folder} lacks {len(missing)} file(s), such as "
+                f"{missing[0].name}: {_REBUILD}"
+            )
+        wanted = tfds.decode.PartialDecoding({"frames": True, "masks": True})
+        try:
+            self._source = builder.as_data_source(split, decoders=wanted)
+            length = len(self._source)
+        except Exception as error:
+            raise InputError(self._damaged(split)) from error
+        if length != builder.info.splits[split].num_examples or length == 0:
+            raise InputError(self._damaged(split))
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: Any) -> Example:
+        try:
+            example = self._source[int(index)]
+            frames, masks = example["frames"], example["masks"]
+        except Exception as error:
+            raise InputError(self._damaged(f"{self._split} video {index}")) from error
+        if frames.shape[:-1] != masks.shape or masks.max(initial=0) > 1:
+            raise InputError(self._damaged(f"{self._split} video {index}"))
+        return {"frames": frames, "masks": masks}
+
+    def _damaged(self, what: str) -> str:
+        return f"dataset {self._folder} is damaged: cannot read {what}. {_REBUILD}"
+
+
+_REBUILD = "Delete the folder; the next run builds it anew"
+
+
+def _find_or_build(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+    folder = Path(data_dir).expanduser() if data_dir else None
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise InputError(f"config.data_dir is {data_dir!r}: a folder is needed, this is a file")
+    builder = _builder(name, folder)
+    if not Path(builder.data_dir, "dataset_info.json").exists():
+        print(f"Building {name} in {builder.data_dir}", flush=True)
+        builder.download_and_prepare(file_format="array_record")
+    return builder
+
+
+def _builder(name: str, folder: Path | None) -> tfds.core.DatasetBuilder:
+    """The builder of `datasets/NAME`, found by path: no package may be called `datasets`."""
+    dataset, _, config = name.partition("/")
+    root = Path(os.environ.get("RSF_DATASETS", Path(__file__).parents[1] / "datasets"))
+    known = sorted(p.parent.name for p in root.glob("*/*_dataset_builder.py"))
+    if dataset not in known:
+        raise InputError(
+            f"config.dataset is {name!r}: {root} has no such builder; choose one of "
+            f"{', '.join(known) or '(none found)'}, or set RSF_DATASETS to the folder of builders"
+        )
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    module = importlib.import_module(f"{dataset}.{dataset}_dataset_builder")
+    configs = [c.name for c in module.Builder.BUILDER_CONFIGS]
+    if config not in configs:
+        raise InputError(
+            f"config.dataset is {name!r}: {dataset} has the configs {', '.join(configs)}; "
+            f"write {dataset}/CONFIG"
+        )
+    return module.Builder(config=config, data_dir=folder)
+
+
+def _subset(videos: Videos, indices: np.ndarray) -> grain.MapDataset:
+    return grain.MapDataset.source(_Selected(videos, np.sort(indices)))
+
+
+class _Selected(Sequence[Example]):
+    def __init__(self, videos: Videos, indices: np.ndarray) -> None:
+        self._videos, self._indices = videos, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: Any) -> Example:
+        return self._videos[self._indices[index]]
+
+
+def _flip(video: Example, rng: np.random.Generator) -> Example:
+    """One of four flip states, the same for every frame. Source: published code."""
+    vertical, horizontal = rng.integers(2, size=2)
+    rows, columns = slice(None, None, 1 - 2 * vertical), slice(None, None, 1 - 2 * horizontal)
+    return {name: array[:, rows, columns] for name, array in video.items()}
+
+
+def _stack(videos: Sequence[Example]) -> Batch:
+    return Batch(
+        np.stack([video["frames"] for video in videos]),
+        np.stack([video["masks"] for video in videos]),
+        np.ones(len(videos), np.float32),
+    )
+
+
+def _drops_remainder(config: Config) -> bool:
+    return config.norm_statistics == "batch"

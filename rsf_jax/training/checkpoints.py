@@ -1,0 +1,195 @@
+"""Checkpoints of a training run: the latest, to resume from, and the best, to be tested."""
+
+import dataclasses
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+
+from rsf_jax.config import FREE_ON_RESUME, Config
+from rsf_jax.errors import InputError
+from rsf_jax.training.integrity import damage, is_sealed, seal
+from rsf_jax.training.state import TrainState
+
+FOLDER = "checkpoints"
+_ITEMS = ("params", "opt_state", "meta")
+_MODEL_FIELDS = ("cell", "channels", "kernel_size", "classes")
+
+
+class Checkpoints:
+    """The checkpoints in a run's folder.
+
+    Kept are the latest two and the one with the lowest validation loss. A checkpoint appears under
+    its final name only once it is complete, so a kill while saving loses nothing that was saved.
+    It holds parameters, optimiser and configuration; the number of updates, its name, is also the
+    position in the data.
+
+    Args:
+        workdir: the run's folder; checkpoints lie in `workdir/checkpoints`.
+        create: whether a missing folder is made. If not, it is an InputError.
+    """
+
+    def __init__(self, workdir: Path, *, create: bool = False) -> None:
+        self.folder = Path(workdir).expanduser().resolve() / FOLDER
+        if not create and not self.folder.is_dir():
+            raise InputError(
+                f"no checkpoints in {workdir}: train first (python launch/train.py "
+                f"--workdir={workdir}), or give the --workdir of a trained model"
+            )
+        try:
+            self._manager = ocp.CheckpointManager(
+                self.folder, options=_options(create), item_names=_ITEMS
+            )
+        except OSError as error:
+            raise InputError(f"cannot write checkpoints to {self.folder}: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._manager.close()
+
+    def steps(self) -> list[int]:
+        """Returns the numbers of updates of all complete checkpoints, ascending."""
+        return [step for step in sorted(self._manager.all_steps()) if is_sealed(self._path(step))]
+
+    def latest_step(self) -> int | None:
+        """Returns the number of updates of the latest checkpoint, None if there is none."""
+        return max(self.steps(), default=None)
+
+    def best_step(self) -> int | None:
+        """Returns the checkpoint with the lowest validation loss, the latest if none has one."""
+        losses = {step: self.metrics(step).get("loss", math.inf) for step in self.steps()}
+        return min(losses, key=lambda step: (losses[step], -step), default=None)
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """Returns the validation metrics saved with a checkpoint; empty if it was not validated."""
+        return self._manager.metrics(step) or {}
+
+    def save(
+        self, state: TrainState, config: Config, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Saves a state, unless one of the same step is there already."""
+        step = int(state.step)
+        if step in self.steps():
+            return
+        items = ocp.args.Composite(
+            params=ocp.args.StandardSave(state.params),
+            opt_state=ocp.args.StandardSave(state.opt_state),
+            meta=ocp.args.JsonSave({"config": dataclasses.asdict(config)}),
+        )
+        try:
+            if step in self._manager.all_steps():  # cut off before it was sealed
+                self._manager.delete(step)
+            self._manager.save(step, args=items, metrics=metrics, force=True)
+            seal(self._path(step))
+        except OSError as error:
+            raise InputError(
+                f"cannot save the checkpoint of update {step} in {self.folder}: {error}; earlier "
+                "checkpoints are untouched, make room and start again to resume"
+            ) from error
+
+    def config(self, step: int) -> Config:
+        """Returns the configuration a checkpoint was trained with."""
+        saved = self._restore(step, meta=ocp.args.JsonRestore())["meta"]["config"]
+        try:
+            return Config(**saved)
+        except TypeError as error:
+            raise self._unreadable(step, f"settings of another version: {error}") from error
+
+    def restore(self, step: int, like: TrainState, config: Config) -> TrainState:
+        """Restores a state to go on training with.
+
+        Args:
+            step: number of updates.
+            like: a state of the same structure, for shapes and dtypes.
+            config: the configuration of the run that wants to resume.
+
+        Raises:
+            InputError: if the checkpoint is damaged, or was made by a run of another configuration.
+        """
+        changed = _differences(self.config(step), config, exempt=FREE_ON_RESUME)
+        if changed:
+            raise InputError(
+                f"{self.folder.parent} holds a run with other settings: {changed}. Give those, or "
+                "another --workdir"
+            )
+        items = self._restore(
+            step,
+            params=ocp.args.StandardRestore(_abstract(like.params)),
+            opt_state=ocp.args.StandardRestore(_abstract(like.opt_state)),
+        )
+        counter = jax.numpy.asarray(step, like.step.dtype)
+        return TrainState(counter, items["params"], items["opt_state"])
+
+    def restore_params(self, step: int, like: Any, config: Config) -> Any:
+        """Restores the parameters alone, for a model of the given configuration."""
+        saved = self.config(step)
+        changed = _differences(saved, config, only=_MODEL_FIELDS)
+        if changed:
+            raise InputError(
+                f"checkpoint {self.folder / str(step)} belongs to another model: {changed}"
+            )
+        return self._restore(step, params=ocp.args.StandardRestore(_abstract(like)))["params"]
+
+    def _path(self, step: int) -> Path:
+        return self.folder / str(step)
+
+    def _restore(self, step: int, **items: Any) -> Any:
+        # Checked first: Orbax notices little of the damage, and reports it in hundreds of lines.
+        problem = damage(self._path(step))
+        if problem is not None:
+            raise self._unreadable(step, problem)
+        return self._manager.restore(step, args=ocp.args.Composite(**items))
+
+    def _unreadable(self, step: int, problem: str) -> InputError:
+        others = [str(other) for other in self.steps() if other != step]
+        advice = f"go on from update {' or '.join(others)}" if others else "start anew"
+        return InputError(
+            f"checkpoint {self._path(step)} is damaged ({problem}): restore it from a copy, or "
+            f"delete this folder to {advice}"
+        )
+
+
+def _options(create: bool) -> ocp.CheckpointManagerOptions:
+    best = BestN(
+        get_metric_fn=_validation_loss, reverse=True, n=1, keep_checkpoints_without_metrics=False
+    )
+    return ocp.CheckpointManagerOptions(
+        create=create,
+        cleanup_tmp_directories=create,
+        enable_async_checkpointing=False,
+        best_fn=_validation_loss,
+        best_mode="min",
+        # Two: a kill may leave the last one unsealed.
+        preservation_policy=AnyPreservationPolicy([LatestN(2), best]),
+    )
+
+
+def _validation_loss(metrics: dict[str, float]) -> float:
+    return metrics["loss"]
+
+
+def _abstract(tree: Any) -> Any:
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+
+
+def _differences(
+    saved: Config,
+    wanted: Config,
+    *,
+    exempt: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+) -> str:
+    names = only or [f.name for f in dataclasses.fields(Config) if f.name not in exempt]
+    pairs = ((name, getattr(saved, name), getattr(wanted, name)) for name in names)
+    return ", ".join(f"{name}={old!r} there, {new!r} here" for name, old, new in pairs if old != new)
