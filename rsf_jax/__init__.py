@@ -3,7 +3,7 @@
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, RecurrentModel, State, build_model, count_parameters, prepare
-from rsf_jax.policies import FixedSchedule, StepPolicy
+from rsf_jax.policies import FixedSchedule, StepPolicy, parse_policy
 from rsf_jax.presets import get_config
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
 
@@ -20,6 +20,7 @@ __all__ = [
     "build_model",
     "count_parameters",
     "get_config",
+    "parse_policy",
     "prepare",
     "run_frame",
     "run_video",

@@ -1,7 +1,7 @@
 """Configurations: one frozen dataclass, whose fields are the flags of every launcher."""
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 from rsf_jax.errors import InputError
 
@@ -98,16 +98,17 @@ _AT_LEAST_ZERO = (
     "devices",
 )
 
+# Fields that decide which weights a model has.
+MODEL_FIELDS = ("cell", "channels", "kernel_size", "classes")
 # Fields that may differ when a run is resumed: they do not change what is computed.
 FREE_ON_RESUME = ("max_minutes", "data_dir", "devices", "eval_batch_size")
 
 
 def _check_type(field: dataclasses.Field, value: Any) -> None:
-    wanted = field.type
-    fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        fits = True
-    if not fits:
+    wanted = cast(type, field.type)
+    allowed = (int, float) if wanted is float else wanted
+    # To Python a bool is an int; to a user it is not.
+    if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
         raise InputError(f"config.{field.name} is {value!r}: {wanted.__name__} is needed")
     choices = field.metadata["choices"]
     if choices and value not in choices:

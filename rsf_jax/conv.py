@@ -103,7 +103,7 @@ def _convolve_direct(x: FeatureMap, kernel: Kernel) -> FeatureMap:
     # Channels last is the only layout in which XLA's CPU convolution is fast.
     y = lax.conv_general_dilated(
         jnp.moveaxis(x, 1, -1),
-        kernel,
+        jnp.asarray(kernel),
         window_strides=(1, 1),
         padding="SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),

@@ -14,6 +14,7 @@ from typing import Any
 import grain
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import read_only_builder
 
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
@@ -121,7 +122,7 @@ def pad_batch(batch: Batch, size: int) -> Batch:
     return Batch(pad(batch.frames), pad(batch.masks), pad(batch.weights))
 
 
-class Videos(Sequence[Example]):
+class Videos:
     """Random access to the frames and masks of one split, with clear errors.
 
     Raises:
@@ -139,9 +140,8 @@ class Videos(Sequence[Example]):
                 f"dataset {self._folder} lacks {len(missing)} file(s), such as "
                 f"{missing[0].name}: {_REBUILD}"
             )
-        wanted = tfds.decode.PartialDecoding({"frames": True, "masks": True})
         try:
-            self._source = builder.as_data_source(split, decoders=wanted)
+            self._source = builder.as_data_source(split)
             length = len(self._source)
         except Exception as error:
             raise InputError(self._damaged(split)) from error
@@ -173,40 +173,49 @@ def _find_or_build(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     folder = Path(data_dir).expanduser() if data_dir else None
     if folder is not None and folder.exists() and not folder.is_dir():
         raise InputError(f"config.data_dir is {data_dir!r}: a folder is needed, this is a file")
-    builder = _builder(name, folder)
-    if not Path(builder.data_dir, "dataset_info.json").exists():
-        print(f"Building {name} in {builder.data_dir}", flush=True)
-        builder.download_and_prepare(file_format="array_record")
-    return builder
+    try:
+        return read_only_builder.builder_from_files(name, data_dir=folder)
+    except tfds.core.DatasetNotFoundError:
+        return _build(name, folder)
+    except Exception as error:  # its description is read by many parsers
+        where = folder or "TFDS's data directory"
+        raise InputError(f"dataset {name} in {where} is damaged: {error}. {_REBUILD}") from error
 
 
-def _builder(name: str, folder: Path | None) -> tfds.core.DatasetBuilder:
-    """The builder of `datasets/NAME`, found by path: no package may be called `datasets`."""
+def _build(name: str, folder: Path | None) -> tfds.core.DatasetBuilder:
+    """Builds `datasets/NAME`, found by path: no package may be called `datasets`."""
     dataset, _, config = name.partition("/")
     root = Path(os.environ.get("RSF_DATASETS", Path(__file__).parents[1] / "datasets"))
     known = sorted(p.parent.name for p in root.glob("*/*_dataset_builder.py"))
     if dataset not in known:
         raise InputError(
-            f"config.dataset is {name!r}: {root} has no such builder; choose one of "
-            f"{', '.join(known) or '(none found)'}, or set RSF_DATASETS to the folder of builders"
+            f"config.dataset is {name!r}, which is neither built nor has a builder in {root}: "
+            f"choose one of {', '.join(known) or '(none found)'}, or set RSF_DATASETS to the "
+            "folder of builders"
         )
     if str(root) not in sys.path:
         sys.path.append(str(root))
-    module = importlib.import_module(f"{dataset}.{dataset}_dataset_builder")
-    configs = [c.name for c in module.Builder.BUILDER_CONFIGS]
+    builder_class = importlib.import_module(f"{dataset}.{dataset}_dataset_builder").Builder
+    configs = [c.name for c in builder_class.BUILDER_CONFIGS]
     if config not in configs:
         raise InputError(
             f"config.dataset is {name!r}: {dataset} has the configs {', '.join(configs)}; "
             f"write {dataset}/CONFIG"
         )
-    return module.Builder(config=config, data_dir=folder)
+    builder = builder_class(config=config, data_dir=folder)
+    print(f"Building {name} in {builder.data_dir}", flush=True)
+    try:
+        builder.download_and_prepare()
+    except OSError as error:
+        raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
+    return builder
 
 
 def _subset(videos: Videos, indices: np.ndarray) -> grain.MapDataset:
     return grain.MapDataset.source(_Selected(videos, np.sort(indices)))
 
 
-class _Selected(Sequence[Example]):
+class _Selected:
     def __init__(self, videos: Videos, indices: np.ndarray) -> None:
         self._videos, self._indices = videos, indices
 

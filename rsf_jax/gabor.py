@@ -24,7 +24,9 @@ def gabor_filters(channels: int = 25) -> np.ndarray:
     disc = (x**2 + y**2 <= 9).astype(np.float64)
     orientations = channels // 2
     angles = np.deg2rad(90 - 180 / max(orientations, 1) * np.arange(orientations))
-    filters = [_gabor(x, y, disc, angle, phase) for phase in (0.0, _SECOND_PHASE) for angle in angles]
+    filters = [
+        _gabor(x, y, disc, angle, phase) for phase in (0.0, _SECOND_PHASE) for angle in angles
+    ]
     if channels % 2:
         filters.append(disc / disc.mean())
     return np.stack(filters, axis=-1)[:, :, None, :].astype(np.float32)

@@ -184,4 +184,3 @@ def prepare(model: RecurrentModel, variables: Variables, frame_shape: tuple[int,
 def count_parameters(variables: Variables) -> int:
     """Returns the number of trainable values."""
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-

@@ -4,6 +4,7 @@ A policy knows nothing of cells. It is handed a function `step: carry -> carry` 
 often to apply it; `unroll.py` runs it over frames.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -132,20 +133,35 @@ class FixedSchedule:
     ) -> Unrolled:
         states = _no_states(hidden(carry), self.max_steps) if record else None
 
-        def body(loop: tuple[Array, Carry, Array | None]) -> tuple[Array, Carry, Array | None]:
+        def body(loop: tuple[jax.Array, Carry, Any]) -> tuple[jax.Array, Carry, Any]:
             n, carry, states = loop
             carry = select(n < limit, step(carry), carry)
             if states is not None:
                 states = states.at[n].set(hidden(carry))
             return n + 1, carry, states
 
-        def unfinished(loop: tuple[Array, Carry, Array | None]) -> Array:
+        def unfinished(loop: tuple[jax.Array, Carry, Any]) -> Array:
             return loop[0] < limit.max()
 
         n, carry, states = lax.while_loop(unfinished, body, (jnp.int32(0), carry, states))
         if states is not None:
             states = states[jnp.minimum(jnp.arange(self.max_steps), n - 1)]
         return Unrolled(carry, limit.astype(jnp.int32), states)
+
+
+def parse_policy(text: str) -> FixedSchedule:
+    """Returns the policy that a launcher's `--policy` names, such as "s8f2".
+
+    Raises:
+        InputError: if it is none.
+    """
+    match = re.fullmatch(r"s(\d+)f(\d+)", text)
+    if match is None:
+        raise InputError(
+            f"policy {text!r} is unknown: write a schedule as s{{S}}f{{F}}, S recurrent steps on "
+            "the first frame and F on each later one, such as s8f2"
+        )
+    return FixedSchedule(int(match[1]), int(match[2]))
 
 
 def select(mask: Array, new: Carry, old: Carry) -> Carry:

@@ -6,7 +6,9 @@ import re
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
 
-_SCHEDULE = re.compile(r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)(?P<stateless>_stateless)?")
+_SCHEDULE = re.compile(
+    r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)(?P<stateless>_stateless)?"
+)
 _DATASETS = {"easy": "t_pathfinder/easy", "hard": "t_pathfinder/hard"}
 _NAMED = {
     # Learns an easy task in minutes on two CPU cores.
@@ -67,7 +69,11 @@ def get_config(name: str) -> Config:
 
 
 def _unknown_preset(name: str) -> str:
-    known = [*_NAMED, *_EXAMPLES, *(f"{d}_s{s}f{f}" for d in _DATASETS for s, f in ((8, 4), (6, 6)))]
+    known = [
+        *_NAMED,
+        *_EXAMPLES,
+        *(f"{d}_s{s}f{f}" for d in _DATASETS for s, f in ((8, 4), (6, 6))),
+    ]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return (

@@ -126,18 +126,21 @@ def advance(
     Training and `run_video` know which frame is the first, so that their loops are static and
     differentiable.
     """
-    apply = partial(model.apply, prepared.variables)
-    hidden = partial(apply, method="hidden")
-    drive = apply(frame, method="drive")
-    if not stateful:
-        fresh = model.initial_state(frame.shape[0], prepared.frame_shape)
-        state = state.replace(carry=fresh.carry)
 
-    def step(carry: Array) -> Array:
-        return apply(carry, drive, method="step")
+    def apply(method: str, *args: Any) -> Any:
+        return model.apply(prepared.variables, *args, method=method)
 
-    unrolled = policy.unroll(step, hidden, state.carry, first, record_states)
-    logits = apply(unrolled.carry, method="readout")
+    drive = apply("drive", frame)
+    fresh = model.initial_state(frame.shape[0], prepared.frame_shape)
+    start = state.carry if stateful else fresh.carry
+    unrolled = policy.unroll(
+        lambda carry: apply("step", carry, drive),
+        lambda carry: apply("hidden", carry),
+        start,
+        first,
+        record_states,
+    )
+    logits = apply("readout", unrolled.carry)
     states = unrolled.hidden
     if states is not None:
         states = jnp.einsum("nbchw->bnhwc", states)

@@ -10,14 +10,13 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from rsf_jax.config import FREE_ON_RESUME, Config
+from rsf_jax.config import FREE_ON_RESUME, MODEL_FIELDS, Config
 from rsf_jax.errors import InputError
 from rsf_jax.training.integrity import damage, is_sealed, seal
 from rsf_jax.training.state import TrainState
 
 FOLDER = "checkpoints"
 _ITEMS = ("params", "opt_state", "meta")
-_MODEL_FIELDS = ("cell", "channels", "kernel_size", "classes")
 
 
 class Checkpoints:
@@ -134,7 +133,7 @@ class Checkpoints:
     def restore_params(self, step: int, like: Any, config: Config) -> Any:
         """Restores the parameters alone, for a model of the given configuration."""
         saved = self.config(step)
-        changed = _differences(saved, config, only=_MODEL_FIELDS)
+        changed = _differences(saved, config, only=MODEL_FIELDS)
         if changed:
             raise InputError(
                 f"checkpoint {self.folder / str(step)} belongs to another model: {changed}"
@@ -192,4 +191,6 @@ def _differences(
 ) -> str:
     names = only or [f.name for f in dataclasses.fields(Config) if f.name not in exempt]
     pairs = ((name, getattr(saved, name), getattr(wanted, name)) for name in names)
-    return ", ".join(f"{name}={old!r} there, {new!r} here" for name, old, new in pairs if old != new)
+    return ", ".join(
+        f"{name}={old!r} there, {new!r} here" for name, old, new in pairs if old != new
+    )

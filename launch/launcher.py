@@ -1,0 +1,106 @@
+"""What the launchers share: flags, the configuration they resolve to, and readable errors."""
+
+import dataclasses
+import difflib
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import app, flags
+from absl import logging as absl_logging
+
+import rsf_jax as rsf
+from rsf_jax.config import MODEL_FIELDS
+
+PREFIX = "config."
+
+CONFIG = flags.DEFINE_string(
+    "config",
+    None,
+    "preset: quickstart, or {easy|hard}_s{S}f{F}[_stateless] with S >= F >= 1, such as hard_s8f8",
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "folder for checkpoints and results; runs/PRESET unless given"
+)
+
+
+def _define_config_flags() -> None:
+    """One flag `--config.FIELD` for every field of a configuration, unset unless given."""
+    define: dict[Any, Callable] = {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
+        str: flags.DEFINE_string,
+    }
+    for field in dataclasses.fields(rsf.Config):
+        name, comment = PREFIX + field.name, field.metadata["comment"]
+        if field.name == "name":
+            continue
+        if field.metadata["choices"]:
+            flags.DEFINE_enum(name, None, field.metadata["choices"], comment)
+        else:
+            define[field.type](name, None, comment)
+
+
+_define_config_flags()
+
+
+def overrides() -> dict[str, object]:
+    """Returns the fields that were given as flags."""
+    names = [f.name for f in dataclasses.fields(rsf.Config) if f.name != "name"]
+    given = {name: flags.FLAGS[PREFIX + name].value for name in names}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def model_settings() -> dict[str, object]:
+    """Returns what `--config`, if given, says of the model: a checkpoint must agree with it."""
+    if not CONFIG.value:
+        return {}
+    preset = rsf.get_config(CONFIG.value)
+    return {name: getattr(preset, name) for name in MODEL_FIELDS}
+
+
+def workdir() -> Path:
+    """Returns the folder given as a flag, or the preset's."""
+    if WORKDIR.value:
+        return Path(WORKDIR.value)
+    if CONFIG.value:
+        return Path("runs", CONFIG.value)
+    raise rsf.InputError("give --config=PRESET, or --workdir=FOLDER of a trained model")
+
+
+def print_header(config: rsf.Config) -> None:
+    """Prints the devices and every setting that is not the default."""
+    devices = jax.local_devices()
+    print(
+        f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform}), JAX {jax.__version__}"
+    )
+    settings = dataclasses.asdict(config)
+    print(" ".join(f"{name}={value}" for name, value in settings.items()), flush=True)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a launcher; a user's mistake ends it with one line and exit code 1."""
+
+    def guarded(argv: list[str]) -> None:
+        # Orbax and absl tell of every file they touch; TensorFlow is never imported.
+        absl_logging.set_verbosity(absl_logging.ERROR)
+        logging.getLogger("jax").setLevel(logging.ERROR)
+        try:
+            if len(argv) > 1:
+                raise rsf.InputError(_unknown_argument(argv[1]))
+            main()
+        except rsf.InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+
+    app.run(guarded)
+
+
+def _unknown_argument(argument: str) -> str:
+    close = difflib.get_close_matches(argument.lstrip("-"), list(flags.FLAGS), n=1)
+    hint = f"; did you mean --{close[0]}?" if close else "; flags are written --NAME=VALUE"
+    return f"{argument!r} is not a flag{hint}"

@@ -1,0 +1,180 @@
+"""Tests a trained model: scores, speed, a table, a picture and `results.json`."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rsf_jax.config import Config
+from rsf_jax.data import Dataset, evaluation_batches
+from rsf_jax.errors import InputError
+from rsf_jax.figures import save_predictions
+from rsf_jax.metrics import foreground_iou
+from rsf_jax.models import RecurrentModel, build_model, count_parameters
+from rsf_jax.policies import FixedSchedule, StepPolicy
+from rsf_jax.scoring import Scorer
+from rsf_jax.speed import frames_per_second
+from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.parallel import Devices
+from rsf_jax.training.state import build_optimizer, create_state
+from rsf_jax.trivial import trivial_scores
+from rsf_jax.unroll import run_video
+
+_PICTURED = 3  # videos
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained model.
+
+    Attributes:
+        config: what it was trained with.
+        model: the Flax module.
+        params: trainable parameters.
+        step: updates it was trained for.
+    """
+
+    config: Config
+    model: RecurrentModel
+    params: Any
+    step: int
+
+
+def load_trained(
+    workdir: Path, changes: Mapping[str, Any] | None = None, step: int | None = None
+) -> Trained:
+    """Loads the best checkpoint of a run, or that of a given update.
+
+    Args:
+        workdir: the run's folder.
+        changes: settings to use in place of those the model was trained with.
+        step: number of updates; None for the checkpoint with the lowest validation loss.
+
+    Raises:
+        InputError: if there is no such checkpoint, it is damaged, or the changes ask for another
+            model.
+    """
+    with Checkpoints(workdir) as checkpoints:
+        chosen = checkpoints.best_step() if step is None else step
+        if chosen is None or chosen not in checkpoints.steps():
+            raise InputError(
+                f"{checkpoints.folder} has no checkpoint of update {chosen or '(any)'}; it has "
+                f"{', '.join(map(str, checkpoints.steps())) or 'none at all: train first'}"
+            )
+        config = checkpoints.config(chosen).replace(**changes or {})
+        model = build_model(config)
+        # Parameters do not depend on the frame size: a small one will do.
+        start = partial(create_state, model, build_optimizer(config, 1), 0, (8, 8))
+        params = checkpoints.restore_params(chosen, jax.eval_shape(start).params, config)
+        return Trained(config, model, params, chosen)
+
+
+def evaluate(
+    trained: Trained, dataset: Dataset, workdir: Path, policy: StepPolicy | None = None
+) -> dict[str, Any]:
+    """Tests a model on the test split and writes what was found.
+
+    Files in `workdir`: `results.json` and `predictions.png`; with a policy other than the one the
+    model was trained with, its name is added, as in `results_s6f2.json`.
+
+    Args:
+        trained: the model.
+        dataset: an open dataset.
+        workdir: folder for the results.
+        policy: recurrent steps of every frame; None for the schedule of training.
+
+    Returns:
+        What `results.json` holds; the test score is `["test"]["miou"]`.
+    """
+    config = trained.config
+    own = FixedSchedule(config.slow_steps, config.fast_steps)
+    policy = policy or own
+    suffix = "" if policy == own else f"_{policy}"
+    devices = Devices(config.devices)
+    scorer = Scorer(
+        trained.model,
+        policy,
+        devices,
+        config.eval_batch_size,
+        stateful=config.stateful,
+        gamma=config.focal_gamma,
+    )
+    summary = scorer(devices.replicate(trained.params), dataset.test)
+    results = {
+        "preset": config.name,
+        "policy": str(policy),
+        "update": trained.step,
+        "parameters": count_parameters({"params": trained.params}),
+        "test": dataclasses.asdict(summary),
+        "trivial": trivial_scores(evaluation_batches(dataset.test, config.eval_batch_size)),
+        "frames_per_second": _speeds(trained, dataset, policy),
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+        "config": dataclasses.asdict(config),
+    }
+    Path(workdir, f"results{suffix}.json").write_text(json.dumps(results, indent=2) + "\n")
+    _save_picture(trained, dataset, policy, Path(workdir, f"predictions{suffix}.png"))
+    return results
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """Prints the table of one evaluation."""
+    test, frames = results["test"], len(results["test"]["miou_by_frame"])
+    table = Table(title=f"{results['preset']} tested with {results['policy']}")
+    table.add_column("")
+    for title in ["mIoU", *(f"frame {t + 1}" for t in range(frames))]:
+        table.add_column(title, justify="right")
+    scores = [test["miou"], *test["miou_by_frame"]]
+    table.add_row("this model", *(f"{score:.3f}" for score in scores))
+    table.add_row("recurrent steps", f"{test['steps_per_video'] / frames:.2f}", *_steps(test))
+    for name, score in results["trivial"].items():
+        table.add_row(name.replace("_", " "), f"{score:.3f}")
+    console = Console()
+    console.print(table)
+    speeds = ", ".join(
+        f"{fps:.1f} at batch {size}" for size, fps in results["frames_per_second"].items()
+    )
+    console.print(
+        f"{test['videos']} test videos, {results['parameters']:,} parameters, "
+        f"{test['steps_per_video']:.1f} steps a video; frames a second: {speeds} "
+        f"({results['device']})",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _steps(test: dict[str, Any]) -> list[str]:
+    return [f"{steps:.2f}" for steps in test["steps_by_frame"]]
+
+
+def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str, float]:
+    size = min(trained.config.eval_batch_size, len(dataset.test))
+    batch = next(evaluation_batches(dataset.test, size))
+    frames = batch.frames.astype(np.float32) / 255
+    return {
+        str(videos): frames_per_second(
+            trained.model,
+            trained.params,
+            frames[:videos],
+            policy,
+            stateful=trained.config.stateful,
+        )
+        for videos in sorted({1, size})
+    }
+
+
+def _save_picture(trained: Trained, dataset: Dataset, policy: StepPolicy, path: Path) -> None:
+    batch = next(evaluation_batches(dataset.test, min(_PICTURED, len(dataset.test))))
+    frames = batch.frames.astype(np.float32) / 255
+    variables = {"params": trained.params}
+    stateful = trained.config.stateful
+    out = run_video(trained.model, variables, frames, policy, stateful=stateful)
+    predicted, truth = np.asarray(out.logits.argmax(-1) > 0), batch.masks > 0
+    save_predictions(path, frames, truth, predicted, np.asarray(foreground_iou(predicted, truth)))

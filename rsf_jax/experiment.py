@@ -1,0 +1,50 @@
+"""A whole experiment: data, training, test."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from rsf_jax.config import Config
+from rsf_jax.data import open_dataset
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import evaluate, load_trained, print_results
+from rsf_jax.training.loop import Outcome, train
+
+
+def run(config: Config, workdir: Path) -> None:
+    """Builds the data if it is missing, trains or resumes, and tests the best checkpoint.
+
+    Args:
+        config: the experiment.
+        workdir: folder for everything it leaves: `config.json`, `checkpoints/`, `events/`,
+            `results.json`, `predictions.png`.
+
+    Raises:
+        InputError: if a setting, the dataset or the folder cannot be used.
+    """
+    workdir = writable_folder(workdir)
+    dataset = open_dataset(config)
+    if train(config, dataset, workdir) is Outcome.STOPPED:
+        return
+    (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    print_results(evaluate(load_trained(workdir), dataset, workdir))
+    print(f"Results and a picture of predictions are in {workdir}")
+
+
+def writable_folder(path: Path) -> Path:
+    """Makes a folder for results if it is missing.
+
+    Raises:
+        InputError: if it cannot be made or written to.
+    """
+    path = path.expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"--workdir={path} cannot be written to ({error.strerror}): choose another folder"
+        ) from error
+    return path

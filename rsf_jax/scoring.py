@@ -1,0 +1,107 @@
+"""Scores a model on a set of videos, each counted once."""
+
+import dataclasses
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+
+from rsf_jax.data import evaluation_batches, pad_batch
+from rsf_jax.models import RecurrentModel, prepare
+from rsf_jax.policies import StepPolicy
+from rsf_jax.training.parallel import Devices
+from rsf_jax.training.step import Batch, Scores, score_batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Scores over a set of videos.
+
+    Attributes:
+        loss: mean focal loss.
+        miou: mean foreground IoU over videos and frames.
+        miou_by_frame: the same for each frame position.
+        miou_deviation: standard deviation of the videos' mean IoU.
+        steps_by_frame: mean recurrent steps for each frame position.
+        steps_per_video: mean recurrent steps of a whole video.
+        videos: number of videos.
+    """
+
+    loss: float
+    miou: float
+    miou_by_frame: list[float]
+    miou_deviation: float
+    steps_by_frame: list[float]
+    steps_per_video: float
+    videos: int
+
+
+class Scorer:
+    """Scores parameters on videos; compiled once, however often it is called.
+
+    Args:
+        model: the model.
+        policy: recurrent steps of every frame.
+        devices: where to compute.
+        batch_size: videos computed together, over all devices.
+        stateful: carry the hidden state across frames.
+        gamma: exponent of the focal loss.
+    """
+
+    def __init__(
+        self,
+        model: RecurrentModel,
+        policy: StepPolicy,
+        devices: Devices,
+        batch_size: int,
+        *,
+        stateful: bool = True,
+        gamma: float = 2.0,
+    ) -> None:
+        def score(params: Any, batch: Batch) -> Scores:
+            prepared = prepare(model, {"params": params}, batch.frames.shape[2:4])
+            return score_batch(model, prepared, batch, policy, stateful=stateful, gamma=gamma)
+
+        self._score = devices.compile(score)
+        self._devices, self._batch_size = devices, batch_size
+        # Padding would change the statistics of a batch.
+        self._pads = model.cell.norm_statistics == "sample"
+
+    def __call__(self, params: Any, videos: grain.MapDataset) -> Summary:
+        """Scores replicated parameters on every video of a split."""
+        batch_size = min(self._batch_size, len(videos))
+        scored = (
+            self._batch(params, batch, batch_size)
+            for batch in evaluation_batches(videos, batch_size)
+        )
+        return summarize(scored)
+
+    def _batch(self, params: Any, batch: Batch, batch_size: int) -> Scores:
+        size = len(batch.weights)
+        if self._pads:
+            batch = pad_batch(batch, batch_size)
+        scores = self._devices.collect(self._score(params, self._devices.share(batch)))
+        return jax.tree.map(partial(_first, size), scores)
+
+
+def summarize(scored: Iterable[Scores]) -> Summary:
+    """Joins the scores of batches, every video weighing the same."""
+    loss, iou, steps = (
+        np.concatenate(parts) for parts in zip(*((s.loss, s.iou, s.steps) for s in scored))
+    )
+    return Summary(
+        loss=float(loss.mean()),
+        miou=float(iou.mean()),
+        miou_by_frame=iou.mean(0).tolist(),
+        miou_deviation=float(iou.mean(1).std()),
+        steps_by_frame=steps.mean(0).tolist(),
+        steps_per_video=float(steps.sum(1).mean()),
+        videos=len(loss),
+    )
+
+
+def _first(count: int, values: np.ndarray) -> np.ndarray:
+    return values[:count]

@@ -1,0 +1,176 @@
+"""The training loop: a composition of state, data, step, validation and checkpoints."""
+
+import collections
+import enum
+import math
+import statistics
+import time
+from pathlib import Path
+
+from rsf_jax.config import Config
+from rsf_jax.data import Dataset, training_batches, updates_per_epoch
+from rsf_jax.errors import InputError
+from rsf_jax.models import build_model
+from rsf_jax.policies import FixedSchedule
+from rsf_jax.scoring import Scorer
+from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.parallel import Devices
+from rsf_jax.training.progress import ProgressReport
+from rsf_jax.training.state import (
+    TrainState,
+    build_optimizer,
+    create_state,
+    learning_rate_schedule,
+)
+from rsf_jax.training.step import TrainStep, make_train_step
+from rsf_jax.training.stop import StopRequest
+from rsf_jax.typing import Array
+
+
+class TrainingDiverged(InputError):
+    """The loss is no longer a number."""
+
+
+class Outcome(enum.Enum):
+    """How a call of `train` ended."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"  # saved, to be resumed
+
+
+def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
+    """Trains a model, resuming what `workdir` holds of the same run.
+
+    The latest checkpoint is resumed exactly: parameters, optimiser and position in the data, so
+    that a run which was killed ends with the same parameters, to the bit, as one that was not.
+    The checkpoint with the lowest validation loss is kept beside it.
+
+    Args:
+        config: the run.
+        dataset: an open dataset.
+        workdir: folder for checkpoints and TensorBoard events.
+
+    Returns:
+        Whether the run is finished, or was stopped by a signal or by `config.max_minutes`.
+
+    Raises:
+        InputError: if the folder holds another run, or a damaged checkpoint.
+        TrainingDiverged: if the loss is NaN or infinite.
+    """
+    with (
+        StopRequest(config.max_minutes) as stop,
+        Checkpoints(workdir, create=True) as checkpoints,
+    ):
+        run = _Run(config, dataset, checkpoints)
+        state = run.resume_or_create()
+        with ProgressReport(workdir, run.total, int(state.step)) as report:
+            return run.train(state, report, stop)
+
+
+class _Run:
+    """What stays the same while a run trains."""
+
+    def __init__(self, config: Config, dataset: Dataset, checkpoints: Checkpoints) -> None:
+        self.config, self.dataset, self.checkpoints = config, dataset, checkpoints
+        self.devices = Devices(config.devices)
+        _check_batch_statistics(config, self.devices)
+        self.model = build_model(config)
+        self.schedule = FixedSchedule(config.slow_steps, config.fast_steps)
+        per_epoch = updates_per_epoch(dataset, config)
+        self.total = config.epochs * per_epoch
+        self.validate_every = config.validate_every or per_epoch
+        self.learning_rate = learning_rate_schedule(config, per_epoch)
+        self.optimizer = build_optimizer(config, per_epoch)
+        self.scorer = Scorer(
+            self.model,
+            self.schedule,
+            self.devices,
+            config.eval_batch_size,
+            stateful=config.stateful,
+            gamma=config.focal_gamma,
+        )
+
+    def resume_or_create(self) -> TrainState:
+        state = create_state(self.model, self.optimizer, self.config.seed, self.dataset.frame_shape)
+        step = self.checkpoints.latest_step()
+        return state if step is None else self.checkpoints.restore(step, state, self.config)
+
+    def train(self, state: TrainState, report: ProgressReport, stop: StopRequest) -> Outcome:
+        first = int(state.step)
+        state = self.devices.replicate(state)
+        train_step = self._compile_step()
+        meter = _Meter(self.config.batch_size)
+        batches = training_batches(self.dataset, self.config, first)
+        for step, batch in zip(range(first + 1, self.total + 1), batches):
+            state, metrics = train_step(state, self.devices.share(batch))
+            numbers = self._numbers(step, metrics, meter)
+            if step % self.config.log_every == 0 or step == self.total:
+                report.update(step, numbers)
+            ending = stop.reason
+            if step % self.validate_every == 0 or step == self.total:
+                self._validate_and_save(state, report)
+            elif step % self.config.save_every == 0 or ending:
+                self.checkpoints.save(self.devices.unreplicate(state), self.config)
+            if ending and step < self.total:
+                print(f"Stopped after update {step} of {self.total}: {ending}. Run again to resume")
+                return Outcome.STOPPED
+        return Outcome.FINISHED
+
+    def _compile_step(self) -> TrainStep:
+        step = make_train_step(
+            self.model,
+            self.schedule,
+            self.optimizer,
+            stateful=self.config.stateful,
+            focal_gamma=self.config.focal_gamma,
+            axis_name=self.devices.axis_name,
+        )
+        return self.devices.compile(step, donate_first=True)
+
+    def _numbers(self, step: int, metrics: dict[str, Array], meter: "_Meter") -> dict[str, float]:
+        """The metrics of an update as numbers, once it is sure that they are numbers."""
+        values = {k: float(v) for k, v in self.devices.unreplicate(metrics).items()}
+        rate = float(self.learning_rate(step - 1))
+        if not math.isfinite(values["loss"]) or not math.isfinite(values["grad_norm"]):
+            last = self.checkpoints.latest_step()
+            kept = f"the last good checkpoint is of update {last}" if last else "none was saved yet"
+            raise TrainingDiverged(
+                f"loss {values['loss']} and gradient norm {values['grad_norm']} in update {step} "
+                f"at learning rate {rate:.3g}: {kept}. Lower --config.learning_rate, or set "
+                "--config.clip_norm, in a new --workdir"
+            )
+        return {**values, "learning_rate": rate, "videos_per_second": meter.rate()}
+
+    def _validate_and_save(self, state: TrainState, report: ProgressReport) -> None:
+        summary = self.scorer(state.params, self.dataset.validation)
+        metrics = {"loss": summary.loss, "miou": summary.miou}
+        state = self.devices.unreplicate(state)
+        self.checkpoints.save(state, self.config, metrics)
+        step = int(state.step)
+        report.validated(step, metrics, self.checkpoints.best_step() == step)
+
+
+class _Meter:
+    """Videos a second: the median over the last updates, which a validation does not disturb."""
+
+    def __init__(self, batch_size: int, window: int = 20) -> None:
+        self._batch_size = batch_size
+        self._seconds: collections.deque[float] = collections.deque(maxlen=window)
+        self._last = time.monotonic()
+
+    def rate(self) -> float:
+        """Call once an update."""
+        now = time.monotonic()
+        self._seconds.append(now - self._last)
+        self._last = now
+        return self._batch_size / statistics.median(self._seconds)
+
+
+def _check_batch_statistics(config: Config, devices: Devices) -> None:
+    count = len(devices.devices)
+    if config.norm_statistics == "batch" and config.batch_size % count:
+        raise InputError(
+            f"config.batch_size is {config.batch_size}, which {count} devices cannot share evenly: "
+            "with config.norm_statistics=batch nothing may be padded; choose a multiple of "
+            f"{count}, or norm_statistics=sample"
+        )

@@ -1,0 +1,86 @@
+"""What a person sees of a run, and what is kept of it: progress bar and training curves."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tensorboardX import SummaryWriter
+
+# Without a terminal a line is printed at most this often, in seconds.
+_LINE_INTERVAL = 30.0
+
+
+class ProgressReport:
+    """Progress bar on a terminal, a line now and then in a log file, TensorBoard events in both.
+
+    Args:
+        workdir: where the events go, in `workdir/events`.
+        total: updates of the whole run.
+        done: updates done before this start.
+    """
+
+    def __init__(self, workdir: Path, total: int, done: int) -> None:
+        self._writer = SummaryWriter(str(workdir / "events"), purge_step=done)
+        self._console = Console()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=total, completed=done, numbers="")
+        self._total, self._done, self._started = total, done, time.monotonic()
+        self._last_line = -_LINE_INTERVAL
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+        self._writer.close()
+
+    def update(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Shows and records the training metrics after `step` updates."""
+        self._record("train", step, metrics)
+        numbers = (
+            f"loss {metrics['loss']:.4f}  mIoU {metrics['miou']:.3f}  "
+            f"{metrics['videos_per_second']:.1f} videos/s"
+        )
+        self._bar.update(self._task, completed=step, numbers=numbers)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._last_line >= _LINE_INTERVAL:
+            self._last_line = now
+            self._line(f"update {step}/{self._total}  {numbers}  {self._remaining(step, now)} left")
+
+    def validated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
+        """Shows and records the validation metrics after `step` updates."""
+        self._record("validation", step, metrics)
+        self._line(
+            f"update {step}: validation loss {metrics['loss']:.5f}, mIoU {metrics['miou']:.4f}"
+            + (" (best so far)" if best else "")
+        )
+
+    def _record(self, split: str, step: int, metrics: Mapping[str, float]) -> None:
+        for name, value in metrics.items():
+            self._writer.add_scalar(f"{split}/{name}", value, step)
+
+    def _remaining(self, step: int, now: float) -> str:
+        rate = (now - self._started) / max(step - self._done, 1)
+        return time.strftime("%H:%M:%S", time.gmtime(rate * (self._total - step)))
+
+    def _line(self, text: str) -> None:
+        # Not wrapped: a log's reader searches it by line.
+        self._console.print(text, highlight=False, soft_wrap=True)
