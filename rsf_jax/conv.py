@@ -11,12 +11,13 @@ import numpy as np
 from jax import lax
 
 from rsf_jax.errors import InputError
-from rsf_jax.typing import FeatureMap, Kernel, Spectrum
+from rsf_jax.typing import Array, Float, Kernel, Spectrum
 
-METHODS = ("direct", "fft")
+Input = Float[Array, "B C_in H W"]
+Output = Float[Array, "B C_out H W"]
 
 
-def convolve(x: FeatureMap, kernel: Kernel, spectrum: Spectrum | None = None) -> FeatureMap:
+def convolve(x: Input, kernel: Kernel, spectrum: Spectrum | None = None) -> Output:
     """Cross-correlates `x` with `kernel` under zero padding, keeping height and width.
 
     `y[b, o, i, j] = sum_{c, k, l} kernel[k, l, c, o] x[b, c, i + k - KH // 2, j + l - KW // 2]`
@@ -90,16 +91,14 @@ def _centred_dft(frequencies: int, taps: int, period: int) -> np.ndarray:
     return np.exp(1j * angles).astype(np.complex64)
 
 
-def _convolve_fft(
-    x: FeatureMap, spectrum: Spectrum, kernel_height: int, kernel_width: int
-) -> FeatureMap:
+def _convolve_fft(x: Input, spectrum: Spectrum, kernel_height: int, kernel_width: int) -> Output:
     height, width = x.shape[-2:]
     lengths = padded_size(height, kernel_height), padded_size(width, kernel_width)
     product = jnp.einsum("biuv,uvio->bouv", jnp.fft.rfft2(x, lengths), spectrum)
     return jnp.fft.irfft2(product, lengths)[..., :height, :width]
 
 
-def _convolve_direct(x: FeatureMap, kernel: Kernel) -> FeatureMap:
+def _convolve_direct(x: Input, kernel: Kernel) -> Output:
     # Channels last is the only layout in which XLA's CPU convolution is fast.
     y = lax.conv_general_dilated(
         jnp.moveaxis(x, 1, -1),

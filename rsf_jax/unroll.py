@@ -7,6 +7,7 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from rsf_jax.errors import InputError
@@ -67,7 +68,8 @@ def run_video(
         Logits, steps and, if recorded, states.
 
     Raises:
-        InputError: if frames are of the wrong rank, size or dtype.
+        InputError: if frames are of the wrong rank, size or dtype; for NumPy arrays, also if values
+            are NaN or outside 0..1.
 
     Source: Wang et al. 2023, eq. 1-5.
     """
@@ -102,7 +104,8 @@ def run_frame(
         The state to give to the next call, and the frame's logits, steps and states.
 
     Raises:
-        InputError: if the frame or the state is of the wrong rank, size or dtype.
+        InputError: if the frame or the state is of the wrong rank, size or dtype; for NumPy
+            arrays, also if values are NaN or outside 0..1.
     """
     _check_frames(frame, 4, "[B, H, W, 1]")
     _check_state(model, state, frame)
@@ -252,15 +255,29 @@ _prepare = partial(jax.jit, static_argnames=("model", "frame_shape"))(prepare)
 
 
 def _check_frames(frames: Array, rank: int, axes: str) -> None:
-    shape, dtype = jnp.shape(frames), jnp.result_type(frames)
+    shape, dtype = jnp.shape(frames), frames.dtype
     if len(shape) != rank or shape[-1] != 1:
         raise InputError(f"frames have shape {list(shape)}: {axes} is needed, one grey channel")
     if 0 in shape:
         raise InputError(f"frames have shape {list(shape)}: every axis of {axes} must be non-empty")
     if dtype != jnp.float32:
+        hint = "; divide by 255" if dtype == jnp.uint8 else ""
+        raise InputError(f"frames are {dtype}: float32 in 0..1 is needed{hint}")
+    if isinstance(frames, np.ndarray):
+        _check_values(frames)
+
+
+def _check_values(frames: np.ndarray) -> None:
+    """Only for frames on the host: values on a device cannot be seen without waiting for it."""
+    if np.isnan(frames).any():
         raise InputError(
-            f"frames are {dtype}: float32 in 0..1 is needed"
-            + ("; divide by 255" if dtype == jnp.uint8 else "")
+            f"frames hold {np.isnan(frames).sum()} NaN: grey values in 0..1 are needed"
+        )
+    low, high = frames.min(), frames.max()
+    if low < 0 or high > 1:
+        raise InputError(
+            f"frames lie between {low:g} and {high:g}: grey values in 0..1 are needed"
+            + ("; divide by 255" if low >= 0 and 1 < high <= 255 else "")
         )
 
 

@@ -3,13 +3,61 @@
 import os
 
 # Before JAX starts: several CPU devices for the tests of parallel training, no GPU needed.
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
-    " --xla_force_host_platform_device_count=4"
-)
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+
+import dataclasses
+import pkgutil
+from pathlib import Path
 
 import jax
+import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("rsf_jax", "beartype.beartype")
+_LIBRARY = Path(__file__).parents[1] / "rsf_jax"
+# These check what they are given themselves, and are tested with wrong types.
+_OWN_CHECKS = ("config", "policies")
+
+install_import_hook(
+    [f"rsf_jax.{m.name}" for m in pkgutil.iter_modules([_LIBRARY]) if m.name not in _OWN_CHECKS],
+    "beartype.beartype",
+)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+import rsf_jax as rsf  # noqa: E402 - after the hook
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A TFDS data directory that holds `t_pathfinder/tiny`: 40 training and 10 test videos."""
+    from t_pathfinder.subsets import SUBSETS
+    from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
+
+    folder = tmp_path_factory.mktemp("tensorflow_datasets")
+    subset = dataclasses.replace(SUBSETS["quickstart"], train_videos=40, test_videos=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("T_PATHFINDER_WORKERS", "1")
+        Builder(
+            config=SubsetConfig(name="tiny", subset=subset), data_dir=folder
+        ).download_and_prepare()
+    return folder
+
+
+@pytest.fixture
+def config(data_dir):
+    """A run of seconds: a small network on the tiny dataset, 10 updates of 8 videos."""
+    return rsf.get_config("quickstart").replace(
+        dataset="t_pathfinder/tiny",
+        data_dir=str(data_dir),
+        channels=4,
+        kernel_size=5,
+        slow_steps=2,
+        fast_steps=1,
+        batch_size=8,
+        epochs=2,
+        warmup_steps=0,
+        save_every=2,
+        log_every=1,
+        eval_batch_size=4,
+        devices=1,
+    )

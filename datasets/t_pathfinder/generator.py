@@ -1,0 +1,51 @@
+"""Generator: one video of T-Pathfinder as a pure function of settings, seed and index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from t_pathfinder.drawing import redraw
+from t_pathfinder.layout import lay_out
+from t_pathfinder.plan import draw_plan
+from t_pathfinder.settings import Settings
+
+Example = dict[str, Any]
+
+
+def video(settings: Settings, seed: int, index: int) -> Example:
+    """Makes video `index`: the same bytes wherever, whenever and in whatever order.
+
+    Args:
+        settings: settings of the subset.
+        seed: seed of the subset, 0 or above.
+        index: number of the video, 0 or above.
+
+    Returns:
+        `video` int (index), `frames` uint8 [T, H, W, 1], `masks` uint8 [T, H, W] (0 or 1),
+        `lengths` int32 [T, contours] (segments), `target` int32 [T], `segments` float32
+        [sum(lengths[-1]), 3], `layout_attempts` int, `relaxation` int.
+
+    Raises:
+        ValueError: when seed or index is negative, or the contours do not fit into the frame.
+    """
+    for name, value in (("seed", seed), ("index", index)):
+        if value < 0:
+            raise ValueError(f"{name}={value} is not possible: it must be 0 or above; raise it.")
+    plan = draw_plan(settings.rule, seed, index)
+    layout = lay_out(settings, plan.lengths[-1], seed, index)
+    frames, masks = redraw(settings.geometry, layout.segments, plan.lengths, plan.target)
+    return {
+        "video": index,
+        "frames": frames,
+        "masks": masks,
+        "lengths": plan.lengths,
+        "target": plan.target,
+        "segments": layout.segments,
+        "layout_attempts": layout.attempts,
+        "relaxation": layout.relaxation,
+    }
+
+
+def videos(settings: Settings, seed: int, first: int, last: int) -> list[Example]:
+    """Videos `first` to `last - 1`; the unit of work of one process (see `video`)."""
+    return [video(settings, seed, index) for index in range(first, last)]

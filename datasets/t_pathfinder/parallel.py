@@ -1,0 +1,90 @@
+"""Parallel generation: videos of an index range, in order, made by several processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sys
+import warnings
+from collections.abc import Iterator
+
+import joblib
+
+from t_pathfinder.generator import Example, video, videos
+from t_pathfinder.settings import Settings
+
+BATCH = 20  # videos made per task: large enough that starting a task does not count
+WORKERS_VARIABLE = "T_PATHFINDER_WORKERS"
+
+
+def worker_count() -> int:
+    """Processes to use: the environment variable T_PATHFINDER_WORKERS, else one per core.
+
+    Raises:
+        ValueError: when the variable is not a whole number of at least 1.
+    """
+    text = os.environ.get(WORKERS_VARIABLE, "")
+    if not text:
+        return joblib.cpu_count()
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(
+            f"{WORKERS_VARIABLE}={text!r} is not possible: it must be a whole number of at least "
+            f"1; unset it to use all {joblib.cpu_count()} cores."
+        )
+    return int(text)
+
+
+def generate(
+    settings: Settings, seed: int, indices: range, workers: int | None = None
+) -> Iterator[Example]:
+    """Yields the videos of `indices` in order; the number of workers never changes a byte.
+
+    Args:
+        settings: settings of the subset.
+        seed: seed of the subset.
+        indices: consecutive video indices.
+        workers: processes; None asks `worker_count`. With 1 no other process is started.
+
+    Yields:
+        Examples as `generator.video` returns them.
+    """
+    workers = worker_count() if workers is None else workers
+    if workers == 1:
+        for index in indices:
+            yield video(settings, seed, index)
+        return
+    bounds = range(indices.start, indices.stop, BATCH)
+    tasks = (
+        joblib.delayed(videos)(settings, seed, first, min(first + BATCH, indices.stop))
+        for first in bounds
+    )
+    # One thread a worker: the work is not linear algebra, and the cores are taken already.
+    with _package_on_path(), joblib.parallel_config("loky", inner_max_num_threads=1):
+        pool = joblib.Parallel(n_jobs=workers, batch_size=1, return_as="generator")
+        batches = pool(tasks)
+        try:
+            for batch in batches:
+                yield from batch
+        finally:
+            # A reader may stop early (`--max_examples_per_split`); joblib would complain.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                batches.close()
+
+
+@contextlib.contextmanager
+def _package_on_path() -> Iterator[None]:
+    """Lets worker processes, which inherit `sys.path`, import this package.
+
+    `tfds build` has the package's folder on the path only while it imports the builder.
+    """
+    folder = str(pathlib.Path(__file__).resolve().parents[1])
+    missing = folder not in sys.path
+    if missing:
+        sys.path.append(folder)
+    try:
+        yield
+    finally:
+        if missing and folder in sys.path:
+            sys.path.remove(folder)

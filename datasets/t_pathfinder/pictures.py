@@ -1,0 +1,66 @@
+"""Pictures: strips of frames with the target in red, as PNG files.
+
+Run in `datasets/`: `python -m t_pathfinder.pictures --config=hard --videos=0,1,2`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import numpy as np
+
+from t_pathfinder.generator import Example, video
+from t_pathfinder.subsets import SUBSETS, Subset
+
+TARGET_COLOUR = np.array([255, 70, 60], np.float32)
+LINE = 96  # grey of the line between two frames
+
+
+def strip(example: Example, enlarge: int) -> np.ndarray:
+    """All frames of a video side by side.
+
+    Args:
+        example: a video; the target's ink is tinted, the mask's edge pixels included.
+        enlarge: whole factor by which pixels are repeated.
+
+    Returns:
+        uint8 [H', W', 3].
+    """
+    grey = example["frames"].astype(np.float32)
+    marked = example["masks"][..., None] > 0
+    colour = np.where(marked, grey / 255 * TARGET_COLOUR, grey).astype(np.uint8)
+    colour = colour.repeat(enlarge, axis=1).repeat(enlarge, axis=2)
+    line = np.full((colour.shape[1], enlarge, 3), LINE, np.uint8)
+    parts = [line]
+    for frame in colour:
+        parts += [frame, line]
+    row = np.concatenate(parts, axis=1)
+    edge = np.full((enlarge, row.shape[1], 3), LINE, np.uint8)
+    return np.concatenate([edge, row, edge])
+
+
+def write(subset: Subset, indices: list[int], enlarge: int, path: pathlib.Path) -> None:
+    """Writes the strips of several videos, one above the other."""
+    import matplotlib.image  # heavy, and needed here alone
+
+    rows = [strip(video(subset.settings, subset.seed, index), enlarge) for index in indices]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    matplotlib.image.imsave(path, np.concatenate(rows))
+    print(f"{path}: videos {indices}")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", choices=sorted(SUBSETS), default="hard")
+    parser.add_argument("--videos", default="0,1,2", help="indices, separated by commas")
+    parser.add_argument("--enlarge", type=int, default=2, help="pixels per pixel")
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("t_pathfinder/images"))
+    flags = parser.parse_args()
+    indices = [int(index) for index in flags.videos.split(",")]
+    write(SUBSETS[flags.config], indices, flags.enlarge, flags.output / f"{flags.config}.png")
+
+
+if __name__ == "__main__":
+    main()

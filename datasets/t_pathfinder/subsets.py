@@ -1,0 +1,120 @@
+"""The subsets of T-Pathfinder: settings, seed and size of each."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from t_pathfinder.settings import Geometry, GrowthRule, Settings, Spacing
+
+
+@dataclasses.dataclass(frozen=True)
+class Subset:
+    """A named set of videos. Videos are independent, so an index range is a random split.
+
+    Attributes:
+        settings: what the videos look like.
+        seed: seed of all of them.
+        train_videos: videos 0 to train_videos - 1 are the training split.
+        test_videos: the test_videos after them are the test split.
+        description: one sentence for the catalogue.
+    """
+
+    settings: Settings
+    seed: int
+    train_videos: int
+    test_videos: int
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        for name, least in (("seed", 0), ("train_videos", 1), ("test_videos", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"{name}={value!r} is not possible: it must be a whole number of at least "
+                    f"{least}; raise it."
+                )
+
+    @property
+    def splits(self) -> dict[str, range]:
+        """Indices of the videos of each split."""
+        end = self.train_videos + self.test_videos
+        return {"train": range(self.train_videos), "test": range(self.train_videos, end)}
+
+
+# Bends are loosened first (the published generator itself was used from 2.7 down to 0.8), then
+# the clearance, then the gap. The last levels hold any plan that the rules can produce.
+_SPACINGS = (
+    Spacing(),
+    Spacing(continuity=1.2),
+    Spacing(continuity=1.0),
+    Spacing(continuity=1.0, clearance=3.5),
+    Spacing(continuity=1.0, clearance=3.0),
+    Spacing(continuity=1.0, clearance=3.0, gap=6.0),
+    Spacing(continuity=1.0, clearance=2.5, gap=5.0),
+    Spacing(continuity=1.0, clearance=2.0, gap=4.0),
+)
+
+_EASY = Settings(
+    GrowthRule(frames=6, distractors=4, longest_start=10, distractor_start=(1, 3)),
+    Geometry(spacings=_SPACINGS),
+)
+
+_HARD = Settings(
+    GrowthRule(
+        frames=8,
+        distractors=4,
+        longest_start=10,
+        distractor_start=(1, 8),
+        longest_probability=0.2,
+        distractor_probability=0.8,
+        overtaking=True,
+    ),
+    Geometry(spacings=_SPACINGS, choices=8, attempts=4),
+)
+
+_QUICKSTART_SPACINGS = (
+    Spacing(clearance=2.0, gap=2.5),
+    Spacing(continuity=1.2, clearance=2.0, gap=2.5),
+    Spacing(continuity=1.2, clearance=1.5, gap=2.5),
+    Spacing(continuity=1.2, clearance=1.0, gap=2.5),
+    Spacing(continuity=1.4, clearance=1.0, gap=2.25),
+    Spacing(continuity=1.7, clearance=1.0, gap=2.0),
+)
+
+_QUICKSTART = Settings(
+    GrowthRule(frames=4, distractors=3, longest_start=4, distractor_start=(1, 2), growth=(1, 1)),
+    Geometry(
+        height=32,
+        width=32,
+        dash_length=3.5,
+        border=1.75,
+        spacings=_QUICKSTART_SPACINGS,
+        attempts=10,
+        choices=5,
+    ),
+)
+
+# Different seeds, so that no video of one subset shares its random numbers with one of another.
+SUBSETS = {
+    "easy": Subset(
+        _EASY,
+        seed=1,
+        train_videos=8000,
+        test_videos=2000,
+        description="6 frames; the contour that starts as the longest stays the longest.",
+    ),
+    "hard": Subset(
+        _HARD,
+        seed=2,
+        train_videos=8000,
+        test_videos=2000,
+        description="8 frames; distractors grow fast and become the target by overtaking it.",
+    ),
+    "quickstart": Subset(
+        _QUICKSTART,
+        seed=3,
+        train_videos=4000,
+        test_videos=500,
+        description="4 frames of 32x32 pixels by the rule of `easy`, to try things out in minutes.",
+    ),
+}

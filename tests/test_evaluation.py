@@ -1,0 +1,116 @@
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax import evaluation, experiment
+from rsf_jax.data import evaluation_batches, open_dataset
+from rsf_jax.models import prepare
+from rsf_jax.scoring import Scorer
+from rsf_jax.training.parallel import Devices
+from rsf_jax.training.step import Batch, score_batch
+from rsf_jax.trivial import trivial_scores
+
+
+@pytest.fixture(scope="module")
+def run(data_dir, tmp_path_factory):
+    """A whole small experiment, run once."""
+    config = rsf.get_config("quickstart").replace(
+        dataset="t_pathfinder/tiny",
+        data_dir=str(data_dir),
+        channels=4,
+        kernel_size=5,
+        batch_size=8,
+        epochs=1,
+        eval_batch_size=4,
+        devices=1,
+    )
+    workdir = tmp_path_factory.mktemp("run")
+    experiment.run(config, workdir)
+    return config, workdir
+
+
+def test_results_are_machine_readable(run):
+    config, workdir = run
+    results = json.loads((workdir / "results.json").read_text())
+    test = results["test"]
+    assert 0 <= test["miou"] <= 1
+    assert test["videos"] == 10
+    assert np.mean(test["miou_by_frame"]) == pytest.approx(test["miou"])
+    steps = [config.slow_steps] + [config.fast_steps] * (len(test["steps_by_frame"]) - 1)
+    assert test["steps_by_frame"] == steps
+    assert test["steps_per_video"] == sum(steps)
+    assert set(results["trivial"]) == {"all_ink", "first_target_kept"}
+    assert set(results["frames_per_second"]) == {"1", "4"}
+    assert all(fps > 0 for fps in results["frames_per_second"].values())
+    assert results["policy"] == "s3f1"
+    assert rsf.Config(**results["config"]) == config
+
+
+def test_predictions_are_pictured(run):
+    picture = plt.imread(run[1] / "predictions.png")
+    assert min(picture.shape[:2]) > 200
+    assert picture[..., :3].std() > 0.05
+
+
+def test_other_schedules_have_their_own_files(run):
+    config, workdir = run
+    trained = evaluation.load_trained(workdir)
+    policy = rsf.FixedSchedule(1, 2)
+    results = evaluation.evaluate(trained, open_dataset(config), workdir, policy)
+    assert json.loads((workdir / "results_s1f2.json").read_text()) == results
+    assert results["test"]["steps_by_frame"][:2] == [1, 2]
+    assert (workdir / "predictions_s1f2.png").exists()
+
+
+def test_the_table_shows_model_and_trivial_predictors(run, capsys):
+    evaluation.print_results(json.loads((run[1] / "results.json").read_text()))
+    table = capsys.readouterr().out
+    for text in ("mIoU", "this model", "all ink", "first target kept", "frames a second"):
+        assert text in table
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("statistics", ["sample", "batch"])
+def test_every_video_counts_once_whatever_the_batch(run, count, statistics):
+    config, workdir = run
+    trained = evaluation.load_trained(workdir, {"norm_statistics": statistics})
+    dataset, policy = open_dataset(config), rsf.FixedSchedule(2, 1)
+    devices = Devices(count)
+    # 10 videos in batches of 4: the last one is half full.
+    size = 4 if statistics == "sample" else 5
+    if statistics == "batch" and count == 4:
+        pytest.skip("batch statistics over several devices are refused in training")
+    scorer = Scorer(trained.model, policy, devices, size)
+    summary = scorer(devices.replicate(trained.params), dataset.test)
+    expected = []
+    for batch in evaluation_batches(dataset.test, 1 if statistics == "sample" else 5):
+        prepared = prepare(trained.model, {"params": trained.params}, dataset.frame_shape)
+        expected.append(np.asarray(score_batch(trained.model, prepared, batch, policy).iou))
+    expected = np.concatenate(expected)
+    assert summary.videos == len(expected) == 10
+    assert summary.miou == pytest.approx(expected.mean(), abs=1e-5)
+    np.testing.assert_allclose(summary.miou_by_frame, expected.mean(0), atol=1e-5)
+
+
+def test_trivial_predictors():
+    frames = np.zeros((1, 2, 4, 4, 1), np.uint8)
+    masks = np.zeros((1, 2, 4, 4), np.uint8)
+    frames[0, :, 0], frames[0, :, 3] = 255, 255  # two contours of 4 pixels
+    masks[0, 0, 0, :2] = 1  # the target grows from 2 pixels to 4
+    masks[0, 1, 0] = 1
+    scores = trivial_scores([Batch(frames, masks, np.ones(1, np.float32))])
+    assert scores["all_ink"] == pytest.approx((2 / 8 + 4 / 8) / 2)
+    assert scores["first_target_kept"] == pytest.approx((1 + 1 / 2) / 2)
+
+
+def test_a_checkpoint_that_is_not_there_is_named(run):
+    with pytest.raises(rsf.InputError, match=r"no checkpoint of update 3; it has \d"):
+        evaluation.load_trained(run[1], step=3)
+
+
+def test_another_model_is_refused(run):
+    with pytest.raises(rsf.InputError, match="belongs to another model"):
+        evaluation.load_trained(run[1], {"kernel_size": 7})

@@ -1,0 +1,36 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rsf_jax.norm import normalize
+
+
+def _inputs():
+    rng = np.random.default_rng(0)
+    x = rng.normal(3.0, 2.0, size=(3, 4, 5, 6)).astype(np.float32)
+    scale, bias = rng.normal(size=(2, 4)).astype(np.float32)
+    return x, scale, bias
+
+
+@pytest.mark.parametrize(("statistics", "axes"), [("sample", (2, 3)), ("batch", (0, 2, 3))])
+def test_it_removes_mean_and_variance(statistics, axes):
+    x, scale, bias = _inputs()
+    centred = x - x.mean(axes, keepdims=True)
+    scaled = centred / np.sqrt(x.var(axes, keepdims=True) + 1e-3)
+    expected = scaled * scale[None, :, None, None] + bias[None, :, None, None]
+    ours = normalize(jnp.asarray(x), jnp.asarray(scale), jnp.asarray(bias), statistics)
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_sample_statistics_do_not_depend_on_batch_mates():
+    x, scale, bias = map(jnp.asarray, _inputs())
+    together = normalize(x, scale, bias, "sample")
+    np.testing.assert_allclose(together[1:2], normalize(x[1:2], scale, bias, "sample"), atol=1e-6)
+    batch = normalize(x, scale, bias, "batch")
+    assert np.abs(batch[1:2] - normalize(x[1:2], scale, bias, "batch")).max() > 0.01
+
+
+def test_one_image_makes_both_statistics_the_same():
+    x, scale, bias = map(jnp.asarray, _inputs())
+    sample, batch = (normalize(x[:1], scale, bias, s) for s in ("sample", "batch"))
+    np.testing.assert_allclose(sample, batch, atol=1e-6)

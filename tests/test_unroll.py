@@ -1,0 +1,168 @@
+"""Whole videos, single frames, and what must not matter: batch-mates and preparation."""
+
+import inspect
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax import unroll
+
+SCHEDULE = rsf.FixedSchedule(3, 1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=5)
+    return rsf.build_model(config)
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return jax.random.uniform(jax.random.key(0), (3, 4, 12, 10, 1))
+
+
+@pytest.fixture(scope="module")
+def variables(model, frames):
+    return model.init(jax.random.key(1), frames)
+
+
+def _stream(model, variables, frames, schedule, **options):
+    state = model.initial_state(len(frames), frames.shape[2:4])
+    outputs = []
+    for t in range(frames.shape[1]):
+        state, out = rsf.run_frame(model, variables, state, frames[:, t], schedule, **options)
+        outputs.append(out)
+    return state, outputs
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_frame_by_frame_is_the_whole_video(model, variables, frames, stateful):
+    options = {"stateful": stateful, "record_states": True}
+    video = rsf.run_video(model, variables, frames, SCHEDULE, **options)
+    state, outputs = _stream(model, variables, frames, SCHEDULE, **options)
+    for t, out in enumerate(outputs):
+        np.testing.assert_allclose(out.logits, video.logits[:, t], atol=1e-5)
+        np.testing.assert_array_equal(out.steps, video.steps[:, t])
+        np.testing.assert_allclose(out.states, video.states[:, t], atol=1e-5)
+    np.testing.assert_array_equal(state.frame_index, [4, 4, 4])
+
+
+def test_shapes_and_steps(model, variables, frames):
+    out = rsf.run_video(model, variables, frames, SCHEDULE, record_states=True)
+    assert out.logits.shape == (3, 4, 12, 10, 2)
+    assert out.states.shape == (3, 4, 3, 12, 10, 3)
+    np.testing.assert_array_equal(out.steps, [[3, 1, 1, 1]] * 3)
+    # A later frame takes one step: the other entries repeat it.
+    np.testing.assert_array_equal(out.states[:, 1, 0], out.states[:, 1, 2])
+
+
+def test_stateless_frames_do_not_see_each_other(model, variables, frames):
+    uniform = rsf.FixedSchedule(2, 2)
+    swapped = frames[:, ::-1]
+    ours = rsf.run_video(model, variables, frames, uniform, stateful=False).logits
+    theirs = rsf.run_video(model, variables, swapped, uniform, stateful=False).logits
+    np.testing.assert_allclose(ours, theirs[:, ::-1], atol=1e-5)
+    stateful = rsf.run_video(model, variables, frames, uniform).logits
+    assert np.abs(stateful[:, 1:] - ours[:, 1:]).max() > 1e-3
+    np.testing.assert_allclose(stateful[:, 0], ours[:, 0], atol=1e-5)
+
+
+def test_a_video_does_not_depend_on_its_batch_mates(model, variables, frames):
+    together = rsf.run_video(model, variables, frames, SCHEDULE).logits
+    for i in range(3):
+        alone = rsf.run_video(model, variables, frames[i : i + 1], SCHEDULE).logits
+        np.testing.assert_allclose(alone[0], together[i], atol=1e-5)
+
+
+def test_streams_that_began_at_different_times_share_a_batch(model, variables, frames):
+    pair = frames[:2]
+    _, alone = _stream(model, variables, pair, SCHEDULE)
+    state, _ = rsf.run_frame(
+        model, variables, model.initial_state(2, (12, 10)), pair[:, 0], SCHEDULE
+    )
+    # The second stream starts anew while the first one goes on.
+    fresh = model.initial_state(2, (12, 10))
+    mixed = jax.tree.map(lambda old, new: jnp.stack([old[0], new[1]]), state, fresh)
+    frame = jnp.stack([pair[0, 1], pair[1, 0]])
+    _, out = rsf.run_frame(model, variables, mixed, frame, SCHEDULE)
+    np.testing.assert_array_equal(out.steps, [1, 3])
+    np.testing.assert_allclose(out.logits[0], alone[1].logits[0], atol=1e-5)
+    np.testing.assert_allclose(out.logits[1], alone[0].logits[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["fft", "direct"])
+def test_prepared_variables_give_the_same(frames, method):
+    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=5, conv_method=method)
+    model = rsf.build_model(config)
+    variables = model.init(jax.random.key(1), frames)
+    prepared = rsf.prepare(model, variables, (12, 10))
+    assert ("spectra" in prepared.variables) == (method == "fft")
+    ours = rsf.run_video(model, prepared, frames, SCHEDULE).logits
+    theirs = rsf.run_video(model, variables, frames, SCHEDULE).logits
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_gradients_stop_at_frame_boundaries(model, variables, frames):
+    def last_frame(frames):
+        return rsf.run_video(model, variables, frames, SCHEDULE).logits[:, -1].sum()
+
+    gradient = jax.grad(last_frame)(frames)
+    assert not gradient[:, :-1].any()
+    assert gradient[:, -1].any()
+
+
+def test_videos_and_streams_compile_once(model, variables, frames):
+    chex.clear_trace_counter()
+    traced = jax.jit(chex.assert_max_traces(unroll.advance, n=1), static_argnums=0)
+    prepared = rsf.prepare(model, variables, (12, 10))
+    state = model.initial_state(3, (12, 10))
+    for t in range(4):
+        first = state.frame_index == 0
+        state, _ = traced(model, prepared, state, frames[:, t], SCHEDULE, first=first)
+    before = unroll._run_frame._cache_size(), unroll._run_video._cache_size()
+    for _ in range(3):
+        _stream(model, prepared, frames, SCHEDULE)
+        rsf.run_video(model, prepared, frames, SCHEDULE)
+    after = unroll._run_frame._cache_size(), unroll._run_video._cache_size()
+    assert all(b - a <= 1 for a, b in zip(before, after))
+
+
+BAD_FRAMES = [
+    (np.zeros((3, 12, 10, 1), np.float32), r"shape \[3, 12, 10, 1\]: \[B, T, H, W, 1\] is needed"),
+    (np.zeros((3, 4, 12, 10, 3), np.float32), "one grey channel"),
+    (np.zeros((3, 0, 12, 10, 1), np.float32), "non-empty"),
+    (np.zeros((3, 4, 12, 10, 1), np.uint8), "divide by 255"),
+    (np.zeros((3, 4, 12, 10, 1), np.float64), "float64: float32 in 0..1 is needed"),
+    (np.full((3, 4, 12, 10, 1), np.nan, np.float32), "NaN"),
+    (np.full((3, 4, 12, 10, 1), 255, np.float32), r"between 255 and 255: .* in 0\.\.1"),
+    (np.full((3, 4, 12, 10, 1), -0.5, np.float32), r"between -0\.5 and -0\.5"),
+]
+
+
+@pytest.mark.parametrize(("bad", "message"), BAD_FRAMES)
+def test_bad_frames_are_named(model, variables, bad, message):
+    # Unwrapped, as users have them: the tests' type checker would speak first.
+    run_video, run_frame = inspect.unwrap(rsf.run_video), inspect.unwrap(rsf.run_frame)
+    with pytest.raises(rsf.InputError, match=message) as error:
+        run_video(model, variables, bad, SCHEDULE)
+    assert "\n" not in str(error.value)
+    if bad.ndim == 5 and bad.size:
+        state = model.initial_state(3, (12, 10))
+        with pytest.raises(rsf.InputError):
+            run_frame(model, variables, state, bad[:, 0], SCHEDULE)
+
+
+def test_a_state_of_another_batch_or_size_is_an_error_and_not_a_broadcast(model, variables, frames):
+    for state in (model.initial_state(1, (12, 10)), model.initial_state(3, (12, 11))):
+        with pytest.raises(rsf.InputError, match=r"start from model\.initial_state\(3, \(12, 10\)"):
+            rsf.run_frame(model, variables, state, frames[:, 0], SCHEDULE)
+
+
+def test_preparation_for_another_size_is_an_error(model, variables, frames):
+    prepared = rsf.prepare(model, variables, (16, 16))
+    with pytest.raises(rsf.InputError, match=r"prepared for frames of 16x16 .* have 12x10"):
+        rsf.run_video(model, prepared, frames, SCHEDULE)

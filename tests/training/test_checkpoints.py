@@ -1,0 +1,163 @@
+"""What is saved, what is kept, and what is said of damage."""
+
+import dataclasses
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.integrity import MANIFEST
+from rsf_jax.training.state import build_optimizer, create_state
+
+CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+
+
+@pytest.fixture(scope="module")
+def state():
+    return create_state(rsf.build_model(CONFIG), build_optimizer(CONFIG, 10), 0, (8, 8))
+
+
+def _at(state, step):
+    params = jax.tree.map(lambda x: x + step, state.params)
+    return dataclasses.replace(state, step=jnp.int32(step), params=params)
+
+
+def _save(workdir, state, losses):
+    with Checkpoints(workdir, create=True) as checkpoints:
+        for step, loss in losses.items():
+            metrics = None if loss is None else {"loss": loss, "miou": 1 - loss}
+            checkpoints.save(_at(state, step), CONFIG, metrics)
+
+
+def _error(workdir, state, step, config=CONFIG):
+    with Checkpoints(workdir) as checkpoints, pytest.raises(rsf.InputError) as error:
+        checkpoints.restore(step, state, config)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_the_latest_and_the_best_are_kept(tmp_path, state):
+    _save(tmp_path, state, {1: 0.5, 2: 0.3, 3: 0.4, 4: None, 5: 0.9, 6: None})
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [2, 5, 6]
+        assert checkpoints.latest_step() == 6
+        assert checkpoints.best_step() == 2
+        assert checkpoints.metrics(2) == {"loss": 0.3, "miou": 0.7}
+
+
+def test_without_validation_the_latest_is_the_best(tmp_path, state):
+    _save(tmp_path, state, {1: None, 2: None})
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.best_step() == 2
+
+
+def test_a_state_comes_back_to_the_bit(tmp_path, state):
+    _save(tmp_path, state, {7: None})
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(7, state, CONFIG)
+        params = checkpoints.restore_params(7, state.params, CONFIG)
+        assert checkpoints.config(7) == CONFIG
+    jax.tree.map(np.testing.assert_array_equal, restored, _at(state, 7))
+    jax.tree.map(np.testing.assert_array_equal, params, _at(state, 7).params)
+
+
+def test_a_checkpoint_is_saved_once(tmp_path, state):
+    _save(tmp_path, state, {3: 0.5})
+    _save(tmp_path, state, {3: 0.1})
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.metrics(3)["loss"] == 0.5
+
+
+def test_every_truncated_or_missing_file_is_noticed(tmp_path, state):
+    _save(tmp_path, state, {1: None, 2: None})
+    folder = tmp_path / "checkpoints" / "2"
+    names = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file()]
+    assert len(names) > 5
+    for name in names:
+        if name.name == MANIFEST:
+            continue
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2] + b"?")
+        if not name.name.startswith("_CHECKPOINT_METADATA"):  # Orbax reads this one on opening
+            message = _error(tmp_path, state, 2)
+            assert str(name) in message
+            assert "go on from update 1" in message
+        (folder / name).unlink()
+        assert f"{name} is missing" in _error(tmp_path, state, 2)
+        (folder / name).write_bytes(content)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert int(checkpoints.restore(2, state, CONFIG).step) == 2
+
+
+def test_flipped_bits_are_noticed(tmp_path, state):
+    _save(tmp_path, state, {2: None})
+    largest = max((tmp_path / "checkpoints" / "2" / "params").rglob("*"), key=_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    assert "is not what was saved" in _error(tmp_path, state, 2)
+    assert "start anew" in _error(tmp_path, state, 2)
+
+
+def _size(path):
+    return path.stat().st_size if path.is_file() else 0
+
+
+def test_a_checkpoint_cut_off_before_its_end_does_not_count(tmp_path, state):
+    _save(tmp_path, state, {1: None, 2: None})
+    (tmp_path / "checkpoints" / "2" / MANIFEST).unlink()
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest_step() == 1
+    _save(tmp_path, state, {2: None})
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest_step() == 2
+
+
+def test_no_checkpoints_is_one_clear_line(tmp_path):
+    with pytest.raises(rsf.InputError, match="no checkpoints in .*train first"):
+        Checkpoints(tmp_path / "nothing")
+
+
+def test_a_run_of_other_settings_is_not_resumed(tmp_path, state):
+    _save(tmp_path, state, {1: None})
+    message = _error(tmp_path, state, 1, CONFIG.replace(learning_rate=0.5))
+    assert "learning_rate=0.004 there, 0.5 here" in message
+    with Checkpoints(tmp_path) as checkpoints:  # the time limit does not change the run
+        checkpoints.restore(1, state, CONFIG.replace(max_minutes=3.0))
+
+
+def test_another_model_is_named(tmp_path, state):
+    _save(tmp_path, state, {1: None})
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(rsf.InputError) as error:
+        checkpoints.restore_params(1, state.params, CONFIG.replace(channels=25))
+    assert "belongs to another model: channels=3 there, 25 here" in str(error.value)
+
+
+def test_settings_of_another_version_are_named(tmp_path, state, monkeypatch):
+    _save(tmp_path, state, {1: None})
+    monkeypatch.setattr("rsf_jax.training.checkpoints.Config", _Fewer)
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(rsf.InputError, match="version"):
+        checkpoints.config(1)
+
+
+@dataclasses.dataclass
+class _Fewer:
+    name: str
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(tmp_path, state, monkeypatch):
+    _save(tmp_path, state, {1: None})
+
+    def full(folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rsf_jax.training.checkpoints.seal", full)
+    with pytest.raises(rsf.InputError, match="No space left on device.*make room"):
+        _save(tmp_path, state, {2: None})
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest_step() == 1
+    shutil.rmtree(tmp_path)

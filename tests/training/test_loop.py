@@ -1,0 +1,188 @@
+"""Whole runs: kill and resume, stop in time, diverge with a clear message."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax.data import open_dataset
+from rsf_jax.training import loop
+from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.loop import Outcome, TrainingDiverged, train
+from rsf_jax.training.state import build_optimizer, create_state
+from rsf_jax.training.stop import StopRequest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _final(workdir, config):
+    with Checkpoints(workdir) as checkpoints:
+        step = checkpoints.latest_step()
+        model, optimizer = rsf.build_model(config), build_optimizer(config, 5)
+        like = create_state(model, optimizer, 0, (8, 8))
+        return step, checkpoints.restore(step, like, config)
+
+
+@pytest.fixture(scope="module")
+def unbroken(data_dir, tmp_path_factory):
+    """The end of a run that nothing disturbed; also its configuration."""
+    workdir = tmp_path_factory.mktemp("unbroken")
+    config = _config(data_dir)
+    assert train(config, open_dataset(config), workdir) is Outcome.FINISHED
+    return config, _final(workdir, config)
+
+
+def _config(data_dir):
+    return rsf.get_config("quickstart").replace(
+        dataset="t_pathfinder/tiny",
+        data_dir=str(data_dir),
+        channels=4,
+        kernel_size=5,
+        slow_steps=2,
+        batch_size=8,
+        epochs=3,
+        warmup_steps=0,
+        save_every=2,
+        log_every=1,
+        eval_batch_size=4,
+        devices=1,
+    )
+
+
+def _same(one, other):
+    assert one[0] == other[0]
+    jax.tree.map(np.testing.assert_array_equal, one[1], other[1])
+
+
+def _start(config, workdir):
+    flags = [
+        f"--config.{name}={getattr(config, name)}"
+        for name in (
+            *("dataset", "data_dir", "channels", "kernel_size", "slow_steps", "batch_size"),
+            *("epochs", "warmup_steps", "save_every", "log_every", "eval_batch_size", "devices"),
+        )
+    ]
+    command = [sys.executable, "launch/train.py", "--config=quickstart", f"--workdir={workdir}"]
+    return subprocess.Popen(
+        [*command, *flags], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _wait_for_checkpoint(workdir, process, after):
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        done = [int(p.parent.name) for p in workdir.glob("checkpoints/*/sha256.json")]
+        if any(step >= after for step in done):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"no checkpoint: {process.stdout.read()}")
+
+
+def test_a_killed_run_resumes_to_the_same_end_to_the_bit(unbroken, tmp_path):
+    config, expected = unbroken
+    for after in (2, 6):  # mid-epoch twice: an epoch has 5 updates
+        process = _start(config, tmp_path)
+        _wait_for_checkpoint(tmp_path, process, after)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "results.json").exists()
+    assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
+    _same(_final(tmp_path, config), expected)
+
+
+def test_sigterm_saves_and_ends_cleanly(unbroken, tmp_path):
+    config, expected = unbroken
+    process = _start(config, tmp_path)
+    _wait_for_checkpoint(tmp_path, process, 2)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "SIGTERM received. Run again to resume" in output
+    assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
+    _same(_final(tmp_path, config), expected)
+
+
+def test_time_limits_save_and_end_cleanly(unbroken, tmp_path, capsys):
+    config, expected = unbroken
+    hurried = config.replace(max_minutes=1e-9)
+    dataset = open_dataset(config)
+    for update in (1, 2):
+        assert train(hurried, dataset, tmp_path) is Outcome.STOPPED
+        assert f"after update {update} of 15: config.max_minutes is over" in capsys.readouterr().out
+    assert train(config, dataset, tmp_path) is Outcome.FINISHED
+    _same(_final(tmp_path, config), expected)
+
+
+def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
+    config, _ = unbroken
+    short = config.replace(epochs=1)
+    dataset = open_dataset(config)
+    train(short, dataset, tmp_path)
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.glob("checkpoints/*/sha256.json")}
+    assert train(short, dataset, tmp_path) is Outcome.FINISHED
+    assert files == {p: p.stat().st_mtime_ns for p in tmp_path.glob("checkpoints/*/sha256.json")}
+
+
+def test_divergence_names_update_rate_and_checkpoint(unbroken, tmp_path, monkeypatch):
+    config, _ = unbroken
+    good = loop.make_train_step
+
+    def diverging(*args, **kwargs):
+        step = good(*args, **kwargs)
+
+        def wrapped(state, batch):
+            new, metrics = step(state, batch)
+            bad = jax.numpy.where(state.step >= 3, jax.numpy.nan, 0.0)
+            return new, {**metrics, "loss": metrics["loss"] + bad}
+
+        return wrapped
+
+    monkeypatch.setattr(loop, "make_train_step", diverging)
+    with pytest.raises(TrainingDiverged) as error:
+        train(config, open_dataset(config), tmp_path)
+    message = str(error.value)
+    assert "loss nan" in message
+    assert "in update 4 at learning rate" in message
+    assert "last good checkpoint is of update 2" in message
+    assert _final(tmp_path, config)[0] == 2
+
+
+def test_curves_are_recorded(unbroken, tmp_path):
+    config, _ = unbroken
+    train(config.replace(epochs=1), open_dataset(config), tmp_path)
+    events = b"".join(p.read_bytes() for p in (tmp_path / "events").iterdir())
+    for name in (b"train/loss", b"train/learning_rate", b"validation/miou"):
+        assert name in events
+
+
+def test_batch_statistics_cannot_be_padded(unbroken, tmp_path):
+    config, _ = unbroken
+    uneven = config.replace(norm_statistics="batch", devices=3)
+    with pytest.raises(rsf.InputError, match="batch_size is 8, which 3 devices cannot share"):
+        train(uneven, open_dataset(config), tmp_path)
+
+
+def test_four_devices_train_a_run(unbroken, tmp_path):
+    config, (_, expected) = unbroken
+    shared = config.replace(devices=4)
+    assert train(shared, open_dataset(shared), tmp_path) is Outcome.FINISHED
+    step, state = _final(tmp_path, config)
+    assert step == 15
+    for ours, one in zip(jax.tree.leaves(state.params), jax.tree.leaves(expected.params)):
+        np.testing.assert_allclose(ours, one, atol=2e-3)
+
+
+def test_a_second_interrupt_does_not_wait():
+    with StopRequest() as stop:
+        assert stop.reason is None
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.reason == "SIGINT received"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,129 @@
+"""One update: its gradient, its padding, and the same on several devices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax.data import pad_batch
+from rsf_jax.losses import focal_loss
+from rsf_jax.training.parallel import AXIS, Devices
+from rsf_jax.training.state import build_optimizer, create_state
+from rsf_jax.training.step import Batch, make_train_step, score_batch, video_gradients
+
+SCHEDULE = rsf.FixedSchedule(2, 1)
+CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=5)
+
+
+def _batch(videos):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, size=(videos, 3, 12, 10, 1), dtype=np.uint8)
+    masks = rng.integers(0, 2, size=(videos, 3, 12, 10), dtype=np.uint8)
+    return Batch(frames, masks, np.ones(videos, np.float32))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return rsf.build_model(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def state(model):
+    return create_state(model, build_optimizer(CONFIG, 10), 0, (12, 10))
+
+
+def _largest_difference(ours, theirs):
+    differences = jax.tree.map(
+        lambda a, b: float(np.linalg.norm(a - b) / (np.linalg.norm(b) + 1e-6)), ours, theirs
+    )
+    return max(jax.tree.leaves(differences))
+
+
+@pytest.mark.parametrize("stateful", [True, False])
+def test_accumulated_gradients_are_those_of_the_mean_loss(model, state, stateful):
+    batch = _batch(4)
+    frames = jnp.asarray(batch.frames, jnp.float32) / 255
+
+    def mean_loss(params):
+        out = rsf.run_video(model, {"params": params}, frames, SCHEDULE, stateful=stateful)
+        return focal_loss(out.logits, jnp.asarray(batch.masks, jnp.int32)).mean()
+
+    expected, gradients = jax.value_and_grad(mean_loss)(state.params)
+    loss, _, ours = video_gradients(
+        model, state.params, batch, jnp.full(4, 0.25), SCHEDULE, stateful=stateful
+    )
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+    assert _largest_difference(ours, gradients) < 1e-4
+
+
+def _update(devices, model, state, batch):
+    step = devices.compile(
+        make_train_step(model, SCHEDULE, build_optimizer(CONFIG, 10), axis_name=devices.axis_name)
+    )
+    state, metrics = step(devices.replicate(state), devices.share(batch))
+    return devices.unreplicate(state), devices.unreplicate(metrics)
+
+
+def test_padding_counts_nothing(model, state):
+    one = Devices(1)
+    plain, expected = _update(one, model, state, _batch(3))
+    padded, metrics = _update(one, model, state, pad_batch(_batch(3), 5))
+    for name in expected:
+        assert float(metrics[name]) == pytest.approx(float(expected[name]), rel=1e-5)
+    assert _largest_difference(padded.params, plain.params) < 1e-5
+
+
+@pytest.mark.parametrize("videos", [4, 6], ids=["even", "padded"])
+def test_four_devices_do_what_one_does(model, state, videos):
+    assert len(jax.local_devices()) == 4
+    batch = _batch(videos)
+    _, alone = _update(Devices(1), model, state, batch)
+    _, shared = _update(Devices(4), model, state, batch)
+    for name, value in alone.items():
+        assert float(shared[name]) == pytest.approx(float(value), rel=1e-5), name
+
+
+@pytest.mark.parametrize("videos", [4, 6], ids=["even", "padded"])
+def test_four_devices_have_the_gradients_of_one(model, state, videos):
+    batch = _batch(videos)
+
+    def gradients(batch):
+        shares = batch.weights / jax.lax.psum(batch.weights.sum(), AXIS)
+        sums = video_gradients(model, state.params, batch, shares, SCHEDULE)
+        return jax.lax.psum(sums[2], AXIS)
+
+    four = Devices(4)
+    shared = four.unreplicate(four.compile(gradients)(four.share(batch)))
+    shares = jnp.full(videos, 1 / videos)
+    alone = video_gradients(model, state.params, batch, shares, SCHEDULE)[2]
+    assert _largest_difference(shared, alone) < 1e-4
+
+
+def test_updates_lower_the_loss(model, state):
+    devices, batch = Devices(1), _batch(4)
+    config = CONFIG.replace(lr_schedule="constant", warmup_steps=0, learning_rate=1e-2)
+    optimizer = build_optimizer(config, 10)
+    step = devices.compile(make_train_step(model, SCHEDULE, optimizer))
+    state = state.replace(opt_state=optimizer.init(state.params))
+    losses = []
+    for _ in range(10):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < 0.7 * losses[0]
+    assert int(state.step) == 10
+
+
+def test_scores_are_per_video(model, state):
+    batch = _batch(3)
+    prepared = rsf.prepare(model, {"params": state.params}, (12, 10))
+    together = score_batch(model, prepared, batch, SCHEDULE)
+    assert together.iou.shape == together.steps.shape == (3, 3)
+    alone = score_batch(model, prepared, jax.tree.map(lambda x: x[1:2], batch), SCHEDULE)
+    np.testing.assert_allclose(alone.loss, together.loss[1:2], rtol=1e-5)
+    np.testing.assert_allclose(alone.iou, together.iou[1:2], atol=1e-5)
+
+
+def test_more_devices_than_there_are_is_an_error():
+    with pytest.raises(rsf.InputError, match=r"config\.devices is 9: this machine has 4"):
+        Devices(9)
