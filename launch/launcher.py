@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,19 @@ def workdir() -> Path:
     if CONFIG.value:
         return Path("runs", CONFIG.value)
     raise rsf.InputError("give --config=PRESET, or --workdir=FOLDER of a trained model")
+
+
+def use_cpu_cores(batch_size: int) -> None:
+    """Lets a machine without accelerator share batches between its cores.
+
+    Much of a small network runs on one core; as so many JAX devices the others work too. The
+    number divides the batch, so that nothing is padded. Accelerators are not affected.
+    """
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    count = max(n for n in range(1, (cores or 1) + 1) if batch_size % n == 0)
+    jax.config.update("jax_num_cpu_devices", count)
 
 
 def print_header(config: rsf.Config) -> None:

@@ -16,6 +16,7 @@ def main() -> None:
     if launcher.CONFIG.value is None:
         raise rsf.InputError("give --config=PRESET, such as --config=quickstart")
     config = rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides())
+    launcher.use_cpu_cores(config.batch_size)
     launcher.print_header(config)
     experiment.run(config, launcher.workdir())
 

@@ -69,7 +69,7 @@ def _hgru_tree(entry) -> dict:
     for ours, theirs in (("norm_scale", "weight"), ("norm_bias", "bias")):
         unit[ours] = np.stack([entry(f"unit1.bn.{row}.{theirs}") for row in range(4)])
     return {
-        "stem": {"conv": _conv(entry, "conv0")},
+        "stem": _conv(entry, "conv0"),
         "cell": unit,
         "output": {
             "norm_scale": entry("bn.weight"),

@@ -24,8 +24,8 @@ def test_the_start_is_the_published_one():
     params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, 8, 8, 1)))["params"]
     from rsf_jax.gabor import gabor_filters
 
-    np.testing.assert_array_equal(params["stem"]["conv"]["kernel"], gabor_filters())
-    assert np.abs(params["stem"]["conv"]["bias"]).max() <= 1 / 7
+    np.testing.assert_array_equal(params["stem"]["kernel"], gabor_filters())
+    assert np.abs(params["stem"]["bias"]).max() <= 1 / 7
     np.testing.assert_allclose(params["output"]["conv"]["bias"], np.log(99), rtol=1e-6)
 
 

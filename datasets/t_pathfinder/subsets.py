@@ -81,16 +81,24 @@ _QUICKSTART_SPACINGS = (
     Spacing(continuity=1.7, clearance=1.0, gap=2.0),
 )
 
+# Fast growth of the longest: a prediction that does not change soon is a bad one.
 _QUICKSTART = Settings(
-    GrowthRule(frames=4, distractors=3, longest_start=4, distractor_start=(1, 2), growth=(1, 1)),
+    GrowthRule(
+        frames=5,
+        distractors=3,
+        longest_start=3,
+        distractor_start=(1, 2),
+        growth=(1, 1),
+        longest_probability=0.8,
+        distractor_probability=0.3,
+    ),
     Geometry(
-        height=32,
-        width=32,
+        height=36,
+        width=36,
         dash_length=3.5,
         border=1.75,
         spacings=_QUICKSTART_SPACINGS,
         attempts=10,
-        choices=5,
     ),
 )
 
@@ -115,6 +123,6 @@ SUBSETS = {
         seed=3,
         train_videos=4000,
         test_videos=500,
-        description="4 frames of 32x32 pixels by the rule of `easy`, to try things out in minutes.",
+        description="5 frames of 36x36 pixels by the rule of `easy`, to try things out in minutes.",
     ),
 }

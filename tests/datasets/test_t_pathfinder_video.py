@@ -27,7 +27,7 @@ ARRAYS = {
 DIGESTS = {
     "easy": "00a57d27506f6c88873aeefdbd820935844ab0e5d9e7d1b16cf85f5ed828e12a",
     "hard": "4d204366d866ae920e96ca9c264bc075cf54ddcf5a9f7c5a396b77d170fa3bd1",
-    "quickstart": "54965046e9268cc7150ee02a02c20e71f4dee7e54f171401e9368fad585f5e1f",
+    "quickstart": "e55a5fa38cfedf0b9385a430ce34fbb5a504993a8db021b467ceb744133e6984",
 }
 
 

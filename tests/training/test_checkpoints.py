@@ -118,7 +118,7 @@ def test_a_checkpoint_cut_off_before_its_end_does_not_count(tmp_path, state):
 
 
 def test_no_checkpoints_is_one_clear_line(tmp_path):
-    with pytest.raises(rsf.InputError, match="no checkpoints in .*train first"):
+    with pytest.raises(rsf.InputError, match=r"no checkpoints in .*train first"):
         Checkpoints(tmp_path / "nothing")
 
 
@@ -156,7 +156,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(tmp_path, state, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("rsf_jax.training.checkpoints.seal", full)
-    with pytest.raises(rsf.InputError, match="No space left on device.*make room"):
+    with pytest.raises(rsf.InputError, match=r"No space left on device.*make room"):
         _save(tmp_path, state, {2: None})
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.latest_step() == 1

@@ -1,0 +1,44 @@
+"""The README says what is so: its commands are the ones that CI and users run."""
+
+import re
+from pathlib import Path
+
+import jax
+
+import rsf_jax as rsf
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def _commands():
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    return [line.split("   #")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+def test_ci_runs_the_test_command_to_the_letter():
+    command = next(c for c in _commands() if c.endswith("python -m pytest"))
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_preset_and_setting_named_exists():
+    for name in re.findall(r"--config=(\w+)", README):
+        rsf.get_config(name)
+    fields = set(rsf.Config.__dataclass_fields__)
+    assert set(re.findall(r"--config\.(\w+)", README)) <= fields
+
+
+def test_every_file_named_exists():
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+    for launcher in re.findall(r"python (launch/\w+\.py)", README):
+        assert (ROOT / launcher).exists(), launcher
+
+
+def test_the_notebook_example_runs():
+    code = re.search(r"```python\n(import jax.*?)```", README, re.DOTALL)[1]
+    scope = {}
+    exec(code.replace("128, 128", "16, 16"), scope)
+    assert scope["out"].states.shape == (2, 8, 8, 16, 16, 25)
+    assert scope["out"].steps.shape == (2, 8)
+    assert isinstance(scope["frames"], jax.Array)
