@@ -19,11 +19,11 @@ _NAMED = {
         kernel_size=9,
         slow_steps=3,
         fast_steps=1,
-        batch_size=16,
+        batch_size=8,
         learning_rate=4e-3,
         lr_schedule="cosine",
         warmup_steps=50,
-        epochs=8,
+        epochs=3,
         eval_batch_size=100,
     )
 }

@@ -1,10 +1,15 @@
 """Checks named array types while the tests run, and makes silent broadcasting an error."""
 
 import os
+import tempfile
 
 # Before JAX starts: several CPU devices for the tests of parallel training, no GPU needed.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+# Many tests run the same small programs, some in processes of their own: compile them once.
+_CACHE = tempfile.TemporaryDirectory(prefix="rsf_jax_compiled_")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 import dataclasses
 import pkgutil

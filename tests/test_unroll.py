@@ -45,9 +45,9 @@ def test_frame_by_frame_is_the_whole_video(model, variables, frames, stateful):
     video = rsf.run_video(model, variables, frames, SCHEDULE, **options)
     state, outputs = _stream(model, variables, frames, SCHEDULE, **options)
     for t, out in enumerate(outputs):
-        np.testing.assert_allclose(out.logits, video.logits[:, t], atol=1e-5)
+        np.testing.assert_allclose(out.logits, video.logits[:, t], atol=1e-4)
         np.testing.assert_array_equal(out.steps, video.steps[:, t])
-        np.testing.assert_allclose(out.states, video.states[:, t], atol=1e-5)
+        np.testing.assert_allclose(out.states, video.states[:, t], atol=1e-4)
     np.testing.assert_array_equal(state.frame_index, [4, 4, 4])
 
 
@@ -65,17 +65,17 @@ def test_stateless_frames_do_not_see_each_other(model, variables, frames):
     swapped = frames[:, ::-1]
     ours = rsf.run_video(model, variables, frames, uniform, stateful=False).logits
     theirs = rsf.run_video(model, variables, swapped, uniform, stateful=False).logits
-    np.testing.assert_allclose(ours, theirs[:, ::-1], atol=1e-5)
+    np.testing.assert_allclose(ours, theirs[:, ::-1], atol=1e-4)
     stateful = rsf.run_video(model, variables, frames, uniform).logits
     assert np.abs(stateful[:, 1:] - ours[:, 1:]).max() > 1e-3
-    np.testing.assert_allclose(stateful[:, 0], ours[:, 0], atol=1e-5)
+    np.testing.assert_allclose(stateful[:, 0], ours[:, 0], atol=1e-4)
 
 
 def test_a_video_does_not_depend_on_its_batch_mates(model, variables, frames):
     together = rsf.run_video(model, variables, frames, SCHEDULE).logits
     for i in range(3):
         alone = rsf.run_video(model, variables, frames[i : i + 1], SCHEDULE).logits
-        np.testing.assert_allclose(alone[0], together[i], atol=1e-5)
+        np.testing.assert_allclose(alone[0], together[i], atol=1e-4)
 
 
 def test_streams_that_began_at_different_times_share_a_batch(model, variables, frames):
@@ -90,8 +90,8 @@ def test_streams_that_began_at_different_times_share_a_batch(model, variables, f
     frame = jnp.stack([pair[0, 1], pair[1, 0]])
     _, out = rsf.run_frame(model, variables, mixed, frame, SCHEDULE)
     np.testing.assert_array_equal(out.steps, [1, 3])
-    np.testing.assert_allclose(out.logits[0], alone[1].logits[0], atol=1e-5)
-    np.testing.assert_allclose(out.logits[1], alone[0].logits[1], atol=1e-5)
+    np.testing.assert_allclose(out.logits[0], alone[1].logits[0], atol=1e-4)
+    np.testing.assert_allclose(out.logits[1], alone[0].logits[1], atol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["fft", "direct"])

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -46,7 +46,7 @@ class Checkpoints:
         except OSError as error:
             raise InputError(f"cannot write checkpoints to {self.folder}: {error}") from error
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(

@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -39,7 +38,7 @@ class ProgressReport:
         self._total, self._done, self._started = total, done, time.monotonic()
         self._last_line = -_LINE_INTERVAL
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ProgressReport":
         self._bar.start()
         return self
 

@@ -14,7 +14,7 @@ from rsf_jax.metrics import foreground_iou
 from rsf_jax.models import Prepared, RecurrentModel, State, prepare
 from rsf_jax.policies import FixedSchedule, StepPolicy
 from rsf_jax.training.state import TrainState
-from rsf_jax.typing import Array, Float, FrameLabels, FrameLogits, Leaf
+from rsf_jax.typing import Array, Float, Int, Leaf
 from rsf_jax.unroll import advance, run_video, scan_frames
 
 
@@ -86,7 +86,7 @@ def make_train_step(
         loss, miou, gradients = all_sum(sums)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": loss, "miou": miou, "grad_norm": optax.global_norm(gradients)}
+        metrics = {"loss": loss, "miou": miou, "grad_norm": optax.tree.norm(gradients)}
         return TrainState(state.step + 1, params, opt_state), metrics
 
     return train_step
@@ -167,7 +167,9 @@ def score_batch(
     return Scores(losses, _iou(out.logits, labels), out.steps)
 
 
-def _iou(logits: FrameLogits, labels: FrameLabels) -> Array:
+def _iou(
+    logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
+) -> Float[Array, "*axes"]:
     return foreground_iou(logits.argmax(-1) > 0, labels > 0)
 
 

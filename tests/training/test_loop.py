@@ -91,7 +91,7 @@ def test_a_killed_run_resumes_to_the_same_end_to_the_bit(unbroken, tmp_path):
         process = _start(config, tmp_path)
         _wait_for_checkpoint(tmp_path, process, after)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         assert not (tmp_path / "results.json").exists()
     assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
     _same(_final(tmp_path, config), expected)
