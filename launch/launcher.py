@@ -110,6 +110,9 @@ def run(main: Callable[[], None]) -> None:
         except rsf.InputError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
 
     app.run(guarded)
 

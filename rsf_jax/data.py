@@ -49,13 +49,13 @@ def open_dataset(config: Config) -> Dataset:
     """Opens the configured dataset, building it first if it is missing.
 
     Args:
-        config: uses `dataset`, `data_dir` and `validation_share`.
+        config: uses `dataset`, `data_dir`, `classes` and `validation_share`.
 
     Raises:
         InputError: if there is no such dataset, or its files are missing or damaged.
     """
     builder = _find_or_build(config.dataset, config.data_dir)
-    training = Videos(builder, "train")
+    training = Videos(builder, "train", config.classes)
     division = np.random.default_rng(_DIVISION_SEED).permutation(len(training))
     kept = max(1, round(config.validation_share * len(training)))
     if kept >= len(training):
@@ -67,7 +67,7 @@ def open_dataset(config: Config) -> Dataset:
     return Dataset(
         train=_subset(training, division[kept:]),
         validation=_subset(training, division[:kept]),
-        test=grain.MapDataset.source(Videos(builder, "test")),
+        test=grain.MapDataset.source(Videos(builder, "test", config.classes)),
         frame_shape=(height, width),
         frames=frames,
     )
@@ -130,8 +130,8 @@ class Videos:
             damaged or an example is not a video with its masks.
     """
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
-        self._folder = Path(builder.data_dir)
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, classes: int) -> None:
+        self._folder, self._classes = Path(builder.data_dir), classes
         if split not in builder.info.splits:
             raise InputError(f"dataset {self._folder} has no split {split!r}: {_REBUILD}")
         missing = [f for f in map(Path, builder.info.splits[split].filepaths) if not f.exists()]
@@ -158,7 +158,7 @@ class Videos:
             frames, masks = example["frames"], example["masks"]
         except Exception as error:
             raise InputError(self._damaged(f"{self._split} video {index}")) from error
-        if frames.shape[:-1] != masks.shape or masks.max(initial=0) > 1:
+        if frames.shape[:-1] != masks.shape or masks.max(initial=0) >= self._classes:
             raise InputError(self._damaged(f"{self._split} video {index}"))
         return {"frames": frames, "masks": masks}
 

@@ -27,7 +27,7 @@ from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.trivial import trivial_scores
 from rsf_jax.unroll import run_video
 
-_PICTURED = 3  # videos
+_PICTURED = 2  # videos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Trained:
 
 
 def load_trained(
-    workdir: Path, changes: Mapping[str, Any] | None = None, step: int | None = None
+    workdir: str | Path, changes: Mapping[str, Any] | None = None, step: int | None = None
 ) -> Trained:
     """Loads the best checkpoint of a run, or that of a given update.
 

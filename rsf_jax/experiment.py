@@ -24,9 +24,10 @@ def run(config: Config, workdir: Path) -> None:
     """
     workdir = writable_folder(workdir)
     dataset = open_dataset(config)
-    if train(config, dataset, workdir) is Outcome.STOPPED:
-        return
+    outcome = train(config, dataset, workdir)
     (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    if outcome is Outcome.STOPPED:
+        return
     print_results(evaluate(load_trained(workdir), dataset, workdir))
     print(f"Results and a picture of predictions are in {workdir}")
 

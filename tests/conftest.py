@@ -7,12 +7,12 @@ import tempfile
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 # Many tests run the same small programs, some in processes of their own: compile them once.
-_CACHE = tempfile.TemporaryDirectory(prefix="rsf_jax_compiled_")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="rsf_jax_compiled_")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 import dataclasses
 import pkgutil
+import shutil
 from pathlib import Path
 
 import jax
@@ -29,7 +29,9 @@ install_import_hook(
 )
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-import rsf_jax as rsf  # noqa: E402 - after the hook
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -46,23 +48,3 @@ def data_dir(tmp_path_factory):
             config=SubsetConfig(name="tiny", subset=subset), data_dir=folder
         ).download_and_prepare()
     return folder
-
-
-@pytest.fixture
-def config(data_dir):
-    """A run of seconds: a small network on the tiny dataset, 10 updates of 8 videos."""
-    return rsf.get_config("quickstart").replace(
-        dataset="t_pathfinder/tiny",
-        data_dir=str(data_dir),
-        channels=4,
-        kernel_size=5,
-        slow_steps=2,
-        fast_steps=1,
-        batch_size=8,
-        epochs=2,
-        warmup_steps=0,
-        save_every=2,
-        log_every=1,
-        eval_batch_size=4,
-        devices=1,
-    )

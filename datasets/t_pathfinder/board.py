@@ -10,17 +10,22 @@ from collections.abc import Iterable
 import numpy as np
 
 from t_pathfinder.headings import COSINE, DEGREES, SINE
-from t_pathfinder.settings import PIXEL_SPREAD, Geometry, Spacing
+from t_pathfinder.settings import Geometry, Spacing
 
-CELLS = 2  # board cells per pixel, along each axis
+CELLS = 4  # board cells per pixel, along each axis
 PHASES = 4  # positions told apart within a cell, along each axis
-SAMPLE_STEP = 2.7  # pixels between the points of a segment's centre line that are looked up
+SAMPLE_STEP = 2.0  # pixels between the points of a segment's centre line that are looked up
 
 # A looked-up point is moved to the centre of its cell, after its segment's start was moved to
 # the centre of one of PHASES^2 parts of a cell: together at most this many pixels.
 READ_ROUNDING = math.sqrt(0.5) / CELLS * (1 + 1 / PHASES)
 # A stamp's middle is moved to the centre of its cell.
 STAMP_ROUNDING = math.sqrt(0.5) / CELLS
+
+# Marks cells outside the frame and on its border: more than the segments near any cell. They are
+# not crowded. Were they, the first contour to be placed, which is the longest, would follow the
+# border, and the target could be told by its place.
+OUTSIDE = 128
 
 # Where the crowding around a segment is looked up: along its line and to both sides of it.
 PROBES_ALONG = (1.0, 2.0)  # as shares of the segment
@@ -58,7 +63,7 @@ def reach(geometry: Geometry, spacing: Spacing) -> float:
     The distance to be kept, widened so that rounding never lets two contours come closer. A
     point half-way between two look-ups is farther from them by at most a right angle's worth.
     """
-    kept = geometry.thickness + spacing.clearance + 2 * PIXEL_SPREAD
+    kept = geometry.thickness + spacing.clearance
     return math.hypot(kept, SAMPLE_STEP / 2) + READ_ROUNDING + STAMP_ROUNDING
 
 
@@ -84,7 +89,7 @@ def template(geometry: Geometry, spacing: Spacing) -> Template:
 
 def _empty(rows: int, columns: int, edge: float) -> bytes:
     """Board with the cells blocked whose centres are less than `edge` from the board's sides."""
-    cells = np.ones((rows, columns), np.uint8)
+    cells = np.full((rows, columns), OUTSIDE, np.uint8)
     first = math.ceil(edge - 0.5)
     cells[first : rows - first, first : columns - first] = 0
     return cells.tobytes()
@@ -172,7 +177,7 @@ class Board:
             else:
                 crowding = 0
                 for offset in probes[turned]:
-                    if cells[base + offset]:
+                    if 0 < cells[base + offset] < OUTSIDE:
                         crowding += 1
                 if crowding > most:
                     best, most = turned, crowding

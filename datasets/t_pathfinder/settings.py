@@ -111,9 +111,9 @@ class Geometry:
     """Shape of the dashes and spacing of the contours, all lengths in pixels.
 
     The rule that every delivered video obeys: the centre lines of two contours, gaps included,
-    are so far apart that the centres of any two ink pixels, one of each, are at least `clearance`
-    apart (anti-aliasing, which widens a dash by half a pixel, is allowed for). The same holds
-    between segments of one contour that are not neighbours.
+    are at least `thickness + clearance` apart, so that at least `clearance` lies between the edges
+    of any two dashes, one of each (anti-aliasing inks pixels whose centres are up to half a pixel
+    outside of an edge). The same holds between segments of one contour that are not neighbours.
 
     `spacings[0]` is the geometry as wanted. The later entries are tried in turn, each for
     `attempts` whole layouts, when a video's lengths do not fit; each example records which.
@@ -126,7 +126,7 @@ class Geometry:
     border: float = 2.0  # least distance from a dash's centre line to the frame's edge
     spacings: tuple[Spacing, ...] = (Spacing(),)  # level 0 first, then the looser ones
     attempts: int = 6  # whole layouts tried per level before loosening
-    choices: int = 1  # free turns compared, the most crowded one wins: 1 is random, 8 packs well
+    choices: int = 1  # free turns compared, the one nearest other contours wins; 1: random
 
     def __post_init__(self) -> None:
         _require(len(self.spacings) > 0, "spacings", self.spacings, "one or more", "add one")

@@ -69,7 +69,7 @@ _HARD = Settings(
         distractor_probability=0.8,
         overtaking=True,
     ),
-    Geometry(spacings=_SPACINGS, choices=8, attempts=4),
+    Geometry(spacings=_SPACINGS, choices=2),
 )
 
 _QUICKSTART_SPACINGS = (

@@ -32,7 +32,7 @@ class Checkpoints:
         create: whether a missing folder is made. If not, it is an InputError.
     """
 
-    def __init__(self, workdir: Path, *, create: bool = False) -> None:
+    def __init__(self, workdir: str | Path, *, create: bool = False) -> None:
         self.folder = Path(workdir).expanduser().resolve() / FOLDER
         if not create and not self.folder.is_dir():
             raise InputError(

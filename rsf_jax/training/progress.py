@@ -1,5 +1,6 @@
 """What a person sees of a run, and what is kept of it: progress bar and training curves."""
 
+import datetime
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,8 +36,9 @@ class ProgressReport:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("training", total=total, completed=done, numbers="")
-        self._total, self._done, self._started = total, done, time.monotonic()
-        self._last_line = -_LINE_INTERVAL
+        self._total, self._last_line = total, -_LINE_INTERVAL
+        # The first point of the curves: what went before it was compiling.
+        self._first: tuple[int, float] | None = None
 
     def __enter__(self) -> "ProgressReport":
         self._bar.start()
@@ -60,9 +62,10 @@ class ProgressReport:
         )
         self._bar.update(self._task, completed=step, numbers=numbers)
         now = time.monotonic()
+        self._first = self._first or (step, now)
         if not self._console.is_terminal and now - self._last_line >= _LINE_INTERVAL:
             self._last_line = now
-            self._line(f"update {step}/{self._total}  {numbers}  {self._remaining(step, now)} left")
+            self._line(f"update {step}/{self._total}  {numbers}{self._remaining(step, now)}")
 
     def validated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
         """Shows and records the validation metrics after `step` updates."""
@@ -77,8 +80,11 @@ class ProgressReport:
             self._writer.add_scalar(f"{split}/{name}", value, step)
 
     def _remaining(self, step: int, now: float) -> str:
-        rate = (now - self._started) / max(step - self._done, 1)
-        return time.strftime("%H:%M:%S", time.gmtime(rate * (self._total - step)))
+        first_step, first_time = self._first or (step, now)
+        if step == first_step:
+            return ""
+        seconds = (now - first_time) / (step - first_step) * (self._total - step)
+        return f"  {datetime.timedelta(seconds=round(seconds))} left"
 
     def _line(self, text: str) -> None:
         # Not wrapped: a log's reader searches it by line.
