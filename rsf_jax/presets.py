@@ -23,6 +23,8 @@ _NAMED = {
         learning_rate=4e-3,
         lr_schedule="cosine",
         warmup_steps=50,
+        # Adam remembers the first, large gradients for a thousand updates, and hardly moves.
+        clip_norm=0.01,
         epochs=3,
         eval_batch_size=100,
     )
