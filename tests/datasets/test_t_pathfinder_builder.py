@@ -70,7 +70,8 @@ def test_files_are_array_records_with_metadata(built):
     metadata = json.loads((folder / "metadata.json").read_text())
     assert metadata["seed"] == SEED
     assert metadata["splits"] == {"train": [0, TRAIN], "test": [TRAIN, TRAIN + TEST]}
-    assert metadata["settings"]["rule"]["longest_start"] == 4
+    wanted = SUBSETS["quickstart"].settings.rule.longest_start
+    assert metadata["settings"]["rule"]["longest_start"] == wanted
 
 
 def test_two_workers_make_the_same_bytes(built, tmp_path):
