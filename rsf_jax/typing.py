@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Complex, Float, Int, UInt8
+from jaxtyping import Complex, Float, Int
 
 Array = jax.Array | np.ndarray
 Leaf = Any  # in a pytree: an array, or what takes its place while the tree is transformed
@@ -28,7 +28,6 @@ Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of ar
 
 Video = Float[Array, "B T H W 1"]  # grey frames, 0..1
 Frame = Float[Array, "B H W 1"]
-FrameLabels = Int[Array, "B H W"]
 FrameLogits = Float[Array, "B H W K"]
 FrameSteps = Int[Array, "B"]
 
@@ -38,18 +37,15 @@ Spectrum = Complex[Array, "U V C_in C_out"]
 
 __all__ = [
     "Array",
-    "Complex",
     "FeatureMap",
     "Float",
     "Frame",
-    "FrameLabels",
     "FrameLogits",
     "FrameSteps",
     "Int",
     "Kernel",
     "Leaf",
     "Spectrum",
-    "UInt8",
     "Variables",
     "Video",
 ]

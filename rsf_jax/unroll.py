@@ -7,9 +7,9 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
+from rsf_jax.checks import check_frames, check_state, show_size
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, RecurrentModel, State, prepare
 from rsf_jax.policies import StepPolicy
@@ -73,7 +73,7 @@ def run_video(
 
     Source: Wang et al. 2023, eq. 1-5.
     """
-    _check_frames(frames, 5, "[B, T, H, W, 1]")
+    check_frames(frames, 5, "[B, T, H, W, 1]")
     prepared = _prepared(model, variables, frames)
     return _run_video(model, prepared, frames, policy, stateful, record_states)
 
@@ -107,8 +107,8 @@ def run_frame(
         InputError: if the frame or the state is of the wrong rank, size or dtype; for NumPy
             arrays, also if values are NaN or outside 0..1.
     """
-    _check_frames(frame, 4, "[B, H, W, 1]")
-    _check_state(model, state, frame)
+    check_frames(frame, 4, "[B, H, W, 1]")
+    check_state(model, state, frame)
     prepared = _prepared(model, variables, frame)
     return _run_frame(model, prepared, state, frame, policy, stateful, record_states)
 
@@ -163,19 +163,9 @@ def _run_frame(
     stateful: bool,
     record_states: bool,
 ) -> tuple[State, FrameOutput]:
-    first: bool | Array = False
-    if policy.singles_out_first_frame:
-        first = state.frame_index == 0
-    return advance(
-        model,
-        prepared,
-        state,
-        frame,
-        policy,
-        first=first,
-        stateful=stateful,
-        record_states=record_states,
-    )
+    options = {"stateful": stateful, "record_states": record_states}
+    first = state.frame_index == 0 if policy.singles_out_first_frame else False
+    return advance(model, prepared, state, frame, policy, first=first, **options)
 
 
 @partial(jax.jit, static_argnames=("model", "stateful", "record_states"))
@@ -187,17 +177,10 @@ def _run_video(
     stateful: bool,
     record_states: bool,
 ) -> VideoOutput:
+    options = {"stateful": stateful, "record_states": record_states}
+
     def body(state: State, frame: Frame, first: bool) -> tuple[State, FrameOutput]:
-        state, out = advance(
-            model,
-            prepared,
-            state,
-            frame,
-            policy,
-            first=first,
-            stateful=stateful,
-            record_states=record_states,
-        )
+        state, out = advance(model, prepared, state, frame, policy, first=first, **options)
         return lax.stop_gradient(state), out
 
     state = model.initial_state(frames.shape[0], prepared.frame_shape)
@@ -245,58 +228,10 @@ def _prepared(model: RecurrentModel, variables: Variables | Prepared, frames: Ar
         return _prepare(model, variables, shape)
     if variables.frame_shape != shape:
         raise InputError(
-            f"variables were prepared for frames of {_size(variables.frame_shape)} pixels, these "
-            f"have {_size(shape)}: call rsf_jax.prepare(model, variables, {shape})"
+            f"variables were prepared for frames of {show_size(variables.frame_shape)} pixels, "
+            f"these have {show_size(shape)}: call rsf_jax.prepare(model, variables, {shape})"
         )
     return variables
 
 
 _prepare = partial(jax.jit, static_argnames=("model", "frame_shape"))(prepare)
-
-
-def _check_frames(frames: Array, rank: int, axes: str) -> None:
-    shape, dtype = jnp.shape(frames), frames.dtype
-    if len(shape) != rank or shape[-1] != 1:
-        raise InputError(f"frames have shape {list(shape)}: {axes} is needed, one grey channel")
-    if 0 in shape:
-        raise InputError(f"frames have shape {list(shape)}: every axis of {axes} must be non-empty")
-    if dtype != jnp.float32:
-        hint = "; divide by 255" if dtype == jnp.uint8 else ""
-        raise InputError(f"frames are {dtype}: float32 in 0..1 is needed{hint}")
-    if isinstance(frames, np.ndarray):
-        _check_values(frames)
-
-
-def _check_values(frames: np.ndarray) -> None:
-    """Only for frames on the host: values on a device cannot be seen without waiting for it."""
-    if np.isnan(frames).any():
-        raise InputError(
-            f"frames hold {np.isnan(frames).sum()} NaN: grey values in 0..1 are needed"
-        )
-    low, high = frames.min(), frames.max()
-    if low < 0 or high > 1:
-        raise InputError(
-            f"frames lie between {low:g} and {high:g}: grey values in 0..1 are needed"
-            + ("; divide by 255" if low >= 0 and 1 < high <= 255 else "")
-        )
-
-
-def _check_state(model: RecurrentModel, state: State, frame: Frame) -> None:
-    batch, height, width, _ = frame.shape
-    expected = jax.eval_shape(lambda: model.initial_state(batch, (height, width)))
-    wanted, given = jax.tree.map(jnp.shape, expected), jax.tree.map(jnp.shape, state)
-    if wanted != given:
-        raise InputError(
-            f"the state does not belong to this model and frame: its arrays have shapes "
-            f"{jax.tree.leaves(given, is_leaf=_is_shape)}, a batch of {batch} frames of "
-            f"{_size((height, width))} pixels needs {jax.tree.leaves(wanted, is_leaf=_is_shape)}; "
-            f"start from model.initial_state({batch}, ({height}, {width}))"
-        )
-
-
-def _is_shape(x: Any) -> bool:
-    return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
-
-
-def _size(shape: tuple[int, int]) -> str:
-    return f"{shape[0]}x{shape[1]}"

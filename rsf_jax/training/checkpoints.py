@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import jax
@@ -49,12 +48,7 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._manager.close()
 
     def steps(self) -> list[int]:

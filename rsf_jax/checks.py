@@ -1,0 +1,75 @@
+"""Checks of what users hand to a model."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.models import RecurrentModel, State
+from rsf_jax.typing import Array, Frame
+
+
+def check_frames(frames: Array, rank: int, axes: str) -> None:
+    """Checks frames where they enter.
+
+    Args:
+        frames: what was given.
+        rank: number of axes needed; the last one is the single grey channel.
+        axes: the axes as the message names them.
+
+    Raises:
+        InputError: if rank, size or dtype is wrong; for NumPy arrays, also if values are NaN or
+            outside 0..1.
+    """
+    shape, dtype = jnp.shape(frames), frames.dtype
+    if len(shape) != rank or shape[-1] != 1:
+        raise InputError(f"frames have shape {list(shape)}: {axes} is needed, one grey channel")
+    if 0 in shape:
+        raise InputError(f"frames have shape {list(shape)}: every axis of {axes} must be non-empty")
+    if dtype != jnp.float32:
+        hint = "; divide by 255" if dtype == jnp.uint8 else ""
+        raise InputError(f"frames are {dtype}: float32 in 0..1 is needed{hint}")
+    if isinstance(frames, np.ndarray):
+        _check_values(frames)
+
+
+def _check_values(frames: np.ndarray) -> None:
+    """Only for frames on the host: values on a device cannot be seen without waiting for it."""
+    if np.isnan(frames).any():
+        raise InputError(
+            f"frames hold {np.isnan(frames).sum()} NaN: grey values in 0..1 are needed"
+        )
+    low, high = frames.min(), frames.max()
+    if low < 0 or high > 1:
+        raise InputError(
+            f"frames lie between {low:g} and {high:g}: grey values in 0..1 are needed"
+            + ("; divide by 255" if low >= 0 and 1 < high <= 255 else "")
+        )
+
+
+def check_state(model: RecurrentModel, state: State, frame: Frame) -> None:
+    """Raises InputError unless a state fits the model and a frame [B, H, W, 1]."""
+    batch, height, width, _ = frame.shape
+    expected = jax.eval_shape(lambda: model.initial_state(batch, (height, width)))
+    wanted, given = jax.tree.map(jnp.shape, expected), jax.tree.map(jnp.shape, state)
+    if wanted != given:
+        raise InputError(
+            f"the state does not belong to this model and frame: its arrays have shapes "
+            f"{_shapes(given)}, a batch of {batch} frames of {show_size((height, width))} pixels "
+            f"needs {_shapes(wanted)}; start from model.initial_state({batch}, ({height}, {width}))"
+        )
+
+
+def _shapes(tree: Any) -> list[tuple[int, ...]]:
+    return jax.tree.leaves(tree, is_leaf=_is_shape)
+
+
+def _is_shape(x: Any) -> bool:
+    return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
+
+
+def show_size(shape: tuple[int, int]) -> str:
+    """Returns a frame size as messages show it."""
+    return f"{shape[0]}x{shape[1]}"
