@@ -121,7 +121,7 @@ SUBSETS = {
     "quickstart": Subset(
         _QUICKSTART,
         seed=3,
-        train_videos=4000,
+        train_videos=12000,
         test_videos=500,
         description="5 frames of 36x36 pixels by the rule of `easy`, to try things out in minutes.",
     ),
