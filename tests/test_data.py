@@ -18,7 +18,7 @@ def dataset(data_dir):
 
 def _config(data_dir, **changes):
     config = rsf.get_config("quickstart").replace(
-        dataset="t_pathfinder/tiny", data_dir=str(data_dir), batch_size=8
+        dataset="t_pathfinder/tiny", data_dir=str(data_dir), batch_size=8, validation_share=0.1
     )
     return config.replace(**changes)
 

@@ -49,6 +49,8 @@ def _config(data_dir):
         batch_size=8,
         epochs=3,
         warmup_steps=0,
+        validation_share=0.1,
+        validate_every=0,
         save_every=2,
         log_every=1,
         eval_batch_size=4,
@@ -66,7 +68,8 @@ def _start(config, workdir):
         f"--config.{name}={getattr(config, name)}"
         for name in (
             *("dataset", "data_dir", "channels", "kernel_size", "slow_steps", "batch_size"),
-            *("epochs", "warmup_steps", "save_every", "log_every", "eval_batch_size", "devices"),
+            *("epochs", "warmup_steps", "validation_share", "validate_every", "save_every"),
+            *("log_every", "eval_batch_size", "devices"),
         )
     ]
     command = [sys.executable, "launch/train.py", "--config=quickstart", f"--workdir={workdir}"]
