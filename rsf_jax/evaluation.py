@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -73,6 +74,9 @@ def load_trained(
         # Parameters do not depend on the frame size: a small one will do.
         start = partial(create_state, model, build_optimizer(config, 1), 0, (8, 8))
         params = checkpoints.restore_params(chosen, jax.eval_shape(start).params, config)
+        # Restored arrays are bound to a device; a state made elsewhere is not, and what a call
+        # returns then differs from what it was given: everything would be compiled twice.
+        params = jax.tree.map(jnp.asarray, jax.device_get(params))
         return Trained(config, model, params, chosen)
 
 

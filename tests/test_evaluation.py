@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import evaluation, experiment
+from rsf_jax import evaluation, experiment, unroll
 from rsf_jax.data import evaluation_batches, open_dataset
 from rsf_jax.models import prepare
 from rsf_jax.scoring import Scorer
@@ -102,6 +102,18 @@ def test_trivial_predictors():
     scores = trivial_scores([Batch(frames, masks, np.ones(1, np.float32))])
     assert scores["all_ink"] == pytest.approx((2 / 8 + 4 / 8) / 2)
     assert scores["first_target_kept"] == pytest.approx((1 + 1 / 2) / 2)
+
+
+def test_a_trained_model_streams_with_one_compilation(run):
+    trained = evaluation.load_trained(str(run[1]))
+    shape = open_dataset(run[0]).frame_shape
+    prepared = rsf.prepare(trained.model, {"params": trained.params}, shape)
+    state = trained.model.initial_state(1, shape)
+    before = unroll._run_frame._cache_size()
+    for _ in range(3):
+        frame = np.zeros((1, *shape, 1), np.float32)
+        state, _ = rsf.run_frame(trained.model, prepared, state, frame, rsf.FixedSchedule(2, 1))
+    assert unroll._run_frame._cache_size() == before + 1
 
 
 def test_a_checkpoint_that_is_not_there_is_named(run):

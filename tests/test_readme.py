@@ -22,7 +22,7 @@ def test_ci_runs_the_test_command_to_the_letter():
 
 
 def test_every_preset_and_setting_named_exists():
-    for name in re.findall(r"--config=(\w+)", README):
+    for name in re.findall(r"launch/\w+\.py --config=(\w+)", README):
         rsf.get_config(name)
     fields = set(rsf.Config.__dataclass_fields__)
     assert set(re.findall(r"--config\.(\w+)", README)) <= fields
