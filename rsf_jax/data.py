@@ -35,14 +35,12 @@ class Dataset:
         validation: videos kept out of training, for choosing a checkpoint.
         test: test videos.
         frame_shape: (height, width) in pixels.
-        frames: frames a video T.
     """
 
     train: grain.MapDataset
     validation: grain.MapDataset
     test: grain.MapDataset
     frame_shape: tuple[int, int]
-    frames: int
 
 
 def open_dataset(config: Config) -> Dataset:
@@ -63,13 +61,12 @@ def open_dataset(config: Config) -> Dataset:
             f"config.validation_share is {config.validation_share}: of {len(training)} training "
             "videos none would be left to train on; lower it"
         )
-    frames, height, width, _ = builder.info.features["frames"].shape
+    _, height, width, _ = builder.info.features["frames"].shape
     return Dataset(
         train=_subset(training, division[kept:]),
         validation=_subset(training, division[:kept]),
         test=grain.MapDataset.source(Videos(builder, "test", config.classes)),
         frame_shape=(height, width),
-        frames=frames,
     )
 
 

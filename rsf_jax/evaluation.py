@@ -23,7 +23,7 @@ from rsf_jax.policies import FixedSchedule, StepPolicy
 from rsf_jax.scoring import Scorer
 from rsf_jax.speed import frames_per_second
 from rsf_jax.training.checkpoints import Checkpoints
-from rsf_jax.training.parallel import Devices
+from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.trivial import trivial_scores
 from rsf_jax.unroll import run_video
@@ -101,7 +101,7 @@ def evaluate(
     own = FixedSchedule(config.slow_steps, config.fast_steps)
     policy = policy or own
     suffix = "" if policy == own else f"_{policy}"
-    devices = Devices(config.devices)
+    devices = devices_for(config)
     scorer = Scorer(
         trained.model,
         policy,

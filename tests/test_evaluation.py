@@ -72,7 +72,7 @@ def test_the_table_shows_model_and_trivial_predictors(run, capsys):
         assert text in table
 
 
-# Batch statistics over several devices are refused.
+# Batch statistics are computed on one device: see `devices_for`.
 @pytest.mark.parametrize(("statistics", "count"), [("sample", 1), ("sample", 4), ("batch", 1)])
 def test_every_video_counts_once_whatever_the_batch(run, statistics, count):
     config, workdir = run

@@ -14,7 +14,7 @@ from rsf_jax.models import build_model
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.scoring import Scorer
 from rsf_jax.training.checkpoints import Checkpoints
-from rsf_jax.training.parallel import Devices
+from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.progress import ProgressReport
 from rsf_jax.training.state import (
     TrainState,
@@ -72,8 +72,7 @@ class _Run:
 
     def __init__(self, config: Config, dataset: Dataset, checkpoints: Checkpoints) -> None:
         self.config, self.dataset, self.checkpoints = config, dataset, checkpoints
-        self.devices = Devices(config.devices)
-        _check_batch_statistics(config, self.devices)
+        self.devices = devices_for(config)
         self.model = build_model(config)
         self.schedule = FixedSchedule(config.slow_steps, config.fast_steps)
         per_epoch = updates_per_epoch(dataset, config)
@@ -164,13 +163,3 @@ class _Meter:
         self._seconds.append(now - self._last)
         self._last = now
         return self._batch_size / statistics.median(self._seconds)
-
-
-def _check_batch_statistics(config: Config, devices: Devices) -> None:
-    count = len(devices.devices)
-    if config.norm_statistics == "batch" and config.batch_size % count:
-        raise InputError(
-            f"config.batch_size is {config.batch_size}, which {count} devices cannot share evenly: "
-            "with config.norm_statistics=batch nothing may be padded; choose a multiple of "
-            f"{count}, or norm_statistics=sample"
-        )

@@ -6,6 +6,7 @@ from typing import Any
 import flax.jax_utils
 import jax
 
+from rsf_jax.config import Config
 from rsf_jax.data import pad_batch
 from rsf_jax.errors import InputError
 from rsf_jax.training.step import Batch
@@ -73,3 +74,20 @@ class Devices:
         if self.axis_name is None:
             return tree
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+
+
+def devices_for(config: Config) -> Devices:
+    """Returns the devices a configuration asks for.
+
+    Statistics of a batch are those of one device's share, padding included: they would change with
+    the number of devices, so they are computed on one.
+
+    Raises:
+        InputError: if there are not so many, or several are asked for with batch statistics.
+    """
+    if config.norm_statistics == "batch" and config.devices > 1:
+        raise InputError(
+            f"config.devices is {config.devices}: with config.norm_statistics=batch results would "
+            "depend on it; use one device, or norm_statistics=sample"
+        )
+    return Devices(1 if config.norm_statistics == "batch" else config.devices)

@@ -16,6 +16,7 @@ from rsf_jax.data import open_dataset
 from rsf_jax.training import loop
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, TrainingDiverged, train
+from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.stop import StopRequest
 
@@ -165,11 +166,13 @@ def test_curves_are_recorded(unbroken, tmp_path):
         assert name in events
 
 
-def test_batch_statistics_cannot_be_padded(unbroken, tmp_path):
+def test_batch_statistics_are_those_of_one_device(unbroken, tmp_path):
     config, _ = unbroken
-    uneven = config.replace(norm_statistics="batch", devices=3)
-    with pytest.raises(rsf.InputError, match="batch_size is 8, which 3 devices cannot share"):
-        train(uneven, open_dataset(config), tmp_path)
+    shared = config.replace(norm_statistics="batch", devices=2)
+    with pytest.raises(rsf.InputError, match=r"devices is 2: with config\.norm_statistics=batch"):
+        train(shared, open_dataset(config), tmp_path)
+    assert len(devices_for(config.replace(norm_statistics="batch", devices=0)).devices) == 1
+    assert len(devices_for(config.replace(devices=0)).devices) == 4
 
 
 def test_four_devices_train_a_run(unbroken, tmp_path):
