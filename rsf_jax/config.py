@@ -29,7 +29,9 @@ class Config:
     norm_statistics: str = _setting(
         "sample", "normalise by each image's statistics or the batch's", ("sample", "batch")
     )
-    conv_method: str = _setting("fft", "how large kernels are convolved", ("fft", "direct"))
+    conv_method: str = _setting(
+        "auto", "how large kernels are convolved", ("auto", "fft", "direct")
+    )
     # Recurrence
     slow_steps: int = _setting(8, "recurrent steps on the first frame")
     fast_steps: int = _setting(8, "recurrent steps on every later frame")
@@ -49,6 +51,11 @@ class Config:
     warmup_steps: int = _setting(0, "updates over which the learning rate rises from zero")
     clip_norm: float = _setting(0.0, "largest global norm of the gradient; 0 does not clip")
     focal_gamma: float = _setting(2.0, "focusing exponent of the focal loss")
+    remat: str = _setting(
+        "none",
+        "what gradients keep: none (most memory), step (each state), sqrt (few states)",
+        ("none", "step", "sqrt"),
+    )
     # Run
     max_minutes: float = _setting(0.0, "save and end cleanly after this time; 0 for no limit")
     validate_every: int = _setting(0, "updates between validations; 0 validates once an epoch")

@@ -1,23 +1,25 @@
 """Large-kernel convolution with same padding, directly or in the frequency domain.
 
-A 15x15 convolution over 25 channels costs about fifty times less arithmetic as a product of
-spectra than directly. The spectrum of a kernel depends on the parameters and the frame size alone:
-compute it once with `kernel_spectrum` and pass it to every `convolve`.
+The spectrum of a kernel depends on the parameters and the frame size alone: compute it once with
+`kernel_spectrum` and pass it to every `convolve`.
 """
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from rsf_jax.errors import InputError
+from rsf_jax.spectral import convolve_spectral, spectrum_of, tile_grid
 from rsf_jax.typing import Array, Float, Kernel, Spectrum
+
+METHODS = ("auto", "fft", "direct")
 
 Input = Float[Array, "B C_in H W"]
 Output = Float[Array, "B C_out H W"]
 
 
-def convolve(x: Input, kernel: Kernel, spectrum: Spectrum | None = None) -> Output:
+def convolve(
+    x: Input, kernel: Kernel, *, method: str = "auto", spectrum: Spectrum | None = None
+) -> Output:
     """Cross-correlates `x` with `kernel` under zero padding, keeping height and width.
 
     `y[b, o, i, j] = sum_{c, k, l} kernel[k, l, c, o] x[b, c, i + k - KH // 2, j + l - KW // 2]`
@@ -25,24 +27,44 @@ def convolve(x: Input, kernel: Kernel, spectrum: Spectrum | None = None) -> Outp
     Args:
         x: float32 [B, C_in, H, W].
         kernel: float32 [KH, KW, C_in, C_out], both sizes odd.
-        spectrum: `kernel_spectrum(kernel, H, W)` for the frequency domain; None convolves directly.
+        method: "direct"; "fft", in the frequency domain, equal up to rounding; or "auto", see
+            `choose_method`.
+        spectrum: `kernel_spectrum(kernel, H, W)`, if it is at hand; used by "fft" alone. Gradients
+            then reach it in place of the kernel.
 
     Returns:
         float32 [B, C_out, H, W].
+
+    Raises:
+        InputError: if a kernel size is even or the method is unknown.
     """
-    if spectrum is None:
+    _check_odd(kernel)
+    if choose_method(kernel.shape[0], kernel.shape[1], method) == "direct":
         return _convolve_direct(x, kernel)
-    return _convolve_fft(x, spectrum, kernel.shape[0], kernel.shape[1])
+    grid = tile_grid(kernel.shape[0], kernel.shape[1], x.shape[2], x.shape[3])
+    if spectrum is None:
+        spectrum = spectrum_of(kernel, grid)
+    return convolve_spectral(x, spectrum, grid)
+
+
+def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -> str:
+    """Returns "fft" or "direct": what `method` stands for with a kernel of this size.
+
+    The rule of "auto": in the frequency domain from 5x5 on, where it was faster on every frame
+    size, batch size and number of channels measured on a CPU; see the README, "Speed".
+
+    Raises:
+        InputError: if the method is unknown.
+    """
+    if method not in METHODS:
+        raise InputError(f"method {method!r} is unknown: choose one of {', '.join(METHODS)}")
+    if method != "auto":
+        return method
+    return "fft" if kernel_height * kernel_width >= 25 else "direct"
 
 
 def kernel_spectrum(kernel: Kernel, height: int, width: int) -> Spectrum:
-    """Returns the transfer function of a kernel on frames of the given size.
-
-    `S[u, v] = sum_{k, l} kernel[k, l] exp(2 pi i (u (k - KH // 2) / P + v (l - KW // 2) / Q))`
-
-    The positive exponent makes the product with it a cross-correlation, and the offset centres the
-    kernel. As two products with small matrices this is much cheaper than the transform of the
-    zero-padded kernel, because a kernel is small beside a frame.
+    """Returns what `convolve` needs of a kernel on frames of the given size.
 
     Args:
         kernel: float32 [KH, KW, C_in, C_out], both sizes odd.
@@ -50,52 +72,19 @@ def kernel_spectrum(kernel: Kernel, height: int, width: int) -> Spectrum:
         width: frame width in pixels.
 
     Returns:
-        complex64 [P, Q // 2 + 1, C_in, C_out] with P, Q from `padded_size`.
+        complex64 [R, C_out, C_in, P], the values at P x R frequencies; see `spectral.spectrum_of`.
 
     Raises:
         InputError: if a kernel size is even.
     """
-    kernel_height, kernel_width = kernel.shape[:2]
-    if kernel_height % 2 == 0 or kernel_width % 2 == 0:
-        raise InputError(
-            f"kernel size {kernel_height}x{kernel_width} is even: same padding needs odd sizes"
-        )
-    p, q = padded_size(height, kernel_height), padded_size(width, kernel_width)
-    rows = _centred_dft(p, kernel_height, p)
-    columns = _centred_dft(q // 2 + 1, kernel_width, q)
-    return jnp.einsum("uk,vl,klio->uvio", rows, columns, kernel.astype(jnp.complex64))
+    _check_odd(kernel)
+    return spectrum_of(kernel, tile_grid(kernel.shape[0], kernel.shape[1], height, width))
 
 
-def padded_size(size: int, kernel_size: int) -> int:
-    """Returns the transform length: at least `size + kernel_size // 2`, a product of 2, 3 and 5.
-
-    Half a kernel of padding is enough: what wraps around falls outside the frame.
-    """
-    length = size + kernel_size // 2
-    while not _is_smooth(length):
-        length += 1
-    return length
-
-
-def _is_smooth(n: int) -> bool:
-    for prime in (2, 3, 5):
-        while n % prime == 0:
-            n //= prime
-    return n == 1
-
-
-def _centred_dft(frequencies: int, taps: int, period: int) -> np.ndarray:
-    # Angles in float64: float32 products of large integers would cost accuracy.
-    offsets = np.arange(taps) - taps // 2
-    angles = 2 * np.pi * np.outer(np.arange(frequencies), offsets) / period
-    return np.exp(1j * angles).astype(np.complex64)
-
-
-def _convolve_fft(x: Input, spectrum: Spectrum, kernel_height: int, kernel_width: int) -> Output:
-    height, width = x.shape[-2:]
-    lengths = padded_size(height, kernel_height), padded_size(width, kernel_width)
-    product = jnp.einsum("biuv,uvio->bouv", jnp.fft.rfft2(x, lengths), spectrum)
-    return jnp.fft.irfft2(product, lengths)[..., :height, :width]
+def _check_odd(kernel: Kernel) -> None:
+    height, width = kernel.shape[:2]
+    if height % 2 == 0 or width % 2 == 0:
+        raise InputError(f"kernel size {height}x{width} is even: same padding needs odd sizes")
 
 
 def _convolve_direct(x: Input, kernel: Kernel) -> Output:
@@ -106,6 +95,6 @@ def _convolve_direct(x: Input, kernel: Kernel) -> Output:
         window_strides=(1, 1),
         padding="SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=jax.lax.Precision.HIGHEST,
+        precision="highest",
     )
     return jnp.moveaxis(y, -1, 1)

@@ -4,6 +4,7 @@ A policy knows nothing of cells. It is handed a function `step: carry -> carry` 
 often to apply it; `unroll.py` runs it over frames.
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
@@ -15,6 +16,10 @@ from jax import lax
 
 from rsf_jax.errors import InputError
 from rsf_jax.typing import Array, FrameSteps, Leaf
+
+# The name under which a cell marks what is costly to compute again (`checkpoint_name`).
+CONVOLVED = "convolved"
+REMAT = ("none", "step", "sqrt")
 
 Carry = Any
 Step = Callable[[Carry], Carry]
@@ -71,12 +76,14 @@ class FixedSchedule:
     Attributes:
         slow: recurrent steps on the first frame, at least 1.
         fast: recurrent steps on every later frame, at least 1.
+        remat: what is kept of a step for its gradient, see `unroll_steps`; of no other effect.
 
     Source: Wang et al. 2023, section 4.2.
     """
 
     slow: int = flax.struct.field(pytree_node=False)
     fast: int = flax.struct.field(pytree_node=False)
+    remat: str = flax.struct.field(pytree_node=False, default="none")
 
     def __post_init__(self) -> None:
         """Rejects schedules without steps."""
@@ -86,6 +93,8 @@ class FixedSchedule:
                     f"{name} steps must be a whole number of at least 1, not {value!r}: "
                     "a frame needs a recurrent step to be seen at all"
                 )
+        if self.remat not in REMAT:
+            raise InputError(f"remat is {self.remat!r}: choose one of {', '.join(REMAT)}")
 
     def __str__(self) -> str:
         """Returns the schedule as presets write it."""
@@ -117,12 +126,10 @@ class FixedSchedule:
     def _scan(
         self, step: Step, hidden: Hidden, carry: Carry, length: int, record: bool
     ) -> Unrolled:
-        def body(carry: Carry, _: None) -> tuple[Carry, Array | None]:
-            carry = step(carry)
-            return carry, hidden(carry) if record else None
-
-        carry, states = lax.scan(body, carry, length=length)
-        if states is not None:
+        if not record:
+            carry, states = unroll_steps(step, carry, length, self.remat), None
+        else:
+            carry, states = lax.scan(_recorded(step, hidden), carry, length=length)
             padding = [(0, self.max_steps - length)] + [(0, 0)] * (states.ndim - 1)
             states = jnp.pad(states, padding, mode="edge")
         steps = jnp.full((hidden(carry).shape[0],), length, jnp.int32)
@@ -147,6 +154,45 @@ class FixedSchedule:
         if states is not None:
             states = states[jnp.minimum(jnp.arange(self.max_steps), n - 1)]
         return Unrolled(carry, limit.astype(jnp.int32), states)
+
+
+def unroll_steps(step: Step, carry: Carry, length: int, remat: str = "none") -> Carry:
+    """Applies a step a fixed number of times, in constant time to compile.
+
+    Args:
+        step: one recurrent step.
+        carry: the state to start from.
+        length: number of steps N.
+        remat: how back-propagation trades memory for time.
+            "none" keeps, of every step, its carry and what is named `CONVOLVED`, and computes the
+            rest again: what is cheap at every pixel costs less time to repeat than to store.
+            "step" keeps the N carries alone. "sqrt" keeps about 2 sqrt(N) of them, and computes
+            every step twice more.
+    """
+    if remat == "none":
+        kept = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
+        return _scan_steps(jax.checkpoint(step, policy=kept, prevent_cse=False), carry, length)
+    step = jax.checkpoint(step, prevent_cse=False)
+    if remat == "step":
+        return _scan_steps(step, carry, length)
+    segment = math.isqrt(length)
+
+    def run(length: int) -> Step:
+        return jax.checkpoint(lambda carry: _scan_steps(step, carry, length), prevent_cse=False)
+
+    return run(length % segment)(_scan_steps(run(segment), carry, length // segment))
+
+
+def _scan_steps(step: Step, carry: Carry, length: int) -> Carry:
+    return lax.scan(lambda carry, _: (step(carry), None), carry, length=length)[0]
+
+
+def _recorded(step: Step, hidden: Hidden) -> Callable[[Carry, None], tuple[Carry, Array]]:
+    def body(carry: Carry, _: None) -> tuple[Carry, Array]:
+        carry = step(carry)
+        return carry, hidden(carry)
+
+    return body
 
 
 def parse_policy(text: str) -> FixedSchedule:

@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float, Int, Num
 
 Array = jax.Array | np.ndarray
 Leaf = Any  # in a pytree: an array, or what takes its place while the tree is transformed
@@ -33,10 +33,11 @@ FrameSteps = Int[Array, "B"]
 
 FeatureMap = Float[Array, "B C H W"]  # layout inside the recurrence
 Kernel = Float[Array, "KH KW C_in C_out"]
-Spectrum = Complex[Array, "U V C_in C_out"]
+Spectrum = Complex[Array, "R C_out C_in P"]  # P x R frequencies
 
 __all__ = [
     "Array",
+    "Complex",
     "FeatureMap",
     "Float",
     "Frame",
@@ -45,6 +46,7 @@ __all__ = [
     "Int",
     "Kernel",
     "Leaf",
+    "Num",
     "Spectrum",
     "Variables",
     "Video",

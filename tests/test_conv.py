@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.conv import convolve, kernel_spectrum, padded_size
+from rsf_jax import spectral
+from rsf_jax.conv import choose_method, convolve, kernel_spectrum
 
 # batch, C_in, C_out, height, width, kernel height, kernel width
 SHAPES = [
@@ -16,6 +17,8 @@ SHAPES = [
     (1, 4, 2, 8, 8, 15, 15),  # a kernel larger than the frame
     (1, 2, 2, 5, 6, 1, 1),
     (1, 25, 25, 40, 31, 15, 15),
+    (40, 2, 3, 20, 21, 5, 5),  # a batch whose products are summed as a matrix product
+    (1, 40, 35, 30, 33, 5, 3),  # as many channels
 ]
 
 
@@ -40,36 +43,66 @@ def _oracle(x, kernel):
     return total
 
 
+@pytest.fixture(params=[None, 20, 7], ids=["whole", "tiles", "small_tiles"])
+def longest(request, monkeypatch):
+    """The longest transform: frames in one piece, as they are, or in many."""
+    if request.param:
+        monkeypatch.setattr(spectral, "_LONGEST_ROWS", request.param)
+        monkeypatch.setattr(spectral, "_LONGEST_COLUMNS", request.param + 3)
+
+
+def _direct(x, kernel):
+    return convolve(x, kernel, method="direct")
+
+
 def _fft(x, kernel):
-    return convolve(x, kernel, kernel_spectrum(kernel, *x.shape[2:]))
+    return convolve(x, kernel, method="fft", spectrum=kernel_spectrum(kernel, *x.shape[2:]))
 
 
-@pytest.mark.parametrize("method", [convolve, _fft], ids=["direct", "fft"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_both_methods_are_the_cross_correlation(shape, method):
+def test_direct_is_the_cross_correlation(shape):
+    x, kernel = _random(shape)
+    np.testing.assert_allclose(_direct(x, kernel), _oracle(x, kernel), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_frequency_domain_is_exact(shape, longest):
     x, kernel = _random(shape)
     expected = _oracle(x, kernel)
-    error = np.abs(method(x, kernel) - expected).max() / np.abs(expected).max()
-    assert error < 1e-5
+    assert np.abs(_fft(x, kernel) - expected).max() < 1e-5 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gradients_of_both_methods_agree(shape):
+def test_gradients_of_both_methods_agree(shape, longest):
     x, kernel = _random(shape)
 
     def loss(method, x, kernel):
         return jnp.sum(jnp.sin(method(x, kernel)))
 
     ours = jax.grad(functools.partial(loss, _fft), argnums=(0, 1))(x, kernel)
-    theirs = jax.grad(functools.partial(loss, convolve), argnums=(0, 1))(x, kernel)
+    theirs = jax.grad(functools.partial(loss, _direct), argnums=(0, 1))(x, kernel)
     for a, b in zip(ours, theirs):
         assert np.linalg.norm(a - b) < 1e-4 * np.linalg.norm(b)
 
 
-def test_transforms_have_fast_lengths_that_hold_frame_and_half_a_kernel():
-    assert [padded_size(n, 15) for n in (1, 32, 121, 128)] == [8, 40, 128, 135]
+def test_a_spectrum_at_hand_changes_nothing():
+    x, kernel = _random(SHAPES[0])
+    np.testing.assert_array_equal(convolve(x, kernel, method="fft"), _fft(x, kernel))
 
 
-def test_even_kernels_are_refused():
+def test_auto_takes_large_kernels_to_the_frequency_domain():
+    assert [choose_method(k, k) for k in (1, 3, 5, 15)] == ["direct", "direct", "fft", "fft"]
+    for size in (3, 5):
+        x, kernel = _random((1, 2, 2, 9, 9, size, size))
+        expected = convolve(x, kernel, method=choose_method(size, size))
+        np.testing.assert_array_equal(convolve(x, kernel), expected)
+
+
+def test_bad_arguments_are_named():
+    even = jnp.ones((4, 5, 1, 1))
     with pytest.raises(rsf.InputError, match="4x5 is even"):
-        kernel_spectrum(jnp.ones((4, 5, 1, 1)), 8, 8)
+        kernel_spectrum(even, 8, 8)
+    with pytest.raises(rsf.InputError, match="4x5 is even"):
+        convolve(jnp.ones((1, 1, 8, 8)), even)
+    with pytest.raises(rsf.InputError, match="'winograd' is unknown: choose one of auto, fft"):
+        convolve(jnp.ones((1, 1, 8, 8)), jnp.ones((3, 3, 1, 1)), method="winograd")

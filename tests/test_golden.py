@@ -13,7 +13,7 @@ from rsf_jax.losses import focal_loss
 from rsf_jax.training.step import Batch, video_gradients
 
 RECORDINGS = ("hgru_k15_s3f2", "hgru_k7_s2f2_stateless")
-METHODS = ("fft", "direct")
+METHODS = ("auto", "fft", "direct")
 
 
 @functools.cache

@@ -3,8 +3,10 @@
 from typing import Any
 
 import flax.linen as nn
+from jax.ad_checkpoint import checkpoint_name
 
-from rsf_jax.conv import convolve, kernel_spectrum
+from rsf_jax.conv import choose_method, convolve, kernel_spectrum
+from rsf_jax.policies import CONVOLVED
 from rsf_jax.typing import Array, FeatureMap, Kernel
 
 # The Flax collection that holds kernel spectra, beside "params".
@@ -23,14 +25,14 @@ class RecurrentCell(nn.Module):
     Attributes:
         channels: channels C of the hidden state and of the drive.
         kernel_size: side of the square recurrent kernels, odd, in pixels.
-        conv_method: "fft" or "direct".
+        conv_method: "auto", "fft" or "direct".
         norm_statistics: "sample" normalises each image by its own statistics, "batch" by those of
             the whole batch, as published.
     """
 
     channels: int = 25
     kernel_size: int = 15
-    conv_method: str = "fft"
+    conv_method: str = "auto"
     norm_statistics: str = "sample"
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
@@ -51,13 +53,11 @@ class RecurrentCell(nn.Module):
 
     def store_spectrum(self, name: str, kernel: Kernel, height: int, width: int) -> None:
         """Puts the spectrum of one kernel where `convolve_prepared` looks for it."""
-        if self.conv_method == "fft":
+        if choose_method(kernel.shape[0], kernel.shape[1], self.conv_method) == "fft":
             self.put_variable(SPECTRA, name, kernel_spectrum(kernel, height, width))
 
     def convolve_prepared(self, name: str, kernel: Kernel, x: FeatureMap) -> FeatureMap:
         """Convolves with the spectrum stored under `name`, computing it if there is none."""
-        if self.conv_method == "direct":
-            return convolve(x, kernel)
-        if self.has_variable(SPECTRA, name):
-            return convolve(x, kernel, self.get_variable(SPECTRA, name))
-        return convolve(x, kernel, kernel_spectrum(kernel, *x.shape[-2:]))
+        spectrum = self.get_variable(SPECTRA, name) if self.has_variable(SPECTRA, name) else None
+        y = convolve(x, kernel, method=self.conv_method, spectrum=spectrum)
+        return checkpoint_name(y, CONVOLVED)

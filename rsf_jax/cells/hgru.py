@@ -4,11 +4,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rsf_jax.activations import sigmoid, softplus
 from rsf_jax.cells.base import RecurrentCell
 from rsf_jax.norm import normalize, per_channel
 from rsf_jax.typing import Array, FeatureMap
-
-softplus = jax.nn.softplus
 
 
 class HGRUCell(RecurrentCell):
@@ -69,10 +68,10 @@ class HGRUCell(RecurrentCell):
     def __call__(self, carry: FeatureMap, drive: FeatureMap) -> FeatureMap:
         """Applies one recurrent step: h [B, C, H, W], x [B, C, H, W] -> h' [B, C, H, W]."""
         h, x = carry, drive
-        gate1 = nn.sigmoid(_pointwise(h, self.gate1, self.gate1_bias))
+        gate1 = sigmoid(_pointwise(h, self.gate1, self.gate1_bias))
         c1 = self._normalize(1, self.convolve_prepared("inhibition", self.inhibition, h * gate1))
         s1 = softplus(x - softplus(c1 * (per_channel(self.alpha) * h + per_channel(self.mu))))
-        gate2 = nn.sigmoid(_pointwise(s1, self.gate2, self.gate2_bias))
+        gate2 = sigmoid(_pointwise(s1, self.gate2, self.gate2_bias))
         c2 = self._normalize(3, self.convolve_prepared("excitation", self.excitation, s1))
         linear = per_channel(self.kappa) * s1 + per_channel(self.gamma) * c2
         excited = softplus(linear + per_channel(self.w) * s1 * c2)

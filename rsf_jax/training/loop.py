@@ -74,7 +74,7 @@ class _Run:
         self.config, self.dataset, self.checkpoints = config, dataset, checkpoints
         self.devices = devices_for(config)
         self.model = build_model(config)
-        self.schedule = FixedSchedule(config.slow_steps, config.fast_steps)
+        self.schedule = FixedSchedule(config.slow_steps, config.fast_steps, config.remat)
         per_epoch = updates_per_epoch(dataset, config)
         self.total = config.epochs * per_epoch
         self.validate_every = config.validate_every or per_epoch

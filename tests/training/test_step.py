@@ -64,6 +64,14 @@ def test_accumulated_gradients_are_those_of_the_mean_loss(model, state, stateful
     assert _largest_difference(ours, gradients) < 5e-4
 
 
+@pytest.mark.parametrize("remat", ["step", "sqrt"])
+def test_rematerialisation_changes_no_gradient(model, state, remat):
+    batch, shares = _batch(2), jnp.full(2, 0.5)
+    expected = _gradients(model, state.params, batch, shares, rsf.FixedSchedule(4, 3))
+    ours = _gradients(model, state.params, batch, shares, rsf.FixedSchedule(4, 3, remat))
+    assert _largest_difference(ours[2], expected[2]) < 1e-4
+
+
 def _update(devices, model, state, batch):
     step = devices.compile(
         make_train_step(model, SCHEDULE, build_optimizer(CONFIG, 10), axis_name=devices.axis_name)

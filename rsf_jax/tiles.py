@@ -1,0 +1,96 @@
+"""Overlap-save along one axis: windows that overlap go in, blocks that do not come out."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from rsf_jax.typing import Array, Num
+
+Line = Num[Array, "*axes L"]
+Tiled = Num[Array, "*axes N P"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiles:
+    """How one axis of a frame is cut.
+
+    Attributes:
+        size: pixels of the axis.
+        count: number of tiles N.
+        stride: results of each tile, which is also the distance from one tile to the next.
+        window: pixels each tile sees.
+        period: length of its transform, at least `window`.
+        halo: pixels a window has in front of its results. A single tile needs none: what wraps
+            around in its transform falls into the rest of its period.
+    """
+
+    size: int
+    count: int
+    stride: int
+    window: int
+    period: int
+    halo: int
+
+
+def tile_axis(size: int, kernel_size: int, longest: int, *, fast: bool) -> Tiles:
+    """Cuts an axis into the fewest tiles whose transforms are not longer than `longest`.
+
+    Args:
+        size: pixels of the axis.
+        kernel_size: pixels of the kernel, odd.
+        longest: bound of the period. Tiles keep at least as many results as they have overlap, and
+            exceed it where the kernel is too long for that.
+        fast: make the period a product of 2, 3 and 5, as fast Fourier transforms like it.
+    """
+    radius = kernel_size // 2
+    count = -(-size // max(longest - 2 * radius, 2 * radius, 1))
+    if count == 1 or size + radius <= longest:
+        return Tiles(size, 1, size, size, _period(size + radius, fast), 0)
+    stride = -(-size // count)
+    window = stride + 2 * radius
+    return Tiles(size, -(-size // stride), stride, window, _period(window, fast), radius)
+
+
+def windows(x: Line, tiles: Tiles) -> Tiled:
+    """Returns the window of every tile [..., N, P], zero beyond the frame."""
+    covered = (tiles.count - 1) * tiles.stride + tiles.window
+    padded = _pad(x, tiles.halo, covered - tiles.halo - tiles.size)
+    if tiles.count == 1:
+        return padded[..., None, :]
+    starts = [n * tiles.stride for n in range(tiles.count)]
+    return jnp.stack([padded[..., i : i + tiles.window] for i in starts], axis=-2)
+
+
+def add_windows(y: Tiled, tiles: Tiles) -> Line:
+    """Adds up windows where they overlap: the transpose of `windows`."""
+    line = jax.ShapeDtypeStruct((*y.shape[:-2], tiles.size), y.dtype)
+    return jax.linear_transpose(lambda x: windows(x, tiles), line)(y)[0]
+
+
+def blocks(x: Line, tiles: Tiles) -> Tiled:
+    """Returns what belongs to every tile [..., N, stride], zero beyond the frame."""
+    padded = _pad(x, 0, tiles.count * tiles.stride - tiles.size)
+    return padded.reshape(*x.shape[:-1], tiles.count, tiles.stride)
+
+
+def join_blocks(y: Tiled, tiles: Tiles) -> Line:
+    """Puts blocks [..., N, stride] side by side: the transpose of `blocks`."""
+    return y.reshape(*y.shape[:-2], -1)[..., : tiles.size]
+
+
+def _pad(x: Line, before: int, after: int) -> Num[Array, "*axes L+{before}+{after}"]:
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)])
+
+
+def _period(length: int, fast: bool) -> int:
+    while fast and not _is_smooth(length):
+        length += 1
+    return length
+
+
+def _is_smooth(n: int) -> bool:
+    for prime in (2, 3, 5):
+        while n % prime == 0:
+            n //= prime
+    return n == 1
