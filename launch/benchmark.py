@@ -1,0 +1,58 @@
+"""Measures speed and memory: python launch/benchmark.py --config=hard_s8f8."""
+
+import launcher
+from absl import flags
+
+import rsf_jax as rsf
+from rsf_jax import experiment
+from rsf_jax.benchmarks import plot, pytorch, suite
+
+flags.adopt_module_key_flags(launcher)
+
+_SECTIONS = flags.DEFINE_list("sections", list(suite.SECTIONS), "what to measure")
+_SCHEDULES = flags.DEFINE_list(
+    "schedules", ["s8f8", "s8f2", "s6f1"], "schedules of videos and streams"
+)
+_BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8"], "images processed together")
+_SIDE = flags.DEFINE_integer("side", 128, "frame height and width in pixels", lower_bound=1)
+_FRAMES = flags.DEFINE_integer("frames", 8, "frames of a video", lower_bound=1)
+_SECONDS = flags.DEFINE_float("seconds", 2.0, "time spent on each case", lower_bound=0)
+_TORCH = flags.DEFINE_boolean("torch", True, "compare with PyTorch where it is installed")
+
+
+def main() -> None:
+    config = rsf.get_config(launcher.CONFIG.value or "hard_s8f8").replace(**launcher.overrides())
+    settings = suite.Settings(
+        config,
+        tuple(map(rsf.parse_policy, _SCHEDULES.value)),
+        tuple(map(_batch_size, _BATCH_SIZES.value)),
+        _SIDE.value,
+        _FRAMES.value,
+        _SECONDS.value,
+        tuple(map(_section, _SECTIONS.value)),
+        _TORCH.value and pytorch.is_installed(),
+    )
+    folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
+    launcher.print_header(config)
+    print(" ".join(f"{name}={value}" for name, value in suite.machine().items()), flush=True)
+    rows = suite.run(settings)
+    print(f"Figures are in {suite.save(folder, settings, rows)}")
+    if "growth" in settings.sections:
+        plot.save_growth(folder / "growth.png", rows)
+
+
+def _batch_size(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise rsf.InputError(f"batch size {text!r} must be a whole number of at least 1")
+    return int(text)
+
+
+def _section(name: str) -> str:
+    if name not in suite.SECTIONS:
+        allowed = ", ".join(suite.SECTIONS)
+        raise rsf.InputError(f"section {name!r} is unknown: choose among {allowed}")
+    return name
+
+
+if __name__ == "__main__":
+    launcher.run(main)

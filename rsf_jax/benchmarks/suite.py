@@ -1,0 +1,259 @@
+"""All measurements in a row, and what is made of them."""
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from rsf_jax.benchmarks import cases, memory, pytorch
+from rsf_jax.benchmarks.cases import TORCH
+from rsf_jax.benchmarks.timing import Case, Timing, time_in_turns
+from rsf_jax.config import Config
+from rsf_jax.policies import FixedSchedule
+
+SECTIONS = ("step", "frame", "video", "training", "stream", "memory", "growth")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What to measure.
+
+    Attributes:
+        config: the model, and the schedule that is trained.
+        schedules: schedules of videos and streams.
+        batch_sizes: images or videos processed together.
+        side: frame height and width in pixels.
+        frame_count: frames of a video.
+        seconds: time spent on each case.
+        sections: some of `SECTIONS`.
+        torch: compare with PyTorch.
+    """
+
+    config: Config
+    schedules: tuple[FixedSchedule, ...]
+    batch_sizes: tuple[int, ...] = (1, 8)
+    side: int = 128
+    frame_count: int = 8
+    seconds: float = 2.0
+    sections: tuple[str, ...] = SECTIONS
+    torch: bool = dataclasses.field(default_factory=pytorch.is_installed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        section: one of `SECTIONS`.
+        group: what is compared within, such as "batch 8".
+        name: the case.
+        value: in `unit`, the median; peak memory as measured.
+        unit: "ms" a step and image, frame, video or image, or "MB".
+        best: the shortest call in ms; None for memory.
+        ratio: PyTorch's value over this one in the same group; None without.
+        compile_seconds: time to compile.
+        temporary_mb: memory beside arguments and results, as the compiler reports it.
+    """
+
+    section: str
+    group: str
+    name: str
+    value: float
+    unit: str
+    best: float | None = None
+    ratio: float | None = None
+    compile_seconds: float | None = None
+    temporary_mb: float | None = None
+
+
+def run(settings: Settings) -> list[Row]:
+    """Measures all sections, one after another, and prints each when it is done."""
+    rows = []
+    console = Console()
+    for section in settings.sections:
+        found = list(_SECTIONS[section](settings))
+        console.print(table(section, found))
+        rows += found
+    return rows
+
+
+def machine() -> dict[str, str]:
+    """Returns what the figures depend on."""
+    device = jax.local_devices()[0]
+    return {
+        "device": f"{len(jax.local_devices())} x {device.device_kind}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "jax": jax.__version__,
+        "torch": pytorch.version() or "not installed",
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def table(section: str, rows: list[Row]) -> Table:
+    """Returns the rows of a section for print."""
+    shown = Table(title=f"{section}: {_UNITS[section]}", title_justify="left")
+    for heading in ("", "case", "median", "best", f"{TORCH} / this", "compile", "temporary"):
+        shown.add_column(heading, justify="left" if heading in ("", "case") else "right")
+    for row in rows:
+        shown.add_row(
+            row.group,
+            row.name,
+            f"{row.value:.4g} {row.unit}",
+            _show(row.best, "{:.4g} ms"),
+            _show(row.ratio, "{:.2f}x"),
+            _show(row.compile_seconds, "{:.1f} s"),
+            _show(row.temporary_mb, "{:.0f} MB"),
+        )
+    if not any(row.name.endswith(TORCH) for row in rows) and section in _COMPARED:
+        shown.caption = "PyTorch is not compared: pip install torch"
+    return shown
+
+
+def save(folder: Path, settings: Settings, rows: list[Row]) -> Path:
+    """Writes `benchmark.json` and returns its path."""
+    path = folder / "benchmark.json"
+    content = {
+        "machine": machine(),
+        "settings": dataclasses.asdict(settings),
+        "rows": [dataclasses.asdict(row) for row in rows],
+    }
+    path.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    return path
+
+
+def _step(settings: Settings) -> Iterator[Row]:
+    for size in settings.batch_sizes:
+        work = cases.build_workload(settings.config, size, 1, settings.side, settings.torch)
+        yield from _timed("step", f"batch {size}", cases.step_cases(work), settings)
+
+
+def _frame(settings: Settings) -> Iterator[Row]:
+    counts = sorted({n for s in settings.schedules for n in (s.slow, s.fast)})
+    for size in settings.batch_sizes:
+        work = cases.build_workload(settings.config, size, 1, settings.side, False)
+        yield from _timed("frame", f"batch {size}", cases.frame_cases(work, counts), settings)
+
+
+def _video(settings: Settings) -> Iterator[Row]:
+    for size in settings.batch_sizes:
+        work = _videos(settings, size, torch=False)
+        found = cases.video_cases(work, settings.schedules)
+        yield from _timed("video", f"batch {size}", found, settings)
+
+
+def _training(settings: Settings) -> Iterator[Row]:
+    for size in settings.batch_sizes:
+        # About as many frames for every batch size: the direct method takes minutes.
+        frames = max(1, settings.frame_count // size)
+        work = cases.build_workload(settings.config, size, frames, settings.side, settings.torch)
+        found = cases.training_cases(work, _trained(settings))
+        yield from _timed("training", f"batch {size}", found, settings)
+
+
+def _stream(settings: Settings) -> Iterator[Row]:
+    work = _videos(settings, 1, torch=settings.torch)
+    for schedule in settings.schedules:
+        found = cases.stream_cases(work, [schedule])
+        yield from _timed("stream", str(schedule), found, settings)
+    agreement = cases.agreement(work, settings.schedules[0])
+    if agreement is not None:
+        print(f"{TORCH} gives {agreement:.4%} of the pixels the same class")
+
+
+def _memory(settings: Settings) -> Iterator[Row]:
+    schedule = _trained(settings)
+    shape = (1, settings.frame_count, settings.side)
+    found = {}
+    for remat in ("none", "step", "sqrt"):
+        kept = dataclasses.replace(schedule, remat=remat)
+        found[f"remat {remat}"] = memory.peak_bytes(settings.config, kept, shape)
+    short = (1, max(1, settings.frame_count // 4), settings.side)
+    found[f"{short[1]} frames"] = memory.peak_bytes(settings.config, schedule, short)
+    if settings.torch:
+        found[TORCH] = memory.peak_bytes(settings.config, schedule, shape, torch=True)
+    for name, value in found.items():
+        ratio = found[TORCH] / value if TORCH in found else None
+        yield Row("memory", f"one video, {schedule}", name, value / 1e6, "MB", ratio=ratio)
+
+
+def _growth(settings: Settings) -> Iterator[Row]:
+    channels, side = settings.config.channels, settings.side
+    kernel = settings.config.kernel_size
+    grid = [(f"kernel {k}", (channels, k, side, 1)) for k in (3, 5, 9, 15, 21, 31)]
+    grid += [(f"side {s}", (channels, kernel, s, 1)) for s in (32, 64, 128, 256)]
+    grid += [(f"batch {b}", (channels, kernel, side, b)) for b in (1, 4, 16)]
+    for group, shape in grid:
+        yield from _timed("growth", group, cases.growth_cases(*shape), settings)
+
+
+_SECTIONS = {
+    "step": _step,
+    "frame": _frame,
+    "video": _video,
+    "training": _training,
+    "stream": _stream,
+    "memory": _memory,
+    "growth": _growth,
+}
+_UNITS = {
+    "step": "one recurrent step of one image, forward",
+    "frame": "one frame, with stem and readout",
+    "video": "one video",
+    "training": "loss and gradients, per recurrent step and image",
+    "stream": "one frame of a live stream, state carried, classes on the host",
+    "memory": "largest size of a process that computes the gradients of one video",
+    "growth": "one convolution of one image",
+}
+_COMPARED = ("step", "training", "stream", "memory")
+
+
+def _timed(section: str, group: str, found: dict[str, Case], settings: Settings) -> Iterator[Row]:
+    timings = time_in_turns(found, settings.seconds)
+    theirs = next((t.median for name, t in timings.items() if name.endswith(TORCH)), None)
+    for name, timing in timings.items():
+        yield _row(section, group, name, timing, theirs)
+
+
+def _row(section: str, group: str, name: str, timing: Timing, theirs: float | None) -> Row:
+    temporary = timing.temporary_bytes
+    return Row(
+        section,
+        group,
+        name,
+        1e3 * timing.median,
+        "ms",
+        1e3 * timing.best,
+        None if theirs is None else theirs / timing.median,
+        timing.compile_seconds or None,
+        None if temporary is None else temporary / 1e6,
+    )
+
+
+def _videos(settings: Settings, batch_size: int, torch: bool) -> cases.Workload:
+    return cases.build_workload(
+        settings.config, batch_size, settings.frame_count, settings.side, torch
+    )
+
+
+def _trained(settings: Settings) -> FixedSchedule:
+    return FixedSchedule(settings.config.slow_steps, settings.config.fast_steps)
+
+
+def _show(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
