@@ -111,14 +111,19 @@ def video_cases(work: Workload, schedules: Iterable[FixedSchedule]) -> dict[str,
     }
 
 
-def training_cases(work: Workload, schedule: FixedSchedule) -> dict[str, Case]:
-    """Loss and gradients of videos; times are per recurrent step and image."""
+def training_cases(
+    work: Workload, schedule: FixedSchedule, methods: Iterable[str] = METHODS
+) -> dict[str, Case]:
+    """Loss and gradients of videos; times are per recurrent step and image.
+
+    All settings of rematerialisation are measured with "fft", and "none" with the others.
+    """
     batch_size, frame_count = work.frames.shape[:2]
     batch = random_batch(work.frames)
     counts = step_counts(schedule, frame_count)
     units = sum(counts) * batch_size
     cases = {}
-    for method, remat in [("fft", remat) for remat in REMAT] + [("direct", "none")]:
+    for method, remat in ((m, r) for m in methods for r in (REMAT if m == "fft" else ("none",))):
         call = functools.partial(
             gradients,
             work.with_method(method),
