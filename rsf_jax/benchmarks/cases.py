@@ -111,26 +111,24 @@ def video_cases(work: Workload, schedules: Iterable[FixedSchedule]) -> dict[str,
     }
 
 
-def training_cases(
-    work: Workload, schedule: FixedSchedule, methods: Iterable[str] = METHODS
-) -> dict[str, Case]:
+def training_cases(work: Workload, schedule: FixedSchedule) -> dict[str, Case]:
     """Loss and gradients of videos; times are per recurrent step and image.
 
-    All settings of rematerialisation are measured with "fft", and "none" with the others.
+    The method is the configuration's: XLA's CPU gradients of direct convolutions take seconds.
     """
     batch_size, frame_count = work.frames.shape[:2]
     batch = random_batch(work.frames)
     counts = step_counts(schedule, frame_count)
     units = sum(counts) * batch_size
     cases = {}
-    for method, remat in ((m, r) for m in methods for r in (REMAT if m == "fft" else ("none",))):
+    for remat in REMAT:
         call = functools.partial(
             gradients,
-            work.with_method(method),
+            work.model,
             dataclasses.replace(schedule, remat=remat),
             work.config.focal_gamma,
         )
-        name = f"{method}, remat {remat}"
+        name = f"remat {remat}"
         cases[name] = compiled(call, work.params, batch, units=units)
     if work.torch is not None:
         gamma = work.config.focal_gamma

@@ -150,11 +150,10 @@ def _video(settings: Settings) -> Iterator[Row]:
 
 def _training(settings: Settings) -> Iterator[Row]:
     for size in settings.batch_sizes:
-        # Two frames of one video, one frame of more: the slow cases take minutes as it is.
+        # Two frames of one video, one frame of more: that is minutes of PyTorch already.
         frames = 2 if size == 1 else 1
         work = cases.build_workload(settings.config, size, frames, settings.side, settings.torch)
-        methods = cases.METHODS if size == min(settings.batch_sizes) else ("fft",)
-        found = cases.training_cases(work, _trained(settings), methods)
+        found = cases.training_cases(work, _trained(settings))
         yield from _timed("training", f"batch {size}", found, settings)
 
 
