@@ -47,9 +47,7 @@ class PyTorchModel:
 
     def drive(self, frame: Any) -> Any:
         """Maps a frame [B, 1, H, W] to the drive [B, C, H, W]."""
-        kernel = self._kernel("stem/kernel")
-        bias = self.weights["stem/bias"]
-        return self._torch.nn.functional.conv2d(frame, kernel, bias, padding="same") ** 2
+        return self._same_conv(frame, "stem/kernel", self.weights["stem/bias"]) ** 2
 
     def step(self, h: Any, x: Any) -> Any:
         """Applies one recurrent step: the equations of `HGRUCell`."""
@@ -84,7 +82,7 @@ class PyTorchModel:
         with self._torch.no_grad():
             h = None
             for frame, count in zip(np.asarray(frames), counts):
-                x = self.drive(self._tensor(frame).movedim(-1, 0)[None])
+                x = self.drive(self._tensor(frame[None, None, ..., 0]))
                 h = self._torch.zeros_like(x) if h is None else h
                 for _ in range(count):
                     h = self.step(h, x)
@@ -93,12 +91,14 @@ class PyTorchModel:
 
     def gradients(self, frames: Array, masks: Array, counts: list[int], gamma: float) -> Any:
         """Loss of videos [B, T, H, W, 1]; gradients, truncated at frames, stay in the weights."""
-        videos, labels = self._tensor(frames), self._tensor(masks).long()
+        # [B, T, 1, H, W] by a copy: PyTorch would take a moved axis for channels-last data, whose
+        # gradients are a hundred times slower.
+        videos, labels = self._tensor(frames[:, :, None, ..., 0]), self._tensor(masks).long()
         for weight in self.weights.values():
             weight.grad = None
         h, total = None, 0.0
         for t, count in enumerate(counts):
-            x = self.drive(videos[:, t].movedim(-1, 1))
+            x = self.drive(videos[:, t])
             h = self._torch.zeros_like(x) if h is None else h.detach()
             for _ in range(count):
                 h = self.step(h, x)
@@ -113,7 +113,12 @@ class PyTorchModel:
         return (weight * entropy).mean()
 
     def _convolved(self, name: str, x: Any) -> Any:
-        return self._torch.nn.functional.conv2d(x, self._kernel(f"cell/{name}"), padding="same")
+        return self._same_conv(x, f"cell/{name}", None)
+
+    def _same_conv(self, x: Any, name: str, bias: Any) -> Any:
+        kernel = self._kernel(name)
+        padding = kernel.shape[-1] // 2
+        return self._torch.nn.functional.conv2d(x, kernel, bias, padding=padding)
 
     def _pointwise(self, name: str, x: Any) -> Any:
         kernel = self.weights[f"cell/{name}"].T[:, :, None, None]
@@ -129,13 +134,14 @@ class PyTorchModel:
 
     def _kernel(self, name: str) -> Any:
         # Flax keeps [KH, KW, C_in, C_out].
-        return self.weights[name].permute(3, 2, 0, 1).contiguous()
+        kernel = self.weights[name].permute(3, 2, 0, 1)
+        return kernel.clone(memory_format=self._torch.contiguous_format)
 
     def _channel(self, name: str) -> Any:
         return self.weights[f"cell/{name}"][None, :, None, None]
 
     def _tensor(self, values: Array) -> Any:
-        return self._torch.from_numpy(np.array(values))
+        return self._torch.from_numpy(np.array(values, order="C"))
 
 
 def _flat_modules(params: Any, prefix: str = "") -> dict[str, dict[str, Array]]:
