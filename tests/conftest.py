@@ -5,7 +5,11 @@ import tempfile
 
 # Before JAX starts: several CPU devices for the tests of parallel training, no GPU needed.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+# One width of vectors for tests and the launchers they start, which would choose their own: runs
+# that are compared to the bit must be compiled alike.
+os.environ["XLA_FLAGS"] = (
+    "--xla_force_host_platform_device_count=4 --xla_cpu_prefer_vector_width=256"
+)
 # Many tests run the same small programs, some in processes of their own: compile them once.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="rsf_jax_compiled_")
