@@ -1,7 +1,7 @@
 """Softplus and sigmoid for cells that need them at every pixel, channel and step.
 
-XLA's CPU loops run at the speed of their longest chain of dependent instructions. These chains are
-a third as long as those of `jax.nn`, and end in a division, after which XLA keeps the result where
+XLA's CPU loops run at the speed of their longest chain of dependent instructions. These chains
+are shorter than those of `jax.nn`, and end in a division, after which XLA keeps the result where
 it is needed more than once instead of computing it again.
 """
 

@@ -1,4 +1,4 @@
-"""Convolution in the frequency domain: exact, and a fiftieth of the arithmetic.
+"""Convolution in the frequency domain: exact up to rounding, with far less arithmetic.
 
 A frame is cut into N tiles of P x Q frequencies, of which R = Q // 2 + 1 columns are kept:
 
@@ -27,7 +27,7 @@ Input = Float[Array, "B C_in H W"]
 Output = Float[Array, "B C_out H W"]
 TileSpectra = Complex[Array, "B M C R N P"]
 
-# Longest transforms, in pixels. Rows: spectra of longer ones leave the cache. Columns: the product
+# Longest transforms, in pixels. Rows: longer spectra take too long to read. Columns: the product
 # with a matrix costs in proportion to the length.
 _LONGEST_ROWS = 96
 _LONGEST_COLUMNS = 160

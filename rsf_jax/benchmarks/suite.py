@@ -15,7 +15,7 @@ from rsf_jax.benchmarks import cases, memory, pytorch
 from rsf_jax.benchmarks.cases import TORCH
 from rsf_jax.benchmarks.timing import Case, Timing, time_in_turns
 from rsf_jax.config import Config
-from rsf_jax.policies import FixedSchedule
+from rsf_jax.policies import REMAT, FixedSchedule
 
 SECTIONS = ("step", "frame", "video", "training", "stream", "memory", "growth")
 
@@ -171,7 +171,7 @@ def _memory(settings: Settings) -> Iterator[Row]:
     schedule = _trained(settings)
     shape = (1, settings.frame_count, settings.side)
     found = {}
-    for remat in ("none", "step", "sqrt"):
+    for remat in REMAT:
         kept = dataclasses.replace(schedule, remat=remat)
         found[f"remat {remat}"] = memory.peak_bytes(settings.config, kept, shape)
     short = (1, max(1, settings.frame_count // 4), settings.side)
