@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.errors import InputError
-from rsf_jax.spectral import convolve_spectral, spectrum_of, tile_grid
-from rsf_jax.typing import Array, Float, Kernel, Spectrum
+from rsf_jax.spectral import Spectrum, convolve_spectral, spectrum_of, tile_grid
+from rsf_jax.typing import Array, Float, Kernel
 
 METHODS = ("auto", "fft", "direct")
 
@@ -72,7 +72,7 @@ def kernel_spectrum(kernel: Kernel, height: int, width: int) -> Spectrum:
         width: frame width in pixels.
 
     Returns:
-        complex64 [R, C_out, C_in, P], the values at P x R frequencies; see `spectral.spectrum_of`.
+        Real and imaginary parts, float32 [R, C_out, C_in, P] each; see `spectral.spectrum_of`.
 
     Raises:
         InputError: if a kernel size is even.

@@ -34,7 +34,8 @@ def normalize(x: FeatureMap, scale: Array, bias: Array, statistics: str) -> Feat
     mean = moved.mean(axes, keepdims=True)
     variance = jnp.square(moved).mean(axes, keepdims=True) - jnp.square(mean)
     gain = per_channel(scale) * lax.rsqrt(variance + EPSILON)
-    return (moved - mean) * gain + per_channel(bias)
+    # One product and one sum: with `x - mean` XLA's backward loops ran at an eighth of their speed.
+    return x * gain + (per_channel(bias) - (origin + mean) * gain)
 
 
 def per_channel(values: Array) -> Array:

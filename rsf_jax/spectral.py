@@ -1,39 +1,43 @@
 """Convolution in the frequency domain: exact up to rounding, with far less arithmetic.
 
-A frame is cut into N tiles of P x Q frequencies, of which R = Q // 2 + 1 columns are kept:
+A frame is cut into N tiles along H and M along W, which overlap. Each is transformed to P x R
+frequencies; of those along W half and one are kept, because pixels are real:
 
-    x [B, C_in, H, W] --product with a DFT matrix along W, FFT along H--> X [B, M, C_in, R, N, P]
+    x [B, C_in, H, W] --matrix along W--> --matrix along H--> X [B, M, C_in, R, N, 2 P]
     Y[r, o, ..., p] = sum_c S[r, o, c, p] X[..., c, r, ..., p]
-    Y [R, C_out, B, M, N, P] --inverse FFT, product with a DFT matrix--> y [B, C_out, H, W]
+    Y [R, C_out, B, M, N, 2 P] --matrix along H--> --matrix along W--> y [B, C_out, H, W]
 
-(N tiles along H, M along W). On a CPU this is faster than two-dimensional transforms: the product
-with a matrix takes and gives any width without padding, and leaves the columns' frequencies
-in front, where a piece of the spectrum is read once for the whole batch.
+Real and imaginary parts lie side by side on the last axis. Transforms are products with matrices
+rather than fast ones: short as they are, they use all cores and vectors, take and give any length
+without padding, and put the axes where the next operation wants them. Frequencies along W come
+first, so that each piece of a spectrum is read once for the whole batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from rsf_jax.tiles import Tiles, add_windows, blocks, join_blocks, tile_axis, windows
-from rsf_jax.typing import Array, Complex, FeatureMap, Float, Kernel, Spectrum
+from rsf_jax.typing import Array, Float, Kernel
 
 Input = Float[Array, "B C_in H W"]
 Output = Float[Array, "B C_out H W"]
-TileSpectra = Complex[Array, "B M C R N P"]
+TileSpectra = Float[Array, "B M C R N twoP"]
+Products = Float[Array, "R C_out B M N twoP"]
 
-# Longest transforms, in pixels. Rows: longer spectra take too long to read. Columns: the product
-# with a matrix costs in proportion to the length.
-_LONGEST_ROWS = 96
+# Longest transforms, in pixels: the product with a matrix costs in proportion to the length, and
+# longer spectra take longer to read.
+_LONGEST_ROWS = 48
 _LONGEST_COLUMNS = 160
+# A multiple of the floats in a processor's vectors, which run along P.
+_VECTOR = 16
 # Sums of up to this many products are written out, as one loop over frequencies; longer ones are
 # matrix products.
-_LONGEST_SUM = 32
+_LONGEST_SUM = 64
 
 
 class Grid(NamedTuple):
@@ -43,16 +47,26 @@ class Grid(NamedTuple):
     columns: Tiles
 
 
+class Spectrum(NamedTuple):
+    """Transfer function of a kernel at R frequencies along W and P along H.
+
+    Two arrays: taking the parts of a complex one apart would cost a copy at every step.
+    """
+
+    real: Float[Array, "R C_out C_in P"]
+    imag: Float[Array, "R C_out C_in P"]
+
+
 def tile_grid(kernel_height: int, kernel_width: int, height: int, width: int) -> Grid:
     """Returns the tiles of a frame of the given size in pixels."""
     return Grid(
-        tile_axis(height, kernel_height, _LONGEST_ROWS, fast=True),
-        tile_axis(width, kernel_width, _LONGEST_COLUMNS, fast=False),
+        tile_axis(height, kernel_height, _LONGEST_ROWS, multiple=_VECTOR),
+        tile_axis(width, kernel_width, _LONGEST_COLUMNS),
     )
 
 
 def spectrum_of(kernel: Kernel, grid: Grid) -> Spectrum:
-    """Returns the transfer function of a kernel, complex64 [R, C_out, C_in, P].
+    """Returns the transfer function of a kernel.
 
     `S[v, o, c, u] = sum_{k, l} kernel[k, l, c, o] exp(2 pi i (u (k - a) / P + v (l - b) / Q))`
 
@@ -66,7 +80,7 @@ def spectrum_of(kernel: Kernel, grid: Grid) -> Spectrum:
     half = jnp.einsum("zvl,klco->vockz", _parts(by_column), kernel, precision="highest")
     real, imag = _parts(by_row)
     to_real, to_imag = np.stack([real, -imag], -1), np.stack([imag, real], -1)
-    return lax.complex(
+    return Spectrum(
         jnp.einsum("vockz,ukz->vocu", half, to_real, precision="highest"),
         jnp.einsum("vockz,ukz->vocu", half, to_imag, precision="highest"),
     )
@@ -76,9 +90,9 @@ def spectrum_of(kernel: Kernel, grid: Grid) -> Spectrum:
 def convolve_spectral(x: Input, spectrum: Spectrum, grid: Grid) -> Output:
     """Cross-correlates x [B, C_in, H, W] with the kernel of a spectrum, under zero padding."""
     rows, columns = grid
-    products = jnp.fft.ifft(_apply(spectrum, _transform(x, grid)))
-    by_column = join_blocks(products[..., : rows.stride], rows)
-    return join_blocks(_from_columns(by_column, _synthesis(columns)), columns)
+    products = _matmul(_apply(spectrum, _transform(x, grid)), _row_synthesis(rows))
+    by_column = _rows_outside(*(join_blocks(part, rows) for part in _halves(products)))
+    return join_blocks(_matmul(by_column, _column_synthesis(columns)), columns)
 
 
 def _forward(x: Input, spectrum: Spectrum, grid: Grid) -> tuple[Output, tuple[Input, Spectrum]]:
@@ -89,65 +103,85 @@ def _backward(grid: Grid, residuals: tuple[Input, Spectrum], dy: Output) -> tupl
     """The same way with every linear map transposed."""
     rows, columns = grid
     x, spectrum = residuals
-    d = _to_columns(blocks(dy, columns), _synthesis(columns).T)
-    d = jnp.fft.fft(_fill(blocks(d, rows), rows.period))
+    by_row = _rows_inside(_matmul(blocks(dy, columns), _column_synthesis(columns).T))
+    parts = jnp.concatenate([blocks(part, rows) for part in by_row], -1)
+    d = _matmul(parts, _row_synthesis(rows).T)
 
-    products = jnp.fft.ifft(_apply(jnp.swapaxes(spectrum, 1, 2).conj(), d))
-    by_column = add_windows(products[..., : rows.window], rows)
-    dx = add_windows(_from_columns(by_column, _analysis(columns).T), columns)
+    adjoint = Spectrum(jnp.swapaxes(spectrum.real, 1, 2), -jnp.swapaxes(spectrum.imag, 1, 2))
+    products = _matmul(_apply(adjoint, d), _row_analysis(rows).T)
+    by_column = _rows_outside(*(add_windows(part, rows) for part in _halves(products)))
+    dx = add_windows(_matmul(by_column, _column_analysis(columns).T), columns)
     # Transforming x again takes less time than keeping its spectra from every step.
-    return dx, _outer(d.conj() / rows.period, _transform(x, grid))
+    return dx, _outer(d, _transform(x, grid))
 
 
 convolve_spectral.defvjp(_forward, _backward)
 
 
-def _transform(x: FeatureMap, grid: Grid) -> TileSpectra:
-    z = _to_columns(windows(x, grid.columns), _analysis(grid.columns))
-    return jnp.fft.fft(_fill(windows(z, grid.rows), grid.rows.period))
+def _transform(x: Float[Array, "B C H W"], grid: Grid) -> TileSpectra:
+    rows, columns = grid
+    by_row = _rows_inside(_matmul(windows(x, columns), _column_analysis(columns)))
+    parts = jnp.concatenate([windows(part, rows) for part in by_row], -1)
+    return _matmul(parts, _row_analysis(rows))
 
 
-def _to_columns(
-    x: Float[Array, "B C H M w"], matrix: Float[np.ndarray, "w zR"]
-) -> Complex[Array, "B M C R H"]:
-    """Pixels of a row to its frequencies, real and imaginary parts side by side in `matrix`."""
-    z = jnp.matmul(x, matrix, precision="highest")
-    real, imag = jnp.split(z, 2, axis=-1)
-    return jnp.einsum("bchmr->bmcrh", lax.complex(real, imag))
+def _rows_inside(z: Float[Array, "B C H M twoR"]) -> Iterator[Float[Array, "B M C R H"]]:
+    """Real and imaginary parts, rows inside."""
+    return (jnp.einsum("bchmr->bmcrh", part) for part in _halves(z))
 
 
-def _from_columns(
-    z: Complex[Array, "R C B M H"], matrix: Float[np.ndarray, "zR w"]
-) -> Float[Array, "B C H M w"]:
-    """Frequencies of a row to its pixels."""
-    parts = jnp.stack([z.real, z.imag])
-    matrix = matrix.reshape(2, z.shape[0], -1)
-    return jnp.einsum("zrcbmh,zrw->bchmw", parts, matrix, precision="highest")
+def _rows_outside(
+    real: Float[Array, "R C B M H"], imag: Float[Array, "R C B M H"]
+) -> Float[Array, "B C H M twoR"]:
+    """The transpose of `_rows_inside`."""
+    z = jnp.einsum("zrcbmh->bchmzr", jnp.stack([real, imag]))
+    return z.reshape(*z.shape[:4], -1)
 
 
-def _apply(spectrum: Spectrum, x: TileSpectra) -> Complex[Array, "R C_out B M N P"]:
+def _apply(spectrum: Spectrum, x: TileSpectra) -> Products:
     """Sums over the channels that go in, at every frequency."""
-    c_in = spectrum.shape[2]
-    if c_in > _LONGEST_SUM:
-        return jnp.einsum("rocp,bmcrnp->robmnp", spectrum, x)
-    by_frequency = [jnp.einsum("bmrnp->rbmnp", x[:, :, c])[:, None] for c in range(c_in)]
-    return _sum(c_in, lambda c: spectrum[:, :, c, None, None, None] * by_frequency[c])
+    re, im = _halves(x)
+    real = _product(spectrum.real, re) - _product(spectrum.imag, im)
+    imag = _product(spectrum.real, im) + _product(spectrum.imag, re)
+    return jnp.concatenate([real, imag], -1)
 
 
-def _outer(d: Complex[Array, "B M C_out R N P"], x: Complex[Array, "B M C_in R N P"]) -> Spectrum:
+def _product(
+    s: Float[Array, "R C_out C_in P"], x: Float[Array, "B M C_in R N P"]
+) -> Float[Array, "R C_out B M N P"]:
+    if s.shape[2] > _LONGEST_SUM:
+        return jnp.einsum("rocp,bmcrnp->robmnp", s, x, precision="highest")
+
+    def channel(c: int) -> Array:
+        by_frequency = jnp.einsum("bmrnp->rbmnp", x[:, :, c])[:, None]
+        return s[:, :, c, None, None, None] * by_frequency
+
+    return _sum(s.shape[2], channel)
+
+
+def _outer(d: Float[Array, "B M C_out R N twoP"], x: Float[Array, "B M C_in R N twoP"]) -> Spectrum:
     """Sums over batch and tiles, at every frequency: the cotangent of a spectrum."""
+    d_re, d_im = _halves(d)
+    x_re, x_im = _halves(x)
+    return Spectrum(
+        _outer_product(d_re, x_re) + _outer_product(d_im, x_im),
+        _outer_product(d_im, x_re) - _outer_product(d_re, x_im),
+    )
+
+
+def _outer_product(
+    d: Float[Array, "B M C_out R N P"], x: Float[Array, "B M C_in R N P"]
+) -> Float[Array, "R C_out C_in P"]:
     batch, across, _, _, down, _ = x.shape
     if batch * across * down > _LONGEST_SUM:
-        return jnp.einsum("bmornp,bmcrnp->rocp", d, x)
+        return jnp.einsum("bmornp,bmcrnp->rocp", d, x, precision="highest")
 
-    def term(i: int) -> Array:
+    def tile(i: int) -> Array:
         b, m, n = np.unravel_index(i, (batch, across, down))
-        return (
-            jnp.swapaxes(d[b, m, :, :, n], 0, 1)[:, :, None]
-            * jnp.swapaxes(x[b, m, :, :, n], 0, 1)[:, None]
-        )
+        d_i, x_i = (jnp.swapaxes(part[b, m, :, :, n], 0, 1) for part in (d, x))
+        return d_i[:, :, None] * x_i[:, None]
 
-    return _sum(batch * across * down, term)
+    return _sum(batch * across * down, tile)
 
 
 def _sum(count: int, term: Callable[[int], Array]) -> Array:
@@ -158,8 +192,13 @@ def _sum(count: int, term: Callable[[int], Array]) -> Array:
     return total
 
 
-def _fill(x: Complex[Array, "*axes w"], period: int) -> Complex[Array, "*axes P"]:
-    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, period - x.shape[-1])])
+def _matmul(x: Array, matrix: Float[np.ndarray, "i j"]) -> Array:
+    return jnp.matmul(x, matrix, precision="highest")
+
+
+def _halves(x: Array) -> tuple[Array, Array]:
+    half = x.shape[-1] // 2
+    return x[..., :half], x[..., half:]
 
 
 def _kernel_dft(tiles: Tiles, frequencies: int, taps: int) -> np.ndarray:
@@ -168,13 +207,13 @@ def _kernel_dft(tiles: Tiles, frequencies: int, taps: int) -> np.ndarray:
     return np.exp(1j * _angles(np.arange(frequencies), offsets, tiles.period))
 
 
-def _analysis(columns: Tiles) -> Float[np.ndarray, "w zR"]:
+def _column_analysis(columns: Tiles) -> Float[np.ndarray, "w twoR"]:
     """From the pixels of a window to its frequencies."""
     angles = _angles(np.arange(columns.window), np.arange(columns.period // 2 + 1), columns.period)
     return np.concatenate([np.cos(angles), -np.sin(angles)], 1).astype(np.float32)
 
 
-def _synthesis(columns: Tiles) -> Float[np.ndarray, "zR w"]:
+def _column_synthesis(columns: Tiles) -> Float[np.ndarray, "twoR w"]:
     """From the frequencies of a window to the pixels of its block."""
     period = columns.period
     angles = _angles(np.arange(period // 2 + 1), np.arange(columns.stride), period)
@@ -185,6 +224,23 @@ def _synthesis(columns: Tiles) -> Float[np.ndarray, "zR w"]:
         weights[-1] /= 2
     matrix = np.concatenate([weights * np.cos(angles), -weights * np.sin(angles)])
     return matrix.astype(np.float32)
+
+
+def _row_analysis(rows: Tiles) -> Float[np.ndarray, "twow twoP"]:
+    """From complex values of a window to its frequencies."""
+    return _complex_product(-_angles(np.arange(rows.window), np.arange(rows.period), rows.period))
+
+
+def _row_synthesis(rows: Tiles) -> Float[np.ndarray, "twoP twow"]:
+    """From the frequencies of a window to the complex values of its block."""
+    angles = _angles(np.arange(rows.period), np.arange(rows.stride), rows.period)
+    return _complex_product(angles) / np.float32(rows.period)
+
+
+def _complex_product(angles: np.ndarray) -> Float[np.ndarray, "twoI twoJ"]:
+    """What multiplies (real, imag) as exp(i angles) multiplies complex numbers."""
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.block([[cos, sin], [-sin, cos]]).astype(np.float32)
 
 
 def _angles(a: np.ndarray, b: np.ndarray, period: int) -> np.ndarray:

@@ -33,7 +33,7 @@ class Tiles:
     halo: int
 
 
-def tile_axis(size: int, kernel_size: int, longest: int, *, fast: bool) -> Tiles:
+def tile_axis(size: int, kernel_size: int, longest: int, *, multiple: int = 1) -> Tiles:
     """Cuts an axis into the fewest tiles whose transforms are not longer than `longest`.
 
     Args:
@@ -41,25 +41,30 @@ def tile_axis(size: int, kernel_size: int, longest: int, *, fast: bool) -> Tiles
         kernel_size: pixels of the kernel, odd.
         longest: bound of the period. Tiles keep at least as many results as they have overlap, and
             exceed it where the kernel is too long for that.
-        fast: make the period a product of 2, 3 and 5, as fast Fourier transforms like it.
+        multiple: of what the period shall be a multiple.
     """
     radius = kernel_size // 2
     count = -(-size // max(longest - 2 * radius, 2 * radius, 1))
     if count == 1 or size + radius <= longest:
-        return Tiles(size, 1, size, size, _period(size + radius, fast), 0)
+        return Tiles(size, 1, size, size, _round_up(size + radius, multiple), 0)
     stride = -(-size // count)
     window = stride + 2 * radius
-    return Tiles(size, -(-size // stride), stride, window, _period(window, fast), radius)
+    return Tiles(size, -(-size // stride), stride, window, _round_up(window, multiple), radius)
 
 
 def windows(x: Line, tiles: Tiles) -> Tiled:
     """Returns the window of every tile [..., N, P], zero beyond the frame."""
-    covered = (tiles.count - 1) * tiles.stride + tiles.window
-    padded = _pad(x, tiles.halo, covered - tiles.halo - tiles.size)
     if tiles.count == 1:
-        return padded[..., None, :]
-    starts = [n * tiles.stride for n in range(tiles.count)]
-    return jnp.stack([padded[..., i : i + tiles.window] for i in starts], axis=-2)
+        return _pad(x, tiles.halo, tiles.window - tiles.halo - tiles.size)[..., None, :]
+    # A window begins with a block and goes on with those next to it.
+    reach = -(-tiles.window // tiles.stride)
+    length = (tiles.count + reach - 1) * tiles.stride
+    padded = _pad(x, tiles.halo, length - tiles.halo - tiles.size)
+    by_block = padded.reshape(*x.shape[:-1], -1, tiles.stride)
+    pieces = [
+        by_block[..., i : i + tiles.count, : tiles.window - i * tiles.stride] for i in range(reach)
+    ]
+    return jnp.concatenate(pieces, axis=-1)
 
 
 def add_windows(y: Tiled, tiles: Tiles) -> Line:
@@ -83,14 +88,5 @@ def _pad(x: Line, before: int, after: int) -> Num[Array, "*axes L+{before}+{afte
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)])
 
 
-def _period(length: int, fast: bool) -> int:
-    while fast and not _is_smooth(length):
-        length += 1
-    return length
-
-
-def _is_smooth(n: int) -> bool:
-    for prime in (2, 3, 5):
-        while n % prime == 0:
-            n //= prime
-    return n == 1
+def _round_up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

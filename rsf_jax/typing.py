@@ -10,8 +10,8 @@ Axes, always in this order in public arrays:
     C  channels of a feature map or hidden state
     K  output classes
 
-Inside the recurrence feature maps are channels first, `B C H W`: fast Fourier transforms run over
-the last two axes. They are converted once a frame, in the stem and in the readout.
+Inside the recurrence feature maps are channels first, `B C H W`: Fourier transforms run over the
+last two axes. They are converted once a frame, in the stem and in the readout.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Complex, Float, Int, Num
+from jaxtyping import Float, Int, Num
 
 Array = jax.Array | np.ndarray
 Leaf = Any  # in a pytree: an array, or what takes its place while the tree is transformed
@@ -33,11 +33,9 @@ FrameSteps = Int[Array, "B"]
 
 FeatureMap = Float[Array, "B C H W"]  # layout inside the recurrence
 Kernel = Float[Array, "KH KW C_in C_out"]
-Spectrum = Complex[Array, "R C_out C_in P"]  # P x R frequencies
 
 __all__ = [
     "Array",
-    "Complex",
     "FeatureMap",
     "Float",
     "Frame",
@@ -47,7 +45,6 @@ __all__ = [
     "Kernel",
     "Leaf",
     "Num",
-    "Spectrum",
     "Variables",
     "Video",
 ]

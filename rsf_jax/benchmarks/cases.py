@@ -15,6 +15,7 @@ from rsf_jax.config import Config
 from rsf_jax.conv import convolve, kernel_spectrum
 from rsf_jax.models import Prepared, RecurrentModel, build_model, prepare
 from rsf_jax.policies import REMAT, FixedSchedule
+from rsf_jax.spectral import Spectrum
 from rsf_jax.training.step import Batch, video_gradients
 from rsf_jax.typing import Array
 from rsf_jax.unroll import run_frame, run_video
@@ -180,7 +181,7 @@ def growth_cases(channels: int, kernel_size: int, side: int, batch_size: int) ->
     kernel = rng.random((kernel_size, kernel_size, channels, channels), np.float32) - 0.5
     spectrum = jax.jit(kernel_spectrum, static_argnums=(1, 2))(kernel, side, side)
 
-    def fft(x: jax.Array, kernel: jax.Array, spectrum: jax.Array) -> Array:
+    def fft(x: jax.Array, kernel: jax.Array, spectrum: Spectrum) -> Array:
         return convolve(x, kernel, method="fft", spectrum=spectrum)
 
     def direct(x: jax.Array, kernel: jax.Array) -> Array:
