@@ -20,6 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from rsf_jax.tiles import Tiles, add_windows, blocks, join_blocks, tile_axis, windows
 from rsf_jax.typing import Array, Float, Kernel
@@ -35,9 +36,11 @@ _LONGEST_ROWS = 48
 _LONGEST_COLUMNS = 160
 # A multiple of the floats in a processor's vectors, which run along P.
 _VECTOR = 16
-# Sums of up to this many products are written out, as one loop over frequencies; longer ones are
-# matrix products.
-_LONGEST_SUM = 64
+# Sums of up to this many products are written out, as one loop over frequencies. With more, XLA's
+# loops become many times slower: sums over channels are then formed in groups, sums over images
+# and tiles as matrix products.
+_LONGEST_SUM = 48
+_GROUP = 16
 
 
 class Grid(NamedTuple):
@@ -149,9 +152,22 @@ def _apply(spectrum: Spectrum, x: TileSpectra) -> Products:
 def _product(
     s: Float[Array, "R C_out C_in P"], x: Float[Array, "B M C_in R N P"]
 ) -> Float[Array, "R C_out B M N P"]:
-    if s.shape[2] > _LONGEST_SUM:
-        return jnp.einsum("rocp,bmcrnp->robmnp", s, x, precision="highest")
+    c_in = s.shape[2]
+    if c_in <= _LONGEST_SUM:
+        return _product_of_few(s, x)
+    rest = c_in % _GROUP or _GROUP
 
+    def add_group(i: Array, total: Array) -> Array:
+        s_i, x_i = (lax.dynamic_slice_in_dim(a, rest + i * _GROUP, _GROUP, 2) for a in (s, x))
+        return total + _product_of_few(s_i, x_i)
+
+    first = _product_of_few(s[:, :, :rest], x[:, :, :rest])
+    return lax.fori_loop(0, (c_in - rest) // _GROUP, add_group, first)
+
+
+def _product_of_few(
+    s: Float[Array, "R C_out C_in P"], x: Float[Array, "B M C_in R N P"]
+) -> Float[Array, "R C_out B M N P"]:
     def channel(c: int) -> Array:
         by_frequency = jnp.einsum("bmrnp->rbmnp", x[:, :, c])[:, None]
         return s[:, :, c, None, None, None] * by_frequency

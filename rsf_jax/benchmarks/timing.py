@@ -82,7 +82,7 @@ def _turn(case: Case) -> list[float]:
     """Times calls in a row, without the first, which has to wake threads; unless it is the only."""
     time.sleep(_PAUSE)
     durations: list[float] = []
-    while sum(durations) < _TURN:
+    while not durations or sum(durations) < _TURN:
         start = time.perf_counter()
         case.call()
         durations.append(time.perf_counter() - start)

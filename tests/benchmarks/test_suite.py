@@ -16,7 +16,8 @@ SETTINGS = suite.Settings(
 )
 
 
-def test_times_are_per_unit_and_cases_take_turns():
+def test_times_are_per_unit_and_cases_take_turns(monkeypatch):
+    monkeypatch.setattr(timing, "_TURN", 0.0)
     order = []
 
     def wait(name, seconds):
