@@ -1,14 +1,25 @@
 """Adaptive recurrent vision on video: RecSlowFast in JAX and Flax."""
 
+from rsf_jax import interop
+from rsf_jax.baselines import FeedforwardModel
+from rsf_jax.build import build_model
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, RecurrentModel, State, build_model, count_parameters, prepare
+from rsf_jax.models import (
+    Prepared,
+    RecurrentModel,
+    State,
+    VideoModel,
+    count_parameters,
+    prepare,
+)
 from rsf_jax.policies import FixedSchedule, StepPolicy, parse_policy
 from rsf_jax.presets import get_config
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
 
 __all__ = [
     "Config",
+    "FeedforwardModel",
     "FixedSchedule",
     "FrameOutput",
     "InputError",
@@ -16,10 +27,12 @@ __all__ = [
     "RecurrentModel",
     "State",
     "StepPolicy",
+    "VideoModel",
     "VideoOutput",
     "build_model",
     "count_parameters",
     "get_config",
+    "interop",
     "parse_policy",
     "prepare",
     "run_frame",

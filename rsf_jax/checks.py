@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.models import RecurrentModel, State
+from rsf_jax.models import State, VideoModel
 from rsf_jax.typing import Array, Frame
 
 
@@ -49,7 +49,7 @@ def _check_values(frames: np.ndarray) -> None:
         )
 
 
-def check_state(model: RecurrentModel, state: State, frame: Frame) -> None:
+def check_state(model: VideoModel, state: State, frame: Frame) -> None:
     """Raises InputError unless a state fits the model and a frame [B, H, W, 1]."""
     batch, height, width, _ = frame.shape
     expected = jax.eval_shape(lambda: model.initial_state(batch, (height, width)))

@@ -11,6 +11,11 @@ def _setting(default: Any, comment: str, choices: tuple[str, ...] = ()) -> Any:
     return dataclasses.field(default=default, metadata={"comment": comment, "choices": choices})
 
 
+RECURRENT = ("hgru", "clstm")
+FEEDFORWARD = ("ff6", "ff8", "ffres6", "ffres6fixed", "ffres8", "conv3ds", "conv3dm")
+MODELS = RECURRENT + FEEDFORWARD
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that decides a result. Each field is a launcher's flag, `--config.FIELD`."""
@@ -22,12 +27,14 @@ class Config:
     validation_share: float = _setting(0.1, "share of the training split kept for validation")
     augment: bool = _setting(True, "flip whole training videos at random, in four ways")
     # Model
-    cell: str = _setting("hgru", "recurrent cell", ("hgru",))
+    model: str = _setting("hgru", "recurrent cell, or network without recurrence", MODELS)
     channels: int = _setting(25, "channels of stem and hidden state")
     kernel_size: int = _setting(15, "side of the recurrent kernels in pixels, odd")
     classes: int = _setting(2, "output classes")
     norm_statistics: str = _setting(
-        "sample", "normalise by each image's statistics or the batch's", ("sample", "batch")
+        "sample",
+        "normalise by each image's statistics (sample), the batch's, or by running ones",
+        ("sample", "batch", "running"),
     )
     conv_method: str = _setting(
         "auto", "how large kernels are convolved", ("auto", "fft", "direct")
@@ -74,9 +81,15 @@ class Config:
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         _require(self, "kernel_size", self.kernel_size % 2 == 1, "odd")
         _require(self, "classes", self.classes >= 2, "at least 2")
+        _check_model(self)
         _require(self, "learning_rate", 0 < self.learning_rate < float("inf"), "above 0, finite")
         _require(self, "lr_decay", 0 < self.lr_decay <= 1, "above 0 and at most 1")
         _require(self, "validation_share", 0 < self.validation_share < 1, "between 0 and 1")
+
+    @property
+    def normalizes_over_batch(self) -> bool:
+        """Whether, in training, what a video gets depends on its batch."""
+        return self.norm_statistics != "sample"
 
     def replace(self, **changes: Any) -> "Config":
         """Returns a copy with some fields changed."""
@@ -106,7 +119,7 @@ _AT_LEAST_ZERO = (
 )
 
 # Fields that decide which weights a model has.
-MODEL_FIELDS = ("cell", "channels", "kernel_size", "classes")
+MODEL_FIELDS = ("model", "channels", "kernel_size", "classes")
 # Fields that may differ when a run is resumed: they do not change what is computed.
 FREE_ON_RESUME = ("max_minutes", "data_dir", "devices", "eval_batch_size")
 
@@ -120,6 +133,17 @@ def _check_type(field: dataclasses.Field, value: Any) -> None:
     choices = field.metadata["choices"]
     if choices and value not in choices:
         raise InputError(f"config.{field.name} is {value!r}: choose one of {', '.join(choices)}")
+
+
+def _check_model(config: Config) -> None:
+    """Models with recurrent steps keep no statistics; the others have one step a frame."""
+    statistics = ("sample", "batch") if config.model in RECURRENT else ("running", "batch")
+    allowed = f"{' or '.join(statistics)} for model {config.model}"
+    _require(config, "norm_statistics", config.norm_statistics in statistics, allowed)
+    if config.model in FEEDFORWARD:
+        for name in ("slow_steps", "fast_steps"):
+            allowed = f"1: model {config.model} has no recurrent steps"
+            _require(config, name, getattr(config, name) == 1, allowed)
 
 
 def _require(config: Config, name: str, holds: bool, allowed: str) -> None:

@@ -239,4 +239,4 @@ def _stack(videos: Sequence[Example]) -> Batch:
 
 
 def _drops_remainder(config: Config) -> bool:
-    return config.norm_statistics == "batch"
+    return config.normalizes_over_batch

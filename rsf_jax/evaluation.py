@@ -13,12 +13,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.build import build_model
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, evaluation_batches
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
 from rsf_jax.metrics import foreground_iou
-from rsf_jax.models import RecurrentModel, build_model, count_parameters
+from rsf_jax.models import VideoModel, count_parameters
 from rsf_jax.policies import FixedSchedule, StepPolicy
 from rsf_jax.scoring import Scorer
 from rsf_jax.speed import frames_per_second
@@ -38,13 +39,13 @@ class Trained:
     Attributes:
         config: what it was trained with.
         model: the Flax module.
-        params: trainable parameters.
+        variables: parameters, and running statistics if the model has them.
         step: updates it was trained for.
     """
 
     config: Config
-    model: RecurrentModel
-    params: Any
+    model: VideoModel
+    variables: dict[str, Any]
     step: int
 
 
@@ -73,11 +74,11 @@ def load_trained(
         model = build_model(config)
         # Parameters do not depend on the frame size: a small one will do.
         start = partial(create_state, model, build_optimizer(config, 1), 0, (8, 8))
-        params = checkpoints.restore_params(chosen, jax.eval_shape(start).params, config)
+        variables = checkpoints.restore_variables(chosen, jax.eval_shape(start), config)
         # Restored arrays are bound to a device; a state made elsewhere is not, and what a call
         # returns then differs from what it was given: everything would be compiled twice.
-        params = jax.tree.map(jnp.asarray, jax.device_get(params))
-        return Trained(config, model, params, chosen)
+        variables = jax.tree.map(jnp.asarray, jax.device_get(variables))
+        return Trained(config, model, variables, chosen)
 
 
 def evaluate(
@@ -110,12 +111,12 @@ def evaluate(
         stateful=config.stateful,
         gamma=config.focal_gamma,
     )
-    summary = scorer(devices.replicate(trained.params), dataset.test)
+    summary = scorer(devices.replicate(trained.variables), dataset.test)
     results = {
         "preset": config.name,
         "policy": str(policy),
         "update": trained.step,
-        "parameters": count_parameters({"params": trained.params}),
+        "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
         "trivial": trivial_scores(evaluation_batches(dataset.test, config.eval_batch_size)),
         "frames_per_second": _speeds(trained, dataset, policy),
@@ -165,7 +166,7 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
     return {
         str(videos): frames_per_second(
             trained.model,
-            trained.params,
+            trained.variables,
             frames[:videos],
             policy,
             stateful=trained.config.stateful,
@@ -177,8 +178,7 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
 def _save_picture(trained: Trained, dataset: Dataset, policy: StepPolicy, path: Path) -> None:
     batch = next(evaluation_batches(dataset.test, min(_PICTURED, len(dataset.test))))
     frames = batch.frames.astype(np.float32) / 255
-    variables = {"params": trained.params}
     stateful = trained.config.stateful
-    out = run_video(trained.model, variables, frames, policy, stateful=stateful)
+    out = run_video(trained.model, trained.variables, frames, policy, stateful=stateful)
     predicted, truth = np.asarray(out.logits.argmax(-1) > 0), batch.masks > 0
     save_predictions(path, frames, truth, predicted, np.asarray(foreground_iou(predicted, truth)))

@@ -1,4 +1,4 @@
-"""Stem, recurrent cell and readout as one Flax module."""
+"""What every model offers, and the recurrent one: stem, cell and readout as a Flax module."""
 
 import math
 
@@ -6,14 +6,24 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 
-from rsf_jax.cells import CELLS, RecurrentCell
-from rsf_jax.cells.base import SPECTRA, Carry
-from rsf_jax.config import Config
+from rsf_jax.cells import RecurrentCell
+from rsf_jax.cells.base import Carry
 from rsf_jax.gabor import SIZE, gabor_filters
+from rsf_jax.initializers import torch_uniform
 from rsf_jax.norm import normalize, per_channel
-from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits, Leaf, Variables, Video
+from rsf_jax.prepared import SPECTRA
+from rsf_jax.typing import (
+    Array,
+    FeatureMap,
+    Float,
+    Frame,
+    FrameLogits,
+    Kernel,
+    Leaf,
+    Variables,
+    Video,
+)
 
 
 @flax.struct.dataclass
@@ -42,6 +52,65 @@ class Prepared:
     frame_shape: tuple[int, int] = flax.struct.field(pytree_node=False)
 
 
+class VideoModel(nn.Module):
+    """What `run_video` and `run_frame` need of a model; they put these pieces together.
+
+    Attributes:
+        recurrent: whether `step` may be applied several times to a frame.
+        truncated: whether training stops gradients between frames.
+        norm_statistics: "sample", "batch" or "running".
+    """
+
+    # Without annotations: not fields, which would be arguments.
+    recurrent = True
+    truncated = True
+    norm_statistics = "sample"
+
+    def __call__(self, frames: Video) -> FrameLogits:
+        """Applies one step to the first frame: for `init`, which needs the shapes."""
+        batch_size, _, height, width, _ = frames.shape
+        return self.once(self.initial_carry(batch_size, height, width), frames[:, 0])[1]
+
+    def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
+        """Returns the state in front of the first frame; needs no variables.
+
+        Args:
+            batch_size: number of videos B.
+            frame_shape: (height, width) in pixels.
+        """
+        carry = self.initial_carry(batch_size, *frame_shape)
+        return State(carry, jnp.zeros((batch_size,), jnp.int32))
+
+    def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
+        """Returns what a step starts from in front of the first frame."""
+        raise NotImplementedError
+
+    def prepare(self, frame_shape: tuple[int, int]) -> None:
+        """Stores kernel spectra in the collection `spectra`; `rsf_jax.prepare` calls it."""
+        raise NotImplementedError
+
+    def drive(self, frame: Frame) -> FeatureMap:
+        """Returns x_t, which enters every step of the frame."""
+        raise NotImplementedError
+
+    def step(self, carry: Carry, drive: FeatureMap) -> Carry:
+        """Applies one step."""
+        raise NotImplementedError
+
+    def hidden(self, carry: Carry) -> FeatureMap:
+        """Returns the hidden state h [B, C, H, W] of a carry."""
+        raise NotImplementedError
+
+    def readout(self, carry: Carry) -> FrameLogits:
+        """Returns logits [B, H, W, K]."""
+        raise NotImplementedError
+
+    def once(self, carry: Carry, frame: Frame) -> tuple[Carry, FrameLogits]:
+        """Applies one step to a frame and reads it out."""
+        carry = self.step(carry, self.drive(frame))
+        return carry, self.readout(carry)
+
+
 class Stem(nn.Module):
     """7x7 convolution from Gabor filters, then squared: the drive of the recurrence.
 
@@ -54,11 +123,8 @@ class Stem(nn.Module):
     def __call__(self, frame: Frame) -> FeatureMap:
         """Maps a frame [B, H, W, 1] to the drive [B, C, H, W]."""
         kernel = self.param("kernel", lambda _: jnp.asarray(gabor_filters(self.channels)))
-        bias = self.param("bias", _symmetric_uniform(1 / SIZE), (self.channels,))
-        # As one product: XLA's CPU gradient of this convolution is ten times slower.
-        weights = kernel.reshape(SIZE * SIZE, self.channels)
-        x = jnp.einsum("bphw,pc->bchw", _windows(frame), weights)
-        return jnp.square(x + per_channel(bias))
+        bias = self.param("bias", torch_uniform(SIZE * SIZE), (self.channels,))
+        return jnp.square(convolve_frame(frame, kernel) + per_channel(bias))
 
 
 class Readout(nn.Module):
@@ -86,10 +152,8 @@ class Readout(nn.Module):
         )(jnp.moveaxis(x, 1, -1))
 
 
-class RecurrentModel(nn.Module):
+class RecurrentModel(VideoModel):
     """Stem, recurrent cell, readout: `x_t = stem(I_t)`, `h <- cell(h, x_t)`, `y_t = readout(h)`.
-
-    The methods are the pieces that a step policy puts together; `run_video` and `run_frame` do.
 
     Attributes:
         cell: the recurrent cell.
@@ -106,29 +170,22 @@ class RecurrentModel(nn.Module):
         self.stem = Stem(self.cell.channels)
         self.output = Readout(self.classes, self.cell.norm_statistics)
 
-    def __call__(self, frames: Video) -> FrameLogits:
-        """Applies one recurrent step to the first frame: for `init`, which needs the shapes."""
-        batch_size, _, height, width, _ = frames.shape
-        state = self.initial_state(batch_size, (height, width))
-        return self.readout(self.step(state.carry, self.drive(frames[:, 0])))
+    @property
+    def norm_statistics(self) -> str:  # type: ignore[override]
+        """What the cell and the readout normalise by."""
+        return self.cell.norm_statistics
 
-    def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
-        """Returns the state in front of the first frame; needs no variables.
-
-        Args:
-            batch_size: number of videos B.
-            frame_shape: (height, width) in pixels.
-        """
-        carry = self.cell.initial_carry(batch_size, *frame_shape)
-        return State(carry, jnp.zeros((batch_size,), jnp.int32))
+    def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
+        """Returns the cell's state in front of the first frame."""
+        return self.cell.initial_carry(batch_size, height, width)
 
     def prepare(self, frame_shape: tuple[int, int]) -> None:
-        """Stores kernel spectra in the collection `spectra`; `rsf_jax.prepare` calls it."""
+        """Stores the cell's spectra."""
         self.cell.prepare(*frame_shape)
 
     def drive(self, frame: Frame) -> FeatureMap:
-        """Returns x_t, which enters every recurrent step of the frame (recall)."""
-        return self.stem(frame)
+        """Returns x_t, or what the cell makes of it: it enters every step (recall)."""
+        return self.cell.drive(self.stem(frame))
 
     def step(self, carry: Carry, drive: FeatureMap) -> Carry:
         """Applies one recurrent step."""
@@ -143,6 +200,12 @@ class RecurrentModel(nn.Module):
         return self.output(self.cell.hidden(carry))
 
 
+def convolve_frame(frame: Frame, kernel: Kernel) -> FeatureMap:
+    """Convolves a grey frame [B, H, W, 1] with the stem's kernel [7, 7, 1, C]."""
+    # As one product: XLA's CPU gradient of this convolution is ten times slower.
+    return jnp.einsum("bphw,pc->bchw", _windows(frame), kernel.reshape(SIZE * SIZE, -1))
+
+
 def _windows(frame: Frame) -> Float[Array, "B P H W"]:
     """The SIZE x SIZE values around every pixel, zero beyond the frame."""
     height, width = frame.shape[1:3]
@@ -152,25 +215,7 @@ def _windows(frame: Frame) -> Float[Array, "B P H W"]:
     return jnp.stack([padded[:, i : i + height, j : j + width] for i, j in shifts], axis=1)
 
 
-def _symmetric_uniform(bound: float) -> nn.initializers.Initializer:
-    def init(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return init
-
-
-def build_model(config: Config) -> RecurrentModel:
-    """Returns the model a configuration describes."""
-    cell = CELLS[config.cell](
-        channels=config.channels,
-        kernel_size=config.kernel_size,
-        conv_method=config.conv_method,
-        norm_statistics=config.norm_statistics,
-    )
-    return RecurrentModel(cell, config.classes)
-
-
-def prepare(model: RecurrentModel, variables: Variables, frame_shape: tuple[int, int]) -> Prepared:
+def prepare(model: VideoModel, variables: Variables, frame_shape: tuple[int, int]) -> Prepared:
     """Computes what depends on the parameters and the frame size alone.
 
     Takes the place of `variables` in `run_video` and `run_frame`, so that a live stream pays for

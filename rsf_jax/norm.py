@@ -1,12 +1,16 @@
-"""Normalisation with the statistics of the current input."""
+"""Normalisation with the statistics of the current input, or with running ones."""
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.typing import Array, FeatureMap
 
-STATISTICS = ("sample", "batch")
 EPSILON = 1e-3
+
+# The Flax collection of running statistics, beside "params".
+RUNNING = "batch_stats"
 
 
 def normalize(x: FeatureMap, scale: Array, bias: Array, statistics: str) -> FeatureMap:
@@ -36,6 +40,56 @@ def normalize(x: FeatureMap, scale: Array, bias: Array, statistics: str) -> Feat
     gain = per_channel(scale) * lax.rsqrt(variance + EPSILON)
     # One product and one sum: with `x - mean` XLA's backward loops ran at an eighth of their speed.
     return x * gain + (per_channel(bias) - (origin + mean) * gain)
+
+
+class RunningNorm(nn.Module):
+    """Batch normalisation that remembers its statistics for later, as PyTorch's does.
+
+    With the collection `batch_stats` mutable (training), each channel is normalised by mean and
+    (biased) variance over batch, height and width, and the running ones move a tenth of the way
+    towards them, the variance unbiased. Otherwise (inference) the running ones are used: what an
+    image gets does not depend on its batch.
+
+    Parameters: `scale`, `bias` [C]. Statistics: `mean`, `variance` [C] and `count`, int32, the
+    updates they have seen.
+
+    Attributes:
+        statistics: "running" as above; "batch" normalises by the batch at inference too.
+    """
+
+    statistics: str = "running"
+    epsilon: float = 1e-5
+    momentum: float = 0.1
+
+    @nn.compact
+    def __call__(self, x: FeatureMap) -> FeatureMap:
+        """Normalises a feature map [B, C, H, W]."""
+        channels = x.shape[1]
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        mean = self.variable(RUNNING, "mean", jnp.zeros, (channels,))
+        variance = self.variable(RUNNING, "variance", jnp.ones, (channels,))
+        count = self.variable(RUNNING, "count", jnp.zeros, (), jnp.int32)
+        training = self.is_mutable_collection(RUNNING) and not self.is_initializing()
+        if self.statistics == "running" and not training:
+            return self._normalize(x, scale, bias, mean.value, variance.value)
+        batch_mean, batch_variance = jnp.mean(x, (0, 2, 3)), jnp.var(x, (0, 2, 3))
+        if training:
+            size = x.size // channels
+            unbiased = batch_variance * (size / max(size - 1, 1))
+            mean.value = self._move(mean.value, batch_mean)
+            variance.value = self._move(variance.value, unbiased)
+            count.value += 1
+        return self._normalize(x, scale, bias, batch_mean, batch_variance)
+
+    def _move(self, old: jax.Array, new: jax.Array) -> jax.Array:
+        return old + self.momentum * (lax.stop_gradient(new) - old)
+
+    def _normalize(
+        self, x: FeatureMap, scale: Array, bias: Array, mean: Array, variance: Array
+    ) -> FeatureMap:
+        gain = scale * lax.rsqrt(variance + self.epsilon)
+        return x * per_channel(gain) + per_channel(bias - mean * gain)
 
 
 def per_channel(values: Array) -> Array:

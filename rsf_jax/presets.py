@@ -3,12 +3,13 @@
 import difflib
 import re
 
-from rsf_jax.config import Config
+from rsf_jax.config import FEEDFORWARD, MODELS, RECURRENT, Config
 from rsf_jax.errors import InputError
 
 _SCHEDULE = re.compile(
-    r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)(?P<stateless>_stateless)?"
+    r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)(?P<model>_clstm)?(?P<stateless>_stateless)?"
 )
+_FEEDFORWARD = re.compile(rf"(?P<data>[a-z0-9]+)_(?P<model>{'|'.join(FEEDFORWARD)})")
 _DATASETS = {"easy": "t_pathfinder/easy", "hard": "t_pathfinder/hard"}
 _NAMED = {
     # Learns an easy task in minutes on two CPU cores.
@@ -32,14 +33,34 @@ _NAMED = {
         eval_batch_size=100,
     )
 }
-_EXAMPLES = ("hard_s8f8", "hard_s8f2", "easy_s6f1", "easy_s6f1_stateless", "quickstart")
+# Every row of the paper's Table 1 and Figure 3.
+PAPER = (
+    *(f"easy_s{n}f{n}" for n in (6, 4, 2, 1)),
+    "easy_s6f1",
+    *(f"easy_s{n}f{n}_stateless" for n in (6, 4, 2, 1)),
+    "easy_s6f1_stateless",
+    "easy_ffres6",
+    *(f"hard_s8f{n}" for n in (8, 6, 4, 2, 1)),
+    *(f"hard_s{n}f{n}" for n in (6, 4, 3, 10, 12)),
+    *(f"hard_s{n}f{n}_stateless" for n in (8, 6, 4, 3)),
+    *(f"hard_s{s}f{f}_clstm" for s, f in ((8, 8), (8, 4), (8, 2), (6, 6), (4, 4))),
+    *(f"hard_s{n}f{n}_clstm_stateless" for n in (8, 6, 4)),
+    *(f"hard_{model}" for model in ("ff8", "ffres8", "ffres6", "conv3ds", "conv3dm")),
+)
+_GRAMMAR = (
+    "{easy|hard}_s{S}f{F}[_clstm][_stateless] with S >= F >= 1, such as hard_s8f8; "
+    f"{{easy|hard}}_{{{'|'.join(FEEDFORWARD)}}}; and {', '.join(_NAMED)}, alone or with a model, "
+    "such as quickstart_clstm"
+)
 
 
 def get_config(name: str) -> Config:
     """Returns the configuration a preset name stands for.
 
-    `{easy|hard}_s{S}f{F}[_stateless]` for any S >= F >= 1 is the paper's recipe with S recurrent
-    steps on the first frame and F on each later one; `quickstart` is a small task for a laptop.
+    `{easy|hard}_s{S}f{F}[_clstm][_stateless]` for any S >= F >= 1 is the paper's recipe with S
+    recurrent steps on the first frame and F on each later one; `{easy|hard}_{ff8|conv3ds|...}` a
+    network without recurrence, trained alike. `quickstart` is a small task for a laptop;
+    `quickstart_{clstm|ff6|...}` the same for another model.
 
     Args:
         name: a preset's name.
@@ -52,11 +73,30 @@ def get_config(name: str) -> Config:
 
     Source: Wang et al. 2023, section 4.2.
     """
+    base, _, model = name.rpartition("_")
     if name in _NAMED:
         return _NAMED[name]
-    match = _SCHEDULE.fullmatch(name)
-    if match is None or match["data"] not in _DATASETS:
-        raise InputError(_unknown_preset(name))
+    if base in _NAMED and model in MODELS:
+        return with_model(_NAMED[base].replace(name=name), model)
+    for grammar, resolve in ((_SCHEDULE, _recurrent), (_FEEDFORWARD, _feedforward)):
+        match = grammar.fullmatch(name)
+        if match and match["data"] in _DATASETS:
+            return resolve(name, match)
+    raise InputError(_unknown_preset(name))
+
+
+def with_model(config: Config, model: str) -> Config:
+    """Returns a configuration for another model, with the settings that it needs."""
+    if model in RECURRENT:
+        return config.replace(model=model)
+    # Wider, to have the parameters of the paper's Conv3D-M.
+    channels = config.channels * 6 // 5 if model == "conv3dm" else config.channels
+    return config.replace(
+        model=model, norm_statistics="running", slow_steps=1, fast_steps=1, channels=channels
+    )
+
+
+def _recurrent(name: str, match: re.Match) -> Config:
     slow, fast = int(match["slow"]), int(match["fast"])
     if not slow >= fast >= 1:
         raise InputError(
@@ -67,21 +107,19 @@ def get_config(name: str) -> Config:
     return Config(
         name=name,
         dataset=_DATASETS[match["data"]],
+        model="clstm" if match["model"] else "hgru",
         slow_steps=slow,
         fast_steps=fast,
         stateful=match["stateless"] is None,
     )
 
 
+def _feedforward(name: str, match: re.Match) -> Config:
+    return with_model(Config(name=name, dataset=_DATASETS[match["data"]]), match["model"])
+
+
 def _unknown_preset(name: str) -> str:
-    known = [
-        *_NAMED,
-        *_EXAMPLES,
-        *(f"{d}_s{s}f{f}" for d in _DATASETS for s, f in ((8, 4), (6, 6))),
-    ]
+    known = [*_NAMED, *PAPER, "hard_s8f2_stateless", "easy_ff6", "quickstart_clstm"]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return (
-        f"unknown preset {name!r}: {hint}Presets are quickstart and "
-        "{easy|hard}_s{S}f{F}[_stateless] with S >= F >= 1, such as hard_s8f8"
-    )
+    return f"unknown preset {name!r}: {hint}Presets are {_GRAMMAR}"

@@ -10,10 +10,11 @@ import jax
 import numpy as np
 
 from rsf_jax.data import evaluation_batches, pad_batch
-from rsf_jax.models import RecurrentModel, prepare
+from rsf_jax.models import VideoModel, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.training.parallel import Devices
 from rsf_jax.training.step import Batch, Scores, score_batch
+from rsf_jax.typing import Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Summary:
 
 
 class Scorer:
-    """Scores parameters on videos; compiled once, however often it is called.
+    """Scores variables on videos; compiled once, however often it is called.
 
     Args:
         model: the model.
@@ -53,7 +54,7 @@ class Scorer:
 
     def __init__(
         self,
-        model: RecurrentModel,
+        model: VideoModel,
         policy: StepPolicy,
         devices: Devices,
         batch_size: int,
@@ -61,29 +62,29 @@ class Scorer:
         stateful: bool = True,
         gamma: float = 2.0,
     ) -> None:
-        def score(params: Any, batch: Batch) -> Scores:
-            prepared = prepare(model, {"params": params}, batch.frames.shape[2:4])
+        def score(variables: Variables, batch: Batch) -> Scores:
+            prepared = prepare(model, variables, batch.frames.shape[2:4])
             return score_batch(model, prepared, batch, policy, stateful=stateful, gamma=gamma)
 
         self._score = devices.compile(score)
         self._devices, self._batch_size = devices, batch_size
         # Padding would change the statistics of a batch.
-        self._pads = model.cell.norm_statistics == "sample"
+        self._pads = model.norm_statistics != "batch"
 
-    def __call__(self, params: Any, videos: grain.MapDataset) -> Summary:
-        """Scores replicated parameters on every video of a split."""
+    def __call__(self, variables: Any, videos: grain.MapDataset) -> Summary:
+        """Scores replicated variables on every video of a split."""
         batch_size = min(self._batch_size, len(videos))
         scored = (
-            self._batch(params, batch, batch_size)
+            self._batch(variables, batch, batch_size)
             for batch in evaluation_batches(videos, batch_size)
         )
         return summarize(scored)
 
-    def _batch(self, params: Any, batch: Batch, batch_size: int) -> Scores:
+    def _batch(self, variables: Any, batch: Batch, batch_size: int) -> Scores:
         size = len(batch.weights)
         if self._pads:
             batch = pad_batch(batch, batch_size)
-        scores = self._devices.collect(self._score(params, self._devices.share(batch)))
+        scores = self._devices.collect(self._score(variables, self._devices.share(batch)))
         return jax.tree.map(partial(_first, size), scores)
 
 

@@ -2,22 +2,22 @@
 
 import statistics
 import time
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.models import RecurrentModel, prepare
+from rsf_jax.models import VideoModel, prepare
 from rsf_jax.policies import StepPolicy
+from rsf_jax.typing import Variables
 from rsf_jax.unroll import run_video
 
 _SECONDS = 1.0  # measured for about this long, after compilation
 
 
 def frames_per_second(
-    model: RecurrentModel,
-    params: Any,
+    model: VideoModel,
+    variables: Variables,
     frames: np.ndarray,
     policy: StepPolicy,
     *,
@@ -29,12 +29,12 @@ def frames_per_second(
 
     Args:
         model: the model.
-        params: trainable parameters.
+        variables: Flax variables.
         frames: float32 [B, T, H, W, 1]; B is the batch that is measured.
         policy: recurrent steps of every frame.
         stateful: carry the hidden state across frames.
     """
-    prepared = jax.jit(lambda p: prepare(model, {"params": p}, frames.shape[2:4]))(params)
+    prepared = jax.jit(lambda v: prepare(model, v, frames.shape[2:4]))(variables)
 
     @jax.jit
     def predict(frames: jax.Array) -> jax.Array:

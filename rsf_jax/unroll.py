@@ -11,7 +11,8 @@ from jax import lax
 
 from rsf_jax.checks import check_frames, check_state, show_size
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, RecurrentModel, State, prepare
+from rsf_jax.models import Prepared, State, VideoModel, prepare
+from rsf_jax.norm import RUNNING
 from rsf_jax.policies import StepPolicy
 from rsf_jax.typing import Array, Frame, Leaf, Variables, Video
 
@@ -42,7 +43,7 @@ class FrameOutput:
 
 
 def run_video(
-    model: RecurrentModel,
+    model: VideoModel,
     variables: Variables | Prepared,
     frames: Video,
     policy: StepPolicy,
@@ -79,7 +80,7 @@ def run_video(
 
 
 def run_frame(
-    model: RecurrentModel,
+    model: VideoModel,
     variables: Variables | Prepared,
     state: State,
     frame: Frame,
@@ -114,7 +115,7 @@ def run_frame(
 
 
 def advance(
-    model: RecurrentModel,
+    model: VideoModel,
     prepared: Prepared,
     state: State,
     frame: Frame,
@@ -129,6 +130,11 @@ def advance(
     Training and `run_video` know which frame is the first, so that their loops are static and
     differentiable.
     """
+    if not model.recurrent:
+        if policy.max_steps != 1:
+            raise InputError(f"policy {policy}: this model has no recurrent steps; use s1f1")
+        options = {"stateful": stateful, "record_states": record_states}
+        return advance_once(model, prepared, state, frame, **options)[:2]
 
     def apply(method: str, *args: Any) -> Any:
         return model.apply(prepared.variables, *args, method=method)
@@ -153,9 +159,36 @@ def advance(
     )
 
 
+def advance_once(
+    model: VideoModel,
+    prepared: Prepared,
+    state: State,
+    frame: Frame,
+    *,
+    stateful: bool = True,
+    record_states: bool = False,
+    training: bool = False,
+) -> tuple[State, FrameOutput, Variables]:
+    """`advance` for a model without recurrent steps.
+
+    With `training`, layers are normalised by their batch. Returned are also the collections which
+    that changes: running statistics.
+    """
+    fresh = model.initial_carry(frame.shape[0], *prepared.frame_shape)
+    start = state.carry if stateful else fresh
+    (carry, logits), changed = model.apply(
+        prepared.variables, start, frame, method="once", mutable=[RUNNING] if training else []
+    )
+    states = None
+    if record_states:
+        states = jnp.moveaxis(model.hidden(carry), 1, -1)[:, None]
+    steps = jnp.ones(frame.shape[:1], jnp.int32)
+    return State(carry, state.frame_index + 1), FrameOutput(logits, steps, states), changed
+
+
 @partial(jax.jit, static_argnames=("model", "stateful", "record_states"))
 def _run_frame(
-    model: RecurrentModel,
+    model: VideoModel,
     prepared: Prepared,
     state: State,
     frame: Frame,
@@ -170,7 +203,7 @@ def _run_frame(
 
 @partial(jax.jit, static_argnames=("model", "stateful", "record_states"))
 def _run_video(
-    model: RecurrentModel,
+    model: VideoModel,
     prepared: Prepared,
     frames: Video,
     policy: StepPolicy,
@@ -222,7 +255,7 @@ def scan_frames(
     return carry, jax.tree.map(lambda h, t: jnp.concatenate([h[None], t]), head, tail)
 
 
-def _prepared(model: RecurrentModel, variables: Variables | Prepared, frames: Array) -> Prepared:
+def _prepared(model: VideoModel, variables: Variables | Prepared, frames: Array) -> Prepared:
     shape = (frames.shape[-3], frames.shape[-2])
     if not isinstance(variables, Prepared):
         return _prepare(model, variables, shape)

@@ -11,9 +11,10 @@ from jax import lax
 
 from rsf_jax.benchmarks.pytorch import PyTorchModel
 from rsf_jax.benchmarks.timing import Case, compiled
+from rsf_jax.build import build_model
 from rsf_jax.config import Config
 from rsf_jax.conv import convolve, kernel_spectrum
-from rsf_jax.models import Prepared, RecurrentModel, build_model, prepare
+from rsf_jax.models import Prepared, VideoModel, prepare
 from rsf_jax.policies import REMAT, FixedSchedule
 from rsf_jax.spectral import Spectrum
 from rsf_jax.training.step import Batch, video_gradients
@@ -37,16 +38,16 @@ class Workload:
     """
 
     config: Config
-    model: RecurrentModel
+    model: VideoModel
     params: Any
     frames: np.ndarray
     torch: PyTorchModel | None
 
-    def with_method(self, method: str) -> RecurrentModel:
+    def with_method(self, method: str) -> VideoModel:
         """The same model with another way to convolve."""
         return build_model(self.config.replace(conv_method=method))
 
-    def prepared(self, model: RecurrentModel) -> Prepared:
+    def prepared(self, model: VideoModel) -> Prepared:
         """The weights, prepared for the frames."""
         shape = self.frames.shape[2:4]
         return jax.jit(lambda p: prepare(model, {"params": p}, shape))(self.params)
@@ -78,9 +79,7 @@ def step_cases(work: Workload, steps: int = 8) -> dict[str, Case]:
     return cases
 
 
-def _repeat_step(
-    model: RecurrentModel, steps: int, prepared: Prepared, h: Array, x: Array
-) -> Array:
+def _repeat_step(model: VideoModel, steps: int, prepared: Prepared, h: Array, x: Array) -> Array:
     def body(h: Array, _: None) -> tuple[Any, None]:
         return model.apply(prepared.variables, h, x, method="step"), None
 
@@ -140,11 +139,11 @@ def training_cases(work: Workload, schedule: FixedSchedule) -> dict[str, Case]:
 
 
 def gradients(
-    model: RecurrentModel, schedule: FixedSchedule, gamma: float, params: Any, batch: Batch
+    model: VideoModel, schedule: FixedSchedule, gamma: float, params: Any, batch: Batch
 ) -> Any:
     """Loss, mIoU and gradients of a batch whose videos count alike."""
     shares = batch.weights / batch.weights.sum()
-    return video_gradients(model, params, batch, shares, schedule, gamma=gamma)
+    return video_gradients(model, {"params": params}, batch, shares, schedule, gamma=gamma)
 
 
 def stream_cases(work: Workload, schedules: Iterable[FixedSchedule]) -> dict[str, Case]:
@@ -164,7 +163,7 @@ def stream_cases(work: Workload, schedules: Iterable[FixedSchedule]) -> dict[str
 
 
 def _stream(
-    model: RecurrentModel, prepared: Prepared, schedule: FixedSchedule, frames: np.ndarray
+    model: VideoModel, prepared: Prepared, schedule: FixedSchedule, frames: np.ndarray
 ) -> np.ndarray:
     state = model.initial_state(1, frames.shape[2:4])
     classes = []

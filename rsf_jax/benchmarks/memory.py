@@ -21,8 +21,8 @@ from rsf_jax.benchmarks.cases import (
     step_counts,
 )
 from rsf_jax.benchmarks.pytorch import PyTorchModel
+from rsf_jax.build import build_model
 from rsf_jax.config import Config
-from rsf_jax.models import build_model
 from rsf_jax.policies import FixedSchedule
 
 

@@ -1,9 +1,10 @@
 """Recurrent cells: functions `state -> state` for a fixed input."""
 
 from rsf_jax.cells.base import RecurrentCell
+from rsf_jax.cells.conv_lstm import ConvLSTMCell
 from rsf_jax.cells.hgru import HGRUCell
 
-# By the suffix that names the cell in a preset; the one without a suffix is "".
-CELLS: dict[str, type[RecurrentCell]] = {"hgru": HGRUCell}
+# By the name that configurations and presets use.
+CELLS: dict[str, type[RecurrentCell]] = {"hgru": HGRUCell, "clstm": ConvLSTMCell}
 
-__all__ = ["CELLS", "HGRUCell", "RecurrentCell"]
+__all__ = ["CELLS", "ConvLSTMCell", "HGRUCell", "RecurrentCell"]

@@ -2,25 +2,17 @@
 
 from typing import Any
 
-import flax.linen as nn
-from jax.ad_checkpoint import checkpoint_name
-
-from rsf_jax.conv import choose_method, convolve, kernel_spectrum
-from rsf_jax.policies import CONVOLVED
-from rsf_jax.typing import Array, FeatureMap, Kernel
-
-# The Flax collection that holds kernel spectra, beside "params".
-SPECTRA = "spectra"
+from rsf_jax.prepared import PreparedModule
+from rsf_jax.typing import Array, FeatureMap
 
 Carry = Any  # a cell's state: a pytree of arrays whose first axis is the batch
 
 
-class RecurrentCell(nn.Module):
+class RecurrentCell(PreparedModule):
     """One recurrent step, `carry -> carry`, for a fixed drive.
 
     A cell knows nothing of frames, schedules or halting: how often it is applied is decided by a
-    step policy. A subclass defines the four methods below; a cell with large kernels registers
-    them with `convolve_prepared`, so that `prepare` finds them.
+    step policy. A subclass defines the methods below, all but `drive`, which has a default.
 
     Attributes:
         channels: channels C of the hidden state and of the drive.
@@ -32,7 +24,6 @@ class RecurrentCell(nn.Module):
 
     channels: int = 25
     kernel_size: int = 15
-    conv_method: str = "auto"
     norm_statistics: str = "sample"
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
@@ -43,21 +34,17 @@ class RecurrentCell(nn.Module):
         """Stores what depends on parameters and frame size alone in the collection `spectra`."""
         raise NotImplementedError
 
+    def drive(self, x: FeatureMap) -> FeatureMap:
+        """Returns what enters every step of a frame, given the stem's output [B, C, H, W].
+
+        What does not change within a frame is computed here, once.
+        """
+        return x
+
     def __call__(self, carry: Carry, drive: FeatureMap) -> Carry:
-        """Applies one recurrent step to `carry` under the drive [B, C, H, W]."""
+        """Applies one recurrent step to `carry` under the drive [B, D, H, W]."""
         raise NotImplementedError
 
     def hidden(self, carry: Carry) -> Array:
         """Returns the hidden state h [B, C, H, W] of a carry: what is read out and compared."""
         raise NotImplementedError
-
-    def store_spectrum(self, name: str, kernel: Kernel, height: int, width: int) -> None:
-        """Puts the spectrum of one kernel where `convolve_prepared` looks for it."""
-        if choose_method(kernel.shape[0], kernel.shape[1], self.conv_method) == "fft":
-            self.put_variable(SPECTRA, name, kernel_spectrum(kernel, height, width))
-
-    def convolve_prepared(self, name: str, kernel: Kernel, x: FeatureMap) -> FeatureMap:
-        """Convolves with the spectrum stored under `name`, computing it if there is none."""
-        spectrum = self.get_variable(SPECTRA, name) if self.has_variable(SPECTRA, name) else None
-        y = convolve(x, kernel, method=self.conv_method, spectrum=spectrum)
-        return checkpoint_name(y, CONVOLVED)

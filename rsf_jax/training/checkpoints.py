@@ -15,7 +15,7 @@ from rsf_jax.training.integrity import damage, is_sealed, seal
 from rsf_jax.training.state import TrainState
 
 FOLDER = "checkpoints"
-_ITEMS = ("params", "opt_state", "meta")
+_ITEMS = ("params", "model_state", "opt_state", "meta")
 
 
 class Checkpoints:
@@ -77,6 +77,7 @@ class Checkpoints:
             return
         items = ocp.args.Composite(
             params=ocp.args.StandardSave(state.params),
+            model_state=ocp.args.StandardSave(state.model_state),
             opt_state=ocp.args.StandardSave(state.opt_state),
             meta=ocp.args.JsonSave({"config": dataclasses.asdict(config)}),
         )
@@ -119,20 +120,26 @@ class Checkpoints:
         items = self._restore(
             step,
             params=ocp.args.StandardRestore(_abstract(like.params)),
+            model_state=ocp.args.StandardRestore(_abstract(like.model_state)),
             opt_state=ocp.args.StandardRestore(_abstract(like.opt_state)),
         )
         counter = jax.numpy.asarray(step, like.step.dtype)
-        return TrainState(counter, items["params"], items["opt_state"])
+        return TrainState(counter, *(items[name] for name in _ITEMS[:3]))
 
-    def restore_params(self, step: int, like: Any, config: Config) -> Any:
-        """Restores the parameters alone, for a model of the given configuration."""
+    def restore_variables(self, step: int, like: TrainState, config: Config) -> dict[str, Any]:
+        """Restores what a model of the given configuration is applied to."""
         saved = self.config(step)
         changed = _differences(saved, config, only=MODEL_FIELDS)
         if changed:
             raise InputError(
                 f"checkpoint {self.folder / str(step)} belongs to another model: {changed}"
             )
-        return self._restore(step, params=ocp.args.StandardRestore(_abstract(like)))["params"]
+        items = self._restore(
+            step,
+            params=ocp.args.StandardRestore(_abstract(like.params)),
+            model_state=ocp.args.StandardRestore(_abstract(like.model_state)),
+        )
+        return {"params": items["params"], **items["model_state"]}
 
     def _path(self, step: int) -> Path:
         return self.folder / str(step)

@@ -7,10 +7,10 @@ import statistics
 import time
 from pathlib import Path
 
+from rsf_jax.build import build_model
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, training_batches, updates_per_epoch
 from rsf_jax.errors import InputError
-from rsf_jax.models import build_model
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.scoring import Scorer
 from rsf_jax.training.checkpoints import Checkpoints
@@ -141,7 +141,7 @@ class _Run:
         return {**values, "learning_rate": rate, "videos_per_second": meter.rate()}
 
     def _validate_and_save(self, state: TrainState, report: ProgressReport) -> None:
-        summary = self.scorer(state.params, self.dataset.validation)
+        summary = self.scorer(state.variables, self.dataset.validation)
         metrics = {"loss": summary.loss, "miou": summary.miou}
         state = self.devices.unreplicate(state)
         self.checkpoints.save(state, self.config, metrics)

@@ -85,9 +85,9 @@ def devices_for(config: Config) -> Devices:
     Raises:
         InputError: if there are not so many, or several are asked for with batch statistics.
     """
-    if config.norm_statistics == "batch" and config.devices > 1:
+    if config.normalizes_over_batch and config.devices > 1:
         raise InputError(
-            f"config.devices is {config.devices}: with config.norm_statistics=batch results would "
-            "depend on it; use one device, or norm_statistics=sample"
+            f"config.devices is {config.devices}: with config.norm_statistics="
+            f"{config.norm_statistics} results would depend on it; use one device"
         )
-    return Devices(1 if config.norm_statistics == "batch" else config.devices)
+    return Devices(1 if config.normalizes_over_batch else config.devices)

@@ -1,12 +1,14 @@
 """What training changes: parameters, optimiser, and the number of updates."""
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
 from rsf_jax.config import Config
-from rsf_jax.models import RecurrentModel
+from rsf_jax.models import VideoModel
 from rsf_jax.typing import Leaf
 
 
@@ -20,12 +22,19 @@ class TrainState:
     Attributes:
         step: int32, updates done; also the position in the training data.
         params: trainable parameters.
+        model_state: what else the model learns: running statistics, or an empty dict.
         opt_state: the optimiser's state.
     """
 
     step: Leaf
     params: Leaf
+    model_state: Leaf
     opt_state: Leaf
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the model is applied to."""
+        return {"params": self.params, **self.model_state}
 
 
 def learning_rate_schedule(config: Config, updates_per_epoch: int) -> optax.Schedule:
@@ -57,12 +66,13 @@ def build_optimizer(config: Config, updates_per_epoch: int) -> optax.GradientTra
 
 
 def create_state(
-    model: RecurrentModel,
+    model: VideoModel,
     optimizer: optax.GradientTransformation,
     seed: int,
     frame_shape: tuple[int, int],
 ) -> TrainState:
     """Returns the state before the first update; a function of `seed` alone."""
     frames = jnp.zeros((1, 1, *frame_shape, 1))
-    params = jax.jit(model.init)(jax.random.key(seed), frames)["params"]
-    return TrainState(jnp.int32(0), params, optimizer.init(params))
+    model_state = dict(jax.jit(model.init)(jax.random.key(seed), frames))
+    params = model_state.pop("params")
+    return TrainState(jnp.int32(0), params, model_state, optimizer.init(params))

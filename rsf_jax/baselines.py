@@ -1,0 +1,154 @@
+"""Networks without recurrence that the paper compares with: FF-*, FF-res-* and Conv3D-*."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from rsf_jax.gabor import SIZE
+from rsf_jax.initializers import torch_uniform
+from rsf_jax.models import VideoModel, convolve_frame
+from rsf_jax.norm import RunningNorm, per_channel
+from rsf_jax.prepared import PreparedModule
+from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits
+
+
+class FeedforwardState(NamedTuple):
+    """What a frame leaves behind.
+
+    Attributes:
+        features: float32 [B, C, H, W], the last layer's output.
+        pending: for each layer, float32 [B, S - 1, C, H, W]: what the frames so far will add to
+            the layer's next outputs, the soonest first. Empty where S is 1.
+    """
+
+    features: FeatureMap
+    pending: tuple[Float[Array, "B S C H W"], ...]
+
+
+class Layer(PreparedModule):
+    """Causal convolution over space and time: `y_t = b + sum_s W_s * x_{t - s}`, s < S.
+
+    Parameters: `kernel` [k, k, C, S C], the kernels for this frame and for the S - 1 frames before
+    it side by side, and `bias` [C].
+    """
+
+    channels: int = 25
+    kernel_size: int = 15
+    span: int = 1
+
+    def setup(self) -> None:
+        """Declares the parameters with PyTorch's initialisation."""
+        c, k, s = self.channels, self.kernel_size, self.span
+        uniform = torch_uniform(k * k * c * s)
+        self.kernel = self.param("kernel", uniform, (k, k, c, s * c))
+        self.bias = self.param("bias", uniform, (c,))
+
+    def prepare(self, height: int, width: int) -> None:
+        """Stores the kernel's spectrum."""
+        self.store_spectrum("kernel", self.kernel, height, width)
+
+    def __call__(
+        self, x: FeatureMap, pending: Float[Array, "B S C H W"]
+    ) -> tuple[FeatureMap, Float[Array, "B S C H W"]]:
+        """Returns the layer's output, and what is pending after this frame."""
+        y = self.convolve_prepared("kernel", self.kernel, x)
+        parts = jnp.stack(jnp.split(y, self.span, axis=1), axis=1)
+        # What this frame adds to its own output and the next ones, onto what was pending.
+        parts = parts.at[:, :-1].add(pending)
+        return parts[:, 0] + per_channel(self.bias), parts[:, 1:]
+
+
+class FeedforwardModel(VideoModel):
+    """Stem, L layers of [convolution, normalisation, ReLU], 1x1 readout; once a frame.
+
+    With a span of one frame it is the paper's FF-L; with `skip`, FF-res-L, in which a layer adds
+    an earlier output before its ReLU. With a span of several frames it is a causal
+    three-dimensional convolution (Conv3D), which streams like the recurrent models.
+
+    Parameters: `stem` [7, 7, 1, C] without bias, `stem_norm`, `layers_l`, `norms_l`, `conv`.
+
+    Attributes:
+        layers_count: number of layers L.
+        channels: channels C of every layer.
+        kernel_size: side of the layers' kernels, odd, in pixels.
+        span: frames S that a layer sees.
+        skip: "none"; "own", each layer adds its own input; or "published", the same but for layer
+            2, which adds the stem's output, as the published code does.
+        classes: number of output classes K.
+        norm_statistics: "running" (see `RunningNorm`) or "batch".
+        conv_method: "auto", "fft" or "direct".
+
+    Source: Wang et al. 2023, figure 3 and published code. The code of Conv3D and of FF-res-8 was
+    not published.
+    """
+
+    layers_count: int = 6
+    channels: int = 25
+    kernel_size: int = 15
+    span: int = 1
+    skip: str = "none"
+    classes: int = 2
+    norm_statistics: str = "running"
+    conv_method: str = "auto"
+
+    recurrent = False
+
+    @property
+    def truncated(self) -> bool:  # type: ignore[override]
+        """A span of several frames can only be learned through them."""
+        return self.span == 1
+
+    def setup(self) -> None:
+        """Declares stem, layers and readout."""
+        uniform = torch_uniform(SIZE * SIZE)
+        self.stem = self.param("stem", uniform, (SIZE, SIZE, 1, self.channels))
+        self.stem_norm = RunningNorm(self.norm_statistics)
+        count = self.layers_count
+        self.layers = [
+            Layer(
+                conv_method=self.conv_method,
+                channels=self.channels,
+                kernel_size=self.kernel_size,
+                span=self.span,
+            )
+            for _ in range(count)
+        ]
+        self.norms = [RunningNorm(self.norm_statistics) for _ in range(count)]
+        readout = torch_uniform(self.channels)
+        self.conv = nn.Conv(self.classes, (1, 1), kernel_init=readout, bias_init=readout)
+
+    def initial_carry(self, batch_size: int, height: int, width: int) -> FeedforwardState:
+        """Returns the state of a video of which nothing has been seen."""
+        shape = (self.channels, height, width)
+        pending = jnp.zeros((batch_size, self.span - 1, *shape))
+        return FeedforwardState(jnp.zeros((batch_size, *shape)), (pending,) * self.layers_count)
+
+    def prepare(self, frame_shape: tuple[int, int]) -> None:
+        """Stores the spectra of all layers."""
+        for layer in self.layers:
+            layer.prepare(*frame_shape)
+
+    def drive(self, frame: Frame) -> FeatureMap:
+        """Returns the stem's output, normalised."""
+        return self.stem_norm(convolve_frame(frame, self.stem))
+
+    def step(self, carry: FeedforwardState, drive: FeatureMap) -> FeedforwardState:
+        """Applies all layers to a frame."""
+        x, waiting = drive, []
+        for i, (layer, norm) in enumerate(zip(self.layers, self.norms)):
+            y, pending = layer(x, carry.pending[i])
+            y = norm(y)
+            if self.skip != "none":
+                y = y + (drive if self.skip == "published" and i == 1 else x)
+            x = nn.relu(y)
+            waiting.append(pending)
+        return FeedforwardState(x, tuple(waiting))
+
+    def hidden(self, carry: FeedforwardState) -> FeatureMap:
+        """Returns the last layer's output [B, C, H, W]."""
+        return carry.features
+
+    def readout(self, carry: FeedforwardState) -> FrameLogits:
+        """Returns logits [B, H, W, K]."""
+        return self.conv(jnp.moveaxis(carry.features, 1, -1))
