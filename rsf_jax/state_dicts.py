@@ -148,7 +148,7 @@ def _tensor(
         index += (np.arange(size) * step).reshape(-1, *[1] * (len(shape) - axis - 1))
     if index.size and not 0 <= index.min() <= index.max() < len(storage):
         raise InputError(f"a tensor of shape {list(shape)} reaches beyond its storage")
-    return storage[index]
+    return np.asarray(storage[index])  # a NumPy scalar otherwise, where there are no axes
 
 
 def _parameter(data: np.ndarray, *_: Any) -> np.ndarray:

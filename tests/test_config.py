@@ -1,9 +1,14 @@
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax import build, config
 from rsf_jax.cells import CELLS
+from rsf_jax.config import RECURRENT
+from rsf_jax.presets import PAPER
 
 
 def test_the_papers_recipe_is_the_default():
@@ -30,9 +35,10 @@ def test_preset_names_say_what_they_are():
         ("hard_s2f3", "slow >= fast >= 1"),
         ("hrd_s8f8", "did you mean 'hard_s8f8'"),
         ("quikstart", "did you mean 'quickstart'"),
+        ("hard_ff9", "did you mean 'hard_ff8'"),
         ("hard_s8f8_", "did you mean 'hard_s8f8'"),
-        ("medium_s8f8", "Presets are quickstart and"),
-        ("", "Presets are quickstart and"),
+        ("medium_s8f8", "Presets are {easy|hard}_s{S}f{F}"),
+        ("", "Presets are {easy|hard}_s{S}f{F}"),
     ],
 )
 def test_unknown_presets_are_named_with_what_is_allowed(name, message):
@@ -56,7 +62,7 @@ def test_unknown_presets_are_named_with_what_is_allowed(name, message):
         ("batch_size", 0, "at least 1"),
         ("max_minutes", -1.0, "at least 0"),
         ("norm_statistics", "instance", "sample, batch"),
-        ("cell", "gru", "hgru"),
+        ("model", "gru", "hgru, clstm, ff6"),
         ("conv_method", "winograd", "auto, fft, direct"),
         ("remat", "all", "none, step, sqrt"),
         ("channels", 2.5, "int is needed"),
@@ -77,6 +83,36 @@ def test_every_field_has_a_comment_for_help():
         assert field.metadata["comment"], field.name
 
 
-def test_every_cell_can_be_chosen():
-    cell = next(f for f in dataclasses.fields(rsf.Config) if f.name == "cell")
-    assert set(cell.metadata["choices"]) == set(CELLS)
+def test_every_model_can_be_chosen():
+    assert set(RECURRENT) == set(CELLS)
+    assert set(config.FEEDFORWARD) == set(build.FEEDFORWARD)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_every_preset_of_the_paper_is_a_model(name):
+    preset = rsf.get_config(name)
+    assert preset.name == name
+    model = rsf.build_model(preset)
+    frames = jax.ShapeDtypeStruct((1, 1, 8, 8, 1), jnp.float32)
+    assert jax.eval_shape(model.init, jax.random.key(0), frames)["params"]
+    assert model.recurrent == (preset.model in RECURRENT)
+
+
+def test_presets_of_other_models():
+    config = rsf.get_config("hard_s8f4_clstm_stateless")
+    assert (config.model, config.slow_steps, config.fast_steps) == ("clstm", 8, 4)
+    assert not config.stateful
+    config = rsf.get_config("easy_conv3dm")
+    assert (config.model, config.channels, config.norm_statistics) == ("conv3dm", 30, "running")
+    assert (config.slow_steps, config.fast_steps, config.epochs) == (1, 1, 100)
+    config = rsf.get_config("quickstart_ff6")
+    assert (config.name, config.model, config.kernel_size) == ("quickstart_ff6", "ff6", 9)
+
+
+def test_settings_that_a_model_cannot_have_are_named():
+    with pytest.raises(rsf.InputError, match="norm_statistics is 'sample': it must be running or"):
+        rsf.get_config("hard_s8f8").replace(model="ff6")
+    with pytest.raises(rsf.InputError, match="slow_steps is 3: it must be 1: model ff8 has no"):
+        rsf.get_config("hard_ff8").replace(slow_steps=3)
+    with pytest.raises(rsf.InputError, match="'running': it must be sample or batch for model hg"):
+        rsf.get_config("hard_s8f8").replace(norm_statistics="running")

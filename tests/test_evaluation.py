@@ -82,10 +82,10 @@ def test_every_video_counts_once_whatever_the_batch(run, statistics, count):
     # 10 videos in batches of 4: the last one is half full.
     size = 4 if statistics == "sample" else 5
     scorer = Scorer(trained.model, policy, devices, size)
-    summary = scorer(devices.replicate(trained.params), dataset.test)
+    summary = scorer(devices.replicate(trained.variables), dataset.test)
     expected = []
     for batch in evaluation_batches(dataset.test, 1 if statistics == "sample" else 5):
-        prepared = prepare(trained.model, {"params": trained.params}, dataset.frame_shape)
+        prepared = prepare(trained.model, trained.variables, dataset.frame_shape)
         expected.append(np.asarray(score_batch(trained.model, prepared, batch, policy).iou))
     expected = np.concatenate(expected)
     assert summary.videos == len(expected) == 10
@@ -107,7 +107,7 @@ def test_trivial_predictors():
 def test_a_trained_model_streams_with_one_compilation(run):
     trained = evaluation.load_trained(str(run[1]))
     shape = open_dataset(run[0]).frame_shape
-    prepared = rsf.prepare(trained.model, {"params": trained.params}, shape)
+    prepared = rsf.prepare(trained.model, trained.variables, shape)
     state = trained.model.initial_state(1, shape)
     before = unroll._run_frame._cache_size()
     for _ in range(3):

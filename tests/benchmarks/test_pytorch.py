@@ -35,8 +35,8 @@ def test_classes_of_a_stream_are_the_same(work):
 
 def test_losses_and_gradients_are_the_same(work):
     batch = random_batch(work.frames)
-    loss, _, gradients = jax.jit(video_gradients, static_argnums=0)(
-        work.model, work.params, batch, jnp.ones(1), SCHEDULE
+    loss, _, gradients, _ = jax.jit(video_gradients, static_argnums=0)(
+        work.model, {"params": work.params}, batch, jnp.ones(1), SCHEDULE
     )
     theirs = work.torch.gradients(work.frames, batch.masks, step_counts(SCHEDULE, 3), 2.0)
     assert float(loss) == pytest.approx(theirs, rel=1e-4)

@@ -3,26 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracle
 
 from rsf_jax.cells import HGRUCell
 
 
 def _softplus(x):
     return np.logaddexp(x, 0)
-
-
-def _sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def _correlate(x, kernel):
-    radius = kernel.shape[0] // 2
-    padded = np.pad(x, ((0, 0), (0, 0), (radius, radius), (radius, radius)))
-    total = np.zeros_like(x)
-    for i, j in np.ndindex(kernel.shape[:2]):
-        window = padded[:, :, i : i + x.shape[2], j : j + x.shape[3]]
-        total += np.einsum("bchw,co->bohw", window, kernel[i, j])
-    return total
 
 
 def _norm(x, scale, bias):
@@ -35,11 +22,11 @@ def _c(v):
 
 
 def _step(p, h, x):
-    g1 = _sigmoid(np.einsum("bchw,co->bohw", h, p["gate1"]) + _c(p["gate1_bias"]))
-    c1 = _norm(_correlate(h * g1, p["inhibition"]), p["norm_scale"][1], p["norm_bias"][1])
+    g1 = oracle.sigmoid(np.einsum("bchw,co->bohw", h, p["gate1"]) + _c(p["gate1_bias"]))
+    c1 = _norm(oracle.correlate(h * g1, p["inhibition"]), p["norm_scale"][1], p["norm_bias"][1])
     s1 = _softplus(x - _softplus(c1 * (_c(p["alpha"]) * h + _c(p["mu"]))))
-    g2 = _sigmoid(np.einsum("bchw,co->bohw", s1, p["gate2"]) + _c(p["gate2_bias"]))
-    c2 = _norm(_correlate(s1, p["excitation"]), p["norm_scale"][3], p["norm_bias"][3])
+    g2 = oracle.sigmoid(np.einsum("bchw,co->bohw", s1, p["gate2"]) + _c(p["gate2_bias"]))
+    c2 = _norm(oracle.correlate(s1, p["excitation"]), p["norm_scale"][3], p["norm_bias"][3])
     e = _softplus(_c(p["kappa"]) * s1 + _c(p["gamma"]) * c2 + _c(p["w"]) * s1 * c2)
     return _softplus((1 - g2) * h + g2 * e)
 

@@ -59,10 +59,10 @@ def test_a_state_comes_back_to_the_bit(tmp_path, state):
     _save(tmp_path, state, {7: None})
     with Checkpoints(tmp_path) as checkpoints:
         restored = checkpoints.restore(7, state, CONFIG)
-        params = checkpoints.restore_params(7, state.params, CONFIG)
+        variables = checkpoints.restore_variables(7, state, CONFIG)
         assert checkpoints.config(7) == CONFIG
     jax.tree.map(np.testing.assert_array_equal, restored, _at(state, 7))
-    jax.tree.map(np.testing.assert_array_equal, params, _at(state, 7).params)
+    jax.tree.map(np.testing.assert_array_equal, variables, _at(state, 7).variables)
 
 
 def test_a_checkpoint_is_saved_once(tmp_path, state):
@@ -133,7 +133,7 @@ def test_a_run_of_other_settings_is_not_resumed(tmp_path, state):
 def test_another_model_is_named(tmp_path, state):
     _save(tmp_path, state, {1: None})
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(rsf.InputError) as error:
-        checkpoints.restore_params(1, state.params, CONFIG.replace(channels=25))
+        checkpoints.restore_variables(1, state, CONFIG.replace(channels=25))
     assert "belongs to another model: channels=3 there, 25 here" in str(error.value)
 
 

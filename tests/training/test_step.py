@@ -56,8 +56,8 @@ def test_accumulated_gradients_are_those_of_the_mean_loss(model, state, stateful
         return focal_loss(out.logits, jnp.asarray(batch.masks, jnp.int32)).mean()
 
     expected, gradients = jax.jit(jax.value_and_grad(mean_loss))(state.params)
-    loss, _, ours = _gradients(
-        model, state.params, batch, jnp.full(4, 0.25), SCHEDULE, stateful=stateful
+    loss, _, ours, _ = _gradients(
+        model, state.variables, batch, jnp.full(4, 0.25), SCHEDULE, stateful=stateful
     )
     assert loss == pytest.approx(float(expected), rel=1e-5)
     # Rounding: the sums are formed in another order. The recordings are met more closely.
@@ -67,8 +67,8 @@ def test_accumulated_gradients_are_those_of_the_mean_loss(model, state, stateful
 @pytest.mark.parametrize("remat", ["step", "sqrt"])
 def test_rematerialisation_changes_no_gradient(model, state, remat):
     batch, shares = _batch(2), jnp.full(2, 0.5)
-    expected = _gradients(model, state.params, batch, shares, rsf.FixedSchedule(4, 3))
-    ours = _gradients(model, state.params, batch, shares, rsf.FixedSchedule(4, 3, remat))
+    expected = _gradients(model, state.variables, batch, shares, rsf.FixedSchedule(4, 3))
+    ours = _gradients(model, state.variables, batch, shares, rsf.FixedSchedule(4, 3, remat))
     assert _largest_difference(ours[2], expected[2]) < 1e-4
 
 
@@ -105,13 +105,13 @@ def test_four_devices_have_the_gradients_of_one(model, state, videos):
 
     def gradients(batch):
         shares = batch.weights / jax.lax.psum(batch.weights.sum(), AXIS)
-        sums = video_gradients(model, state.params, batch, shares, SCHEDULE)
+        sums = video_gradients(model, state.variables, batch, shares, SCHEDULE)
         return jax.lax.psum(sums[2], AXIS)
 
     four = Devices(4)
     shared = four.unreplicate(four.compile(gradients)(four.share(batch)))
     shares = jnp.full(videos, 1 / videos)
-    alone = _gradients(model, state.params, batch, shares, SCHEDULE)[2]
+    alone = _gradients(model, state.variables, batch, shares, SCHEDULE)[2]
     assert _largest_difference(shared, alone) < 1e-4
 
 
@@ -131,7 +131,7 @@ def test_updates_lower_the_loss(model, state):
 
 def test_scores_are_per_video(model, state):
     batch = _batch(3)
-    prepared = rsf.prepare(model, {"params": state.params}, (12, 10))
+    prepared = rsf.prepare(model, state.variables, (12, 10))
     together = score_batch(model, prepared, batch, SCHEDULE)
     assert together.iou.shape == together.steps.shape == (3, 3)
     alone = score_batch(model, prepared, jax.tree.map(lambda x: x[1:2], batch), SCHEDULE)
