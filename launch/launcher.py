@@ -14,6 +14,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 import rsf_jax as rsf
+from rsf_jax import presets
 from rsf_jax.config import MODEL_FIELDS
 
 PREFIX = "config."
@@ -21,7 +22,7 @@ PREFIX = "config."
 CONFIG = flags.DEFINE_string(
     "config",
     None,
-    "preset: quickstart, or {easy|hard}_s{S}f{F}[_stateless] with S >= F >= 1, such as hard_s8f8",
+    f"preset: {presets.GRAMMAR}",
 )
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "folder for checkpoints and results; runs/PRESET unless given"

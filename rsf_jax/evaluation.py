@@ -143,6 +143,9 @@ def print_results(results: dict[str, Any]) -> None:
         table.add_row(name.replace("_", " "), f"{score:.3f}")
     console = Console()
     console.print(table)
+    names = ("precision", "recall", "f1", "balanced_accuracy")
+    shares = (f"{name.replace('_', ' ')} {test[name]:.3f}" for name in names)
+    console.print(f"foreground: {', '.join(shares)}", highlight=False)
     speeds = ", ".join(
         f"{fps:.1f} at batch {size}" for size, fps in results["frames_per_second"].items()
     )

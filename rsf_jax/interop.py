@@ -92,10 +92,15 @@ def load_published(
         InputError: if the file cannot be read, or entries are missing, unknown or misshapen: all of
             them are listed.
     """
-    tensors = source if isinstance(source, Mapping) else read_state_dict(source)
-    tensors = {name.removeprefix("module."): np.asarray(t) for name, t in tensors.items()}
+    tensors = tensors_of(source)
     config = detect_config(tensors).replace(**overrides)
     return build_model(config), to_flax(tensors, config)
+
+
+def tensors_of(source: StateDict | str | Path) -> dict[str, np.ndarray]:
+    """Returns arrays by published name, read from a file if need be, without `module.` in front."""
+    tensors = source if isinstance(source, Mapping) else read_state_dict(source)
+    return {name.removeprefix("module."): np.asarray(t) for name, t in tensors.items()}
 
 
 def detect_config(tensors: StateDict) -> Config:

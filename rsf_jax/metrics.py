@@ -1,9 +1,29 @@
 """Measures of segmentation quality."""
 
+import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
-from rsf_jax.typing import Array
+from rsf_jax.typing import Array, Leaf
+
+
+@flax.struct.dataclass
+class ForegroundScores:
+    """How well the foreground of each image is found, float32 [...] in 0..1.
+
+    Attributes:
+        iou: intersection over union. The project's "mIoU" is its mean over frames and videos.
+        precision: share of the pixels called foreground that are.
+        recall: share of the foreground's pixels that are called so.
+        f1: harmonic mean of precision and recall.
+        balanced_accuracy: mean of the recall of the foreground and that of the background.
+    """
+
+    iou: Leaf
+    precision: Leaf
+    recall: Leaf
+    f1: Leaf
+    balanced_accuracy: Leaf
 
 
 def foreground_iou(
@@ -25,3 +45,41 @@ def foreground_iou(
     intersection = jnp.sum(predicted & truth, axis=(-2, -1))
     union = jnp.sum(predicted | truth, axis=(-2, -1))
     return jnp.where(union == 0, 1.0, intersection / jnp.maximum(union, 1))
+
+
+def foreground_scores(
+    predicted: Bool[Array, "*axes H W"], truth: Bool[Array, "*axes H W"]
+) -> ForegroundScores:
+    """Returns all scores of each image; see `ForegroundScores`.
+
+    Where there is nothing to find, finding nothing scores 1; where a share has no denominator
+    otherwise, such as the precision of an empty prediction, it is 0.
+
+    Args:
+        predicted: bool [..., H, W], pixels predicted as foreground.
+        truth: bool [..., H, W].
+    """
+
+    def count(pixels: Bool[Array, "*axes H W"]) -> Float[Array, "*axes"]:
+        return jnp.sum(pixels, axis=(-2, -1), dtype=jnp.float32)
+
+    hits, wrong, missed = (
+        count(predicted & truth),
+        count(predicted & ~truth),
+        count(~predicted & truth),
+    )
+    background = count(~truth)
+    nothing = (hits + wrong + missed) == 0
+
+    def share(part: Float[Array, "*axes"], whole: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
+        return jnp.where(nothing, 1.0, part / jnp.maximum(whole, 1))
+
+    recall = share(hits, hits + missed)
+    specificity = jnp.where(background == 0, 1.0, (background - wrong) / jnp.maximum(background, 1))
+    return ForegroundScores(
+        iou=share(hits, hits + wrong + missed),
+        precision=share(hits, hits + wrong),
+        recall=recall,
+        f1=share(2 * hits, 2 * hits + wrong + missed),
+        balanced_accuracy=(recall + specificity) / 2,
+    )

@@ -47,7 +47,7 @@ PAPER = (
     *(f"hard_s{n}f{n}_clstm_stateless" for n in (8, 6, 4)),
     *(f"hard_{model}" for model in ("ff8", "ffres8", "ffres6", "conv3ds", "conv3dm")),
 )
-_GRAMMAR = (
+GRAMMAR = (
     "{easy|hard}_s{S}f{F}[_clstm][_stateless] with S >= F >= 1, such as hard_s8f8; "
     f"{{easy|hard}}_{{{'|'.join(FEEDFORWARD)}}}; and {', '.join(_NAMED)}, alone or with a model, "
     "such as quickstart_clstm"
@@ -122,4 +122,4 @@ def _unknown_preset(name: str) -> str:
     known = [*_NAMED, *PAPER, "hard_s8f2_stateless", "easy_ff6", "quickstart_clstm"]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown preset {name!r}: {hint}Presets are {_GRAMMAR}"
+    return f"unknown preset {name!r}: {hint}Presets are {GRAMMAR}"

@@ -26,6 +26,8 @@ class Summary:
         miou: mean foreground IoU over videos and frames.
         miou_by_frame: the same for each frame position.
         miou_deviation: standard deviation of the videos' mean IoU.
+        precision, recall, f1, balanced_accuracy: of the foreground, means over videos and frames;
+            see `ForegroundScores`.
         steps_by_frame: mean recurrent steps for each frame position.
         steps_per_video: mean recurrent steps of a whole video.
         videos: number of videos.
@@ -35,6 +37,10 @@ class Summary:
     miou: float
     miou_by_frame: list[float]
     miou_deviation: float
+    precision: float
+    recall: float
+    f1: float
+    balanced_accuracy: float
     steps_by_frame: list[float]
     steps_per_video: float
     videos: int
@@ -90,14 +96,18 @@ class Scorer:
 
 def summarize(scored: Iterable[Scores]) -> Summary:
     """Joins the scores of batches, every video weighing the same."""
-    loss, iou, steps = (
-        np.concatenate(parts) for parts in zip(*((s.loss, s.iou, s.steps) for s in scored))
-    )
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
+    loss, steps, foreground = joined.loss, joined.steps, joined.foreground
+    iou = foreground.iou
     return Summary(
         loss=float(loss.mean()),
         miou=float(iou.mean()),
         miou_by_frame=iou.mean(0).tolist(),
         miou_deviation=float(iou.mean(1).std()),
+        precision=float(foreground.precision.mean()),
+        recall=float(foreground.recall.mean()),
+        f1=float(foreground.f1.mean()),
+        balanced_accuracy=float(foreground.balanced_accuracy.mean()),
         steps_by_frame=steps.mean(0).tolist(),
         steps_per_video=float(steps.sum(1).mean()),
         videos=len(loss),

@@ -6,6 +6,7 @@ a tensor stands for an object that does nothing.
 """
 
 import collections
+import math
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -142,6 +143,8 @@ class _TensorUnpickler(pickle.Unpickler):
 def _tensor(
     storage: np.ndarray, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> np.ndarray:
+    if math.prod(shape) > len(storage):
+        raise InputError(f"a tensor of shape {list(shape)} is larger than its storage")
     # Views are made of indices, not of memory: a damaged offset cannot reach beyond the storage.
     index = np.full(shape, offset)
     for axis, (size, step) in enumerate(zip(shape, stride, strict=True)):

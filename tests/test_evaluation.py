@@ -86,7 +86,9 @@ def test_every_video_counts_once_whatever_the_batch(run, statistics, count):
     expected = []
     for batch in evaluation_batches(dataset.test, 1 if statistics == "sample" else 5):
         prepared = prepare(trained.model, trained.variables, dataset.frame_shape)
-        expected.append(np.asarray(score_batch(trained.model, prepared, batch, policy).iou))
+        expected.append(
+            np.asarray(score_batch(trained.model, prepared, batch, policy).foreground.iou)
+        )
     expected = np.concatenate(expected)
     assert summary.videos == len(expected) == 10
     assert summary.miou == pytest.approx(expected.mean(), abs=1e-5)

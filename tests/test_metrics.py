@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rsf_jax.metrics import foreground_iou
+from rsf_jax.metrics import foreground_iou, foreground_scores
 
 
 def _mask(*pixels):
@@ -27,3 +27,33 @@ def test_every_image_has_its_own():
     predicted = jnp.stack([_mask((0, 0)), _mask((1, 1))])
     truth = jnp.stack([_mask((0, 0)), _mask((1, 1), (1, 2))])
     np.testing.assert_allclose(foreground_iou(predicted, truth), [1, 0.5])
+
+
+def test_scores_of_the_foreground_follow_their_definitions():
+    rng = np.random.default_rng(0)
+    predicted, truth = rng.random((2, 5, 6, 7)) < 0.4
+    ours = foreground_scores(predicted, truth)
+    for i, (p, t) in enumerate(zip(predicted, truth)):
+        hits, wrong, missed = (p & t).sum(), (p & ~t).sum(), (~p & t).sum()
+        precision, recall = hits / (hits + wrong), hits / (hits + missed)
+        assert ours.precision[i] == pytest.approx(precision)
+        assert ours.recall[i] == pytest.approx(recall)
+        assert ours.f1[i] == pytest.approx(2 * precision * recall / (precision + recall))
+        background = (~p & ~t).sum() / (~t).sum()
+        assert ours.balanced_accuracy[i] == pytest.approx((recall + background) / 2)
+    np.testing.assert_allclose(ours.iou, foreground_iou(predicted, truth), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "expected"),
+    [
+        (_mask(), _mask(), (1, 1, 1, 1)),
+        (_mask(), _mask((0, 0)), (0, 0, 0, 0.5)),
+        (_mask((0, 0)), _mask(), (0, 0, 0, 8 / 18)),
+        (jnp.ones((3, 3), bool), jnp.ones((3, 3), bool), (1, 1, 1, 1)),
+    ],
+)
+def test_scores_where_there_is_nothing(predicted, truth, expected):
+    scores = foreground_scores(predicted, truth)
+    found = (scores.precision, scores.recall, scores.f1, scores.balanced_accuracy)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -15,7 +15,7 @@ from rsf_jax.training.integrity import damage, is_sealed, seal
 from rsf_jax.training.state import TrainState
 
 FOLDER = "checkpoints"
-_ITEMS = ("params", "model_state", "opt_state", "meta")
+_ITEMS = ("variables", "opt_state", "meta")
 
 
 class Checkpoints:
@@ -76,8 +76,7 @@ class Checkpoints:
         if step in self.steps():
             return
         items = ocp.args.Composite(
-            params=ocp.args.StandardSave(state.params),
-            model_state=ocp.args.StandardSave(state.model_state),
+            variables=ocp.args.StandardSave(state.variables),
             opt_state=ocp.args.StandardSave(state.opt_state),
             meta=ocp.args.JsonSave({"config": dataclasses.asdict(config)}),
         )
@@ -119,12 +118,13 @@ class Checkpoints:
             )
         items = self._restore(
             step,
-            params=ocp.args.StandardRestore(_abstract(like.params)),
-            model_state=ocp.args.StandardRestore(_abstract(like.model_state)),
+            variables=ocp.args.StandardRestore(_abstract(like.variables)),
             opt_state=ocp.args.StandardRestore(_abstract(like.opt_state)),
         )
         counter = jax.numpy.asarray(step, like.step.dtype)
-        return TrainState(counter, *(items[name] for name in _ITEMS[:3]))
+        model_state = dict(items["variables"])
+        params = model_state.pop("params")
+        return TrainState(counter, params, model_state, items["opt_state"])
 
     def restore_variables(self, step: int, like: TrainState, config: Config) -> dict[str, Any]:
         """Restores what a model of the given configuration is applied to."""
@@ -134,12 +134,8 @@ class Checkpoints:
             raise InputError(
                 f"checkpoint {self.folder / str(step)} belongs to another model: {changed}"
             )
-        items = self._restore(
-            step,
-            params=ocp.args.StandardRestore(_abstract(like.params)),
-            model_state=ocp.args.StandardRestore(_abstract(like.model_state)),
-        )
-        return {"params": items["params"], **items["model_state"]}
+        wanted = ocp.args.StandardRestore(_abstract(like.variables))
+        return self._restore(step, variables=wanted)["variables"]
 
     def _path(self, step: int) -> Path:
         return self.folder / str(step)

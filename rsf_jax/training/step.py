@@ -11,11 +11,11 @@ import optax
 from jax import lax
 
 from rsf_jax.losses import focal_loss
-from rsf_jax.metrics import foreground_iou
+from rsf_jax.metrics import foreground_iou, foreground_scores
 from rsf_jax.models import Prepared, VideoModel, prepare
 from rsf_jax.policies import FixedSchedule, StepPolicy
 from rsf_jax.training.state import TrainState
-from rsf_jax.typing import Array, Float, Int, Leaf, Variables
+from rsf_jax.typing import Array, Float, Leaf, Variables
 from rsf_jax.unroll import advance, advance_once, run_video, scan_frames
 
 
@@ -40,12 +40,12 @@ class Scores:
 
     Attributes:
         loss: float32 [B], focal loss, mean over pixels and frames.
-        iou: float32 [B, T], foreground IoU of every frame.
+        foreground: float32 [B, T] each, how well the foreground of every frame is found.
         steps: int32 [B, T], recurrent steps spent.
     """
 
     loss: Leaf
-    iou: Leaf
+    foreground: Leaf
     steps: Leaf
 
 
@@ -181,7 +181,8 @@ def _frame_loss(
                 model, prepared, state, frame, stateful=stateful, training=True
             )
         losses = focal_loss(out.logits, labels, gamma).mean((1, 2))
-        miou = jnp.sum(_iou(out.logits, labels) * shares)
+        iou = foreground_iou(out.logits.argmax(-1) > 0, labels > 0)
+        miou = jnp.sum(iou * shares)
         return jnp.sum(losses * shares), ((state, model_state), miou)
 
     return frame_loss
@@ -236,13 +237,8 @@ def score_batch(
     out = run_video(model, prepared, _as_float(batch.frames), policy, stateful=stateful)
     labels = batch.masks.astype(jnp.int32)
     losses = focal_loss(out.logits, labels, gamma).mean((1, 2, 3))
-    return Scores(losses, _iou(out.logits, labels), out.steps)
-
-
-def _iou(
-    logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
-) -> Float[Array, "*axes"]:
-    return foreground_iou(logits.argmax(-1) > 0, labels > 0)
+    foreground = foreground_scores(out.logits.argmax(-1) > 0, labels > 0)
+    return Scores(losses, foreground, out.steps)
 
 
 def _as_float(frames: Array) -> Array:

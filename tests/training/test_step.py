@@ -133,10 +133,10 @@ def test_scores_are_per_video(model, state):
     batch = _batch(3)
     prepared = rsf.prepare(model, state.variables, (12, 10))
     together = score_batch(model, prepared, batch, SCHEDULE)
-    assert together.iou.shape == together.steps.shape == (3, 3)
+    assert together.foreground.iou.shape == together.steps.shape == (3, 3)
     alone = score_batch(model, prepared, jax.tree.map(lambda x: x[1:2], batch), SCHEDULE)
     np.testing.assert_allclose(alone.loss, together.loss[1:2], rtol=1e-5)
-    np.testing.assert_allclose(alone.iou, together.iou[1:2], atol=1e-5)
+    np.testing.assert_allclose(alone.foreground.iou, together.foreground.iou[1:2], atol=1e-5)
 
 
 def test_more_devices_than_there_are_is_an_error():

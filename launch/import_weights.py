@@ -1,0 +1,28 @@
+"""Makes a checkpoint of published weights.
+
+python launch/import_weights.py --weights=model.pt --config=hard_s8f8 --workdir=runs/published
+"""
+
+import launcher
+from absl import flags
+
+import rsf_jax as rsf
+from rsf_jax import experiment, imports
+
+flags.adopt_module_key_flags(launcher)
+
+_WEIGHTS = flags.DEFINE_string("weights", None, "a .pt, .pth or .safetensors file", required=True)
+
+
+def main() -> None:
+    if not launcher.CONFIG.value:
+        raise rsf.InputError("give --config=PRESET: the model the weights are of, and its data")
+    config = rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides())
+    folder = experiment.writable_folder(launcher.workdir())
+    count = imports.import_weights(_WEIGHTS.value, config, folder)
+    print(f"{count:,} parameters of {_WEIGHTS.value} are the checkpoint of update 0 in {folder}")
+    print(f"Next: python launch/evaluate.py --workdir={folder}")
+
+
+if __name__ == "__main__":
+    launcher.run(main)
