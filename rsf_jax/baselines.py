@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from rsf_jax.gabor import SIZE
@@ -10,7 +11,7 @@ from rsf_jax.initializers import torch_uniform
 from rsf_jax.models import VideoModel, convolve_frame
 from rsf_jax.norm import RunningNorm, per_channel
 from rsf_jax.prepared import PreparedModule
-from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits
+from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits, Video, VideoLogits
 
 
 class FeedforwardState(NamedTuple):
@@ -52,11 +53,24 @@ class Layer(PreparedModule):
         self, x: FeatureMap, pending: Float[Array, "B S C H W"]
     ) -> tuple[FeatureMap, Float[Array, "B S C H W"]]:
         """Returns the layer's output, and what is pending after this frame."""
-        y = self.convolve_prepared("kernel", self.kernel, x)
-        parts = jnp.stack(jnp.split(y, self.span, axis=1), axis=1)
+        parts = self._parts(x)
         # What this frame adds to its own output and the next ones, onto what was pending.
         parts = parts.at[:, :-1].add(pending)
         return parts[:, 0] + per_channel(self.bias), parts[:, 1:]
+
+    def video(self, x: Float[Array, "BT C H W"], frame_count: int) -> Float[Array, "BT C H W"]:
+        """Returns the layer's output for all frames of videos at once, frames inside videos."""
+        parts = self._parts(x)
+        parts = parts.reshape(-1, frame_count, *parts.shape[1:])
+        total = parts[:, :, 0]
+        for s in range(1, self.span):
+            total = total.at[:, s:].add(parts[:, :-s, s])
+        return total.reshape(x.shape) + per_channel(self.bias)
+
+    def _parts(self, x: FeatureMap) -> Float[jax.Array, "B S C H W"]:
+        """What each frame adds to its own output and to the next ones."""
+        y = self.convolve_prepared("kernel", self.kernel, x)
+        return jnp.stack(jnp.split(y, self.span, axis=1), axis=1)
 
 
 class FeedforwardModel(VideoModel):
@@ -93,11 +107,6 @@ class FeedforwardModel(VideoModel):
     conv_method: str = "auto"
 
     recurrent = False
-
-    @property
-    def truncated(self) -> bool:  # type: ignore[override]
-        """A span of several frames can only be learned through them."""
-        return self.span == 1
 
     def setup(self) -> None:
         """Declares stem, layers and readout."""
@@ -136,14 +145,32 @@ class FeedforwardModel(VideoModel):
     def step(self, carry: FeedforwardState, drive: FeatureMap) -> FeedforwardState:
         """Applies all layers to a frame."""
         x, waiting = drive, []
-        for i, (layer, norm) in enumerate(zip(self.layers, self.norms)):
+        for i, layer in enumerate(self.layers):
             y, pending = layer(x, carry.pending[i])
-            y = norm(y)
-            if self.skip != "none":
-                y = y + (drive if self.skip == "published" and i == 1 else x)
-            x = nn.relu(y)
+            x = self._activate(i, y, x, drive)
             waiting.append(pending)
         return FeedforwardState(x, tuple(waiting))
+
+    def video(self, frames: Video) -> VideoLogits:
+        """Maps whole videos [B, T, H, W, 1] to logits [B, T, H, W, K]: for training.
+
+        Statistics are those of all frames together. By frames, which differ systematically, they
+        would not be those that inference uses.
+        """
+        batch_size, frame_count = frames.shape[:2]
+        drive = self.drive(frames.reshape(-1, *frames.shape[2:]))
+        x = drive
+        for i, layer in enumerate(self.layers):
+            x = self._activate(i, layer.video(x, frame_count), x, drive)
+        logits = self.conv(jnp.moveaxis(x, 1, -1))
+        return logits.reshape(batch_size, frame_count, *logits.shape[1:])
+
+    def _activate(self, i: int, y: FeatureMap, x: FeatureMap, drive: FeatureMap) -> FeatureMap:
+        """What follows the convolution of layer i, given its input and the stem's output."""
+        y = self.norms[i](y)
+        if self.skip != "none":
+            y = y + (drive if self.skip == "published" and i == 1 else x)
+        return nn.relu(y)
 
     def hidden(self, carry: FeedforwardState) -> FeatureMap:
         """Returns the last layer's output [B, C, H, W]."""

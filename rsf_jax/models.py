@@ -57,13 +57,11 @@ class VideoModel(nn.Module):
 
     Attributes:
         recurrent: whether `step` may be applied several times to a frame.
-        truncated: whether training stops gradients between frames.
         norm_statistics: "sample", "batch" or "running".
     """
 
     # Without annotations: not fields, which would be arguments.
     recurrent = True
-    truncated = True
     norm_statistics = "sample"
 
     def __call__(self, frames: Video) -> FrameLogits:

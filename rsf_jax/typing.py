@@ -29,6 +29,7 @@ Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of ar
 Video = Float[Array, "B T H W 1"]  # grey frames, 0..1
 Frame = Float[Array, "B H W 1"]
 FrameLogits = Float[Array, "B H W K"]
+VideoLogits = Float[Array, "B T H W K"]
 FrameSteps = Int[Array, "B"]
 
 FeatureMap = Float[Array, "B C H W"]  # layout inside the recurrence
@@ -47,4 +48,5 @@ __all__ = [
     "Num",
     "Variables",
     "Video",
+    "VideoLogits",
 ]

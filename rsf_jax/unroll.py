@@ -12,7 +12,6 @@ from jax import lax
 from rsf_jax.checks import check_frames, check_state, show_size
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, State, VideoModel, prepare
-from rsf_jax.norm import RUNNING
 from rsf_jax.policies import StepPolicy
 from rsf_jax.typing import Array, Frame, Leaf, Variables, Video
 
@@ -133,8 +132,7 @@ def advance(
     if not model.recurrent:
         if policy.max_steps != 1:
             raise InputError(f"policy {policy}: this model has no recurrent steps; use s1f1")
-        options = {"stateful": stateful, "record_states": record_states}
-        return advance_once(model, prepared, state, frame, **options)[:2]
+        return _advance_once(model, prepared, state, frame, stateful, record_states)
 
     def apply(method: str, *args: Any) -> Any:
         return model.apply(prepared.variables, *args, method=method)
@@ -159,31 +157,21 @@ def advance(
     )
 
 
-def advance_once(
+def _advance_once(
     model: VideoModel,
     prepared: Prepared,
     state: State,
     frame: Frame,
-    *,
-    stateful: bool = True,
-    record_states: bool = False,
-    training: bool = False,
-) -> tuple[State, FrameOutput, Variables]:
-    """`advance` for a model without recurrent steps.
-
-    With `training`, layers are normalised by their batch. Returned are also the collections which
-    that changes: running statistics.
-    """
+    stateful: bool,
+    record_states: bool,
+) -> tuple[State, FrameOutput]:
+    """`advance` for a model without recurrent steps."""
     fresh = model.initial_carry(frame.shape[0], *prepared.frame_shape)
     start = state.carry if stateful else fresh
-    (carry, logits), changed = model.apply(
-        prepared.variables, start, frame, method="once", mutable=[RUNNING] if training else []
-    )
-    states = None
-    if record_states:
-        states = jnp.moveaxis(model.hidden(carry), 1, -1)[:, None]
+    carry, logits = model.apply(prepared.variables, start, frame, method="once")
+    states = jnp.moveaxis(model.hidden(carry), 1, -1)[:, None] if record_states else None
     steps = jnp.ones(frame.shape[:1], jnp.int32)
-    return State(carry, state.frame_index + 1), FrameOutput(logits, steps, states), changed
+    return State(carry, state.frame_index + 1), FrameOutput(logits, steps, states)
 
 
 @partial(jax.jit, static_argnames=("model", "stateful", "record_states"))

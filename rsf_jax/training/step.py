@@ -1,7 +1,6 @@
 """One update, and one evaluation of a batch: pure functions, on one device or under `pmap`."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -12,11 +11,12 @@ from jax import lax
 
 from rsf_jax.losses import focal_loss
 from rsf_jax.metrics import foreground_iou, foreground_scores
-from rsf_jax.models import Prepared, VideoModel, prepare
+from rsf_jax.models import Prepared, State, VideoModel, prepare
+from rsf_jax.norm import RUNNING
 from rsf_jax.policies import FixedSchedule, StepPolicy
 from rsf_jax.training.state import TrainState
-from rsf_jax.typing import Array, Float, Leaf, Variables
-from rsf_jax.unroll import advance, advance_once, run_video, scan_frames
+from rsf_jax.typing import Array, Float, Int, Leaf, Variables
+from rsf_jax.unroll import advance, run_video, scan_frames
 
 
 @flax.struct.dataclass
@@ -123,9 +123,8 @@ def video_gradients(
 
     Recurrent models are back-propagated within each frame alone: the gradient of a video is the
     sum of its frames' gradients, because states are not differentiated across frames. It is
-    accumulated inside the scan over frames, so memory does not grow with their number. What
-    depends on the parameters alone is computed once, and its cotangent pulled back once, after the
-    scan.
+    accumulated inside the scan over frames, so memory does not grow with their number. Other
+    models see whole videos.
 
     Args:
         model: the model.
@@ -138,90 +137,83 @@ def video_gradients(
 
     Source: Wang et al. 2023, section 4.2.
     """
-    model_state = {name: value for name, value in variables.items() if name != "params"}
+    if model.recurrent:
+        return _recurrent_gradients(model, variables, batch, shares, schedule, stateful, gamma)
+    return _feedforward_gradients(model, variables, batch, shares, gamma)
+
+
+def _recurrent_gradients(
+    model: VideoModel,
+    variables: Variables,
+    batch: Batch,
+    shares: Float[Array, " B"],
+    schedule: FixedSchedule,
+    stateful: bool,
+    gamma: float,
+) -> Gradients:
     frame_shape = (batch.frames.shape[2], batch.frames.shape[3])
+    # What depends on the parameters alone is computed once, and its cotangent pulled back once.
     prepared, pull_back = jax.vjp(
         lambda p: prepare(model, {"params": p}, frame_shape), variables["params"]
     )
-    frame_loss = _frame_loss(model, schedule, shares / batch.frames.shape[1], stateful, gamma)
-    start = (model.initial_state(batch.frames.shape[0], frame_shape), model_state)
-    frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
-    differentiate = _within_frames if model.truncated else _through_frames
-    (loss, miou, gradients), (_, model_state) = differentiate(
-        frame_loss, prepared, start, frames_first, schedule.singles_out_first_frame
-    )
-    return Gradients(loss, miou, pull_back(gradients)[0], model_state)
-
-
-# (prepared, (state, running statistics), (frames, masks), first) -> loss, (the next ones, mIoU)
-FrameLoss = Callable[[Prepared, Any, Any, bool], tuple[Array, tuple[Any, Array]]]
-
-
-def _frame_loss(
-    model: VideoModel,
-    schedule: FixedSchedule,
-    shares: Float[Array, " B"],
-    stateful: bool,
-    gamma: float,
-) -> FrameLoss:
-    """Returns the function of one frame's share of the loss."""
+    frame_shares = shares / batch.frames.shape[1]
 
     def frame_loss(
-        prepared: Prepared, carry: Any, x: Any, first: bool
-    ) -> tuple[Array, tuple[Any, Array]]:
-        state, model_state = carry
-        frame, labels = _as_float(x[0]), x[1].astype(jnp.int32)
-        if model.recurrent:
-            state, out = advance(
-                model, prepared, state, frame, schedule, first=first, stateful=stateful
-            )
-        else:
-            prepared = Prepared({**prepared.variables, **model_state}, prepared.frame_shape)
-            state, out, model_state = advance_once(
-                model, prepared, state, frame, stateful=stateful, training=True
-            )
-        losses = focal_loss(out.logits, labels, gamma).mean((1, 2))
-        iou = foreground_iou(out.logits.argmax(-1) > 0, labels > 0)
-        miou = jnp.sum(iou * shares)
-        return jnp.sum(losses * shares), ((state, model_state), miou)
-
-    return frame_loss
-
-
-def _within_frames(
-    frame_loss: FrameLoss, prepared: Prepared, start: Any, xs: Any, singles_out_first_frame: bool
-) -> tuple[Any, Any]:
-    """Adds up the gradients of frames, each starting from a state taken as given."""
-
-    def body(loop: Any, x: Any, first: bool) -> tuple[Any, None]:
-        carry, totals = loop
-        (loss, (carry, miou)), gradients = jax.value_and_grad(frame_loss, has_aux=True)(
-            prepared, lax.stop_gradient(carry), x, first
+        prepared: Prepared, state: State, frame: Array, labels: Array, first: bool
+    ) -> tuple[Array, tuple[State, Array]]:
+        state, out = advance(
+            model, prepared, state, frame, schedule, first=first, stateful=stateful
         )
-        return (carry, jax.tree.map(jnp.add, totals, (loss, miou, gradients))), None
+        losses, iou = _scores(out.logits, labels, gamma)
+        loss, miou = jnp.sum(losses * frame_shares), jnp.sum(iou * frame_shares)
+        return loss, (lax.stop_gradient(state), miou)
 
+    def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
+        state, totals = carry
+        frame, labels = _as_float(x[0]), x[1].astype(jnp.int32)
+        (loss, (state, miou)), gradients = jax.value_and_grad(frame_loss, has_aux=True)(
+            prepared, state, frame, labels, first
+        )
+        return (state, jax.tree.map(jnp.add, totals, (loss, miou, gradients))), None
+
+    start = model.initial_state(batch.frames.shape[0], frame_shape)
     zeros = (jnp.float32(0), jnp.float32(0), jax.tree.map(jnp.zeros_like, prepared))
-    (carry, totals), _ = scan_frames(body, (start, zeros), xs, singles_out_first_frame)
-    return totals, carry
+    frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
+    (_, (loss, miou, gradients)), _ = scan_frames(
+        body, (start, zeros), frames_first, schedule.singles_out_first_frame
+    )
+    return Gradients(loss, miou, pull_back(gradients)[0], {})
 
 
-def _through_frames(
-    frame_loss: FrameLoss, prepared: Prepared, start: Any, xs: Any, singles_out_first_frame: bool
-) -> tuple[Any, Any]:
-    """Differentiates the whole video, for models that can only learn through its frames."""
+def _feedforward_gradients(
+    model: VideoModel,
+    variables: Variables,
+    batch: Batch,
+    shares: Float[Array, " B"],
+    gamma: float,
+) -> Gradients:
+    model_state = {name: value for name, value in variables.items() if name != "params"}
+    frames, labels = _as_float(batch.frames), batch.masks.astype(jnp.int32)
 
-    def video_loss(prepared: Prepared) -> tuple[Array, Any]:
-        # Kept of every frame is what it starts from; the rest is computed again.
-        @partial(jax.checkpoint, static_argnums=(2,), prevent_cse=False)
-        def body(carry: Any, x: Any, first: bool) -> tuple[Any, Any]:
-            loss, (carry, miou) = frame_loss(prepared, carry, x, first)
-            return carry, (loss, miou)
+    def video_loss(params: Any) -> tuple[Array, tuple[Array, Any]]:
+        logits, changed = model.apply(
+            {"params": params, **model_state}, frames, method="video", mutable=[RUNNING]
+        )
+        losses, iou = _scores(logits, labels, gamma)
+        return jnp.sum(losses.mean(1) * shares), (jnp.sum(iou.mean(1) * shares), changed)
 
-        carry, (losses, mious) = scan_frames(body, start, xs, singles_out_first_frame)
-        return losses.sum(), (mious.sum(), carry)
+    (loss, (miou, changed)), gradients = jax.value_and_grad(video_loss, has_aux=True)(
+        variables["params"]
+    )
+    return Gradients(loss, miou, gradients, changed)
 
-    (loss, (miou, carry)), gradients = jax.value_and_grad(video_loss, has_aux=True)(prepared)
-    return (loss, miou, gradients), carry
+
+def _scores(
+    logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"], gamma: float
+) -> tuple[Float[Array, "*axes"], Float[Array, "*axes"]]:
+    """Loss and foreground IoU of each image."""
+    losses = focal_loss(logits, labels, gamma).mean((-2, -1))
+    return losses, foreground_iou(logits.argmax(-1) > 0, labels > 0)
 
 
 def score_batch(

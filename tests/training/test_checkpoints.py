@@ -95,7 +95,7 @@ def test_every_truncated_or_missing_file_is_noticed(tmp_path, state):
 
 def test_flipped_bits_are_noticed(tmp_path, state):
     _save(tmp_path, state, {2: None})
-    largest = max((tmp_path / "checkpoints" / "2" / "params").rglob("*"), key=_size)
+    largest = max((tmp_path / "checkpoints" / "2" / "variables").rglob("*"), key=_size)
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 1
     largest.write_bytes(content)
