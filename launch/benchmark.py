@@ -17,7 +17,9 @@ _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8"], "images processed to
 _SIDE = flags.DEFINE_integer("side", 128, "frame height and width in pixels", lower_bound=1)
 _FRAMES = flags.DEFINE_integer("frames", 8, "frames of a video", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 2.0, "time spent on each case", lower_bound=0)
-_TORCH = flags.DEFINE_boolean("torch", True, "compare with PyTorch where it is installed")
+_TORCH = flags.DEFINE_boolean(
+    "torch", True, "compare with PyTorch where it is installed, hgru alone"
+)
 
 
 def main() -> None:
@@ -30,7 +32,7 @@ def main() -> None:
         _FRAMES.value,
         _SECONDS.value,
         tuple(map(_section, _SECTIONS.value)),
-        _TORCH.value and pytorch.is_installed(),
+        _TORCH.value and pytorch.is_installed() and config.model == "hgru",
     )
     folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
     launcher.print_header(config)

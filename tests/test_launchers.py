@@ -1,12 +1,20 @@
 """What a user who mistypes sees: one line, exit code 1, nothing lost."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import golden
+import jax
+import numpy as np
 import pytest
+import safetensors.numpy
+
+from rsf_jax.evaluation import load_trained
+from rsf_jax.presets import PAPER
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,6 +46,9 @@ BAD = [
     ("benchmark", ["--sections=step,speed"], "section 'speed' is unknown: choose among step"),
     ("benchmark", ["--batch_sizes=1,0"], "batch size '0' must be a whole number"),
     ("benchmark", ["--schedules=8"], "policy '8' is unknown"),
+    ("describe", ["--config=hard_ff9"], "did you mean 'hard_ff8'"),
+    ("import_weights", ["--weights=none.pt"], "give --config=PRESET: the model"),
+    ("import_weights", ["--weights=none.pt", "--config=hard_ff8"], "none.pt is no file"),
     ("evaluate", [], "give --config=PRESET, or --workdir"),
     ("evaluate", ["--workdir=/nowhere"], "no checkpoints in /nowhere: train first"),
     ("evaluate", ["--workdir=/nowhere", "--policy=s0f1"], "slow steps must be"),
@@ -60,6 +71,31 @@ def test_misspelt_flags_are_corrected():
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "Did you mean: config.learning_rate" in done.stderr
+
+
+def test_describe_prints_every_preset_of_the_paper():
+    done = _launch("describe", "--json", "--side=8")
+    assert done.returncode == 0, done.stderr
+    costs = json.loads(done.stdout)
+    assert set(costs) == set(PAPER)
+    assert costs["hard_s8f8_clstm"]["parameters"] == 1_126_452
+
+
+def test_imported_weights_are_a_run(tmp_path):
+    recording = golden.load("hgru_k7_s2f2_stateless")
+    weights, workdir = tmp_path / "published.safetensors", tmp_path / "run"
+    safetensors.numpy.save_file(recording.tensors, weights)
+    preset = ["--config=hard_s2f2_stateless", f"--workdir={workdir}"]
+    done = _launch("import_weights", f"--weights={weights}", *preset)
+    assert done.returncode == 1
+    assert "has shape [25, 25, 7, 7] instead of [25, 25, 15, 15]" in done.stderr
+    done = _launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
+    assert done.returncode == 0, done.stderr
+    trained = load_trained(workdir)
+    assert trained.step == 0
+    jax.tree.map(np.testing.assert_array_equal, trained.variables, recording.variables)
+    done = _launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
+    assert "holds a run already: give another --workdir" in done.stderr
 
 
 def test_help_lists_every_setting():

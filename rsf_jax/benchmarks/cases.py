@@ -32,14 +32,14 @@ class Workload:
     Attributes:
         config: the model's configuration.
         model: the model.
-        params: random weights.
+        variables: random weights.
         frames: float32 [B, T, H, W, 1].
         torch: the same model in PyTorch, or None.
     """
 
     config: Config
     model: VideoModel
-    params: Any
+    variables: dict[str, Any]
     frames: np.ndarray
     torch: PyTorchModel | None
 
@@ -50,7 +50,7 @@ class Workload:
     def prepared(self, model: VideoModel) -> Prepared:
         """The weights, prepared for the frames."""
         shape = self.frames.shape[2:4]
-        return jax.jit(lambda p: prepare(model, {"params": p}, shape))(self.params)
+        return jax.jit(lambda v: prepare(model, v, shape))(self.variables)
 
 
 def build_workload(
@@ -59,31 +59,40 @@ def build_workload(
     """Returns a model with random weights and square frames of `side` pixels."""
     frames = random_frames(batch_size, frame_count, side)
     model = build_model(config)
-    params = jax.jit(model.init)(jax.random.key(0), frames)["params"]
-    return Workload(config, model, params, frames, PyTorchModel(params) if with_torch else None)
+    variables = dict(jax.jit(model.init)(jax.random.key(0), frames[:1]))
+    torch = PyTorchModel(variables["params"]) if with_torch else None
+    return Workload(config, model, variables, frames, torch)
 
 
 def step_cases(work: Workload, steps: int = 8) -> dict[str, Case]:
-    """The recurrent step alone, forward; times are per step and image."""
-    batch_size, _, height, width, _ = work.frames.shape
-    shape = (batch_size, work.config.channels, height, width)
-    h, x = np.random.default_rng(1).random((2, *shape), np.float32)
-    units = steps * batch_size
+    """The step alone, forward; times are per step and image."""
+    frame = work.frames[:, 0]
+    units = steps * len(frame)
+    rng = np.random.default_rng(1)
+    carry = jax.tree.map(
+        lambda x: rng.random(x.shape, np.float32),
+        work.model.initial_carry(len(frame), *frame.shape[1:3]),
+    )
     cases = {}
     for method in METHODS:
         model = work.with_method(method)
+        prepared = work.prepared(model)
+        drive = jax.jit(functools.partial(model.apply, method="drive"))(prepared.variables, frame)
         repeat = functools.partial(_repeat_step, model, steps)
-        cases[method] = compiled(repeat, work.prepared(model), h, x, units=units)
+        cases[method] = compiled(repeat, prepared, carry, drive, units=units)
     if work.torch is not None:
-        cases[TORCH] = Case(functools.partial(work.torch.steps, h, x, steps), units)
+        theirs = functools.partial(work.torch.steps, carry, np.asarray(drive), steps)
+        cases[TORCH] = Case(theirs, units)
     return cases
 
 
-def _repeat_step(model: VideoModel, steps: int, prepared: Prepared, h: Array, x: Array) -> Array:
-    def body(h: Array, _: None) -> tuple[Any, None]:
-        return model.apply(prepared.variables, h, x, method="step"), None
+def _repeat_step(
+    model: VideoModel, steps: int, prepared: Prepared, carry: Any, drive: Array
+) -> Any:
+    def body(carry: Any, _: None) -> tuple[Any, None]:
+        return model.apply(prepared.variables, carry, drive, method="step"), None
 
-    return lax.scan(body, h, length=steps)[0]
+    return lax.scan(body, carry, length=steps)[0]
 
 
 def frame_cases(work: Workload, steps: Iterable[int]) -> dict[str, Case]:
@@ -129,7 +138,7 @@ def training_cases(work: Workload, schedule: FixedSchedule) -> dict[str, Case]:
             work.config.focal_gamma,
         )
         name = f"remat {remat}"
-        cases[name] = compiled(call, work.params, batch, units=units)
+        cases[name] = compiled(call, work.variables, batch, units=units)
     if work.torch is not None:
         gamma = work.config.focal_gamma
         cases[TORCH] = Case(
@@ -139,11 +148,15 @@ def training_cases(work: Workload, schedule: FixedSchedule) -> dict[str, Case]:
 
 
 def gradients(
-    model: VideoModel, schedule: FixedSchedule, gamma: float, params: Any, batch: Batch
+    model: VideoModel,
+    schedule: FixedSchedule,
+    gamma: float,
+    variables: dict[str, Any],
+    batch: Batch,
 ) -> Any:
     """Loss, mIoU and gradients of a batch whose videos count alike."""
     shares = batch.weights / batch.weights.sum()
-    return video_gradients(model, {"params": params}, batch, shares, schedule, gamma=gamma)
+    return video_gradients(model, variables, batch, shares, schedule, gamma=gamma)
 
 
 def stream_cases(work: Workload, schedules: Iterable[FixedSchedule]) -> dict[str, Case]:

@@ -54,7 +54,7 @@ def _run_jax(config: Config, schedule: FixedSchedule, shape: tuple[int, int, int
     work = build_workload(config, *shape, with_torch=False)
     compiled = jax.jit(gradients, static_argnums=(0, 1, 2))
     batch = random_batch(work.frames)
-    jax.block_until_ready(compiled(work.model, schedule, config.focal_gamma, work.params, batch))
+    jax.block_until_ready(compiled(work.model, schedule, config.focal_gamma, work.variables, batch))
 
 
 def _run_torch(config: Config, schedule: FixedSchedule, shape: tuple[int, int, int]) -> None:

@@ -25,7 +25,7 @@ def test_steps_are_the_same(work):
     h, x = np.random.default_rng(0).random((2, 1, 3, 12, 12), np.float32)
     ours = jnp.asarray(h)
     for _ in range(3):
-        ours = work.model.apply({"params": work.params}, ours, jnp.asarray(x), method="step")
+        ours = work.model.apply(work.variables, ours, jnp.asarray(x), method="step")
     np.testing.assert_allclose(ours, work.torch.steps(h, x, 3).numpy(), atol=1e-5)
 
 
@@ -36,7 +36,7 @@ def test_classes_of_a_stream_are_the_same(work):
 def test_losses_and_gradients_are_the_same(work):
     batch = random_batch(work.frames)
     loss, _, gradients, _ = jax.jit(video_gradients, static_argnums=0)(
-        work.model, {"params": work.params}, batch, jnp.ones(1), SCHEDULE
+        work.model, work.variables, batch, jnp.ones(1), SCHEDULE
     )
     theirs = work.torch.gradients(work.frames, batch.masks, step_counts(SCHEDULE, 3), 2.0)
     assert float(loss) == pytest.approx(theirs, rel=1e-4)
