@@ -53,15 +53,13 @@ class Entry:
 
     def to_torch(self, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Yields the tensors, by name."""
-        count = len(self.names)
-        parts = {
-            "one": lambda: [array],
-            "rows": lambda: list(array),
-            "outputs": lambda: np.split(array, count, -1),
-        }[self.join]()
-        return (
-            (n, np.array(self.layout.to_torch(p), order="C")) for n, p in zip(self.names, parts)
-        )
+        parts = [array]
+        if self.join == "rows":
+            parts = list(array)
+        elif self.join == "outputs":
+            parts = np.split(array, len(self.names), -1)
+        for name, part in zip(self.names, parts, strict=True):
+            yield name, np.array(self.layout.to_torch(part), order="C")
 
 
 @dataclasses.dataclass(frozen=True)
