@@ -25,11 +25,17 @@ def run(config: Config, workdir: Path) -> None:
     workdir = writable_folder(workdir)
     dataset = open_dataset(config)
     outcome = train(config, dataset, workdir)
-    (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    save_config(config, workdir)
     if outcome is Outcome.STOPPED:
         return
     print_results(evaluate(load_trained(workdir), dataset, workdir))
     print(f"Results and a picture of predictions are in {workdir}")
+
+
+def save_config(config: Config, workdir: Path) -> None:
+    """Writes `config.json`, for people to read."""
+    text = json.dumps(dataclasses.asdict(config), indent=2)
+    (workdir / "config.json").write_text(text + "\n")
 
 
 def writable_folder(path: Path) -> Path:

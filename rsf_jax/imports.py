@@ -1,13 +1,12 @@
 """Published weights as a run that can be tested, resumed and fine-tuned."""
 
-import dataclasses
-import json
 from pathlib import Path
 
 import jax.numpy as jnp
 
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
+from rsf_jax.experiment import save_config
 from rsf_jax.interop import tensors_of, to_flax
 from rsf_jax.models import count_parameters
 from rsf_jax.training.checkpoints import Checkpoints
@@ -37,5 +36,5 @@ def import_weights(weights: str | Path, config: Config, workdir: Path) -> int:
         checkpoints.save(
             TrainState(jnp.int32(0), params, variables, optimizer.init(params)), config
         )
-    (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    save_config(config, workdir)
     return count_parameters({"params": params})

@@ -112,7 +112,7 @@ def table(section: str, rows: list[Row]) -> Table:
             _show(row.temporary_mb, "{:.0f} MB"),
         )
     if not any(row.name.endswith(TORCH) for row in rows) and section in _COMPARED:
-        shown.caption = "PyTorch is not compared: pip install torch"
+        shown.caption = "PyTorch is not compared: pip install torch; it knows hgru alone"
     return shown
 
 
