@@ -26,7 +26,7 @@ from jaxtyping import install_import_hook
 
 _LIBRARY = Path(__file__).parents[1] / "rsf_jax"
 # These check what they are given themselves, and are tested with wrong types.
-_OWN_CHECKS = ("config", "policies")
+_OWN_CHECKS = ("config", "policies", "recording")
 
 install_import_hook(
     [f"rsf_jax.{m.name}" for m in pkgutil.iter_modules([_LIBRARY]) if m.name not in _OWN_CHECKS],
@@ -42,12 +42,14 @@ def pytest_unconfigure():
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
-    """A TFDS data directory that holds `t_pathfinder/tiny`: 40 training and 10 test videos."""
+    """A TFDS data directory with `t_pathfinder/tiny`: train 40, test 10, calibration 20 videos."""
     from t_pathfinder.subsets import SUBSETS
     from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
 
     folder = tmp_path_factory.mktemp("tensorflow_datasets")
-    subset = dataclasses.replace(SUBSETS["quickstart"], train_videos=40, test_videos=10)
+    subset = dataclasses.replace(
+        SUBSETS["quickstart"], train_videos=40, test_videos=10, calibration_videos=20
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("T_PATHFINDER_WORKERS", "1")
         Builder(

@@ -16,6 +16,8 @@ class Subset:
         seed: seed of all of them.
         train_videos: videos 0 to train_videos - 1 are the training split.
         test_videos: the test_videos after them are the test split.
+        calibration_videos: the calibration_videos after those are the calibration split; 0 means
+            that there is none.
         description: one sentence for the catalogue.
     """
 
@@ -23,10 +25,12 @@ class Subset:
     seed: int
     train_videos: int
     test_videos: int
+    calibration_videos: int = 0
     description: str = ""
 
     def __post_init__(self) -> None:
-        for name, least in (("seed", 0), ("train_videos", 1), ("test_videos", 1)):
+        least_values = {"seed": 0, "train_videos": 1, "test_videos": 1, "calibration_videos": 0}
+        for name, least in least_values.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(
@@ -38,7 +42,11 @@ class Subset:
     def splits(self) -> dict[str, range]:
         """Indices of the videos of each split."""
         end = self.train_videos + self.test_videos
-        return {"train": range(self.train_videos), "test": range(self.train_videos, end)}
+        splits = {"train": range(self.train_videos), "test": range(self.train_videos, end)}
+        if self.calibration_videos:
+            # Last, so that its size never renumbers a training or test video.
+            splits["calibration"] = range(end, end + self.calibration_videos)
+        return splits
 
 
 # Bends are loosened first (the published generator itself was used from 2.7 down to 0.8), then
@@ -109,6 +117,7 @@ SUBSETS = {
         seed=1,
         train_videos=8000,
         test_videos=2000,
+        calibration_videos=1000,
         description="6 frames; the contour that starts as the longest stays the longest.",
     ),
     "hard": Subset(
@@ -116,6 +125,7 @@ SUBSETS = {
         seed=2,
         train_videos=8000,
         test_videos=2000,
+        calibration_videos=1000,
         description="8 frames; distractors grow fast and become the target by overtaking it.",
     ),
     "quickstart": Subset(
@@ -123,6 +133,7 @@ SUBSETS = {
         seed=3,
         train_videos=12000,
         test_videos=500,
+        calibration_videos=1000,
         description="5 frames of 36x36 pixels by the rule of `easy`, to try things out in minutes.",
     ),
 }

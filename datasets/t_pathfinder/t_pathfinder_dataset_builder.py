@@ -47,8 +47,11 @@ class Split:
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Temporal Pathfinder: segment the longest of several growing contours in every frame."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "Adds the split `calibration`; `train` and `test` are those of 1.0.0.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS: ClassVar[list[SubsetConfig]] = [
         SubsetConfig(name=name, description=subset.description, subset=subset)
         for name, subset in SUBSETS.items()

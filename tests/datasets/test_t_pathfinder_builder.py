@@ -17,7 +17,8 @@ from t_pathfinder.subsets import SUBSETS, Subset
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
 DATASETS = pathlib.Path(t_pathfinder.__file__).resolve().parents[1]
-TRAIN, TEST, SEED = 45, 3, 7
+TRAIN, TEST, CALIBRATION, SEED = 45, 3, 4, 7
+STARTS = {"train": 0, "test": TRAIN, "calibration": TRAIN + TEST}
 
 # Run in processes of their own: what they check is the state of the whole interpreter.
 BUILD = """
@@ -26,7 +27,7 @@ sys.path.insert(0, {datasets!r})
 os.environ["T_PATHFINDER_WORKERS"] = {workers!r}
 from t_pathfinder.subsets import SUBSETS, Subset
 from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
-tiny = Subset(SUBSETS["quickstart"].settings, seed={seed}, train_videos={train}, test_videos={test})
+tiny = Subset(SUBSETS["quickstart"].settings, {seed}, {train}, {test}, {calibration})
 builder = Builder(config=SubsetConfig(name="tiny", subset=tiny), data_dir={folder!r})
 builder.download_and_prepare()
 assert len(builder.as_data_source(split="train")) == {train}
@@ -41,6 +42,7 @@ def build(folder: pathlib.Path, workers: int) -> pathlib.Path:
         seed=SEED,
         train=TRAIN,
         test=TEST,
+        calibration=CALIBRATION,
         folder=str(folder),
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -55,21 +57,26 @@ def built(tmp_path_factory):
 def tiny_builder(folder: pathlib.Path, **kwargs):
     from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
 
-    subset = Subset(SUBSETS["quickstart"].settings, seed=SEED, train_videos=TRAIN, test_videos=TEST)
+    subset = Subset(SUBSETS["quickstart"].settings, SEED, TRAIN, TEST, CALIBRATION)
     config = SubsetConfig(name="tiny", subset=subset)
     return Builder(config=config, data_dir=folder, **kwargs)
 
 
 def test_files_are_array_records_with_metadata(built):
-    folder = built / "t_pathfinder" / "tiny" / "1.0.0"
+    folder = built / "t_pathfinder" / "tiny" / "1.1.0"
     names = sorted(path.name for path in folder.iterdir())
     assert [n for n in names if "array_record" in n] == [
+        "t_pathfinder-calibration.array_record-00000-of-00001",
         "t_pathfinder-test.array_record-00000-of-00001",
         "t_pathfinder-train.array_record-00000-of-00001",
     ]
     metadata = json.loads((folder / "metadata.json").read_text())
     assert metadata["seed"] == SEED
-    assert metadata["splits"] == {"train": [0, TRAIN], "test": [TRAIN, TRAIN + TEST]}
+    assert metadata["splits"] == {
+        "train": [0, TRAIN],
+        "test": [TRAIN, TRAIN + TEST],
+        "calibration": [TRAIN + TEST, TRAIN + TEST + CALIBRATION],
+    }
     wanted = SUBSETS["quickstart"].settings.rule.longest_start
     assert metadata["settings"]["rule"]["longest_start"] == wanted
 
@@ -79,7 +86,7 @@ def test_two_workers_make_the_same_bytes(built, tmp_path):
 
     def digest(folder):
         total = hashlib.sha256()
-        for split in ("train", "test"):
+        for split in STARTS:
             for example in tiny_builder(folder).as_data_source(split=split):
                 for name in sorted(example):
                     total.update(np.asarray(example[name]).tobytes())
@@ -88,13 +95,14 @@ def test_two_workers_make_the_same_bytes(built, tmp_path):
     assert digest(build(tmp_path, workers=2)) == digest(built)
 
 
-def test_videos_come_back_as_they_were_made(built):
+@pytest.mark.parametrize(("split", "size"), [("test", TEST), ("calibration", CALIBRATION)])
+def test_videos_come_back_as_they_were_made(built, split, size):
     builder = tiny_builder(built)
     settings = builder.builder_config.subset.settings
-    test = builder.as_data_source(split="test")
-    assert len(test) == TEST
-    for record, index in enumerate(range(TRAIN, TRAIN + TEST)):
-        stored, made = test[record], video(settings, SEED, index)
+    source = builder.as_data_source(split=split)
+    assert len(source) == size
+    for record in range(size):
+        stored, made = source[record], video(settings, SEED, STARTS[split] + record)
         assert stored.keys() == made.keys()
         for name, value in made.items():
             np.testing.assert_array_equal(stored[name], value)
@@ -129,6 +137,22 @@ def test_an_interrupted_build_is_not_taken_for_a_finished_one(tmp_path, monkeypa
         tiny_builder(tmp_path).download_and_prepare()
     assert not tiny_builder(tmp_path).is_prepared()
     assert not list(tmp_path.rglob("*.array_record*"))
+
+
+def test_a_subset_without_calibration_videos_has_no_such_split(tmp_path, monkeypatch):
+    from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
+
+    monkeypatch.setenv("T_PATHFINDER_WORKERS", "1")
+    subset = Subset(SUBSETS["quickstart"].settings, SEED, train_videos=2, test_videos=1)
+    builder = Builder(config=SubsetConfig(name="tiny", subset=subset), data_dir=tmp_path)
+    builder.download_and_prepare()
+    assert set(builder.info.splits) == {"train", "test"}
+
+
+def test_the_version_has_a_release_note():
+    from t_pathfinder.t_pathfinder_dataset_builder import Builder
+
+    assert str(Builder.VERSION) in Builder.RELEASE_NOTES
 
 
 def test_every_subset_has_a_config_and_its_own_file():

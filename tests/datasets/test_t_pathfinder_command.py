@@ -32,4 +32,5 @@ def test_tfds_builds_it_by_name_and_by_path(folder, arguments, tmp_path):
     assert {
         "t_pathfinder-train.array_record-00000-of-00001",
         "t_pathfinder-test.array_record-00000-of-00001",
+        "t_pathfinder-calibration.array_record-00000-of-00001",
     } <= built

@@ -43,6 +43,28 @@ def test_subset_sizes():
         Subset(SUBSETS["easy"].settings, seed=0, train_videos=1, test_videos=0)
     subset = Subset(SUBSETS["easy"].settings, seed=0, train_videos=3, test_videos=2)
     assert subset.splits == {"train": range(3), "test": range(3, 5)}
+    subset = dataclasses.replace(subset, calibration_videos=4)
+    assert subset.splits["calibration"] == range(5, 9)
+    with pytest.raises(ValueError, match=r"calibration_videos=-1 .* at least 0"):
+        dataclasses.replace(subset, calibration_videos=-1)
+
+
+@pytest.mark.parametrize("name", sorted(SUBSETS))
+def test_splits_follow_each_other_without_a_gap(name):
+    splits = SUBSETS[name].splits
+    assert list(splits) == ["train", "test", "calibration"]
+    videos = [index for indices in splits.values() for index in indices]
+    assert videos == list(range(len(videos)))  # so no two splits share one
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "end"),
+    [("easy", 8000, 10000), ("hard", 8000, 10000), ("quickstart", 12000, 12500)],
+)
+def test_train_and_test_are_those_of_the_first_release(name, train, end):
+    splits = SUBSETS[name].splits
+    assert (splits["train"], splits["test"]) == (range(train), range(train, end))
+    assert len(splits["calibration"]) == 1000
 
 
 def test_published_numbers():
