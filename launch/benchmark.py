@@ -26,7 +26,7 @@ def main() -> None:
     config = rsf.get_config(launcher.CONFIG.value or "hard_s8f8").replace(**launcher.overrides())
     settings = suite.Settings(
         config,
-        tuple(map(rsf.parse_policy, _SCHEDULES.value)),
+        tuple(map(_schedule, _SCHEDULES.value)),
         tuple(map(_batch_size, _BATCH_SIZES.value)),
         _SIDE.value,
         _FRAMES.value,
@@ -47,6 +47,13 @@ def _batch_size(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise rsf.InputError(f"batch size {text!r} must be a whole number of at least 1")
     return int(text)
+
+
+def _schedule(text: str) -> rsf.FixedSchedule:
+    policy = rsf.parse_policy(text)
+    if not isinstance(policy, rsf.FixedSchedule):
+        raise rsf.InputError(f"policy {text!r} is no schedule: speeds are those of s{{S}}f{{F}}")
+    return policy
 
 
 def _section(name: str) -> str:

@@ -13,17 +13,20 @@ from rsf_jax.models import (
     count_parameters,
     prepare,
 )
-from rsf_jax.policies import FixedSchedule, StepPolicy, parse_policy
+from rsf_jax.policies import DistanceHalting, FixedSchedule, StepPolicy, parse_policy
 from rsf_jax.presets import get_config
+from rsf_jax.recording import Recording
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
 
 __all__ = [
     "Config",
+    "DistanceHalting",
     "FeedforwardModel",
     "FixedSchedule",
     "FrameOutput",
     "InputError",
     "Prepared",
+    "Recording",
     "RecurrentModel",
     "State",
     "StepPolicy",

@@ -21,7 +21,7 @@ from rsf_jax.figures import save_predictions
 from rsf_jax.metrics import foreground_iou
 from rsf_jax.models import VideoModel, count_parameters
 from rsf_jax.policies import FixedSchedule, StepPolicy
-from rsf_jax.scoring import Scorer
+from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.speed import frames_per_second
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.parallel import devices_for
@@ -105,13 +105,12 @@ def evaluate(
     devices = devices_for(config)
     scorer = Scorer(
         trained.model,
-        policy,
         devices,
         config.eval_batch_size,
         stateful=config.stateful,
         gamma=config.focal_gamma,
     )
-    summary = scorer(devices.replicate(trained.variables), dataset.test)
+    summary = summarize(scorer(devices.replicate(trained.variables), dataset.test, policy))
     results = {
         "preset": config.name,
         "policy": str(policy),

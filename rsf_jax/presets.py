@@ -10,7 +10,6 @@ _SCHEDULE = re.compile(
     r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)(?P<model>_clstm)?(?P<stateless>_stateless)?"
 )
 _FEEDFORWARD = re.compile(rf"(?P<data>[a-z0-9]+)_(?P<model>{'|'.join(FEEDFORWARD)})")
-_DATASETS = {"easy": "t_pathfinder/easy", "hard": "t_pathfinder/hard"}
 _NAMED = {
     # Learns an easy task in minutes on two CPU cores.
     "quickstart": Config(
@@ -33,6 +32,12 @@ _NAMED = {
         eval_batch_size=100,
     )
 }
+# What schedules and models are put into.
+_BASES = {
+    "easy": Config(dataset="t_pathfinder/easy"),
+    "hard": Config(dataset="t_pathfinder/hard"),
+    **_NAMED,
+}
 # Every row of the paper's Table 1 and Figure 3.
 PAPER = (
     *(f"easy_s{n}f{n}" for n in (6, 4, 2, 1)),
@@ -48,7 +53,7 @@ PAPER = (
     *(f"hard_{model}" for model in ("ff8", "ffres8", "ffres6", "conv3ds", "conv3dm")),
 )
 GRAMMAR = (
-    "{easy|hard}_s{S}f{F}[_clstm][_stateless] with S >= F >= 1, such as hard_s8f8; "
+    "{easy|hard|quickstart}_s{S}f{F}[_clstm][_stateless] with S >= F >= 1, such as hard_s8f8; "
     f"{{easy|hard}}_{{{'|'.join(FEEDFORWARD)}}}; and {', '.join(_NAMED)}, alone or with a model, "
     "such as quickstart_clstm"
 )
@@ -60,7 +65,8 @@ def get_config(name: str) -> Config:
     `{easy|hard}_s{S}f{F}[_clstm][_stateless]` for any S >= F >= 1 is the paper's recipe with S
     recurrent steps on the first frame and F on each later one; `{easy|hard}_{ff8|conv3ds|...}` a
     network without recurrence, trained alike. `quickstart` is a small task for a laptop;
-    `quickstart_{clstm|ff6|...}` the same for another model.
+    `quickstart_{clstm|ff6|...}` and `quickstart_s{S}f{F}...` are the same for another model or
+    schedule.
 
     Args:
         name: a preset's name.
@@ -80,8 +86,8 @@ def get_config(name: str) -> Config:
         return with_model(_NAMED[base].replace(name=name), model)
     for grammar, resolve in ((_SCHEDULE, _recurrent), (_FEEDFORWARD, _feedforward)):
         match = grammar.fullmatch(name)
-        if match and match["data"] in _DATASETS:
-            return resolve(name, match)
+        if match and match["data"] in _BASES:
+            return resolve(_BASES[match["data"]].replace(name=name), match)
     raise InputError(_unknown_preset(name))
 
 
@@ -96,17 +102,15 @@ def with_model(config: Config, model: str) -> Config:
     )
 
 
-def _recurrent(name: str, match: re.Match) -> Config:
+def _recurrent(base: Config, match: re.Match) -> Config:
     slow, fast = int(match["slow"]), int(match["fast"])
     if not slow >= fast >= 1:
         raise InputError(
-            f"preset {name!r} asks for {slow} slow and {fast} fast steps: "
+            f"preset {base.name!r} asks for {slow} slow and {fast} fast steps: "
             "presets need slow >= fast >= 1; other schedules can be set by --config.slow_steps "
             "and --config.fast_steps"
         )
-    return Config(
-        name=name,
-        dataset=_DATASETS[match["data"]],
+    return base.replace(
         model="clstm" if match["model"] else "hgru",
         slow_steps=slow,
         fast_steps=fast,
@@ -114,8 +118,8 @@ def _recurrent(name: str, match: re.Match) -> Config:
     )
 
 
-def _feedforward(name: str, match: re.Match) -> Config:
-    return with_model(Config(name=name, dataset=_DATASETS[match["data"]]), match["model"])
+def _feedforward(base: Config, match: re.Match) -> Config:
+    return with_model(base, match["model"])
 
 
 def _unknown_preset(name: str) -> str:

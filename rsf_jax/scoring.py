@@ -1,12 +1,12 @@
 """Scores a model on a set of videos, each counted once."""
 
 import dataclasses
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import grain
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.data import evaluation_batches, pad_batch
@@ -47,11 +47,10 @@ class Summary:
 
 
 class Scorer:
-    """Scores variables on videos; compiled once, however often it is called.
+    """Scores variables on videos; compiled once for each kind of policy, whatever its thresholds.
 
     Args:
         model: the model.
-        policy: recurrent steps of every frame.
         devices: where to compute.
         batch_size: videos computed together, over all devices.
         stateful: carry the hidden state across frames.
@@ -61,14 +60,13 @@ class Scorer:
     def __init__(
         self,
         model: VideoModel,
-        policy: StepPolicy,
         devices: Devices,
         batch_size: int,
         *,
         stateful: bool = True,
         gamma: float = 2.0,
     ) -> None:
-        def score(variables: Variables, batch: Batch) -> Scores:
+        def score(variables: Variables, batch: Batch, policy: StepPolicy) -> Scores:
             prepared = prepare(model, variables, batch.frames.shape[2:4])
             return score_batch(model, prepared, batch, policy, stateful=stateful, gamma=gamma)
 
@@ -77,27 +75,37 @@ class Scorer:
         # Padding would change the statistics of a batch.
         self._pads = model.norm_statistics != "batch"
 
-    def __call__(self, variables: Any, videos: grain.MapDataset) -> Summary:
-        """Scores replicated variables on every video of a split."""
-        batch_size = min(self._batch_size, len(videos))
-        scored = (
-            self._batch(variables, batch, batch_size)
-            for batch in evaluation_batches(videos, batch_size)
-        )
-        return summarize(scored)
+    def __call__(self, variables: Any, videos: grain.MapDataset, policy: StepPolicy) -> Scores:
+        """Scores every video of a split.
 
-    def _batch(self, variables: Any, batch: Batch, batch_size: int) -> Scores:
+        Args:
+            variables: replicated variables.
+            videos: the split.
+            policy: recurrent steps of every frame.
+
+        Returns:
+            NumPy arrays, one entry a video, in the order of the split.
+        """
+        batch_size = min(self._batch_size, len(videos))
+        # On every device, as the variables are: a policy's thresholds are arrays too.
+        policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
+        scored = [
+            self._batch(variables, batch, policy, batch_size)
+            for batch in evaluation_batches(videos, batch_size)
+        ]
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
+
+    def _batch(self, variables: Any, batch: Batch, policy: Any, batch_size: int) -> Scores:
         size = len(batch.weights)
         if self._pads:
             batch = pad_batch(batch, batch_size)
-        scores = self._devices.collect(self._score(variables, self._devices.share(batch)))
-        return jax.tree.map(partial(_first, size), scores)
+        scores = self._score(variables, self._devices.share(batch), policy)
+        return jax.tree.map(partial(_first, size), self._devices.collect(scores))
 
 
-def summarize(scored: Iterable[Scores]) -> Summary:
-    """Joins the scores of batches, every video weighing the same."""
-    joined = jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
-    loss, steps, foreground = joined.loss, joined.steps, joined.foreground
+def summarize(scores: Scores) -> Summary:
+    """Returns means over videos, every video weighing the same."""
+    loss, steps, foreground = scores.loss, scores.steps, scores.foreground
     iou = foreground.iou
     return Summary(
         loss=float(loss.mean()),

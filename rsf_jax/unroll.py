@@ -13,6 +13,7 @@ from rsf_jax.checks import check_frames, check_state, show_size
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.policies import StepPolicy
+from rsf_jax.recording import Recording, as_recording
 from rsf_jax.typing import Array, Frame, Leaf, Variables, Video
 
 
@@ -24,7 +25,8 @@ class VideoOutput:
         logits: float32 [B, T, H, W, K].
         steps: int32 [B, T], recurrent steps really spent.
         states: hidden states [B, T, N, H, W, C] after every step, N the policy's `max_steps`;
-            entries past `steps` repeat the last one. None unless recorded.
+            entries past `steps` repeat the last one. With a `Recording`, what it keeps of them,
+            [B, T, N, ...], T and N counting what is kept. None unless recorded.
     """
 
     logits: Leaf
@@ -48,7 +50,7 @@ def run_video(
     policy: StepPolicy,
     *,
     stateful: bool = True,
-    record_states: bool = False,
+    record_states: bool | Recording = False,
 ) -> VideoOutput:
     """Runs a model over whole videos.
 
@@ -62,7 +64,8 @@ def run_video(
         policy: how many recurrent steps each frame gets.
         stateful: start each frame from the state the previous one left; False starts each from
             the initial state (the paper's Stateless variant).
-        record_states: return the hidden state after every step. Memory grows with B T N.
+        record_states: return the hidden state after every step. Memory grows with B T N; a
+            `Recording` chooses frames, steps, a dtype or a projection to keep.
 
     Returns:
         Logits, steps and, if recorded, states.
@@ -75,7 +78,8 @@ def run_video(
     """
     check_frames(frames, 5, "[B, T, H, W, 1]")
     prepared = _prepared(model, variables, frames)
-    return _run_video(model, prepared, frames, policy, stateful, record_states)
+    recording = as_recording(record_states)
+    return _run_video(model, prepared, frames, policy, stateful, recording)
 
 
 def run_frame(
@@ -86,7 +90,7 @@ def run_frame(
     policy: StepPolicy,
     *,
     stateful: bool = True,
-    record_states: bool = False,
+    record_states: bool | Recording = False,
 ) -> tuple[State, FrameOutput]:
     """Runs a model on the next frame of each video, for live video.
 
@@ -98,7 +102,7 @@ def run_frame(
         frame: float32 [B, H, W, 1], grey values in 0..1.
         policy: how many recurrent steps the frame gets.
         stateful: start from the hidden state in `state`; False starts from the initial state.
-        record_states: return the hidden state after every step.
+        record_states: return the hidden state after every step, or what a `Recording` keeps of it.
 
     Returns:
         The state to give to the next call, and the frame's logits, steps and states.
@@ -110,7 +114,10 @@ def run_frame(
     check_frames(frame, 4, "[B, H, W, 1]")
     check_state(model, state, frame)
     prepared = _prepared(model, variables, frame)
-    return _run_frame(model, prepared, state, frame, policy, stateful, record_states)
+    recording = as_recording(record_states)
+    if recording and recording.frames is not None:
+        raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
+    return _run_frame(model, prepared, state, frame, policy, stateful, recording)
 
 
 def advance(
@@ -122,7 +129,7 @@ def advance(
     *,
     first: bool | Array,
     stateful: bool = True,
-    record_states: bool = False,
+    recording: Recording | None = None,
 ) -> tuple[State, FrameOutput]:
     """Traceable body of `run_frame`, with `first` given: see `StepPolicy.unroll`.
 
@@ -132,7 +139,7 @@ def advance(
     if not model.recurrent:
         if policy.max_steps != 1:
             raise InputError(f"policy {policy}: this model has no recurrent steps; use s1f1")
-        return _advance_once(model, prepared, state, frame, stateful, record_states)
+        return _advance_once(model, prepared, state, frame, stateful, recording)
 
     def apply(method: str, *args: Any) -> Any:
         return model.apply(prepared.variables, *args, method=method)
@@ -145,15 +152,12 @@ def advance(
         lambda carry: apply("hidden", carry),
         start,
         first,
-        record_states,
+        recording,
     )
     logits = apply("readout", unrolled.carry)
-    states = unrolled.hidden
-    if states is not None:
-        states = jnp.einsum("nbchw->bnhwc", states)
     return (
         State(unrolled.carry, state.frame_index + 1),
-        FrameOutput(logits, unrolled.steps, states),
+        FrameOutput(logits, unrolled.steps, unrolled.states),
     )
 
 
@@ -163,18 +167,21 @@ def _advance_once(
     state: State,
     frame: Frame,
     stateful: bool,
-    record_states: bool,
+    recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
     """`advance` for a model without recurrent steps."""
     fresh = model.initial_carry(frame.shape[0], *prepared.frame_shape)
     start = state.carry if stateful else fresh
     carry, logits = model.apply(prepared.variables, start, frame, method="once")
-    states = jnp.moveaxis(model.hidden(carry), 1, -1)[:, None] if record_states else None
+    states = None
+    if recording:
+        h = model.hidden(carry)
+        states = recording.finish(recording.begin(h, 1), 0, h)
     steps = jnp.ones(frame.shape[:1], jnp.int32)
     return State(carry, state.frame_index + 1), FrameOutput(logits, steps, states)
 
 
-@partial(jax.jit, static_argnames=("model", "stateful", "record_states"))
+@partial(jax.jit, static_argnames=("model", "stateful", "recording"))
 def _run_frame(
     model: VideoModel,
     prepared: Prepared,
@@ -182,33 +189,45 @@ def _run_frame(
     frame: Frame,
     policy: StepPolicy,
     stateful: bool,
-    record_states: bool,
+    recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
-    options = {"stateful": stateful, "record_states": record_states}
+    options: dict[str, Any] = {"stateful": stateful, "recording": recording}
     first = state.frame_index == 0 if policy.singles_out_first_frame else False
     return advance(model, prepared, state, frame, policy, first=first, **options)
 
 
-@partial(jax.jit, static_argnames=("model", "stateful", "record_states"))
+@partial(jax.jit, static_argnames=("model", "stateful", "recording"))
 def _run_video(
     model: VideoModel,
     prepared: Prepared,
     frames: Video,
     policy: StepPolicy,
     stateful: bool,
-    record_states: bool,
+    recording: Recording | None,
 ) -> VideoOutput:
-    options = {"stateful": stateful, "record_states": record_states}
+    options: dict[str, Any] = {"stateful": stateful, "recording": recording}
+    batch_size, length = frames.shape[:2]
 
-    def body(state: State, frame: Frame, first: bool) -> tuple[State, FrameOutput]:
+    def body(carry: tuple[State, Any], x: Any, first: bool) -> tuple[tuple[State, Any], Any]:
+        (state, kept), (frame, slot) = carry, x
         state, out = advance(model, prepared, state, frame, policy, first=first, **options)
-        return lax.stop_gradient(state), out
+        if kept is not None:
+            kept = kept.at[slot].set(out.states, mode="drop")
+            out = FrameOutput(out.logits, out.steps, None)
+        return (lax.stop_gradient(state), kept), out
 
-    state = model.initial_state(frames.shape[0], prepared.frame_shape)
-    frames = jnp.moveaxis(frames, 1, 0)
-    _, out = scan_frames(body, state, frames, policy.singles_out_first_frame)
+    state = model.initial_state(batch_size, prepared.frame_shape)
+    kept = None
+    slots = jnp.zeros(length, jnp.int32)
+    if recording and recording.frames is not None:
+        slots = jnp.asarray(recording.frame_slots(length))
+        one = jax.eval_shape(lambda: body((state, None), (frames[:, 0], 0), False)[1].states)
+        kept = jnp.zeros((len(recording.frames), *one.shape), one.dtype)
+    xs = (jnp.moveaxis(frames, 1, 0), slots)
+    (_, kept), out = scan_frames(body, (state, kept), xs, policy.singles_out_first_frame)
+    states = out.states if kept is None else kept
     logits, steps, states = jax.tree.map(
-        lambda x: jnp.moveaxis(x, 0, 1), (out.logits, out.steps, out.states)
+        lambda x: jnp.moveaxis(x, 0, 1), (out.logits, out.steps, states)
     )
     return VideoOutput(logits, steps, states)
 

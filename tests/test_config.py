@@ -37,8 +37,8 @@ def test_preset_names_say_what_they_are():
         ("quikstart", "did you mean 'quickstart'"),
         ("hard_ff9", "did you mean 'hard_ff8'"),
         ("hard_s8f8_", "did you mean 'hard_s8f8'"),
-        ("medium_s8f8", "Presets are {easy|hard}_s{S}f{F}"),
-        ("", "Presets are {easy|hard}_s{S}f{F}"),
+        ("medium_s8f8", "Presets are {easy|hard|quickstart}_s{S}f{F}"),
+        ("", "Presets are {easy|hard|quickstart}_s{S}f{F}"),
     ],
 )
 def test_unknown_presets_are_named_with_what_is_allowed(name, message):

@@ -8,7 +8,7 @@ import rsf_jax as rsf
 from rsf_jax import evaluation, experiment, unroll
 from rsf_jax.data import evaluation_batches, open_dataset
 from rsf_jax.models import prepare
-from rsf_jax.scoring import Scorer
+from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.parallel import Devices
 from rsf_jax.training.step import Batch, score_batch
 from rsf_jax.trivial import trivial_scores
@@ -81,8 +81,8 @@ def test_every_video_counts_once_whatever_the_batch(run, statistics, count):
     devices = Devices(count)
     # 10 videos in batches of 4: the last one is half full.
     size = 4 if statistics == "sample" else 5
-    scorer = Scorer(trained.model, policy, devices, size)
-    summary = scorer(devices.replicate(trained.variables), dataset.test)
+    scorer = Scorer(trained.model, devices, size)
+    summary = summarize(scorer(devices.replicate(trained.variables), dataset.test, policy))
     expected = []
     for batch in evaluation_batches(dataset.test, 1 if statistics == "sample" else 5):
         prepared = prepare(trained.model, trained.variables, dataset.frame_shape)

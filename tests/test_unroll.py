@@ -1,6 +1,7 @@
 """Whole videos, single frames, and what must not matter: batch-mates and preparation."""
 
 import inspect
+from functools import partial
 
 import chex
 import jax
@@ -129,6 +130,79 @@ def test_videos_and_streams_compile_once(model, variables, frames):
         rsf.run_video(model, prepared, frames, SCHEDULE)
     after = unroll._run_frame._cache_size(), unroll._run_video._cache_size()
     assert all(b - a <= 1 for a, b in zip(before, after))
+
+
+HALTING = rsf.DistanceHalting(threshold=0.8, max_steps=9)
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2"])
+@pytest.mark.parametrize(
+    ("cell", "steps", "tolerance"),
+    # XLA takes a loop of one step apart, and joins the cLSTM's gates in another order.
+    [("hgru", 4, 0), ("hgru", 7, 0), ("hgru", 1, 1e-5), ("clstm", 1, 1e-5), ("clstm", 4, 1e-5)],
+)
+def test_halting_that_never_fires_is_the_schedule(frames, cell, metric, steps, tolerance):
+    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=5, model=cell)
+    model = rsf.build_model(config)
+    variables = model.init(jax.random.key(1), frames)
+    never = rsf.DistanceHalting(metric, threshold=1e-30, max_steps=steps)
+    ours = rsf.run_video(model, variables, frames, never, record_states=True)
+    theirs = rsf.run_video(
+        model, variables, frames, rsf.FixedSchedule(steps, steps), record_states=True
+    )
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=0, atol=tolerance), ours, theirs)
+
+
+def _closest_to_threshold(states, policy):
+    """How near any ratio that decided came to the threshold, for each sample, [B]."""
+    h = np.asarray(states, np.float64)
+    start = np.concatenate([np.zeros_like(h[:, :1, -1:]), h[:, :-1, -1:]], axis=1)
+    moved = np.sqrt(np.square(np.diff(h, axis=2, prepend=start)).sum((3, 4, 5)))
+    ratios = moved[:, :, 1:] / (moved[:, :, :-1] + 1e-8)
+    return np.abs(ratios - policy.threshold).min((1, 2))
+
+
+def test_each_sample_halts_as_it_would_alone(model, variables):
+    # Of different contrast: their states settle in different frames.
+    contrast = jnp.linspace(0.05, 1, 6).reshape(6, 1, 1, 1, 1)
+    frames = contrast * jax.random.bernoulli(jax.random.key(2), shape=(6, 5, 12, 10, 1))
+    together = rsf.run_video(model, variables, frames, HALTING, record_states=True)
+    assert len(np.unique(together.steps, axis=0)) > 2
+    clear = _closest_to_threshold(together.states, HALTING) > 1e-4
+    assert clear.sum() >= 4
+    for i in np.flatnonzero(clear):
+        alone = rsf.run_video(model, variables, frames[i : i + 1], HALTING, record_states=True)
+        np.testing.assert_array_equal(alone.steps[0], together.steps[i])
+        np.testing.assert_allclose(alone.states[0], together.states[i], atol=1e-4)
+        np.testing.assert_allclose(alone.logits[0], together.logits[i], atol=1e-4)
+
+
+def test_halting_frame_by_frame_is_the_whole_video(model, variables, frames):
+    video = rsf.run_video(model, variables, frames, HALTING)
+    _, outputs = _stream(model, variables, frames, HALTING)
+    np.testing.assert_array_equal(np.stack([out.steps for out in outputs], 1), video.steps)
+    logits = np.stack([out.logits for out in outputs], 1)
+    np.testing.assert_allclose(logits, video.logits, atol=1e-4)
+
+
+def test_a_halted_sample_keeps_the_readout_of_its_last_step(model, variables, frames):
+    out = rsf.run_video(model, variables, frames, HALTING, record_states=True)
+    last = jnp.moveaxis(out.states[:, :, -1], -1, 2)
+    for t in range(frames.shape[1]):
+        logits = model.apply(variables, last[:, t], method="readout")
+        np.testing.assert_allclose(out.logits[:, t], logits, atol=1e-5)
+
+
+def test_sweeping_thresholds_compiles_once(model, variables, frames):
+    rsf.run_video(model, variables, frames, HALTING)
+    before = unroll._run_video._cache_size()
+    sweep = [
+        rsf.run_video(model, variables, frames, HALTING.replace(threshold=t, rtol=r))
+        for t in (0.3, 0.9, 2)
+        for r in (0, 1e-3)
+    ]
+    assert unroll._run_video._cache_size() == before
+    assert len({tuple(out.steps.ravel().tolist()) for out in sweep}) > 1
 
 
 BAD_FRAMES = [

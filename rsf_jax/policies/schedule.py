@@ -1,13 +1,7 @@
-"""Step policies: how many recurrent steps a frame gets.
-
-A policy knows nothing of cells. It is handed a function `step: carry -> carry` and decides how
-often to apply it; `unroll.py` runs it over frames.
-"""
+"""Fixed schedules: the number of steps is known beforehand."""
 
 import math
-import re
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import flax.struct
 import jax
@@ -15,58 +9,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.errors import InputError
-from rsf_jax.typing import Array, FrameSteps, Leaf
+from rsf_jax.policies.base import Carry, Hidden, Step, Unrolled, unroll_while
+from rsf_jax.recording import Recording
+from rsf_jax.typing import Array
 
 # The name under which a cell marks what is costly to compute again (`checkpoint_name`).
 CONVOLVED = "convolved"
 REMAT = ("none", "step", "sqrt")
-
-Carry = Any
-Step = Callable[[Carry], Carry]
-Hidden = Callable[[Carry], Array]  # carry -> h, batch first
-
-
-@flax.struct.dataclass
-class Unrolled:
-    """What a frame's recurrence leaves.
-
-    Attributes:
-        carry: the state after the last step.
-        steps: int32 [B], steps spent.
-        hidden: h after every step, [max_steps, B, ...] with the last one repeated past `steps`;
-            None unless recorded.
-    """
-
-    carry: Carry
-    steps: Leaf
-    hidden: Leaf
-
-
-@runtime_checkable
-class StepPolicy(Protocol):
-    """Decides how often the recurrent step is applied to a frame."""
-
-    @property
-    def max_steps(self) -> int:
-        """The most steps any frame can get."""
-
-    @property
-    def singles_out_first_frame(self) -> bool:
-        """Whether the first frame of a video is treated unlike the others."""
-
-    def unroll(
-        self, step: Step, hidden: Hidden, carry: Carry, first: bool | Array, record: bool = False
-    ) -> Unrolled:
-        """Applies `step` to `carry` as often as the policy says.
-
-        Args:
-            step: one recurrent step.
-            hidden: takes h [B, ...] out of a carry.
-            carry: the state to start from.
-            first: whether this is a video's first frame: for all samples alike (bool), or each for
-                itself (bool [B]), as in live streams that began at different times.
-            record: keep h after every step.
-        """
 
 
 @flax.struct.dataclass
@@ -111,7 +60,12 @@ class FixedSchedule:
         return self.slow != self.fast
 
     def unroll(
-        self, step: Step, hidden: Hidden, carry: Carry, first: bool | Array, record: bool = False
+        self,
+        step: Step,
+        hidden: Hidden,
+        carry: Carry,
+        first: bool | Array,
+        recording: Recording | None = None,
     ) -> Unrolled:
         """Applies the scheduled number of steps; see `StepPolicy.unroll`.
 
@@ -119,41 +73,28 @@ class FixedSchedule:
         differentiable. With one value per sample it is a `lax.while_loop`, which is not.
         """
         if isinstance(first, bool):
-            return self._scan(step, hidden, carry, self.slow if first else self.fast, record)
+            return self._scan(step, hidden, carry, self.slow if first else self.fast, recording)
         limit = jnp.where(first, self.slow, self.fast)
-        return self._while(step, hidden, carry, limit, record)
+
+        def decide(n: Array, before: Array, after: Array, memory: tuple) -> tuple[Array, tuple]:
+            return n < limit, memory
+
+        return unroll_while(step, hidden, carry, decide, (), self.max_steps, recording)
 
     def _scan(
-        self, step: Step, hidden: Hidden, carry: Carry, length: int, record: bool
+        self, step: Step, hidden: Hidden, carry: Carry, length: int, recording: Recording | None
     ) -> Unrolled:
-        if not record:
-            carry, states = unroll_steps(step, carry, length, self.remat), None
-        else:
-            carry, states = lax.scan(_recorded(step, hidden), carry, length=length)
-            padding = [(0, self.max_steps - length)] + [(0, 0)] * (states.ndim - 1)
-            states = jnp.pad(states, padding, mode="edge")
         steps = jnp.full((hidden(carry).shape[0],), length, jnp.int32)
-        return Unrolled(carry, steps, states)
+        if recording is None:
+            return Unrolled(unroll_steps(step, carry, length, self.remat), steps, None)
 
-    def _while(
-        self, step: Step, hidden: Hidden, carry: Carry, limit: FrameSteps, record: bool
-    ) -> Unrolled:
-        states = _no_states(hidden(carry), self.max_steps) if record else None
+        def body(loop: tuple[Carry, Any], n: Array) -> tuple[tuple[Carry, Any], None]:
+            carry = step(loop[0])
+            return (carry, recording.write(loop[1], n, hidden(carry))), None
 
-        def body(loop: tuple[jax.Array, Carry, Any]) -> tuple[jax.Array, Carry, Any]:
-            n, carry, states = loop
-            carry = select(n < limit, step(carry), carry)
-            if states is not None:
-                states = states.at[n].set(hidden(carry))
-            return n + 1, carry, states
-
-        def unfinished(loop: tuple[jax.Array, Carry, Any]) -> Array:
-            return loop[0] < limit.max()
-
-        n, carry, states = lax.while_loop(unfinished, body, (jnp.int32(0), carry, states))
-        if states is not None:
-            states = states[jnp.minimum(jnp.arange(self.max_steps), n - 1)]
-        return Unrolled(carry, limit.astype(jnp.int32), states)
+        start = (carry, recording.begin(hidden(carry), self.max_steps))
+        (carry, store), _ = lax.scan(body, start, jnp.arange(length))
+        return Unrolled(carry, steps, recording.finish(store, length, hidden(carry)))
 
 
 def unroll_steps(step: Step, carry: Carry, length: int, remat: str = "none") -> Carry:
@@ -185,39 +126,3 @@ def unroll_steps(step: Step, carry: Carry, length: int, remat: str = "none") -> 
 
 def _scan_steps(step: Step, carry: Carry, length: int) -> Carry:
     return lax.scan(lambda carry, _: (step(carry), None), carry, length=length)[0]
-
-
-def _recorded(step: Step, hidden: Hidden) -> Callable[[Carry, None], tuple[Carry, Array]]:
-    def body(carry: Carry, _: None) -> tuple[Carry, Array]:
-        carry = step(carry)
-        return carry, hidden(carry)
-
-    return body
-
-
-def parse_policy(text: str) -> FixedSchedule:
-    """Returns the policy that a launcher's `--policy` names, such as "s8f2".
-
-    Raises:
-        InputError: if it is none.
-    """
-    match = re.fullmatch(r"s(\d+)f(\d+)", text)
-    if match is None:
-        raise InputError(
-            f"policy {text!r} is unknown: write a schedule as s{{S}}f{{F}}, S recurrent steps on "
-            "the first frame and F on each later one, such as s8f2"
-        )
-    return FixedSchedule(int(match[1]), int(match[2]))
-
-
-def select(mask: Array, new: Carry, old: Carry) -> Carry:
-    """Takes `new` where `mask` [B] is true and `old`, to the bit, elsewhere."""
-
-    def choose(new: Array, old: Array) -> Array:
-        return jnp.where(mask.reshape(mask.shape + (1,) * (new.ndim - 1)), new, old)
-
-    return jax.tree.map(choose, new, old)
-
-
-def _no_states(hidden: Array, max_steps: int) -> Array:
-    return jnp.zeros((max_steps, *hidden.shape), hidden.dtype)

@@ -12,7 +12,7 @@ from rsf_jax.config import Config
 from rsf_jax.data import Dataset, training_batches, updates_per_epoch
 from rsf_jax.errors import InputError
 from rsf_jax.policies import FixedSchedule
-from rsf_jax.scoring import Scorer
+from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.progress import ProgressReport
@@ -82,7 +82,6 @@ class _Run:
         self.optimizer = build_optimizer(config, per_epoch)
         self.scorer = Scorer(
             self.model,
-            self.schedule,
             self.devices,
             config.eval_batch_size,
             stateful=config.stateful,
@@ -141,7 +140,7 @@ class _Run:
         return {**values, "learning_rate": rate, "videos_per_second": meter.rate()}
 
     def _validate_and_save(self, state: TrainState, report: ProgressReport) -> None:
-        summary = self.scorer(state.variables, self.dataset.validation)
+        summary = summarize(self.scorer(state.variables, self.dataset.validation, self.schedule))
         metrics = {"loss": summary.loss, "miou": summary.miou}
         state = self.devices.unreplicate(state)
         self.checkpoints.save(state, self.config, metrics)

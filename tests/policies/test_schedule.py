@@ -1,4 +1,4 @@
-"""Policies by themselves, on a cell that counts."""
+"""Fixed schedules by themselves, on a cell that counts."""
 
 import jax
 import jax.numpy as jnp
@@ -16,21 +16,21 @@ def _hidden(carry):
     return carry
 
 
-def _unroll(schedule, first, record=False):
-    return schedule.unroll(_count, _hidden, jnp.zeros((3, 2)), first, record)
+def _unroll(schedule, first, recording=None):
+    return schedule.unroll(_count, _hidden, jnp.zeros((3, 2, 1, 1)), first, recording)
 
 
 @pytest.mark.parametrize(("first", "expected"), [(True, 5), (False, 2)])
 def test_a_schedule_applies_its_number_of_steps(first, expected):
     out = _unroll(rsf.FixedSchedule(5, 2), first)
-    np.testing.assert_array_equal(out.carry, np.full((3, 2), expected))
+    np.testing.assert_array_equal(out.carry, np.full((3, 2, 1, 1), expected))
     np.testing.assert_array_equal(out.steps, [expected] * 3)
-    assert out.hidden is None
+    assert out.states is None
 
 
 def test_each_sample_may_be_at_its_own_frame():
     out = _unroll(rsf.FixedSchedule(5, 2), jnp.array([False, True, False]))
-    np.testing.assert_array_equal(out.carry, [[2, 2], [5, 5], [2, 2]])
+    np.testing.assert_array_equal(out.carry[:, :, 0, 0], [[2, 2], [5, 5], [2, 2]])
     np.testing.assert_array_equal(out.steps, [2, 5, 2])
 
 
@@ -41,16 +41,16 @@ def test_fast_may_exceed_slow():
 
 @pytest.mark.parametrize("first", [False, jnp.array([False, True, False])], ids=["all", "each"])
 def test_recorded_states_repeat_the_last_one(first):
-    out = _unroll(rsf.FixedSchedule(4, 2), first, record=True)
-    trajectory = np.asarray(out.hidden[:, :, 0])
-    np.testing.assert_array_equal(trajectory[:, 0], [1, 2, 2, 2])
+    out = _unroll(rsf.FixedSchedule(4, 2), first, rsf.Recording())
+    trajectory = np.asarray(out.states[:, :, 0, 0, 0])
+    np.testing.assert_array_equal(trajectory[0], [1, 2, 2, 2])
     second = [1, 2, 3, 4] if isinstance(first, jnp.ndarray) else [1, 2, 2, 2]
-    np.testing.assert_array_equal(trajectory[:, 1], second)
+    np.testing.assert_array_equal(trajectory[1], second)
 
 
 def test_recorded_states_repeat_the_last_one_when_no_sample_takes_all_steps():
-    out = _unroll(rsf.FixedSchedule(4, 2), jnp.array([False, False, False]), record=True)
-    np.testing.assert_array_equal(out.hidden[:, 0, 0], [1, 2, 2, 2])
+    out = _unroll(rsf.FixedSchedule(4, 2), jnp.array([False, False, False]), rsf.Recording())
+    np.testing.assert_array_equal(out.states[0, :, 0, 0, 0], [1, 2, 2, 2])
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 9])
@@ -83,11 +83,3 @@ def test_schedules_without_steps_are_refused(steps):
         rsf.FixedSchedule(steps, 1)
     with pytest.raises(rsf.InputError, match="at least 1"):
         rsf.FixedSchedule(1, steps)
-
-
-def test_policies_can_be_named():
-    assert rsf.parse_policy("s8f2") == rsf.FixedSchedule(8, 2)
-    assert str(rsf.FixedSchedule(8, 2)) == "s8f2"
-    for text in ("s0f1", "8,2", "s8", "s8f2x", ""):
-        with pytest.raises(rsf.InputError):
-            rsf.parse_policy(text)

@@ -1,0 +1,24 @@
+"""Step policies: how many recurrent steps a frame gets.
+
+A policy knows nothing of cells. It is handed a function `step: carry -> carry` and decides how
+often to apply it; `unroll.py` runs it over frames.
+"""
+
+from rsf_jax.policies.base import StepPolicy, Unrolled
+from rsf_jax.policies.halting import METRICS, DistanceHalting
+from rsf_jax.policies.names import GRAMMAR, file_suffix, parse_policy
+from rsf_jax.policies.schedule import CONVOLVED, REMAT, FixedSchedule, unroll_steps
+
+__all__ = [
+    "CONVOLVED",
+    "GRAMMAR",
+    "METRICS",
+    "REMAT",
+    "DistanceHalting",
+    "FixedSchedule",
+    "StepPolicy",
+    "Unrolled",
+    "file_suffix",
+    "parse_policy",
+    "unroll_steps",
+]

@@ -1,0 +1,125 @@
+"""What a step policy is, and the loop of those that decide while they run."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from rsf_jax.recording import Recording
+from rsf_jax.typing import Array, Leaf
+
+Carry = Any
+Step = Callable[[Carry], Carry]
+Hidden = Callable[[Carry], Array]  # carry -> h, batch first
+Memory = Any
+# (steps made, h before, h after, memory) -> (which samples [B] go on, memory)
+Decide = Callable[[Array, Array, Array, Memory], tuple[Array, Memory]]
+
+
+@flax.struct.dataclass
+class Unrolled:
+    """What a frame's recurrence leaves.
+
+    Attributes:
+        carry: the state after the last step.
+        steps: int32 [B], steps spent.
+        states: what the recording keeps of h, [B, N, ...]; None unless recorded.
+    """
+
+    carry: Carry
+    steps: Leaf
+    states: Leaf
+
+
+@runtime_checkable
+class StepPolicy(Protocol):
+    """Decides how often the recurrent step is applied to a frame."""
+
+    @property
+    def max_steps(self) -> int:
+        """The most steps any frame can get."""
+
+    @property
+    def singles_out_first_frame(self) -> bool:
+        """Whether the first frame of a video is treated unlike the others."""
+
+    def unroll(
+        self,
+        step: Step,
+        hidden: Hidden,
+        carry: Carry,
+        first: bool | Array,
+        recording: Recording | None = None,
+    ) -> Unrolled:
+        """Applies `step` to `carry` as often as the policy says.
+
+        Args:
+            step: one recurrent step.
+            hidden: takes h [B, ...] out of a carry.
+            carry: the state to start from.
+            first: whether this is a video's first frame: for all samples alike (bool), or each for
+                itself (bool [B]), as in live streams that began at different times.
+            recording: what to keep of h after every step.
+        """
+
+
+def unroll_while(
+    step: Step,
+    hidden: Hidden,
+    carry: Carry,
+    decide: Decide,
+    memory: Memory,
+    max_steps: int,
+    recording: Recording | None,
+) -> Unrolled:
+    """Applies a step until no sample goes on; a sample that has stopped stays as it is, to the bit.
+
+    Every sample makes at least one step. The loop runs until the last one has stopped; it has no
+    reverse-mode derivative.
+
+    Args:
+        step: one recurrent step.
+        hidden: takes h [B, ...] out of a carry.
+        carry: the state to start from.
+        decide: which samples go on after a step; false for all at `max_steps` at the latest.
+        memory: what `decide` is given with the first step.
+        max_steps: the most steps.
+        recording: what to keep of h after every step.
+    """
+    batch_size = hidden(carry).shape[0]
+    store: Any = recording.begin(hidden(carry), max_steps) if recording else None
+
+    def body(loop: Any) -> Any:
+        n, active, steps, carry, memory, store = loop
+        new = select(active, step(carry), carry)
+        goes_on, memory = decide(n + 1, hidden(carry), hidden(new), memory)
+        if recording:
+            store = recording.write(store, n, hidden(new))
+        return n + 1, active & goes_on, steps + active, new, memory, store
+
+    start = (
+        jnp.int32(0),
+        jnp.ones(batch_size, bool),
+        jnp.zeros(batch_size, jnp.int32),
+        carry,
+        memory,
+        store,
+    )
+    n, _, steps, carry, _, store = lax.while_loop(_any_active, body, start)
+    return Unrolled(carry, steps, recording.finish(store, n, hidden(carry)) if recording else None)
+
+
+def _any_active(loop: Any) -> Array:
+    return loop[1].any()
+
+
+def select(mask: Array, new: Carry, old: Carry) -> Carry:
+    """Takes `new` where `mask` [B] is true and `old`, to the bit, elsewhere."""
+
+    def choose(new: Array, old: Array) -> Array:
+        return jnp.where(mask.reshape(mask.shape + (1,) * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, new, old)

@@ -1,0 +1,155 @@
+"""Halting: a frame ends when its hidden state has stopped moving."""
+
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.policies.base import Carry, Hidden, Step, Unrolled, unroll_while
+from rsf_jax.recording import Recording
+from rsf_jax.typing import Array
+
+# (h [B, C, H, W], h' [B, C, H, W]) -> distance [B]
+Metric = Callable[[Array, Array], Array]
+
+
+def l1(a: Array, b: Array) -> Array:
+    """Sum of absolute differences of each sample, [B]."""
+    return jnp.abs(a - b).sum(tuple(range(1, a.ndim)))
+
+
+def l2(a: Array, b: Array) -> Array:
+    """Euclidean distance of each sample, [B]."""
+    return jnp.sqrt(jnp.square(a - b).sum(tuple(range(1, a.ndim))))
+
+
+METRICS: dict[str, Metric] = {"l1": l1, "l2": l2}
+# What a rule has besides metric, threshold and cap, unless told otherwise.
+DEFAULTS: dict[str, int | float] = {
+    "min_steps": 1,
+    "min_first_steps": 1,
+    "rtol": 0.0,
+    "epsilon": 1e-8,
+}
+
+
+@flax.struct.dataclass
+class DistanceHalting:
+    """Ends a frame when a step moves the hidden state little against the step before.
+
+    With d_n = metric(h_n, h_{n-1}) and d_0 = 0, a sample halts after step n when
+
+        d_n / (d_{n-1} + epsilon) < threshold    or    d_n <= rtol metric(h_n, 0)
+
+    but not before `min_steps`, on a video's first frame not before `min_first_steps` either, and
+    after `max_steps` at the latest. Every sample of a batch halts
+    for itself; the batch runs until the last one has. Since d_0 = 0, the first inequality holds
+    after the second step at the earliest, unless the first step moves nothing.
+
+    Without `rtol` (the paper's rule) a state that has already converged, as in front of a still
+    camera, moves by rounding alone: the ratios are then noise near 1, and frames may run to the
+    cap. `rtol=1e-4` or so ends them. A state that is not a number runs to the cap.
+
+    A video's first step leaves the initial state, which resembles no other, in one great leap: the
+    second step is small beside it, and the paper's rule may end the first frame there.
+    `min_first_steps`, such as the slow steps of training, keeps it from that.
+
+    Thresholds, epsilon and rtol are traced: trying others compiles nothing. They may be arrays
+    [B], one value for each sample.
+
+    Attributes:
+        metric: "l1", "l2", or a traceable function of two feature maps [B, C, H, W] that returns
+            [B].
+        threshold: ratio of distances below which a sample halts, above 0.
+        max_steps: the most steps.
+        min_steps: the fewest.
+        min_first_steps: the fewest on the first frame of a video, if more than `min_steps`.
+        epsilon: added to the denominator, above 0.
+        rtol: share of the state's own size below which a movement counts as none, at least 0.
+
+    Raises:
+        InputError: if a value is none of these.
+
+    Source: Wang et al. 2023, algorithm 1; `rtol` and the minima are additions. The pseudo-code
+    would allow `max_steps` + 1 steps; its text does not.
+    """
+
+    metric: str | Metric = flax.struct.field(pytree_node=False, default="l2")
+    threshold: Any = 1.0
+    max_steps: int = flax.struct.field(pytree_node=False, default=12)
+    min_steps: int = flax.struct.field(pytree_node=False, default=DEFAULTS["min_steps"])
+    min_first_steps: int = flax.struct.field(pytree_node=False, default=DEFAULTS["min_first_steps"])
+    epsilon: Any = DEFAULTS["epsilon"]
+    rtol: Any = DEFAULTS["rtol"]
+
+    def __post_init__(self) -> None:
+        """Checks everything that is known; traced values are not."""
+        if not callable(self.metric) and self.metric not in METRICS:
+            raise InputError(
+                f"metric is {self.metric!r}: choose one of {', '.join(METRICS)}, or give a function"
+            )
+        for name in ("min_steps", "min_first_steps", "max_steps"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
+        for name in ("min_steps", "min_first_steps"):
+            if self.max_steps < getattr(self, name):
+                raise InputError(
+                    f"max_steps is {self.max_steps}, below {name} {getattr(self, name)}: raise it"
+                )
+        for name, allows_zero in (("threshold", False), ("epsilon", False), ("rtol", True)):
+            object.__setattr__(self, name, _checked(name, getattr(self, name), allows_zero))
+
+    def __str__(self) -> str:
+        """Returns the rule as `parse_policy` reads it."""
+        metric = self.metric if isinstance(self.metric, str) else self.metric.__name__
+        values = {name: getattr(self, name) for name in DEFAULTS}
+        options = [f":{k}={v}" for k, v in values.items() if str(v) != str(DEFAULTS[k])]
+        return f"{metric}:{self.threshold}:{self.max_steps}" + "".join(options)
+
+    @property
+    def singles_out_first_frame(self) -> bool:
+        """Whether the first frame has a minimum of its own."""
+        return self.min_first_steps > self.min_steps
+
+    def unroll(
+        self,
+        step: Step,
+        hidden: Hidden,
+        carry: Carry,
+        first: bool | Array,
+        recording: Recording | None = None,
+    ) -> Unrolled:
+        """Applies steps until the state has settled; see `StepPolicy.unroll`."""
+        metric = METRICS[self.metric] if isinstance(self.metric, str) else self.metric
+        at_first = max(self.min_steps, self.min_first_steps)
+        fewest = jnp.where(first, at_first, self.min_steps)
+
+        def decide(n: Array, before: Array, after: Array, last: Array) -> tuple[Array, Array]:
+            distance = metric(after, before)
+            settled = distance / (last + self.epsilon) < self.threshold
+            still = distance <= self.rtol * metric(after, jnp.zeros_like(after))
+            halts = (settled | still) & (n >= fewest)
+            return ~halts & (n < self.max_steps), distance
+
+        h = hidden(carry)
+        none = jnp.zeros(h.shape[0], h.dtype)
+        return unroll_while(step, hidden, carry, decide, none, self.max_steps, recording)
+
+
+def _checked(name: str, value: Any, allows_zero: bool) -> Any:
+    """Checks a number; arrays of JAX and tracers pass, as does what stands for them in a tree."""
+    if isinstance(value, bool | str):
+        raise InputError(f"{name} is {value!r}: a number is needed")
+    if not isinstance(value, numbers.Real | np.ndarray):
+        return value
+    least = np.min(np.asarray(value))
+    if not np.isfinite(np.asarray(value)).all() or least < 0 or (least == 0 and not allows_zero):
+        allowed = "at least 0" if allows_zero else "above 0"
+        raise InputError(f"{name} is {value}: a finite number {allowed} is needed")
+    # One type for all numbers, or 1 and 1.0 would be compiled apart.
+    return value if isinstance(value, np.ndarray) else float(value)

@@ -1,0 +1,62 @@
+"""Policies as launchers write them."""
+
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax.policies import file_suffix
+
+POLICIES = {
+    "s8f2": rsf.FixedSchedule(8, 2),
+    "l2:1.0:12": rsf.DistanceHalting("l2", 1.0, 12),
+    "l1:0.85:7:min_steps=3:min_first_steps=5:rtol=0.0001:epsilon=0.001": rsf.DistanceHalting(
+        "l1", 0.85, 7, min_steps=3, min_first_steps=5, rtol=1e-4, epsilon=1e-3
+    ),
+}
+
+
+@pytest.mark.parametrize("text", POLICIES)
+def test_policies_can_be_named(text):
+    policy = rsf.parse_policy(text)
+    assert policy == POLICIES[text]
+    assert str(policy) == text
+
+
+def test_numbers_are_kept_to_the_bit():
+    threshold = 0.1 + 0.2
+    named = rsf.parse_policy(str(rsf.DistanceHalting(threshold=threshold)))
+    assert named.threshold == threshold
+    assert rsf.parse_policy("l2:1:12") == rsf.parse_policy("l2:1.0:12")
+
+
+UNKNOWN = {
+    "s0f1": "slow steps must be a whole number of at least 1",
+    "8,2": "'8,2' is unknown: write s{S}f{F}",
+    "s8": "unknown",
+    "s8f2x": "unknown",
+    "": "unknown",
+    "l2": "unknown: write",
+    "l2:1.0": "unknown: write",
+    "l3:1.0:12": "metric 'l3' is none of l1, l2",
+    "l2:one:12": "unknown: write",
+    "l2:1.0:12.5": "unknown: write",
+    "l2:1.0:12:rtol": "unknown: write",
+    "l2:1.0:12:slack=2": "unknown: write",
+    "l2:nan:12": "threshold is nan: a finite number above 0",
+    "l2:0:12": "threshold is 0",
+    "l2:-1:12": "threshold is -1",
+    "l2:1.0:0": "max_steps is 0",
+    "l2:1.0:3:min_steps=4": "max_steps is 3, below min_steps 4",
+}
+
+
+@pytest.mark.parametrize("text", UNKNOWN)
+def test_what_is_no_policy_is_refused_in_one_line(text):
+    with pytest.raises(rsf.InputError) as error:
+        rsf.parse_policy(text)
+    assert UNKNOWN[text] in str(error.value)
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files_are_named_without_characters_that_file_systems_refuse():
+    assert file_suffix(rsf.parse_policy("l2:1.0:12:rtol=0.001")) == "l2_1.0_12_rtol_0.001"
