@@ -56,3 +56,25 @@ def data_dir(tmp_path_factory):
             config=SubsetConfig(name="tiny", subset=subset), data_dir=folder
         ).download_and_prepare()
     return folder
+
+
+@pytest.fixture(scope="session")
+def run(data_dir, tmp_path_factory):
+    """A whole small experiment, run once: its configuration and its folder."""
+    # Not above: the import hook has to come first.
+    import rsf_jax as rsf
+    from rsf_jax import experiment
+
+    config = rsf.get_config("quickstart").replace(
+        dataset="t_pathfinder/tiny",
+        data_dir=str(data_dir),
+        channels=4,
+        kernel_size=5,
+        batch_size=8,
+        epochs=1,
+        eval_batch_size=4,
+        devices=1,
+    )
+    workdir = tmp_path_factory.mktemp("run")
+    experiment.run(config, workdir)
+    return config, workdir

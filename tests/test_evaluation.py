@@ -5,31 +5,13 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import evaluation, experiment, unroll
+from rsf_jax import evaluation, unroll
 from rsf_jax.data import evaluation_batches, open_dataset
 from rsf_jax.models import prepare
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.parallel import Devices
 from rsf_jax.training.step import Batch, score_batch
 from rsf_jax.trivial import trivial_scores
-
-
-@pytest.fixture(scope="module")
-def run(data_dir, tmp_path_factory):
-    """A whole small experiment, run once."""
-    config = rsf.get_config("quickstart").replace(
-        dataset="t_pathfinder/tiny",
-        data_dir=str(data_dir),
-        channels=4,
-        kernel_size=5,
-        batch_size=8,
-        epochs=1,
-        eval_batch_size=4,
-        devices=1,
-    )
-    workdir = tmp_path_factory.mktemp("run")
-    experiment.run(config, workdir)
-    return config, workdir
 
 
 def test_results_are_machine_readable(run):
