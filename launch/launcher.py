@@ -16,6 +16,7 @@ from absl import logging as absl_logging
 import rsf_jax as rsf
 from rsf_jax import presets
 from rsf_jax.config import MODEL_FIELDS
+from rsf_jax.registry import load_cells
 
 PREFIX = "config."
 
@@ -26,6 +27,9 @@ CONFIG = flags.DEFINE_string(
 )
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "folder for checkpoints and results; runs/PRESET unless given"
+)
+CELLS = flags.DEFINE_string(
+    "cells", None, "Python file that registers recurrent cells of your own (rsf.register_cell)"
 )
 
 
@@ -85,7 +89,15 @@ def use_cpu_cores(batch_size: int) -> None:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     count = max(n for n in range(1, (cores or 1) + 1) if batch_size % n == 0)
-    jax.config.update("jax_num_cpu_devices", count)
+    try:
+        jax.config.update("jax_num_cpu_devices", count)
+    except RuntimeError:
+        if not CELLS.value:
+            raise
+        print(
+            f"JAX was started by {CELLS.value} before its devices were chosen: CPU cores will not "
+            "share batches. To have them do so, make no arrays outside classes and functions there"
+        )
 
 
 def use_wide_vectors() -> None:
@@ -119,6 +131,8 @@ def run(main: Callable[[], None]) -> None:
         try:
             if len(argv) > 1:
                 raise rsf.InputError(_unknown_argument(argv[1]))
+            if CELLS.value:
+                load_cells(CELLS.value)
             main()
         except rsf.InputError as error:
             print(f"error: {error}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from rsf_jax import interop
 from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.build import build_model
+from rsf_jax.cells import RecurrentCell
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.models import (
@@ -16,6 +17,7 @@ from rsf_jax.models import (
 from rsf_jax.policies import DistanceHalting, FixedSchedule, StepPolicy, parse_policy
 from rsf_jax.presets import get_config
 from rsf_jax.recording import Recording
+from rsf_jax.registry import register_cell
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "InputError",
     "Prepared",
     "Recording",
+    "RecurrentCell",
     "RecurrentModel",
     "State",
     "StepPolicy",
@@ -38,6 +41,7 @@ __all__ = [
     "interop",
     "parse_policy",
     "prepare",
+    "register_cell",
     "run_frame",
     "run_video",
 ]

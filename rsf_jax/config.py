@@ -1,8 +1,10 @@
 """Configurations: one frozen dataclass, whose fields are the flags of every launcher."""
 
 import dataclasses
+import difflib
 from typing import Any, cast
 
+from rsf_jax.cells import CELLS
 from rsf_jax.errors import InputError
 
 
@@ -11,9 +13,7 @@ def _setting(default: Any, comment: str, choices: tuple[str, ...] = ()) -> Any:
     return dataclasses.field(default=default, metadata={"comment": comment, "choices": choices})
 
 
-RECURRENT = ("hgru", "clstm")
 FEEDFORWARD = ("ff6", "ff8", "ffres6", "ffres6fixed", "ffres8", "conv3ds", "conv3dm")
-MODELS = RECURRENT + FEEDFORWARD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +25,17 @@ class Config:
     dataset: str = _setting("t_pathfinder/hard", "TFDS name of the dataset, with its config")
     data_dir: str = _setting("", "TFDS data directory; empty for TFDS's usual one")
     validation_share: float = _setting(0.1, "share of the training split kept for validation")
+    calibration_share: float = _setting(
+        0.0, "share of the training split kept for calibration, in place of a split of that name"
+    )
     augment: bool = _setting(True, "flip whole training videos at random, in four ways")
     # Model
-    model: str = _setting("hgru", "recurrent cell, or network without recurrence", MODELS)
+    # Checked against the registered cells, which may become more.
+    model: str = _setting(
+        "hgru",
+        f"recurrent cell ({', '.join(CELLS)}, or a registered one) or network without recurrence "
+        f"({', '.join(FEEDFORWARD)})",
+    )
     channels: int = _setting(25, "channels of stem and hidden state")
     kernel_size: int = _setting(15, "side of the recurrent kernels in pixels, odd")
     classes: int = _setting(2, "output classes")
@@ -85,6 +93,7 @@ class Config:
         _require(self, "learning_rate", 0 < self.learning_rate < float("inf"), "above 0, finite")
         _require(self, "lr_decay", 0 < self.lr_decay <= 1, "above 0 and at most 1")
         _require(self, "validation_share", 0 < self.validation_share < 1, "between 0 and 1")
+        _require(self, "calibration_share", 0 <= self.calibration_share < 1, "in 0..1, below 1")
 
     @property
     def normalizes_over_batch(self) -> bool:
@@ -124,20 +133,34 @@ MODEL_FIELDS = ("model", "channels", "kernel_size", "classes")
 FREE_ON_RESUME = ("max_minutes", "data_dir", "devices", "eval_batch_size")
 
 
+def model_names() -> tuple[str, ...]:
+    """Returns what `config.model` may be: the registered cells and networks without recurrence."""
+    return (*CELLS, *FEEDFORWARD)
+
+
 def _check_type(field: dataclasses.Field, value: Any) -> None:
     wanted = cast(type, field.type)
     allowed = (int, float) if wanted is float else wanted
     # To Python a bool is an int; to a user it is not.
     if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
         raise InputError(f"config.{field.name} is {value!r}: {wanted.__name__} is needed")
-    choices = field.metadata["choices"]
-    if choices and value not in choices:
-        raise InputError(f"config.{field.name} is {value!r}: choose one of {', '.join(choices)}")
+    if field.metadata["choices"]:
+        _check_choice(field.name, value, field.metadata["choices"])
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...], hint: str = "") -> None:
+    if value not in choices:
+        close = difflib.get_close_matches(value, choices, n=1)
+        guess = f"; did you mean {close[0]!r}?" if close else ""
+        allowed = ", ".join(choices)
+        raise InputError(f"config.{name} is {value!r}: choose one of {allowed}{hint}{guess}")
 
 
 def _check_model(config: Config) -> None:
     """Models with recurrent steps keep no statistics; the others have one step a frame."""
-    statistics = ("sample", "batch") if config.model in RECURRENT else ("running", "batch")
+    hint = ", or register a cell of this name first (rsf.register_cell, --cells=FILE)"
+    _check_choice("model", config.model, model_names(), hint)
+    statistics = ("sample", "batch") if config.model in CELLS else ("running", "batch")
     allowed = f"{' or '.join(statistics)} for model {config.model}"
     _require(config, "norm_statistics", config.norm_statistics in statistics, allowed)
     if config.model in FEEDFORWARD:

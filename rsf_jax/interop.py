@@ -185,8 +185,8 @@ def entries(config: Config) -> tuple[Entry, ...]:
     """
     if config.model in _UNITS:
         return (*_STEM, *_UNITS[config.model], *_READOUT)
-    kind = FEEDFORWARD[config.model]
-    if kind.get("span", 1) != 1:
+    kind = FEEDFORWARD.get(config.model)
+    if kind is None or kind.get("span", 1) != 1:
         raise InputError(f"model {config.model} was never published: there is no format for it")
     return tuple(_feedforward(kind["layers_count"]))
 

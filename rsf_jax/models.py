@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from rsf_jax.cells import RecurrentCell
 from rsf_jax.cells.base import Carry
+from rsf_jax.errors import InputError
 from rsf_jax.gabor import SIZE, gabor_filters
 from rsf_jax.initializers import torch_uniform
 from rsf_jax.norm import normalize, per_channel
@@ -186,8 +187,19 @@ class RecurrentModel(VideoModel):
         return self.cell.drive(self.stem(frame))
 
     def step(self, carry: Carry, drive: FeatureMap) -> Carry:
-        """Applies one recurrent step."""
-        return self.cell(carry, drive)
+        """Applies one recurrent step.
+
+        Raises:
+            InputError: if the cell returns another kind of carry than it is given.
+        """
+        after = self.cell(carry, drive)
+        if _kind(after) != _kind(carry):
+            raise InputError(
+                f"a step of {type(self.cell).__name__} makes {_kind(after)} of a carry "
+                f"{_kind(carry)}: it must return what it is given and `initial_carry` returns, "
+                "of the same structure, shapes and types"
+            )
+        return after
 
     def hidden(self, carry: Carry) -> FeatureMap:
         """Returns the hidden state h [B, C, H, W] of a carry."""
@@ -196,6 +208,11 @@ class RecurrentModel(VideoModel):
     def readout(self, carry: Carry) -> FrameLogits:
         """Returns logits [B, H, W, K]."""
         return self.output(self.cell.hidden(carry))
+
+
+def _kind(carry: Carry) -> str:
+    """Structure, shapes and types of a carry, in a line."""
+    return str(jax.tree.map(lambda x: f"{jnp.result_type(x)}{list(jnp.shape(x))}", carry))
 
 
 def convolve_frame(frame: Frame, kernel: Kernel) -> FeatureMap:

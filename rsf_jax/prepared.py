@@ -15,8 +15,11 @@ class PreparedModule(nn.Module):
     """A module that convolves with kernels whose spectra it may keep.
 
     A subclass calls `store_spectrum` for each of its kernels where it prepares, and
-    `convolve_prepared`, with the same name, where it convolves. It has a field
-    `conv_method`: "auto", "fft" or "direct".
+    `convolve_prepared`, with the same name, where it convolves. Or it convolves where it prepares:
+    that stores the spectra too.
+
+    Attributes:
+        conv_method: "auto", "fft" or "direct".
     """
 
     conv_method: str = "auto"
@@ -27,7 +30,18 @@ class PreparedModule(nn.Module):
             self.put_variable(SPECTRA, name, kernel_spectrum(kernel, height, width))
 
     def convolve_prepared(self, name: str, kernel: Kernel, x: Input) -> Output:
-        """Convolves with the spectrum stored under `name`, computing it if there is none."""
+        """Convolves with the spectrum stored under `name`, computing it if there is none.
+
+        Args:
+            name: of this kernel alone within its module.
+            kernel: float32 [KH, KW, C_in, C_out], both sizes odd.
+            x: float32 [B, C_in, H, W].
+
+        Returns:
+            float32 [B, C_out, H, W], the same as `conv.convolve`.
+        """
+        if self.is_mutable_collection(SPECTRA) and not self.is_initializing():
+            self.store_spectrum(name, kernel, x.shape[2], x.shape[3])
         spectrum = self.get_variable(SPECTRA, name) if self.has_variable(SPECTRA, name) else None
         y = convolve(x, kernel, method=self.conv_method, spectrum=spectrum)
         return checkpoint_name(y, CONVOLVED)

@@ -3,11 +3,13 @@
 import difflib
 import re
 
-from rsf_jax.config import FEEDFORWARD, MODELS, RECURRENT, Config
+from rsf_jax.cells import CELLS
+from rsf_jax.config import FEEDFORWARD, Config, model_names
 from rsf_jax.errors import InputError
 
 _SCHEDULE = re.compile(
-    r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)(?P<model>_clstm)?(?P<stateless>_stateless)?"
+    r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)"
+    r"(_(?!stateless$)(?P<cell>[a-z][a-z0-9_]*?))?(?P<stateless>_stateless)?"
 )
 _FEEDFORWARD = re.compile(rf"(?P<data>[a-z0-9]+)_(?P<model>{'|'.join(FEEDFORWARD)})")
 _NAMED = {
@@ -53,7 +55,8 @@ PAPER = (
     *(f"hard_{model}" for model in ("ff8", "ffres8", "ffres6", "conv3ds", "conv3dm")),
 )
 GRAMMAR = (
-    "{easy|hard|quickstart}_s{S}f{F}[_clstm][_stateless] with S >= F >= 1, such as hard_s8f8; "
+    "{easy|hard|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, such as hard_s8f8, CELL "
+    "one of clstm and those that --cells=FILE registers; "
     f"{{easy|hard}}_{{{'|'.join(FEEDFORWARD)}}}; and {', '.join(_NAMED)}, alone or with a model, "
     "such as quickstart_clstm"
 )
@@ -62,11 +65,11 @@ GRAMMAR = (
 def get_config(name: str) -> Config:
     """Returns the configuration a preset name stands for.
 
-    `{easy|hard}_s{S}f{F}[_clstm][_stateless]` for any S >= F >= 1 is the paper's recipe with S
-    recurrent steps on the first frame and F on each later one; `{easy|hard}_{ff8|conv3ds|...}` a
-    network without recurrence, trained alike. `quickstart` is a small task for a laptop;
-    `quickstart_{clstm|ff6|...}` and `quickstart_s{S}f{F}...` are the same for another model or
-    schedule.
+    `{easy|hard}_s{S}f{F}[_CELL][_stateless]` for any S >= F >= 1 is the paper's recipe with S
+    recurrent steps on the first frame and F on each later one, and any registered cell in place of
+    the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
+    `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
+    `quickstart_s{S}f{F}...` are the same for another model or schedule.
 
     Args:
         name: a preset's name.
@@ -79,10 +82,10 @@ def get_config(name: str) -> Config:
 
     Source: Wang et al. 2023, section 4.2.
     """
-    base, _, model = name.rpartition("_")
+    base, _, model = name.partition("_")
     if name in _NAMED:
         return _NAMED[name]
-    if base in _NAMED and model in MODELS:
+    if base in _NAMED and model in model_names():
         return with_model(_NAMED[base].replace(name=name), model)
     for grammar, resolve in ((_SCHEDULE, _recurrent), (_FEEDFORWARD, _feedforward)):
         match = grammar.fullmatch(name)
@@ -93,7 +96,7 @@ def get_config(name: str) -> Config:
 
 def with_model(config: Config, model: str) -> Config:
     """Returns a configuration for another model, with the settings that it needs."""
-    if model in RECURRENT:
+    if model in CELLS:
         return config.replace(model=model)
     # Wider, to have the parameters of the paper's Conv3D-M.
     channels = config.channels * 6 // 5 if model == "conv3dm" else config.channels
@@ -103,6 +106,9 @@ def with_model(config: Config, model: str) -> Config:
 
 
 def _recurrent(base: Config, match: re.Match) -> Config:
+    cell = match["cell"] or "hgru"
+    if cell not in CELLS:
+        raise InputError(_unknown_preset(base.name))
     slow, fast = int(match["slow"]), int(match["fast"])
     if not slow >= fast >= 1:
         raise InputError(
@@ -111,7 +117,7 @@ def _recurrent(base: Config, match: re.Match) -> Config:
             "and --config.fast_steps"
         )
     return base.replace(
-        model="clstm" if match["model"] else "hgru",
+        model=cell,
         slow_steps=slow,
         fast_steps=fast,
         stateful=match["stateless"] is None,
@@ -123,7 +129,8 @@ def _feedforward(base: Config, match: re.Match) -> Config:
 
 
 def _unknown_preset(name: str) -> str:
-    known = [*_NAMED, *PAPER, "hard_s8f2_stateless", "easy_ff6", "quickstart_clstm"]
+    known = [*_NAMED, *PAPER, "hard_s8f2_stateless", "easy_ff6"]
+    known += [f"{base}_{cell}" for base in ("quickstart", "hard_s8f8") for cell in CELLS]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown preset {name!r}: {hint}Presets are {GRAMMAR}"

@@ -26,7 +26,7 @@ from jaxtyping import install_import_hook
 
 _LIBRARY = Path(__file__).parents[1] / "rsf_jax"
 # These check what they are given themselves, and are tested with wrong types.
-_OWN_CHECKS = ("config", "policies", "recording")
+_OWN_CHECKS = ("config", "policies", "recording", "registry")
 
 install_import_hook(
     [f"rsf_jax.{m.name}" for m in pkgutil.iter_modules([_LIBRARY]) if m.name not in _OWN_CHECKS],

@@ -43,6 +43,15 @@ BAD = [
         ["--config=quickstart", "--workdir=/proc/none"],
         "--workdir=/proc/none cannot be written to",
     ),
+    (
+        "train",
+        ["--config=quickstart", "--config.model=hgr"],
+        "config.model is 'hgr': choose one of hgru, clstm, ff6, ff8, ffres6, ffres6fixed, ffres8, "
+        "conv3ds, conv3dm, or register a cell of this name first (rsf.register_cell, "
+        "--cells=FILE); did you mean 'hgru'?",
+    ),
+    ("train", ["--config=quickstart_mine", "--cells=none.py"], "none.py is no Python file"),
+    ("train", ["--config=quickstart_mine"], "those that --cells=FILE registers"),
     ("benchmark", ["--sections=step,speed"], "section 'speed' is unknown: choose among step"),
     ("benchmark", ["--batch_sizes=1,0"], "batch size '0' must be a whole number"),
     ("benchmark", ["--schedules=8"], "policy '8' is unknown"),
@@ -53,6 +62,9 @@ BAD = [
     ("evaluate", ["--workdir=/nowhere"], "no checkpoints in /nowhere: train first"),
     ("evaluate", ["--workdir=/nowhere", "--policy=s0f1"], "slow steps must be"),
     ("evaluate", ["--workdir=/nowhere", "--policy=8x2"], "policy '8x2' is unknown"),
+    ("analyze", [], "give --config=PRESET, or --workdir"),
+    ("analyze", ["--workdir=/nowhere"], "no checkpoints in /nowhere: train first"),
+    ("analyze", ["--workdir=/nowhere", "--policy=s0f1"], "slow steps must be"),
 ]
 
 
@@ -79,6 +91,44 @@ def test_describe_prints_every_preset_of_the_paper():
     costs = json.loads(done.stdout)
     assert set(costs) == set(PAPER)
     assert costs["hard_s8f8_clstm"]["parameters"] == 1_126_452
+
+
+CELL = """
+import jax.numpy as jnp
+import rsf_jax as rsf
+
+HALF = jnp.float32(0.5)
+
+
+@rsf.register_cell{name}
+class Mine(rsf.RecurrentCell):
+    def __call__(self, carry, drive):
+        return HALF * (carry + drive)
+"""
+
+
+def test_a_cell_of_ones_own_is_trained_and_tested(tmp_path, data_dir):
+    cells, workdir = tmp_path / "mine.py", tmp_path / "run"
+    cells.write_text(CELL.format(name='("mine")'))
+    flags = [f"--cells={cells}", f"--workdir={workdir}"]
+    data = ["--config.dataset=t_pathfinder/tiny", f"--config.data_dir={data_dir}"]
+    small = ["--config.channels=3", "--config.eval_batch_size=4"]
+    done = _launch("train", "--config=quickstart", "--config.model=mine", *flags, *data, *small)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((workdir / "results.json").read_text())["config"]["model"] == "mine"
+    assert re.search(r"JAX was started by .*mine\.py before", done.stdout)
+    done = _launch("evaluate", f"--workdir={workdir}")
+    assert "has the cell 'mine', which is not registered" in done.stderr
+    done = _launch("evaluate", *flags, "--policy=s2f1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_cell_without_a_name_is_one_line(tmp_path):
+    (tmp_path / "mine.py").write_text(CELL.format(name=""))
+    done = _launch("describe", f"--cells={tmp_path / 'mine.py'}")
+    assert done.returncode == 1
+    assert "error: mine.py, line 8: <class 'rsf_cells_mine.Mine'> is no name of" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_imported_weights_are_a_run(tmp_path):

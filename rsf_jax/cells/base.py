@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from rsf_jax.prepared import PreparedModule
 from rsf_jax.typing import Array, FeatureMap
 
@@ -12,7 +14,23 @@ class RecurrentCell(PreparedModule):
     """One recurrent step, `carry -> carry`, for a fixed drive.
 
     A cell knows nothing of frames, schedules or halting: how often it is applied is decided by a
-    step policy. A subclass defines the methods below, all but `drive`, which has a default.
+    step policy. It needs `__call__` alone; the other methods have defaults for a carry that is the
+    hidden state h [B, C, H, W]. A complete one, h' = (h + tanh(x + W * h)) / 2:
+
+        import flax.linen as nn
+        import jax.numpy as jnp
+        import rsf_jax as rsf
+
+        @rsf.register_cell("leaky")
+        class LeakyCell(rsf.RecurrentCell):
+            @nn.compact
+            def __call__(self, carry, drive):
+                shape = (self.kernel_size, self.kernel_size, self.channels, self.channels)
+                kernel = self.param("kernel", nn.initializers.orthogonal(), shape)
+                around = self.convolve_prepared("kernel", kernel, carry)
+                return (carry + jnp.tanh(drive + around)) / 2
+
+        config = rsf.get_config("quickstart_leaky")
 
     Attributes:
         channels: channels C of the hidden state and of the drive.
@@ -20,6 +38,8 @@ class RecurrentCell(PreparedModule):
         conv_method: "auto", "fft" or "direct".
         norm_statistics: "sample" normalises each image by its own statistics, "batch" by those of
             the whole batch, as published.
+
+    Attributes of a subclass need a default: configurations set those above alone.
     """
 
     channels: int = 25
@@ -27,12 +47,20 @@ class RecurrentCell(PreparedModule):
     norm_statistics: str = "sample"
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
-        """Returns the state in front of the first frame."""
-        raise NotImplementedError
+        """Returns the state in front of the first frame: zeros, float32 [B, C, H, W].
+
+        It must not need parameters.
+        """
+        return jnp.zeros((batch_size, self.channels, height, width))
 
     def prepare(self, height: int, width: int) -> None:
-        """Stores what depends on parameters and frame size alone in the collection `spectra`."""
-        raise NotImplementedError
+        """Stores what depends on parameters and frame size alone in the collection `spectra`.
+
+        By default takes a step, in which `convolve_prepared` stores the spectrum of every kernel;
+        the rest of it is dropped where this is compiled.
+        """
+        carry = self.initial_carry(1, height, width)
+        self(carry, self.drive(jnp.zeros((1, self.channels, height, width))))
 
     def drive(self, x: FeatureMap) -> FeatureMap:
         """Returns what enters every step of a frame, given the stem's output [B, C, H, W].
@@ -47,4 +75,4 @@ class RecurrentCell(PreparedModule):
 
     def hidden(self, carry: Carry) -> Array:
         """Returns the hidden state h [B, C, H, W] of a carry: what is read out and compared."""
-        raise NotImplementedError
+        return carry

@@ -52,18 +52,10 @@ class HGRUCell(RecurrentCell):
         self.norm_scale = self.param("norm_scale", nn.initializers.constant(0.1), (4, c))
         self.norm_bias = self.param("norm_bias", nn.initializers.zeros, (4, c))
 
-    def initial_carry(self, batch_size: int, height: int, width: int) -> FeatureMap:
-        """Returns h = 0, float32 [B, C, H, W]."""
-        return jnp.zeros((batch_size, self.channels, height, width))
-
     def prepare(self, height: int, width: int) -> None:
         """Stores the spectra of both kernels."""
         self.store_spectrum("inhibition", self.inhibition, height, width)
         self.store_spectrum("excitation", self.excitation, height, width)
-
-    def hidden(self, carry: FeatureMap) -> FeatureMap:
-        """Returns the carry: it is the hidden state."""
-        return carry
 
     def __call__(self, carry: FeatureMap, drive: FeatureMap) -> FeatureMap:
         """Applies one recurrent step: h [B, C, H, W], x [B, C, H, W] -> h' [B, C, H, W]."""

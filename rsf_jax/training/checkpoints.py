@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import flax.traverse_util
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from rsf_jax.config import FREE_ON_RESUME, MODEL_FIELDS, Config
+from rsf_jax.config import FREE_ON_RESUME, MODEL_FIELDS, Config, model_names
 from rsf_jax.errors import InputError
 from rsf_jax.training.integrity import damage, is_sealed, seal
 from rsf_jax.training.state import TrainState
@@ -78,7 +79,9 @@ class Checkpoints:
         items = ocp.args.Composite(
             variables=ocp.args.StandardSave(state.variables),
             opt_state=ocp.args.StandardSave(state.opt_state),
-            meta=ocp.args.JsonSave({"config": dataclasses.asdict(config)}),
+            meta=ocp.args.JsonSave(
+                {"config": dataclasses.asdict(config), "shapes": _shapes(state.variables)}
+            ),
         )
         try:
             if step in self._manager.all_steps():  # cut off before it was sealed
@@ -92,8 +95,18 @@ class Checkpoints:
             ) from error
 
     def config(self, step: int) -> Config:
-        """Returns the configuration a checkpoint was trained with."""
-        saved = self._restore(step, meta=ocp.args.JsonRestore())["meta"]["config"]
+        """Returns the configuration a checkpoint was trained with.
+
+        Raises:
+            InputError: if the checkpoint is damaged, or its cell is not registered.
+        """
+        saved = self._meta(step)["config"]
+        model = saved.get("model")
+        if model not in model_names():
+            raise InputError(
+                f"checkpoint {self._path(step)} has the cell {model!r}, which is not registered: "
+                f'first run the code with @rsf.register_cell("{model}"), or give --cells=FILE'
+            )
         try:
             return Config(**saved)
         except TypeError as error:
@@ -108,7 +121,8 @@ class Checkpoints:
             config: the configuration of the run that wants to resume.
 
         Raises:
-            InputError: if the checkpoint is damaged, or was made by a run of another configuration.
+            InputError: if the checkpoint is damaged, or was made by a run of another configuration
+                or by another version of the cell.
         """
         changed = _differences(self.config(step), config, exempt=FREE_ON_RESUME)
         if changed:
@@ -116,6 +130,7 @@ class Checkpoints:
                 f"{self.folder.parent} holds a run with other settings: {changed}. Give those, or "
                 "another --workdir"
             )
+        self._check_shapes(step, like)
         items = self._restore(
             step,
             variables=ocp.args.StandardRestore(_abstract(like.variables)),
@@ -134,8 +149,27 @@ class Checkpoints:
             raise InputError(
                 f"checkpoint {self.folder / str(step)} belongs to another model: {changed}"
             )
+        self._check_shapes(step, like)
         wanted = ocp.args.StandardRestore(_abstract(like.variables))
         return self._restore(step, variables=wanted)["variables"]
+
+    def _check_shapes(self, step: int, like: TrainState) -> None:
+        """Orbax would tell of other parameters in hundreds of lines."""
+        here = _shapes(like.variables)
+        there = self._meta(step).get("shapes", here)  # none: saved by an earlier version
+        changed = ", ".join(
+            f"{name} {there.get(name, 'missing')} there, {here.get(name, 'missing')} here"
+            for name in sorted(there.keys() | here.keys())
+            if there.get(name) != here.get(name)
+        )
+        if changed:
+            raise InputError(
+                f"checkpoint {self._path(step)} has other parameters than the model: {changed}. "
+                "Undo what has changed in its code since, or give another --workdir"
+            )
+
+    def _meta(self, step: int) -> dict[str, Any]:
+        return self._restore(step, meta=ocp.args.JsonRestore())["meta"]
 
     def _path(self, step: int) -> Path:
         return self.folder / str(step)
@@ -177,6 +211,11 @@ def _validation_loss(metrics: dict[str, float]) -> float:
 
 def _abstract(tree: Any) -> Any:
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+
+
+def _shapes(variables: dict[str, Any]) -> dict[str, list[int]]:
+    flat = flax.traverse_util.flatten_dict(variables, sep="/")
+    return {name: list(array.shape) for name, array in flat.items()}
 
 
 def _differences(
