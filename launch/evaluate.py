@@ -1,32 +1,53 @@
-"""Tests a trained model: python launch/evaluate.py --workdir=runs/hard_s8f8 --policy=s8f2."""
+"""Tests a trained model: python launch/evaluate.py --workdir=runs/hard_s8f8 --policy=s8f2.
+
+With --sweep, tests it under many policies: schedules, and halting at many thresholds.
+"""
 
 import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import evaluation, experiment
+from rsf_jax import calibration, evaluation, experiment, policies, tradeoff
 from rsf_jax.data import open_dataset
 
 flags.adopt_module_key_flags(launcher)
 
 _POLICY = flags.DEFINE_string(
-    "policy", None, "schedule s{S}f{F}, such as s8f2; the one of training unless given"
+    "policy",
+    None,
+    f"{policies.GRAMMAR}; or calibrated, what launch/calibrate.py found; the schedule of training "
+    "unless given",
 )
+_SWEEP = flags.DEFINE_boolean("sweep", False, "test many policies, or those of --policies")
+_POLICIES = flags.DEFINE_list("policies", [], "policies of the sweep, separated by commas")
+_VIDEOS = flags.DEFINE_integer("videos", 0, "test videos of the sweep; 0 for all", lower_bound=0)
 _CHECKPOINT = flags.DEFINE_integer(
     "checkpoint", None, "number of updates; the best on validation unless given"
 )
 
 
+_CALIBRATED = "calibrated"
+
+
 def main() -> None:
-    policy = rsf.parse_policy(_POLICY.value) if _POLICY.value else None
+    workdir = launcher.workdir()
+    chosen = [rsf.parse_policy(text) for text in _POLICIES.value]
+    calibrated = _POLICY.value == _CALIBRATED
+    policy = rsf.parse_policy(_POLICY.value) if _POLICY.value and not calibrated else None
     trained = evaluation.load_trained(
-        launcher.workdir(), launcher.model_settings() | launcher.overrides(), _CHECKPOINT.value
+        workdir, launcher.model_settings() | launcher.overrides(), _CHECKPOINT.value
     )
+    found = calibration.load_calibration(workdir, trained) if calibrated else None
     launcher.print_header(trained.config)
-    folder = experiment.writable_folder(launcher.workdir())
-    results = evaluation.evaluate(trained, open_dataset(trained.config), folder, policy)
-    evaluation.print_results(results)
-    print(f"Results and a picture of predictions are in {folder}")
+    folder = experiment.writable_folder(workdir)
+    dataset = open_dataset(trained.config)
+    if _SWEEP.value:
+        tradeoff.print_sweep(tradeoff.sweep(trained, dataset, folder, chosen, _VIDEOS.value))
+    elif found:
+        calibration.print_check(calibration.check(trained, dataset, folder, found))
+    else:
+        evaluation.print_results(evaluation.evaluate(trained, dataset, folder, policy))
+    print(f"Results and pictures are in {folder}")
 
 
 if __name__ == "__main__":

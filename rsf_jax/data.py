@@ -34,12 +34,15 @@ class Dataset:
         train: training videos, random access.
         validation: videos kept out of training, for choosing a checkpoint.
         test: test videos.
+        calibration: videos for choosing a policy with a guarantee, which nothing else has
+            touched; None if the dataset has none.
         frame_shape: (height, width) in pixels.
     """
 
     train: grain.MapDataset
     validation: grain.MapDataset
     test: grain.MapDataset
+    calibration: grain.MapDataset | None
     frame_shape: tuple[int, int]
 
 
@@ -47,7 +50,7 @@ def open_dataset(config: Config) -> Dataset:
     """Opens the configured dataset, building it first if it is missing.
 
     Args:
-        config: uses `dataset`, `data_dir`, `classes` and `validation_share`.
+        config: uses `dataset`, `data_dir`, `classes` and the shares kept out of training.
 
     Raises:
         InputError: if there is no such dataset, or its files are missing or damaged.
@@ -55,17 +58,20 @@ def open_dataset(config: Config) -> Dataset:
     builder = _find_or_build(config.dataset, config.data_dir)
     training = Videos(builder, "train", config.classes)
     division = np.random.default_rng(_DIVISION_SEED).permutation(len(training))
-    kept = max(1, round(config.validation_share * len(training)))
+    validation = max(1, round(config.validation_share * len(training)))
+    kept = validation + round(config.calibration_share * len(training))
     if kept >= len(training):
         raise InputError(
-            f"config.validation_share is {config.validation_share}: of {len(training)} training "
-            "videos none would be left to train on; lower it"
+            f"config.validation_share is {config.validation_share} and config.calibration_share "
+            f"{config.calibration_share}: of {len(training)} training videos none would be left to "
+            "train on; lower them"
         )
     _, height, width, _ = builder.info.features["frames"].shape
     return Dataset(
         train=_subset(training, division[kept:]),
-        validation=_subset(training, division[:kept]),
+        validation=_subset(training, division[:validation]),
         test=grain.MapDataset.source(Videos(builder, "test", config.classes)),
+        calibration=_calibration(builder, config, training, division[validation:kept]),
         frame_shape=(height, width),
     )
 
@@ -105,6 +111,17 @@ def evaluation_batches(videos: grain.MapDataset, batch_size: int) -> Iterator[Ba
     """Yields every video once, in order; the last batch may be smaller."""
     batches = videos.batch(batch_size, batch_fn=_stack)
     yield from batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
+
+
+def first_videos(videos: grain.MapDataset, count: int) -> grain.MapDataset:
+    """Returns the first videos of a split; all of them for 0.
+
+    Raises:
+        InputError: if there are not so many.
+    """
+    if count > len(videos):
+        raise InputError(f"{count} videos are asked for: the split has {len(videos)}")
+    return videos[:count] if count else videos
 
 
 def pad_batch(batch: Batch, size: int) -> Batch:
@@ -206,6 +223,17 @@ def _build(name: str, folder: Path | None) -> tfds.core.DatasetBuilder:
     except OSError as error:
         raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
     return builder
+
+
+def _calibration(
+    builder: tfds.core.DatasetBuilder, config: Config, training: Videos, kept: np.ndarray
+) -> grain.MapDataset | None:
+    """The split of that name, or what is kept of the training split, if anything."""
+    if len(kept):
+        return _subset(training, kept)
+    if "calibration" not in builder.info.splits:
+        return None
+    return grain.MapDataset.source(Videos(builder, "calibration", config.classes))
 
 
 def _subset(videos: Videos, indices: np.ndarray) -> grain.MapDataset:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,16 +21,18 @@ from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
 from rsf_jax.metrics import foreground_iou
 from rsf_jax.models import VideoModel, count_parameters
-from rsf_jax.policies import FixedSchedule, StepPolicy
+from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
 from rsf_jax.scoring import Scorer, summarize
-from rsf_jax.speed import frames_per_second
+from rsf_jax.speed import measure_speeds
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.state import build_optimizer, create_state
+from rsf_jax.training.step import Scores
 from rsf_jax.trivial import trivial_scores
 from rsf_jax.unroll import run_video
 
 _PICTURED = 2  # videos
+_TIMED = 8  # videos, at batch 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +40,15 @@ class Trained:
     """A trained model.
 
     Attributes:
-        config: what it was trained with.
+        config: settings in use.
+        saved: settings it was trained with.
         model: the Flax module.
         variables: parameters, and running statistics if the model has them.
         step: updates it was trained for.
     """
 
     config: Config
+    saved: Config
     model: VideoModel
     variables: dict[str, Any]
     step: int
@@ -70,7 +75,8 @@ def load_trained(
                 f"{checkpoints.folder} has no checkpoint of update {chosen or '(any)'}; it has "
                 f"{', '.join(map(str, checkpoints.steps())) or 'none at all: train first'}"
             )
-        config = checkpoints.config(chosen).replace(**changes or {})
+        saved = checkpoints.config(chosen)
+        config = saved.replace(**changes or {})
         model = build_model(config)
         # Parameters do not depend on the frame size: a small one will do.
         start = partial(create_state, model, build_optimizer(config, 1), 0, (8, 8))
@@ -78,7 +84,25 @@ def load_trained(
         # Restored arrays are bound to a device; a state made elsewhere is not, and what a call
         # returns then differs from what it was given: everything would be compiled twice.
         variables = jax.tree.map(jnp.asarray, jax.device_get(variables))
-        return Trained(config, model, variables, chosen)
+        return Trained(config, saved, model, variables, chosen)
+
+
+def training_schedule(config: Config) -> FixedSchedule:
+    """Returns the schedule a model was trained with."""
+    return FixedSchedule(config.slow_steps, config.fast_steps)
+
+
+def scorer_for(trained: Trained) -> Callable[[grain.MapDataset, StepPolicy], Scores]:
+    """Returns a function that scores a trained model on videos under a policy."""
+    config, devices = trained.config, devices_for(trained.config)
+    scorer = Scorer(
+        trained.model,
+        devices,
+        config.eval_batch_size,
+        stateful=config.stateful,
+        gamma=config.focal_gamma,
+    )
+    return partial(scorer, devices.replicate(trained.variables))
 
 
 def evaluate(
@@ -99,18 +123,10 @@ def evaluate(
         What `results.json` holds; the test score is `["test"]["miou"]`.
     """
     config = trained.config
-    own = FixedSchedule(config.slow_steps, config.fast_steps)
+    own = training_schedule(config)
     policy = policy or own
-    suffix = "" if policy == own else f"_{policy}"
-    devices = devices_for(config)
-    scorer = Scorer(
-        trained.model,
-        devices,
-        config.eval_batch_size,
-        stateful=config.stateful,
-        gamma=config.focal_gamma,
-    )
-    summary = summarize(scorer(devices.replicate(trained.variables), dataset.test, policy))
+    suffix = "" if policy == own else f"_{file_suffix(policy)}"
+    summary = summarize(scorer_for(trained)(dataset.test, policy))
     results = {
         "preset": config.name,
         "policy": str(policy),
@@ -162,18 +178,19 @@ def _steps(test: dict[str, Any]) -> list[str]:
 
 
 def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str, float]:
+    """Frames a second, by batch size."""
     size = min(trained.config.eval_batch_size, len(dataset.test))
     batch = next(evaluation_batches(dataset.test, size))
     frames = batch.frames.astype(np.float32) / 255
+    stateful = trained.config.stateful
+    # One at a time, several: how long a video takes may depend on what is in it.
+    cases = {1: frames[:_TIMED], size: frames}
     return {
-        str(videos): frames_per_second(
-            trained.model,
-            trained.variables,
-            frames[:videos],
-            policy,
-            stateful=trained.config.stateful,
-        )
-        for videos in sorted({1, size})
+        str(count): 1
+        / measure_speeds(
+            trained.model, trained.variables, videos, [policy], count, stateful=stateful
+        )[str(policy)].seconds
+        for count, videos in cases.items()
     }
 
 

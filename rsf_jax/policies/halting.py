@@ -27,7 +27,19 @@ def l2(a: Array, b: Array) -> Array:
     return jnp.sqrt(jnp.square(a - b).sum(tuple(range(1, a.ndim))))
 
 
-METRICS: dict[str, Metric] = {"l1": l1, "l2": l2}
+def pattern(a: Array, b: Array) -> Array:
+    """Euclidean distance but for what is the same at every pixel of a channel, [B].
+
+    A state may drift as a whole long after its pattern has settled. Readouts that normalise by the
+    sample's own statistics never see that drift, which can be most of the Euclidean distance.
+    """
+    difference = a - b
+    return l2(difference, difference.mean((2, 3), keepdims=True))
+
+
+METRICS: dict[str, Metric] = {"l1": l1, "l2": l2, "pattern": pattern}
+# A threshold that no ratio falls below: a sample then halts by `rtol` alone.
+NEVER = 1e-9
 # What a rule has besides metric, threshold and cap, unless told otherwise.
 DEFAULTS: dict[str, int | float] = {
     "min_steps": 1,
@@ -52,7 +64,9 @@ class DistanceHalting:
 
     Without `rtol` (the paper's rule) a state that has already converged, as in front of a still
     camera, moves by rounding alone: the ratios are then noise near 1, and frames may run to the
-    cap. `rtol=1e-4` or so ends them. A state that is not a number runs to the cap.
+    cap. `rtol=1e-4` or so ends them. With the threshold `NEVER` and a larger `rtol`, say 0.1 for
+    the metric "pattern", the movement relative to the state alone decides. A state that is not a
+    number runs to the cap.
 
     A video's first step leaves the initial state, which resembles no other, in one great leap: the
     second step is small beside it, and the paper's rule may end the first frame there.
@@ -62,8 +76,8 @@ class DistanceHalting:
     [B], one value for each sample.
 
     Attributes:
-        metric: "l1", "l2", or a traceable function of two feature maps [B, C, H, W] that returns
-            [B].
+        metric: "l1", "l2", "pattern" (see the function of that name), or a traceable function of
+            two feature maps [B, C, H, W] that returns [B].
         threshold: ratio of distances below which a sample halts, above 0.
         max_steps: the most steps.
         min_steps: the fewest.
@@ -74,7 +88,8 @@ class DistanceHalting:
     Raises:
         InputError: if a value is none of these.
 
-    Source: Wang et al. 2023, algorithm 1; `rtol` and the minima are additions. The pseudo-code
+    Source: Wang et al. 2023, algorithm 1; `rtol`, the minima and the metric "pattern" are
+    additions. The pseudo-code
     would allow `max_steps` + 1 steps; its text does not.
     """
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.policies.halting import l1, l2
+from rsf_jax.policies.halting import l1, l2, pattern
 
 
 def _hidden(carry):
@@ -112,6 +112,9 @@ def test_metrics():
     a, b = jnp.zeros((2, 1, 2, 2)), jnp.array([3.0, 4.0, 0, 0, 1, 1, 1, -1]).reshape(2, 1, 2, 2)
     np.testing.assert_allclose(l1(a, b), [7, 4])
     np.testing.assert_allclose(l2(a, b), [5, 2])
+    # Less the mean over the pixels, 1.75 and 0.5.
+    np.testing.assert_allclose(pattern(a, b), [np.sqrt(25 - 4 * 1.75**2), np.sqrt(4 - 4 * 0.5**2)])
+    np.testing.assert_allclose(pattern(a, b + 7), pattern(a, b), rtol=1e-5)
 
 
 def test_a_metric_of_ones_own():
@@ -149,7 +152,7 @@ def test_each_sample_may_have_a_threshold_of_its_own():
 
 
 BAD = [
-    ({"metric": "l3"}, "metric is 'l3': choose one of l1, l2"),
+    ({"metric": "l3"}, "metric is 'l3': choose one of l1, l2, pattern"),
     ({"threshold": 0}, "threshold is 0: a finite number above 0"),
     ({"threshold": -0.5}, "threshold is -0.5"),
     ({"threshold": float("inf")}, "threshold is inf"),

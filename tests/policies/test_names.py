@@ -36,7 +36,7 @@ UNKNOWN = {
     "": "unknown",
     "l2": "unknown: write",
     "l2:1.0": "unknown: write",
-    "l3:1.0:12": "metric 'l3' is none of l1, l2",
+    "l3:1.0:12": "metric 'l3' is none of l1, l2, pattern",
     "l2:one:12": "unknown: write",
     "l2:1.0:12.5": "unknown: write",
     "l2:1.0:12:rtol": "unknown: write",

@@ -1,0 +1,39 @@
+"""A calibrated policy as it lies beside the checkpoints."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rsf_jax.calibration.target import Target
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import Trained
+from rsf_jax.policies import parse_policy
+
+FILE = "policy.json"
+
+
+def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
+    """Returns what `calibrate` wrote for this model.
+
+    Raises:
+        InputError: if there is nothing, it cannot be read, or is for another checkpoint or dataset.
+    """
+    path = Path(workdir, FILE)
+    advice = f"python launch/calibrate.py --workdir={workdir} --max_miou_drop=0.01"
+    if not path.exists():
+        raise InputError(f"{workdir} has no calibrated policy: make one with {advice}")
+    try:
+        results = json.loads(path.read_text())
+        parse_policy(results["policy"]), parse_policy(results["reference"])
+        Target(**results["target"])
+        made_for = {"update": results["update"], "dataset": results["dataset"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}): make it anew with {advice}") from error
+    here = {"update": trained.step, "dataset": trained.config.dataset}
+    for name, value in made_for.items():
+        if value != here[name]:
+            raise InputError(
+                f"{path} was made for {name} {value}, this is {here[name]}: make it anew with "
+                f"{advice}"
+            )
+    return results

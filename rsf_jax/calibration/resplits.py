@@ -1,0 +1,129 @@
+"""Tries a guarantee: calibrates on many random parts of held-out videos, and looks at the rest."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsf_jax.calibration.files import FILE
+from rsf_jax.calibration.risk import values_until_failure
+from rsf_jax.calibration.target import Target, video_scorer
+from rsf_jax.data import Dataset
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import Trained
+from rsf_jax.policies import parse_policy
+
+_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Resplits:
+    """What became of a promise that was made many times.
+
+    Attributes:
+        count: how often.
+        videos: held-out videos in all.
+        promised: share of the times in which any policy passed.
+        exceeded: share in which the chosen policy's mean over the other half of the videos was
+            above the limit. More than were broken: half of the videos have a mean of their own.
+        broken: share in which the chosen policy's mean over all of the videos was above the limit,
+            when calibrating on as many of them drawn with replacement, which makes them the whole
+            population: this is what the guarantee bounds.
+        steps: mean recurrent steps a frame of the chosen policies.
+    """
+
+    count: int
+    videos: int
+    promised: float
+    exceeded: float
+    broken: float
+    steps: float
+
+    def __str__(self) -> str:
+        """Returns the outcome in words."""
+        return (
+            f"Of {self.count} calibrations on random halves of {self.videos} held-out videos, "
+            f"{self.promised:.1%} found a policy ({self.steps:.2f} steps a frame on average); its "
+            f"mean over the other half was above the limit in {self.exceeded:.1%}. Calibrating on "
+            f"as many drawn with replacement, the mean over all was in {self.broken:.1%}: this is "
+            "what the confidence bounds"
+        )
+
+
+def resplit(
+    trained: Trained, dataset: Dataset, workdir: str | Path, results: dict[str, Any], count: int
+) -> Resplits:
+    """Repeats a calibration on random halves of the calibration and test videos together.
+
+    Adds what came of it to `policy.json`.
+
+    Args:
+        trained: the model.
+        dataset: an open dataset.
+        workdir: the run's folder.
+        results: what `calibrate` returned; its order of candidates is kept.
+        count: number of repetitions.
+
+    Raises:
+        InputError: if the dataset has no calibration videos.
+    """
+    if dataset.calibration is None:
+        raise InputError(f"dataset {trained.config.dataset} has no calibration videos")
+    target, score = Target(**results["target"]), video_scorer(trained)
+    policies = [parse_policy(text) for text in results["order"]]
+    reference = parse_policy(results["reference"])
+    losses, steps = [], []
+    for split in (dataset.calibration, dataset.test):
+        beside = score(reference, split)
+        scored = [score(policy, split) for policy in policies]
+        losses.append(np.stack([target.losses(s, beside) for s in scored]))
+        steps.append(np.stack([s.steps for s in scored]))
+    resplits = repeat(
+        np.concatenate(losses, 1), np.concatenate(steps, 1), target, target.most(policies), count
+    )
+    text = json.dumps({**results, "resplits": dataclasses.asdict(resplits)}, indent=2)
+    Path(workdir, FILE).write_text(text + "\n")
+    return resplits
+
+
+def repeat(
+    losses: np.ndarray, steps: np.ndarray, target: Target, most: float, count: int
+) -> Resplits:
+    """Repeats a calibration on random parts of videos whose losses are known.
+
+    Args:
+        losses: [policies, V], policies in the order of tests.
+        steps: [policies, V], recurrent steps a frame.
+        target: what is promised.
+        most: the largest loss there can be.
+        count: number of repetitions.
+    """
+    rng = np.random.default_rng(_SEED)
+    videos = losses.shape[1]
+    exceeded, broken, chosen = [], [], []
+    for _ in range(count):
+        shuffled = rng.permutation(videos)
+        mine, others = np.split(shuffled, [videos // 2])
+        index = _choose(losses[:, mine], target, most)
+        exceeded.append(index is not None and losses[index, others].mean() > target.limit)
+        if index is not None:
+            chosen.append(steps[index, others].mean())
+        index = _choose(losses[:, rng.integers(videos, size=videos // 2)], target, most)
+        broken.append(index is not None and losses[index].mean() > target.limit)
+    return Resplits(
+        count=count,
+        videos=videos,
+        promised=len(chosen) / count,
+        exceeded=float(np.mean(exceeded)),
+        broken=float(np.mean(broken)),
+        steps=float(np.mean(chosen)) if chosen else float("nan"),
+    )
+
+
+def _choose(losses: np.ndarray, target: Target, most: float) -> int | None:
+    """Index of the last policy that passes."""
+    values = values_until_failure(losses, target.limit, target.level, most)
+    passed = sum(value <= target.level for value in values)
+    return passed - 1 if passed else None

@@ -1,0 +1,84 @@
+"""What is wanted of a policy, and what is measured for it."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import grain
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import Trained, scorer_for
+from rsf_jax.policies import StepPolicy
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """mIoU and mean recurrent steps a frame of every video, [V] each."""
+
+    miou: np.ndarray
+    steps: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What is wanted: a quantity at most `limit` in the mean over videos, with `confidence`.
+
+    Attributes:
+        quantity: "miou_drop", against a reference policy on the same videos, or "steps", recurrent
+            steps a frame.
+        limit: above 0.
+        confidence: probability of keeping the promise, over the draw of the calibration videos.
+    """
+
+    quantity: str
+    limit: float
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        if not 0 < self.confidence < 1:
+            raise InputError(f"confidence is {self.confidence}: it must be between 0 and 1")
+        if self.quantity == "miou_drop" and not 0 < self.limit < 1:
+            raise InputError(f"max_miou_drop is {self.limit}: it must be between 0 and 1")
+        if self.quantity == "steps" and not 1 < self.limit < float("inf"):
+            raise InputError(f"mean_steps is {self.limit}: it must be above 1, a frame takes one")
+
+    def __str__(self) -> str:
+        """Returns the promise in words."""
+        drop = f"mIoU at most {self.limit:g} below the reference's"
+        steps = f"at most {self.limit:g} recurrent steps a frame"
+        what = drop if self.quantity == "miou_drop" else steps
+        return f"{what}, in the mean over videos, with confidence {self.confidence:g}"
+
+    @property
+    def level(self) -> float:
+        """Probability of breaking the promise."""
+        return 1 - self.confidence
+
+    def losses(self, scored: Scored, reference: Scored) -> np.ndarray:
+        """Returns the quantity of each video, [V]."""
+        drops = self.quantity == "miou_drop"
+        return reference.miou - scored.miou if drops else scored.steps
+
+    def gain(self, scored: Scored) -> float:
+        """Returns what is wanted beside the target: few steps, or a high mIoU."""
+        return float(-scored.steps.mean() if self.quantity == "miou_drop" else scored.miou.mean())
+
+    def most(self, policies: Sequence[StepPolicy]) -> float:
+        """Returns the largest loss a video can have."""
+        steps = max(policy.max_steps for policy in policies)
+        return 1.0 if self.quantity == "miou_drop" else float(steps)
+
+
+VideoScorer = Callable[[StepPolicy, grain.MapDataset], Scored]
+
+
+def video_scorer(trained: Trained) -> VideoScorer:
+    """Returns a function that scores every video of a split under a policy."""
+    score = scorer_for(trained)
+
+    def scored(policy: StepPolicy, split: grain.MapDataset) -> Scored:
+        scores = score(split, policy)
+        return Scored(np.asarray(scores.foreground.iou).mean(1), scores.steps.mean(1))
+
+    return scored

@@ -1,0 +1,247 @@
+"""The trade-off of accuracy and time: one model under many step policies."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from rsf_jax.config import Config
+from rsf_jax.data import Dataset, evaluation_batches, first_videos
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import Trained, scorer_for, training_schedule
+from rsf_jax.figures import save_tradeoff
+from rsf_jax.pareto import pareto_front
+from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
+from rsf_jax.scoring import summarize
+from rsf_jax.speed import Speed, measure_speeds
+
+# Halting by the ratio of distances, alone and with the first frame's minimum. Source: Wang et al.
+# 2023, table 2, for the first.
+RATIOS = (0.8, 0.9, 1.0, 1.1)
+RATIOS_WITH_MINIMUM = (0.5, 0.6, 0.7, 0.8, 0.9)
+# Halting by the movement relative to the state alone: patterns move more, and longer.
+MOVEMENTS = {
+    "l1": (0.01, 0.02, 0.03, 0.05, 0.08, 0.12),
+    "l2": (0.01, 0.02, 0.03, 0.05, 0.08, 0.12),
+    "pattern": (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3),
+}
+_COUNTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24)
+_TIMED = 8  # videos
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One policy on one model.
+
+    Attributes:
+        policy: its name.
+        miou: mean foreground IoU over videos and frames.
+        miou_deviation: standard deviation of the videos' mean IoU.
+        steps: mean recurrent steps a frame.
+        miou_by_frame, steps_by_frame: both for each frame position.
+        frames_per_second: at batch 1.
+        timed_steps: mean recurrent steps a frame of the videos that were timed.
+        extrapolates: whether frames may get more steps than in training.
+        on_front: whether no other policy is as good with fewer steps.
+    """
+
+    policy: str
+    miou: float
+    miou_deviation: float
+    steps: float
+    miou_by_frame: list[float]
+    steps_by_frame: list[float]
+    frames_per_second: float
+    timed_steps: float
+    extrapolates: bool
+    on_front: bool
+
+
+def sweep(
+    trained: Trained,
+    dataset: Dataset,
+    workdir: str | Path,
+    policies: Sequence[StepPolicy] | None = None,
+    videos: int = 0,
+) -> dict[str, Any]:
+    """Tests one model under many policies.
+
+    Thresholds share a compiled program; every schedule and every cap has one of its own. Writes
+    `sweep.json`, `sweep.png` and `sweep.svg` to `workdir`.
+
+    Args:
+        trained: the model.
+        dataset: an open dataset; the test split is used.
+        workdir: folder for the results.
+        policies: what to test; None for `default_policies`.
+        videos: number of test videos; 0 for all.
+
+    Returns:
+        What `sweep.json` holds.
+
+    Raises:
+        InputError: if the model has no recurrent steps.
+    """
+    if not trained.model.recurrent:
+        raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
+    chosen = {str(p): p for p in policies or default_policies(trained.config)}
+    test = first_videos(dataset.test, videos)
+    speeds = _speeds(trained, test, chosen.values())
+    points = _points(trained, test, chosen, speeds)
+    results = {
+        "preset": trained.config.name,
+        "update": trained.step,
+        "training_schedule": str(training_schedule(trained.config)),
+        "videos": len(test),
+        "points": [dataclasses.asdict(point) for point in points],
+        "milliseconds": fit_cost(speeds.values()),
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+        "config": dataclasses.asdict(trained.config),
+    }
+    Path(workdir, "sweep.json").write_text(json.dumps(results, indent=2) + "\n")
+    for ending in ("png", "svg"):
+        save_tradeoff(Path(workdir, f"sweep.{ending}"), results)
+    return results
+
+
+def default_policies(config: Config) -> list[StepPolicy]:
+    """Returns schedules and halting rules around what a model was trained with.
+
+    Among them are policies with more steps than in training, up to `cap_steps`.
+    """
+    return [*schedules(config), *halting_rules(config)]
+
+
+def schedules(config: Config) -> list[FixedSchedule]:
+    """Returns the schedules of `default_policies`."""
+    slow, cap = config.slow_steps, cap_steps(config)
+    uniform = [(n, n) for n in sorted({*(n for n in _COUNTS if n < cap), slow, cap})]
+    fewer_later = [(first, n) for first in (slow, cap) for n in _COUNTS if n < slow]
+    return [FixedSchedule(*counts) for counts in uniform + fewer_later]
+
+
+def halting_rules(config: Config) -> list[DistanceHalting]:
+    """Returns the halting rules of `default_policies`.
+
+    By the paper's ratio of distances; by that, but with the training's slow steps on the first
+    frame at least; and by the movement relative to the state.
+    """
+    slow, cap = config.slow_steps, cap_steps(config)
+    rules = []
+    for metric, movements in MOVEMENTS.items():
+        rules += [DistanceHalting(metric, t, cap) for t in RATIOS]
+        rules += [
+            DistanceHalting(metric, t, cap, min_first_steps=slow) for t in RATIOS_WITH_MINIMUM
+        ]
+        rules += [DistanceHalting(metric, NEVER, cap, rtol=r) for r in movements]
+    return rules
+
+
+def cap_steps(config: Config) -> int:
+    """Returns the most steps of halting unless told otherwise: half as many again, as published."""
+    return max(config.slow_steps + 4, math.ceil(1.5 * config.slow_steps))
+
+
+def fit_cost(speeds: Iterable[Speed]) -> dict[str, float]:
+    """Fits a frame's time as a constant and a share for each recurrent step, in milliseconds.
+
+    Relative errors count alike, whatever the number of steps.
+    """
+    measured = np.array([(1, s.steps, s.seconds) for s in speeds])
+    if len(np.unique(measured[:, 1])) < 2:
+        return {}
+    weighted = measured[:, :2] / measured[:, 2:]
+    frame, step = np.linalg.lstsq(weighted, np.ones(len(measured)), rcond=None)[0]
+    return {"frame": 1000 * float(frame), "step": 1000 * float(step)}
+
+
+def print_sweep(results: dict[str, Any]) -> None:
+    """Prints the table of a sweep; policies on the Pareto front are starred."""
+    table = Table(title=f"{results['preset']}, trained with {results['training_schedule']}")
+    table.add_column("policy", overflow="fold")
+    for title in ("mIoU", "steps", "frames/s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("steps by frame", no_wrap=True)
+    for point in sorted(results["points"], key=lambda p: p["steps"]):
+        table.add_row(
+            point["policy"] + (" *" if point["on_front"] else ""),
+            f"{point['miou']:.3f}",
+            f"{point['steps']:.2f}",
+            f"{point['frames_per_second']:.0f}",
+            " ".join(f"{steps:.1f}" for steps in point["steps_by_frame"]),
+        )
+    console = Console()
+    console.print(table)
+    console.print(_explanation(results), highlight=False, soft_wrap=True)
+
+
+def _explanation(results: dict[str, Any]) -> str:
+    """How frames a second follow from steps, in words."""
+    cost, points = results["milliseconds"], results["points"]
+    lines = [
+        f"{results['videos']} test videos; * no other policy is as good with fewer steps; frames a "
+        f"second at batch 1 ({results['device']})"
+    ]
+    if cost:
+        most = max(points, key=lambda p: p["timed_steps"])
+        least = min(points, key=lambda p: p["timed_steps"])
+        lines.append(
+            f"A frame takes {cost['frame']:.2f} ms and {cost['step']:.2f} ms more for each step. "
+            f"{most['policy']} spends {most['timed_steps'] / least['timed_steps']:.1f} times the "
+            f"steps of {least['policy']}, which is "
+            f"{least['frames_per_second'] / most['frames_per_second']:.1f} times as fast: the "
+            "constant part is stem, readout, scores on the host and the start of each frame's loop"
+        )
+    return "\n".join(lines)
+
+
+def _speeds(
+    trained: Trained, test: grain.MapDataset, policies: Iterable[StepPolicy]
+) -> dict[str, Speed]:
+    batch = next(evaluation_batches(test, min(_TIMED, len(test))))
+    return measure_speeds(
+        trained.model,
+        trained.variables,
+        batch.frames.astype(np.float32) / 255,
+        policies,
+        stateful=trained.config.stateful,
+    )
+
+
+def _points(
+    trained: Trained,
+    test: grain.MapDataset,
+    policies: dict[str, StepPolicy],
+    speeds: dict[str, Speed],
+) -> list[Point]:
+    score = scorer_for(trained)
+    items = track(policies.items(), "sweeping", transient=True)
+    summaries = {name: summarize(score(test, policy)) for name, policy in items}
+    steps = [float(np.mean(s.steps_by_frame)) for s in summaries.values()]
+    front = pareto_front(steps, [s.miou for s in summaries.values()])
+    trained_with = trained.config.slow_steps
+    return [
+        Point(
+            policy=name,
+            miou=summary.miou,
+            miou_deviation=summary.miou_deviation,
+            steps=mean,
+            miou_by_frame=summary.miou_by_frame,
+            steps_by_frame=summary.steps_by_frame,
+            frames_per_second=1 / speeds[name].seconds,
+            timed_steps=speeds[name].steps,
+            extrapolates=policies[name].max_steps > trained_with,
+            on_front=best,
+        )
+        for (name, summary), mean, best in zip(summaries.items(), steps, front)
+    ]

@@ -1,0 +1,195 @@
+"""Choosing a policy for a target, on a tiny model and on scores that are made up."""
+
+import dataclasses
+import json
+
+import grain
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax import calibration, evaluation
+from rsf_jax.calibration.choose import in_order
+from rsf_jax.calibration.resplits import repeat
+from rsf_jax.calibration.target import Scored, Target
+from rsf_jax.data import open_dataset
+
+RULES = {
+    "safe": rsf.DistanceHalting(threshold=0.1, max_steps=8),
+    "middle": rsf.DistanceHalting(threshold=0.5, max_steps=8),
+    "cheap": rsf.DistanceHalting(threshold=1.5, max_steps=8),
+    "poor": rsf.DistanceHalting(threshold=0.2, max_steps=8),
+}
+# Drop of mIoU against the reference, and steps: "poor" is beaten by "safe" in both.
+TRUTH = {"safe": (0.0, 6.0), "middle": (0.02, 4.0), "cheap": (0.2, 2.0), "poor": (0.05, 7.0)}
+REFERENCE = rsf.FixedSchedule(8, 8)
+_NAMES = {str(policy): name for name, policy in RULES.items()}
+
+
+def _made_up(policy, split):
+    """Scores of a policy on a "split", a number of videos."""
+    rng = np.random.default_rng(split)
+    difficulty = rng.uniform(0.5, 0.9, split)
+    if policy == REFERENCE:
+        return Scored(difficulty, np.full(split, 8.0))
+    drop, steps = TRUTH[_NAMES[str(policy)]]
+    return Scored(difficulty - drop + rng.normal(0, 0.02, split), steps + rng.normal(0, 0.3, split))
+
+
+@pytest.fixture
+def made_up(monkeypatch, run):
+    """`calibrate` on made-up scores: 200 videos for validation and 1,000 for calibration."""
+    config, workdir = run
+    trained = evaluation.load_trained(workdir)
+    videos = grain.MapDataset.range
+    dataset = dataclasses.replace(
+        open_dataset(config), validation=videos(200), calibration=videos(1000), test=videos(500)
+    )
+    score = lambda policy, videos: _made_up(policy, len(videos))  # noqa: E731
+    for module in ("choose", "promise", "resplits"):
+        monkeypatch.setattr(f"rsf_jax.calibration.{module}.video_scorer", lambda trained: score)
+    return trained, dataset
+
+
+def _calibrate(made_up, folder, target, **options):
+    policies = list(RULES.values())
+    return calibration.calibrate(
+        *made_up, folder, target, reference=REFERENCE, policies=policies, **options
+    )
+
+
+@pytest.mark.parametrize(("limit", "chosen"), [(0.01, "safe"), (0.03, "middle"), (0.3, "cheap")])
+def test_the_cheapest_that_keeps_the_accuracy_is_chosen(made_up, tmp_path, limit, chosen):
+    results = _calibrate(made_up, tmp_path, Target("miou_drop", limit))
+    assert results["policy"] == str(RULES[chosen])
+    tested = [_NAMES[row["policy"]] for row in results["tested"]]
+    order = ["safe", "middle", "cheap"]
+    # One more than passed is tested, the first that fails.
+    assert tested == order[: order.index(chosen) + 2]
+    for row in results["tested"]:
+        assert row["estimate"] < row["bound"]
+    assert json.loads((tmp_path / calibration.FILE).read_text()) == results
+
+
+@pytest.mark.parametrize(("limit", "chosen"), [(2.5, "cheap"), (4.5, "middle"), (7.9, "safe")])
+def test_the_most_accurate_within_a_budget_is_chosen(made_up, tmp_path, limit, chosen):
+    assert _calibrate(made_up, tmp_path, Target("steps", limit))["policy"] == str(RULES[chosen])
+
+
+def test_what_another_beats_is_no_candidate():
+    target = Target("miou_drop", 0.1)
+    score = lambda policy, videos: _made_up(policy, len(videos))  # noqa: E731
+    order = in_order(target, list(RULES.values()), REFERENCE, grain.MapDataset.range(200), score)
+    assert [_NAMES[str(policy)] for policy in order] == ["safe", "middle", "cheap"]
+
+
+def test_a_target_that_cannot_be_met_names_what_can(made_up, tmp_path):
+    with pytest.raises(rsf.InputError, match="no policy can be promised") as error:
+        _calibrate(made_up, tmp_path, Target("steps", 1.5))
+    message = str(error.value)
+    assert str(RULES["cheap"]) in message
+    least = float(message.split(", and ")[1].split()[0])
+    assert 2 < least < 2.5
+    assert not (tmp_path / calibration.FILE).exists()
+    assert _calibrate(made_up, tmp_path, Target("steps", least + 0.01))["policy"]
+
+
+def test_too_few_videos_are_named(made_up, tmp_path):
+    with pytest.raises(rsf.InputError, match=r"100 calibration videos can promise 0\.0337 at best"):
+        _calibrate(made_up, tmp_path, Target("miou_drop", 0.01), videos=100)
+    with pytest.raises(rsf.InputError, match="1001 videos are asked for: the split has 1000"):
+        _calibrate(made_up, tmp_path, Target("miou_drop", 0.01), videos=1001)
+
+
+def test_a_chosen_policy_is_found_by_name_and_checked(made_up, run, tmp_path, capsys):
+    results = _calibrate(made_up, tmp_path, Target("miou_drop", 0.03))
+    assert calibration.load_calibration(tmp_path, made_up[0]) == results
+    calibration.print_calibration(results)
+    assert str(RULES["middle"]) in capsys.readouterr().out.replace("\n", "")
+    trained, dataset = made_up[0], open_dataset(run[0])
+    found = calibration.check(trained, dataset, tmp_path, results)
+    assert found["promise"]["measured"] == pytest.approx(0.02, abs=0.02)
+    assert found["test"]["steps_per_video"] > 0
+    calibration.print_check(found)
+    assert "Promised: mIoU at most 0.03 below" in capsys.readouterr().out
+
+
+def test_a_policy_made_for_something_else_is_refused(made_up, tmp_path):
+    trained, _ = made_up
+    with pytest.raises(rsf.InputError, match=r"has no calibrated policy: make one with python"):
+        calibration.load_calibration(tmp_path, trained)
+    results = _calibrate(made_up, tmp_path, Target("miou_drop", 0.03))
+    other = dataclasses.replace(trained, step=trained.step + 1)
+    with pytest.raises(rsf.InputError, match=f"for update {trained.step}, this is {other.step}"):
+        calibration.load_calibration(tmp_path, other)
+    for damage in ("{", "{}", json.dumps({**results, "policy": "l3:1:2"})):
+        (tmp_path / calibration.FILE).write_text(damage)
+        with pytest.raises(rsf.InputError, match="is damaged"):
+            calibration.load_calibration(tmp_path, trained)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": "t_pathfinder/hard"}, "config.dataset is 't_pathfinder/hard', the checkpoint"),
+        ({"calibration_share": 0.2}, "config.calibration_share is 0.2, the checkpoint"),
+    ],
+)
+def test_videos_that_may_have_been_seen_are_refused(made_up, tmp_path, changes, message):
+    trained, dataset = made_up
+    other = dataclasses.replace(trained, config=trained.config.replace(**changes))
+    with pytest.raises(rsf.InputError, match=message):
+        _calibrate((other, dataset), tmp_path, Target("miou_drop", 0.03))
+
+
+def test_a_dataset_without_calibration_videos_is_refused(made_up, tmp_path):
+    trained, dataset = made_up
+    dataset = dataclasses.replace(dataset, calibration=None)
+    with pytest.raises(rsf.InputError, match=r"train with --config\.calibration_share=0\.1"):
+        _calibrate((trained, dataset), tmp_path, Target("miou_drop", 0.03))
+
+
+BAD_TARGETS = [
+    (("miou_drop", 0.0), "max_miou_drop is 0.0: it must be between 0 and 1"),
+    (("miou_drop", float("nan")), "max_miou_drop is nan"),
+    (("steps", 1.0), "mean_steps is 1.0: it must be above 1"),
+    (("steps", float("inf")), "mean_steps is inf"),
+    (("steps", 3.0, 1.0), "confidence is 1.0: it must be between 0 and 1"),
+    (("steps", 3.0, 0.0), "confidence is 0.0"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), BAD_TARGETS)
+def test_bad_targets_are_named(values, message):
+    with pytest.raises(rsf.InputError, match=message):
+        Target(*values)
+
+
+def test_a_real_model_is_calibrated_from_end_to_end(run, tmp_path):
+    config, workdir = run
+    trained, dataset = evaluation.load_trained(workdir), open_dataset(config)
+    policies = [rsf.DistanceHalting(threshold=t, max_steps=3) for t in (0.5, 2.0)]
+    target = Target("steps", 2.95, confidence=0.5)
+    results = calibration.calibrate(trained, dataset, tmp_path, target, policies=policies)
+    assert results["calibration_videos"] == 20
+    assert results["tested"][0]["steps"] <= 2.95
+    resplits = calibration.resplit(trained, dataset, tmp_path, results, 20)
+    assert resplits.videos == 30
+    assert json.loads((tmp_path / calibration.FILE).read_text())["resplits"]["count"] == 20
+
+
+def test_the_guarantee_holds_over_many_draws():
+    rng = np.random.default_rng(0)
+    # Nine policies, each later one riskier: the true risk crosses the limit between the fifth and
+    # the sixth.
+    risks = np.linspace(-0.02, 0.025, 9)[:, None]
+    losses = risks + rng.normal(0, 0.05, (9, 3000))
+    losses -= losses.mean(1, keepdims=True) - risks
+    steps = np.linspace(8, 2, 9)[:, None] + np.zeros((9, 3000))
+    target = Target("miou_drop", 0.005, confidence=0.9)
+    resplits = repeat(losses, steps, target, 1.0, 400)
+    assert resplits.promised == 1
+    assert resplits.broken <= 0.1
+    # Not by being timid: almost always one of the two last that are allowed is taken.
+    assert resplits.steps < 5.5
+    assert "400 calibrations on random halves of 3000 held-out videos" in str(resplits)

@@ -1,0 +1,99 @@
+"""The tests behind a guarantee, on losses whose mean is known."""
+
+import numpy as np
+import pytest
+
+from rsf_jax.calibration.risk import p_value, upper_bound, values_until_failure
+
+LEVEL = 0.05
+
+
+def _rare(rng, mean, videos):
+    return (rng.random(videos) < mean).astype(float)
+
+
+def _spread(rng, mean, videos):
+    return np.clip(rng.normal(mean, 0.1, videos), -1, 1)
+
+
+def _steps(rng, mean, videos):
+    return rng.choice([1.0, 12.0], videos, p=[(12 - mean) / 11, (mean - 1) / 11])
+
+
+CASES = [(_rare, 0.02, 1.0), (_rare, 0.3, 1.0), (_spread, 0.01, 1.0), (_steps, 4.0, 12.0)]
+
+
+@pytest.mark.parametrize(("draw", "limit", "most"), CASES)
+def test_a_mean_at_the_limit_passes_as_seldom_as_promised(draw, limit, most):
+    rng = np.random.default_rng(0)
+    tries = 1000
+    passed = sum(p_value(draw(rng, limit, 400), limit, most) <= LEVEL for _ in range(tries))
+    # Three standard deviations of a fair count above the level.
+    assert passed <= tries * LEVEL + 3 * np.sqrt(tries * LEVEL * (1 - LEVEL))
+
+
+@pytest.mark.parametrize(("draw", "limit", "most"), CASES)
+def test_a_mean_well_below_the_limit_passes(draw, limit, most):
+    rng = np.random.default_rng(1)
+    low = {_rare: limit / 4, _spread: limit - 0.02, _steps: limit - 1.5}[draw]
+    passed = sum(p_value(draw(rng, low, 1000), limit, most) <= LEVEL for _ in range(100))
+    assert passed >= 90
+
+
+def test_a_p_value_is_the_least_capital_of_the_game():
+    losses, limit = np.array([0.0, 1.0, 0.0, 0.0]), 0.5
+    capital, best, seen = 1.0, 1.0, []
+    for i, loss in enumerate(losses):
+        count = i + 1
+        mean = sum(seen) / count
+        past = [sum(seen[: j + 1]) / (j + 2) for j in range(i)]
+        variance = (0.25 + sum((x - m) ** 2 for x, m in zip(seen, past))) / count
+        edge = limit - mean
+        bet = min(max(edge / (variance + edge**2), 0), 0.9 / (1 - limit))
+        capital *= 1 + bet * (limit - loss)
+        best = max(best, capital)
+        seen.append(loss)
+    assert p_value(losses, limit) == pytest.approx(1 / best)
+
+
+def test_losing_everything_is_survived():
+    # Every bet is below what would be lost for good with the largest loss.
+    assert p_value(np.array([1.0] + [0.0] * 500), 0.5) < LEVEL
+
+
+def test_the_upper_bound_is_where_the_test_turns():
+    losses = _spread(np.random.default_rng(2), 0.0, 500)
+    bound = upper_bound(losses, LEVEL)
+    assert losses.mean() < bound < 0.05
+    assert p_value(losses, bound + 1e-6) <= LEVEL < p_value(losses, bound - 1e-6)
+
+
+def test_few_videos_promise_little():
+    # A capital of (1 - limit)^-n must reach 1 / level, even if no video ever loses anything.
+    bounds = [upper_bound(np.zeros(n), LEVEL) for n in (10, 100, 1000)]
+    assert bounds == sorted(bounds, reverse=True)
+    for videos, bound in zip((10, 100, 1000), bounds):
+        assert bound > 1 - LEVEL ** (1 / videos)
+
+
+def test_choices_are_tested_until_one_fails_and_no_further():
+    taken = []
+
+    def choices():
+        for mean in (0.0, 0.0, 0.9, 0.0):
+            taken.append(mean)
+            yield np.full(200, mean)
+
+    values = values_until_failure(choices(), 0.1, LEVEL)
+    assert taken == [0.0, 0.0, 0.9]
+    assert [value <= LEVEL for value in values] == [True, True, False]
+
+
+def test_many_choices_share_one_level():
+    rng = np.random.default_rng(3)
+    limit, tries, wrong = 0.1, 400, 0
+    for _ in range(tries):
+        # All are just above the limit: any that passes is wrong.
+        values = values_until_failure((_rare(rng, limit, 200) for _ in range(20)), limit, LEVEL)
+        wrong += values[0] <= LEVEL
+    assert 0 < wrong <= tries * LEVEL + 3 * np.sqrt(tries * LEVEL * (1 - LEVEL))

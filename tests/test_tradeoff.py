@@ -1,0 +1,94 @@
+"""Sweeps: what is tested, what it costs, which policies are best."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax import evaluation, tradeoff
+from rsf_jax.data import open_dataset
+from rsf_jax.speed import Speed
+
+POLICIES = ["s1f1", "s3f1", "s3f3", "l2:0.5:6", "l2:1.5:6", "l1:0.9:6:min_first_steps=3"]
+
+
+@pytest.fixture(scope="module")
+def swept(run, tmp_path_factory):
+    config, workdir = run
+    folder = tmp_path_factory.mktemp("sweep")
+    trained, dataset = evaluation.load_trained(workdir), open_dataset(config)
+    policies = [rsf.parse_policy(text) for text in POLICIES]
+    return tradeoff.sweep(trained, dataset, folder, policies), folder, trained, dataset
+
+
+def test_every_policy_gets_the_scores_it_gets_alone(swept, tmp_path):
+    results, _, trained, dataset = swept
+    assert [point["policy"] for point in results["points"]] == POLICIES
+    for point in results["points"]:
+        alone = evaluation.evaluate(trained, dataset, tmp_path, rsf.parse_policy(point["policy"]))
+        assert point["miou"] == pytest.approx(alone["test"]["miou"], abs=1e-6)
+        assert point["steps_by_frame"] == pytest.approx(alone["test"]["steps_by_frame"])
+        assert point["steps"] == pytest.approx(alone["test"]["steps_per_video"] / 5)
+        assert point["frames_per_second"] > 0
+
+
+def test_extrapolation_is_marked(swept):
+    # Training had three steps at most.
+    marked = [point["policy"] for point in swept[0]["points"] if point["extrapolates"]]
+    assert marked == POLICIES[3:]
+
+
+def test_results_are_left_as_numbers_and_pictures(swept):
+    results, folder, *_ = swept
+    assert json.loads((folder / "sweep.json").read_text()) == results
+    assert min(plt.imread(folder / "sweep.png").shape[:2]) > 300
+    assert "<svg" in (folder / "sweep.svg").read_text()
+
+
+def test_the_table_shows_every_policy_and_explains_the_speed(swept, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    tradeoff.print_sweep(swept[0])
+    table = capsys.readouterr().out
+    for policy in POLICIES:
+        assert policy in table
+    assert "trained with s3f1" in table
+    assert "ms more for each step" in table
+
+
+def test_fewer_videos_may_do(swept, tmp_path):
+    _, _, trained, dataset = swept
+    results = tradeoff.sweep(trained, dataset, tmp_path, [rsf.FixedSchedule(1, 1)], videos=3)
+    assert results["videos"] == 3
+    with pytest.raises(rsf.InputError, match="11 videos are asked for: the split has 10"):
+        tradeoff.sweep(trained, dataset, tmp_path, videos=11)
+
+
+def test_a_model_without_steps_has_no_trade_off(swept, tmp_path):
+    *_, dataset = swept
+    config = rsf.get_config("quickstart_ff6")
+    trained = evaluation.Trained(config, config, rsf.build_model(config), {}, 0)
+    with pytest.raises(rsf.InputError, match="model ff6 has no recurrent steps: nothing to sweep"):
+        tradeoff.sweep(trained, dataset, tmp_path)
+
+
+def test_the_default_sweep_has_what_the_paper_has_and_more():
+    names = set(map(str, tradeoff.default_policies(rsf.get_config("hard_s8f8"))))
+    assert len(names) == len(tradeoff.default_policies(rsf.get_config("hard_s8f8")))
+    paper = {"s8f8", "s8f6", "s8f4", "s8f2", "s8f1", "s6f6", "s4f4", "s3f3", "s10f10", "s12f12"}
+    assert paper <= names
+    assert {f"{m}:{t}:12" for m in ("l1", "l2") for t in (0.8, 0.9, 1.0, 1.1)} <= names
+    assert {f"{m}:0.8:12:min_first_steps=8" for m in ("l1", "l2")} <= names
+
+
+@pytest.mark.parametrize(("preset", "cap"), [("hard_s8f8", 12), ("hard_s12f12", 18)])
+def test_the_cap_exceeds_training(preset, cap):
+    assert tradeoff.cap_steps(rsf.get_config(preset)) == cap
+
+
+def test_the_cost_of_a_frame_and_a_step_is_found():
+    speeds = [Speed(0.003 + 0.002 * steps, steps) for steps in (1.0, 2.5, 8.0)]
+    cost = tradeoff.fit_cost(speeds)
+    np.testing.assert_allclose([cost["frame"], cost["step"]], [3, 2])
+    assert tradeoff.fit_cost(speeds[:1]) == {}
