@@ -1,0 +1,39 @@
+"""What every measurement needs of a model."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rsf_jax.errors import InputError
+from rsf_jax.models import Prepared, RecurrentModel, VideoModel, prepare
+from rsf_jax.typing import FeatureMap, Frame, Variables
+
+
+def check_recurrent(model: VideoModel) -> None:
+    """Raises InputError for a model that has no hidden state to follow."""
+    if not model.recurrent:
+        raise InputError(
+            f"{type(model).__name__} has no recurrent steps, so there is no hidden state to "
+            "follow: analyse a recurrent model, such as hard_s8f2"
+        )
+
+
+def as_prepared(
+    model: VideoModel, variables: Variables | Prepared, frame_shape: tuple[int, ...]
+) -> Prepared:
+    """Prepares variables unless they are prepared."""
+    height, width = frame_shape
+    if isinstance(variables, Prepared):
+        return variables
+    return prepare(model, variables, (height, width))
+
+
+def call(model: VideoModel, prepared: Prepared, method: str | Callable, *args: Any) -> Any:
+    """Calls a method of the model with its parameters."""
+    return model.apply(prepared.variables, *args, method=method)
+
+
+def stimulus(model: VideoModel, prepared: Prepared, frame: Frame) -> FeatureMap:
+    """Returns x_t as the stem makes it, also where the cell makes something else of it (LSTM)."""
+    if isinstance(model, RecurrentModel):
+        return call(model, prepared, lambda model, frame: model.stem(frame), frame)
+    return call(model, prepared, "drive", frame)

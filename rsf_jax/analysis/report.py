@@ -1,0 +1,285 @@
+"""The analysis of a trained model: numbers, figures and `analysis.json`."""
+
+import dataclasses
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from rsf_jax.analysis import figures
+from rsf_jax.analysis.access import check_recurrent
+from rsf_jax.analysis.changes import (
+    Changes,
+    Correlation,
+    StepsByChange,
+    correlate,
+    measure_changes,
+    steps_by_change,
+)
+from rsf_jax.analysis.movement import (
+    BEHAVIOURS,
+    MIN_STEPS,
+    DistanceRatios,
+    LongRun,
+    distance_ratios,
+    follow_frame,
+    long_run,
+    step_distances,
+)
+from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
+from rsf_jax.data import Dataset, evaluation_batches
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import Trained, training_schedule
+from rsf_jax.models import Prepared, prepare
+from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy, file_suffix
+from rsf_jax.unroll import run_video
+
+_VIDEOS = 100
+_FOLLOWED = 16  # videos of the long run, one at a time
+_RATIO_STEPS = 12  # or twice those of training, if that is more
+
+
+@dataclasses.dataclass(frozen=True)
+class _Subject:
+    """What is analysed: a model on the first videos of the test split."""
+
+    trained: Trained
+    prepared: Prepared
+    videos: grain.MapDataset
+
+    def measure(self, measure: Callable[..., Any], *args: Any) -> Any:
+        """Measures all videos, a batch at a time; the results are NumPy arrays [V, ...]."""
+        size = min(self.trained.config.eval_batch_size, len(self.videos))
+        parts = [
+            measure(self.trained.model, self.prepared, frames, *args, **self._options)
+            for frames, _ in _batches(self.videos, size)
+        ]
+        return jax.tree.map(lambda *part: np.concatenate(part), *parts)
+
+    def follow(self, frames: np.ndarray, policy: StepPolicy) -> tuple[Trajectory, np.ndarray]:
+        """Returns the trajectory of one video [T, H, W, 1], and its steps [T]."""
+        out = run_video(
+            self.trained.model,
+            self.prepared,
+            frames[None],
+            policy,
+            record_states=True,
+            **self._options,
+        )
+        steps = np.asarray(out.steps[0])
+        return project_trajectory(np.asarray(out.states[0]), steps), steps
+
+    def long_runs(self, steps: int) -> list[LongRun]:
+        """Returns long runs of some of the videos, computed one at a time."""
+        model, prepared = self.trained.model, self.prepared
+        videos = self.videos[: min(_FOLLOWED, len(self.videos))]
+        return [
+            long_run(follow_frame(model, prepared, frames[:, 0], steps), masks[0, 0])
+            for frames, masks in _batches(videos, 1)
+        ]
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"stateful": self.trained.config.stateful}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Findings:
+    """What was measured; `ran` under the policy, `halted` under the halting rule."""
+
+    ran: Changes
+    halted: Changes
+    correlation: Correlation
+    pattern: Correlation
+    steps_by_change: StepsByChange
+    video: np.ndarray
+    video_steps: np.ndarray
+    trajectory: Trajectory
+    ratios: DistanceRatios
+    runs: list[LongRun]
+
+
+def analyze(
+    trained: Trained,
+    dataset: Dataset,
+    workdir: Path,
+    *,
+    policy: StepPolicy | None = None,
+    videos: int | None = None,
+    video: int = 0,
+    long_steps: int = 50,
+) -> dict[str, Any]:
+    """Measures and draws what a model's hidden states do on test videos.
+
+    Files in `workdir`: `analysis.json` and, as PNG and SVG, `correlation`, `trajectory`,
+    `steps_vs_change`, `distance_ratios` and `long_run`; with a policy other than the one the model
+    was trained with, its name is added, as in `analysis_s6f2.json`.
+
+    Args:
+        trained: a recurrent model.
+        dataset: an open dataset.
+        workdir: folder for the results.
+        policy: recurrent steps of every frame for the correlation and the trajectory; None for
+            the schedule of training. Where it is a schedule, steps against change are counted under
+            `pattern:1e-09:{S+4}:rtol=0.15`, S the most steps of training; else under it.
+        videos: how many test videos, from the first on; None for 100 or all there are.
+        video: position in the test split, from 0, of the video whose trajectory is drawn.
+        long_steps: recurrent steps of the long run, at least 24; of at most 16 of the videos.
+
+    Returns:
+        What `analysis.json` holds.
+
+    Raises:
+        InputError: if the model has no recurrence, or a number is out of range.
+    """
+    check_recurrent(trained.model)
+    size = _checked_size(dataset, videos, video, long_steps)
+    own = training_schedule(trained.config)
+    policy = policy or own
+    halting = _halting_rule(policy, own)
+    prepared = jax.jit(lambda v: prepare(trained.model, v, dataset.frame_shape))(trained.variables)
+    subject = _Subject(trained, prepared, dataset.test[:size])
+    frames = dataset.test[video]["frames"].astype(np.float32) / 255
+    found = _find(subject, frames, policy, halting, long_steps)
+    results = _settings(trained, policy, halting) | {"video": video}
+    results |= _numbers(found, own.slow)
+    suffix = "" if policy == own else f"_{file_suffix(policy)}"
+    text = json.dumps(_plain(results), indent=2, allow_nan=False)
+    Path(workdir, f"analysis{suffix}.json").write_text(text + "\n")
+    for name, figure in _figures(found, own, halting).items():
+        figures.save(figure, Path(workdir), name + suffix)
+    return json.loads(text)
+
+
+def _checked_size(dataset: Dataset, videos: int | None, video: int, long_steps: int) -> int:
+    """Returns how many videos to use, once everything is in range."""
+    available = len(dataset.test)
+    if videos is not None and not 1 <= videos <= available:
+        raise InputError(f"videos is {videos}: there are 1 to {available} test videos to choose")
+    if not 0 <= video < available:
+        raise InputError(f"video is {video}: the test videos are numbered 0 to {available - 1}")
+    if long_steps < MIN_STEPS:
+        raise InputError(f"long_steps is {long_steps}: at least {MIN_STEPS} are needed")
+    return videos or min(_VIDEOS, available)
+
+
+def _halting_rule(policy: StepPolicy, own: FixedSchedule) -> StepPolicy:
+    """The policy, unless its steps are fixed and cannot depend on the input."""
+    if not isinstance(policy, FixedSchedule):
+        return policy
+    return DistanceHalting("pattern", NEVER, own.max_steps + 4, rtol=0.15)
+
+
+def _find(
+    subject: _Subject, frames: np.ndarray, policy: StepPolicy, halting: StepPolicy, long_steps: int
+) -> _Findings:
+    # This first: it finds out whether the videos are long enough.
+    ran = subject.measure(measure_changes, policy)
+    correlation = correlate(ran.drive, ran.hidden)
+    halted = ran if halting is policy else subject.measure(measure_changes, halting)
+    trajectory, steps = subject.follow(frames, policy)
+    trained_steps = training_schedule(subject.trained.config).max_steps
+    distances = subject.measure(step_distances, max(_RATIO_STEPS, 2 * trained_steps))
+    return _Findings(
+        ran=ran,
+        halted=halted,
+        correlation=correlation,
+        pattern=correlate(ran.drive, ran.pattern),
+        steps_by_change=steps_by_change(halted.frames, halted.steps),
+        video=frames,
+        video_steps=steps,
+        trajectory=trajectory,
+        ratios=distance_ratios(distances),
+        runs=subject.long_runs(long_steps),
+    )
+
+
+def _settings(trained: Trained, policy: StepPolicy, halting: StepPolicy) -> dict[str, Any]:
+    return {
+        "preset": trained.config.name,
+        "policy": str(policy),
+        "halting": str(halting),
+        "update": trained.step,
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+        "config": dataclasses.asdict(trained.config),
+    }
+
+
+def _numbers(found: _Findings, slow_steps: int) -> dict[str, Any]:
+    path, halted = found.trajectory, found.halted
+    return {
+        "videos": len(halted.steps),
+        "correlation": found.correlation,
+        "pattern_correlation": found.pattern,
+        "trajectory": {
+            "steps": found.video_steps,
+            "shares": path.shares,
+            "coordinates": path.coordinates,
+            "frame": path.frame,
+        },
+        "steps_by_change": {
+            **dataclasses.asdict(found.steps_by_change),
+            "mean_by_frame": halted.steps.mean(0),
+            "frame_changes": halted.frames,
+            "frame_steps": halted.steps,
+        },
+        "distance_ratios": found.ratios,
+        "long_run": _long_run_numbers(found.runs, slow_steps),
+    }
+
+
+def _long_run_numbers(runs: list[LongRun], slow_steps: int) -> dict[str, Any]:
+    whole = Counter(run.behaviour for run in runs)
+    pattern = Counter(run.pattern_behaviour for run in runs)
+    iou = np.mean([run.iou for run in runs], 0)
+    trained_steps = min(slow_steps, len(iou))
+    return {
+        "steps": len(iou),
+        "trained_steps": trained_steps,
+        "behaviours": {name: whole[name] for name in BEHAVIOURS},
+        "pattern_behaviours": {name: pattern[name] for name in BEHAVIOURS},
+        "iou_as_trained": iou[trained_steps - 1],
+        "iou_at_the_end": iou[-1],
+        "videos": runs,
+    }
+
+
+def _figures(found: _Findings, own: FixedSchedule, halting: StepPolicy) -> dict[str, Figure]:
+    threshold: Any = getattr(halting, "threshold", None)
+    shown = threshold if np.ndim(threshold) == 0 and threshold != NEVER else None
+    return {
+        "correlation": figures.correlation(found.correlation, found.pattern),
+        "trajectory": figures.trajectory(found.trajectory, found.video),
+        "steps_vs_change": figures.steps_vs_change(
+            found.steps_by_change, found.halted, str(halting)
+        ),
+        "distance_ratios": figures.distance_ratios(found.ratios, own.slow, shown),
+        "long_run": figures.long_run(found.runs, own.slow),
+    }
+
+
+def _batches(videos: grain.MapDataset, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields frames in 0..1 and masks."""
+    for batch in evaluation_batches(videos, size):
+        yield batch.frames.astype(np.float32) / 255, batch.masks
+
+
+def _plain(x: Any) -> Any:
+    """What JSON can hold: lists for arrays, null for what is no number."""
+    if dataclasses.is_dataclass(x) and not isinstance(x, type):
+        return _plain({field.name: getattr(x, field.name) for field in dataclasses.fields(x)})
+    if isinstance(x, dict):
+        return {name: _plain(value) for name, value in x.items()}
+    if isinstance(x, np.ndarray | np.generic):
+        return _plain(x.tolist())
+    if isinstance(x, list | tuple):
+        return [_plain(value) for value in x]
+    return None if isinstance(x, float) and not math.isfinite(x) else x
