@@ -9,20 +9,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
+from rsf_jax.training import curves
+
 # Without a terminal a line is printed at most this often, in seconds.
 _LINE_INTERVAL = 30.0
 
 
 class ProgressReport:
-    """Progress bar on a terminal, a line now and then in a log file, TensorBoard events in both.
+    """Progress bar on a terminal, a line now and then in a log file, curves in both.
 
     Args:
-        workdir: where the events go, in `workdir/events`.
+        workdir: where the curves go: TensorBoard events in `workdir/events`, and `curves.jsonl`.
         total: updates of the whole run.
         done: updates done before this start.
     """
 
     def __init__(self, workdir: Path, total: int, done: int) -> None:
+        self._workdir = workdir
         self._writer = SummaryWriter(str(workdir / "events"), purge_step=done)
         self._console = Console()
         self._bar = Progress(
@@ -70,6 +73,7 @@ class ProgressReport:
         )
 
     def _record(self, split: str, step: int, metrics: Mapping[str, float]) -> None:
+        curves.append(self._workdir, split, step, metrics)
         for name, value in metrics.items():
             self._writer.add_scalar(f"{split}/{name}", value, step)
 

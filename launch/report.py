@@ -1,0 +1,30 @@
+"""Puts a run on one page: python launch/report.py --workdir=runs/hard_s8f8."""
+
+import launcher
+from absl import flags
+
+from rsf_jax import analysis, evaluation, experiment, report, tradeoff
+from rsf_jax.data import open_dataset
+
+flags.adopt_module_key_flags(launcher)
+
+_RUN_MISSING = flags.DEFINE_boolean(
+    "run_missing", False, "run sweep and analysis if they are not there"
+)
+
+
+def main() -> None:
+    folder = experiment.writable_folder(launcher.workdir())
+    todo = report.missing(folder) if _RUN_MISSING.value else []
+    if todo:
+        trained = evaluation.load_trained(folder, launcher.overrides())
+        dataset = open_dataset(trained.config)
+        if "sweep" in todo:
+            tradeoff.print_sweep(tradeoff.sweep(trained, dataset, folder))
+        if "analysis" in todo:
+            analysis.analyze(trained, dataset, folder)
+    print(f"The report is {report.write_report(folder)}")
+
+
+if __name__ == "__main__":
+    launcher.run(main)

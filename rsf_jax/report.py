@@ -1,0 +1,118 @@
+"""A run on one page: an HTML file that needs nothing else."""
+
+import base64
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from rsf_jax.errors import InputError
+from rsf_jax.figures import save_curves
+from rsf_jax.training import curves
+
+FILE = "report.html"
+# Pictures of `analysis.analyze`, with what each shows.
+_ANALYSIS = {
+    "correlation": "How far the hidden state moves between frames, against how far the drive does.",
+    "trajectory": "One video's hidden state through all its recurrent steps, on its two principal "
+    "components.",
+    "steps_vs_change": "Recurrent steps under halting, against how much the frame changed.",
+    "distance_ratios": "Movement of each step over that of the step before.",
+    "long_run": "One frame for fifty steps: movement of the state, and IoU of its readout.",
+}
+_MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
+def write_report(workdir: str | Path) -> Path:
+    """Puts all that a run's folder holds on one page.
+
+    Training curves, tests, predictions, the trade-off, the calibrated policy and the analysis of
+    hidden states; what is missing is named with the command that makes it.
+
+    Args:
+        workdir: folder of a run.
+
+    Returns:
+        The page, `workdir/report.html`; its pictures are inside it.
+
+    Raises:
+        InputError: if the folder holds no tested run, or a file of it is damaged.
+    """
+    folder = Path(workdir)
+    tests = [_read(path) for path in sorted(folder.glob("results*.json"))]
+    if not tests:
+        raise InputError(
+            f"{folder} has no results: train first, or test what is trained (python "
+            f"launch/evaluate.py --workdir={folder})"
+        )
+    page = _template().render(
+        workdir=str(folder),
+        run=tests[0],
+        tests=tests,
+        curves=_curves(folder),
+        predictions=_pictures(folder, "predictions*.png"),
+        sweep=_read(folder / "sweep.json"),
+        sweep_picture=_embed(folder / "sweep.svg"),
+        calibration=_read(folder / "policy.json"),
+        analysis=_read(folder / "analysis.json"),
+        analysis_pictures=[
+            (caption, embedded)
+            for name, caption in _ANALYSIS.items()
+            if (embedded := _embed(folder / f"{name}.png"))
+        ],
+    )
+    path = folder / FILE
+    path.write_text(page)
+    return path
+
+
+def missing(workdir: str | Path) -> list[str]:
+    """Returns which of "sweep" and "analysis" a run's folder lacks."""
+    return [name for name in ("sweep", "analysis") if not Path(workdir, f"{name}.json").exists()]
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rsf_jax", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.jinja")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and make it anew") from error
+
+
+def _curves(folder: Path) -> str | None:
+    """The training curves as an embedded picture."""
+    recorded = curves.read(folder)
+    if not recorded:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        picture = Path(scratch, "curves.svg")
+        save_curves(picture, recorded)
+        return _embed(picture)
+
+
+def _pictures(folder: Path, pattern: str) -> list[tuple[str, str]]:
+    """Names and embedded pictures."""
+    found = ((path.stem.replace("_", " "), _embed(path)) for path in sorted(folder.glob(pattern)))
+    return [(name, embedded) for name, embedded in found if embedded]
+
+
+def _embed(path: Path) -> str | None:
+    """A picture as the address of itself."""
+    if not path.exists():
+        return None
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f"data:{_MEDIA[path.suffix]};base64,{data}"

@@ -1,0 +1,31 @@
+"""Training curves as lines of JSON."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+FILE = "curves.jsonl"
+
+
+def append(workdir: Path, split: str, update: int, metrics: Mapping[str, float]) -> None:
+    """Adds a point; the file is complete after every call."""
+    line = json.dumps({"split": split, "update": update, **metrics})
+    with Path(workdir, FILE).open("a") as file:
+        file.write(line + "\n")
+
+
+def read(workdir: Path) -> dict[str, dict[int, dict[str, float]]]:
+    """Returns the metrics of every update, by split; nothing if there is no file.
+
+    A run that was resumed repeats the updates after its last checkpoint: the later line counts. A
+    line that a kill cut short does not.
+    """
+    path = Path(workdir, FILE)
+    curves: dict[str, dict[int, dict[str, float]]] = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            point = json.loads(line)
+        except ValueError:
+            continue
+        curves.setdefault(point.pop("split"), {})[point.pop("update")] = point
+    return {split: dict(sorted(points.items())) for split, points in curves.items()}

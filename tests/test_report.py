@@ -1,0 +1,85 @@
+"""One page of all that a run left."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax import evaluation, report, tradeoff
+from rsf_jax.calibration import Target, calibrate
+from rsf_jax.data import open_dataset
+
+
+class _Page(HTMLParser):
+    """Checks that every element is closed, and collects pictures and text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.pictures, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.pictures.append(dict(attributes)["src"])
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def _page(path):
+    page = _Page()
+    page.feed(path.read_text())
+    assert not page.open
+    page.text = re.sub(r"\s+", " ", page.text)
+    return page
+
+
+@pytest.fixture
+def folder(run, tmp_path):
+    shutil.copytree(run[1], tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_page_needs_nothing_else(folder):
+    page = _page(report.write_report(folder))
+    assert len(page.pictures) == 2  # curves and predictions
+    assert all(re.match(r"data:image/(png|svg\+xml);base64,", src) for src in page.pictures)
+    assert "http" not in re.sub(r"http://www.w3.org\S+", "", (folder / report.FILE).read_text())
+
+
+def test_what_was_not_run_is_named_with_its_command(folder):
+    text = _page(report.write_report(folder)).text
+    for command in ("evaluate.py --sweep", "calibrate.py --max_miou_drop=0.01", "analyze.py"):
+        assert f"python launch/{command} --workdir={folder}" in text
+    assert report.missing(folder) == ["sweep", "analysis"]
+
+
+def test_everything_that_was_run_is_shown(run, folder):
+    trained, dataset = evaluation.load_trained(folder), open_dataset(run[0])
+    policies = [rsf.FixedSchedule(2, 1), rsf.DistanceHalting(threshold=0.9, max_steps=3)]
+    evaluation.evaluate(trained, dataset, folder, policies[1])
+    tradeoff.sweep(trained, dataset, folder, policies)
+    target = Target("steps", 2.95, confidence=0.5)
+    calibrated = calibrate(trained, dataset, folder, target, policies=policies)
+    page = _page(report.write_report(folder))
+    assert len(page.pictures) == 4
+    for text in ("s3f1", "l2:0.9:3", "2 policies on 10 test videos", calibrated["policy"]):
+        assert text in page.text
+    assert report.missing(folder) == ["analysis"]
+    miou = json.loads((folder / "results.json").read_text())["test"]["miou"]
+    assert f"{miou:.3f}" in page.text
+
+
+def test_a_folder_without_results_and_damage_are_named(folder, tmp_path):
+    with pytest.raises(rsf.InputError, match="has no results: train first"):
+        report.write_report(tmp_path)
+    (folder / "sweep.json").write_text("{")
+    with pytest.raises(rsf.InputError, match=r"sweep\.json is damaged"):
+        report.write_report(folder)
