@@ -3,7 +3,7 @@
 import launcher
 from absl import flags
 
-from rsf_jax import analysis, evaluation, experiment, report, tradeoff
+from rsf_jax import analysis, evaluation, report, tradeoff
 from rsf_jax.data import open_dataset
 
 flags.adopt_module_key_flags(launcher)
@@ -14,7 +14,7 @@ _RUN_MISSING = flags.DEFINE_boolean(
 
 
 def main() -> None:
-    folder = experiment.writable_folder(launcher.workdir())
+    folder = launcher.workdir()
     todo = report.missing(folder) if _RUN_MISSING.value else []
     if todo:
         trained = evaluation.load_trained(folder, launcher.overrides())

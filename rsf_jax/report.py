@@ -64,7 +64,10 @@ def write_report(workdir: str | Path) -> Path:
         ],
     )
     path = folder / FILE
-    path.write_text(page)
+    try:
+        path.write_text(page)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror})") from error
     return path
 
 

@@ -40,6 +40,16 @@ def pytest_unconfigure():
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def brief_timing():
+    """Speeds are measured as briefly as can be: no test looks at how high they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rsf_jax.benchmarks.timing._PAUSE", 0)
+        patch.setattr("rsf_jax.benchmarks.timing._TURN", 0)
+        patch.setattr("rsf_jax.speed._SECONDS", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """A TFDS data directory with `t_pathfinder/tiny`: train 40, test 10, calibration 20 videos."""
