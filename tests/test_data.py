@@ -138,7 +138,7 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path):
 
 
 def test_too_few_videos_to_divide_are_named(data_dir):
-    with pytest.raises(rsf.InputError, match=r"validation_share is 0\.99.*lower it"):
+    with pytest.raises(rsf.InputError, match=r"validation_share is 0\.99.*lower them"):
         data.open_dataset(_config(data_dir, validation_share=0.99))
 
 

@@ -65,8 +65,6 @@ BAD = [
     ("calibrate", ["--workdir=/nowhere"], "give --max_miou_drop=0.01 or --mean_steps=4, one of"),
     ("calibrate", ["--mean_steps=0.5"], "mean_steps is 0.5: it must be above 1"),
     ("report", ["--config=quickstart_s5f2"], "runs/quickstart_s5f2 has no results: train first"),
-    ("analyze", [], "give --config=PRESET, or --workdir"),
-    ("analyze", ["--workdir=/nowhere"], "no checkpoints in /nowhere: train first"),
     ("analyze", ["--workdir=/nowhere", "--policy=s0f1"], "slow steps must be"),
 ]
 

@@ -39,6 +39,6 @@ def test_the_notebook_example_runs():
     code = re.search(r"```python\n(import jax.*?)```", README, re.DOTALL)[1]
     scope = {}
     exec(code.replace("128, 128", "16, 16"), scope)
-    assert scope["out"].states.shape == (2, 8, 8, 16, 16, 25)
+    assert scope["trajectory"].shape == (2, 8, 8, 16, 16, 25)
     assert scope["out"].steps.shape == (2, 8)
     assert isinstance(scope["frames"], jax.Array)
