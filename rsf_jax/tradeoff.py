@@ -50,7 +50,7 @@ class Point:
         miou_by_frame, steps_by_frame: both for each frame position.
         frames_per_second: at batch 1.
         timed_steps: mean recurrent steps a frame of the videos that were timed.
-        extrapolates: whether frames may get more steps than in training.
+        extrapolates: whether frames may get more steps than any did in training.
         on_front: whether no other policy is as good with fewer steps.
     """
 
@@ -149,7 +149,8 @@ def halting_rules(config: Config) -> list[DistanceHalting]:
 
 def cap_steps(config: Config) -> int:
     """Returns the most steps of halting unless told otherwise: half as many again, as published."""
-    return max(config.slow_steps + 4, math.ceil(1.5 * config.slow_steps))
+    trained = training_schedule(config).max_steps
+    return max(trained + 4, math.ceil(1.5 * trained))
 
 
 def fit_cost(speeds: Iterable[Speed]) -> dict[str, float]:
@@ -199,8 +200,8 @@ def _explanation(results: dict[str, Any]) -> str:
             f"A frame takes {cost['frame']:.2f} ms and {cost['step']:.2f} ms more for each step. "
             f"{most['policy']} spends {most['timed_steps'] / least['timed_steps']:.1f} times the "
             f"steps of {least['policy']}, which is "
-            f"{least['frames_per_second'] / most['frames_per_second']:.1f} times as fast: the "
-            "constant part is stem, readout, scores on the host and the start of each frame's loop"
+            f"{least['frames_per_second'] / most['frames_per_second']:.1f} times as fast: what a "
+            "frame takes besides its steps does not become less"
         )
     return "\n".join(lines)
 
@@ -229,7 +230,7 @@ def _points(
     summaries = {name: summarize(score(test, policy)) for name, policy in items}
     steps = [float(np.mean(s.steps_by_frame)) for s in summaries.values()]
     front = pareto_front(steps, [s.miou for s in summaries.values()])
-    trained_with = trained.config.slow_steps
+    most = training_schedule(trained.config).max_steps
     return [
         Point(
             policy=name,
@@ -240,7 +241,7 @@ def _points(
             steps_by_frame=summary.steps_by_frame,
             frames_per_second=1 / speeds[name].seconds,
             timed_steps=speeds[name].steps,
-            extrapolates=policies[name].max_steps > trained_with,
+            extrapolates=policies[name].max_steps > most,
             on_front=best,
         )
         for (name, summary), mean, best in zip(summaries.items(), steps, front)

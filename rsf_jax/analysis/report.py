@@ -39,6 +39,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, training_schedule
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy, file_suffix
+from rsf_jax.tradeoff import cap_steps
 from rsf_jax.unroll import run_video
 
 _VIDEOS = 100
@@ -128,7 +129,7 @@ def analyze(
         workdir: folder for the results.
         policy: recurrent steps of every frame for the correlation and the trajectory; None for
             the schedule of training. Where it is a schedule, steps against change are counted under
-            `pattern:1e-09:{S+4}:rtol=0.15`, S the most steps of training; else under it.
+            `pattern:1e-09:{N}:rtol=0.15`, N the cap of a sweep; else under it.
         videos: how many test videos, from the first on; None for 100 or all there are.
         video: position in the test split, from 0, of the video whose trajectory is drawn.
         long_steps: recurrent steps of the long run, at least 24; of at most 16 of the videos.
@@ -143,7 +144,7 @@ def analyze(
     size = _checked_size(dataset, videos, video, long_steps)
     own = training_schedule(trained.config)
     policy = policy or own
-    halting = _halting_rule(policy, own)
+    halting = _halting_rule(policy, cap_steps(trained.config))
     prepared = jax.jit(lambda v: prepare(trained.model, v, dataset.frame_shape))(trained.variables)
     subject = _Subject(trained, prepared, dataset.test[:size])
     frames = dataset.test[video]["frames"].astype(np.float32) / 255
@@ -170,11 +171,11 @@ def _checked_size(dataset: Dataset, videos: int | None, video: int, long_steps: 
     return videos or min(_VIDEOS, available)
 
 
-def _halting_rule(policy: StepPolicy, own: FixedSchedule) -> StepPolicy:
+def _halting_rule(policy: StepPolicy, cap: int) -> StepPolicy:
     """The policy, unless its steps are fixed and cannot depend on the input."""
     if not isinstance(policy, FixedSchedule):
         return policy
-    return DistanceHalting("pattern", NEVER, own.max_steps + 4, rtol=0.15)
+    return DistanceHalting("pattern", NEVER, cap, rtol=0.15)
 
 
 def _find(
