@@ -41,7 +41,8 @@ def test_a_mean_well_below_the_limit_passes(draw, limit, most):
 
 
 def test_a_p_value_is_the_least_capital_of_the_game():
-    losses, limit = np.array([0.0, 1.0, 0.0, 0.0]), 0.5
+    # The capital is highest at the end, so that every bet counts.
+    losses, limit = np.array([0.4, 0.9, 0.1, 0.0, 0.3, 0.0, 0.1]), 0.5
     capital, best, seen = 1.0, 1.0, []
     for i, loss in enumerate(losses):
         count = i + 1
@@ -53,6 +54,7 @@ def test_a_p_value_is_the_least_capital_of_the_game():
         capital *= 1 + bet * (limit - loss)
         best = max(best, capital)
         seen.append(loss)
+    assert best == capital > 1
     assert p_value(losses, limit) == pytest.approx(1 / best)
 
 
