@@ -9,6 +9,8 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 # that are compared to the bit must be compiled alike.
 os.environ["XLA_FLAGS"] = (
     "--xla_force_host_platform_device_count=4 --xla_cpu_prefer_vector_width=256"
+    # What is compiled here runs for moments.
+    " --xla_backend_optimization_level=0"
 )
 # Many tests run the same small programs, some in processes of their own: compile them once.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -79,7 +81,7 @@ def run(data_dir, tmp_path_factory):
         dataset="t_pathfinder/tiny",
         data_dir=str(data_dir),
         channels=4,
-        kernel_size=5,
+        kernel_size=3,
         batch_size=8,
         epochs=1,
         eval_batch_size=4,

@@ -39,7 +39,7 @@ def test_parameters(model, count):
 
 def _small(model, **changes):
     config = rsf.get_config("quickstart_" + model)
-    return config.replace(channels=3, kernel_size=5, **changes)
+    return config.replace(channels=3, kernel_size=3, **changes)
 
 
 def _start(model, seed=0, **changes):

@@ -37,14 +37,14 @@ def test_predictions_are_pictured(run):
     assert picture[..., :3].std() > 0.05
 
 
-def test_other_schedules_have_their_own_files(run):
+def test_other_schedules_have_their_own_files(run, tmp_path):
     config, workdir = run
     trained = evaluation.load_trained(workdir)
     policy = rsf.FixedSchedule(1, 2)
-    results = evaluation.evaluate(trained, open_dataset(config), workdir, policy)
-    assert json.loads((workdir / "results_s1f2.json").read_text()) == results
+    results = evaluation.evaluate(trained, open_dataset(config), tmp_path, policy)
+    assert json.loads((tmp_path / "results_s1f2.json").read_text()) == results
     assert results["test"]["steps_by_frame"][:2] == [1, 2]
-    assert (workdir / "predictions_s1f2.png").exists()
+    assert (tmp_path / "predictions_s1f2.png").exists()
 
 
 def test_the_table_shows_model_and_trivial_predictors(run, capsys):

@@ -1,14 +1,14 @@
 """What a user who mistypes sees: one line, exit code 1, nothing lost."""
 
+import itertools
 import json
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import golden
 import jax
+import launching
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -16,19 +16,16 @@ import safetensors.numpy
 from rsf_jax.evaluation import load_trained
 from rsf_jax.presets import PAPER
 
-ROOT = Path(__file__).parents[1]
 
+@pytest.fixture
+def launch(tmp_path):
+    """Runs a launcher to its end."""
+    numbers = itertools.count()
 
-def _launch(name, *flags):
-    environment = {**os.environ, "XLA_FLAGS": "", "COLUMNS": "100"}
-    return subprocess.run(
-        [sys.executable, f"launch/{name}.py", *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment,
-    )
+    def run(name, *flags):
+        return launching.start(tmp_path / f"launched{next(numbers)}", name, *flags).wait()
+
+    return run
 
 
 BAD = [
@@ -70,8 +67,8 @@ BAD = [
 
 
 @pytest.mark.parametrize(("launcher", "flags", "message"), BAD)
-def test_mistakes_end_with_one_line(launcher, flags, message):
-    done = _launch(launcher, *flags)
+def test_mistakes_end_with_one_line(launch, launcher, flags, message):
+    done = launch(launcher, *flags)
     assert done.returncode == 1
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
@@ -79,15 +76,15 @@ def test_mistakes_end_with_one_line(launcher, flags, message):
     assert message in lines[0]
 
 
-def test_misspelt_flags_are_corrected():
-    done = _launch("train", "--config=quickstart", "--config.learning_rat=1")
+def test_misspelt_flags_are_corrected(launch):
+    done = launch("train", "--config=quickstart", "--config.learning_rat=1")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "Did you mean: config.learning_rate" in done.stderr
 
 
-def test_describe_prints_every_preset_of_the_paper():
-    done = _launch("describe", "--json", "--side=8")
+def test_describe_prints_every_preset_of_the_paper(launch):
+    done = launch("describe", "--json", "--side=8")
     assert done.returncode == 0, done.stderr
     costs = json.loads(done.stdout)
     assert set(costs) == set(PAPER)
@@ -108,49 +105,49 @@ class Mine(rsf.RecurrentCell):
 """
 
 
-def test_a_cell_of_ones_own_is_trained_and_tested(tmp_path, data_dir):
+def test_a_cell_of_ones_own_is_trained_and_tested(launch, tmp_path, data_dir):
     cells, workdir = tmp_path / "mine.py", tmp_path / "run"
     cells.write_text(CELL.format(name='("mine")'))
     flags = [f"--cells={cells}", f"--workdir={workdir}"]
     data = ["--config.dataset=t_pathfinder/tiny", f"--config.data_dir={data_dir}"]
     small = ["--config.channels=3", "--config.eval_batch_size=4"]
-    done = _launch("train", "--config=quickstart", "--config.model=mine", *flags, *data, *small)
+    done = launch("train", "--config=quickstart", "--config.model=mine", *flags, *data, *small)
     assert done.returncode == 0, done.stderr
     assert json.loads((workdir / "results.json").read_text())["config"]["model"] == "mine"
     assert re.search(r"JAX was started by .*mine\.py before", done.stdout)
-    done = _launch("evaluate", f"--workdir={workdir}")
+    done = launch("evaluate", f"--workdir={workdir}")
     assert "has the cell 'mine', which is not registered" in done.stderr
-    done = _launch("evaluate", *flags, "--policy=s2f1")
+    done = launch("evaluate", *flags, "--policy=s2f1")
     assert done.returncode == 0, done.stderr
 
 
-def test_a_cell_without_a_name_is_one_line(tmp_path):
+def test_a_cell_without_a_name_is_one_line(launch, tmp_path):
     (tmp_path / "mine.py").write_text(CELL.format(name=""))
-    done = _launch("describe", f"--cells={tmp_path / 'mine.py'}")
+    done = launch("describe", f"--cells={tmp_path / 'mine.py'}")
     assert done.returncode == 1
     assert "error: mine.py, line 8: <class 'rsf_cells_mine.Mine'> is no name of" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_imported_weights_are_a_run(tmp_path):
+def test_imported_weights_are_a_run(launch, tmp_path):
     recording = golden.load("hgru_k7_s2f2_stateless")
     weights, workdir = tmp_path / "published.safetensors", tmp_path / "run"
     safetensors.numpy.save_file(recording.tensors, weights)
     preset = ["--config=hard_s2f2_stateless", f"--workdir={workdir}"]
-    done = _launch("import_weights", f"--weights={weights}", *preset)
+    done = launch("import_weights", f"--weights={weights}", *preset)
     assert done.returncode == 1
     assert "has shape [25, 25, 7, 7] instead of [25, 25, 15, 15]" in done.stderr
-    done = _launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
+    done = launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
     assert done.returncode == 0, done.stderr
     trained = load_trained(workdir)
     assert trained.step == 0
     jax.tree.map(np.testing.assert_array_equal, trained.variables, recording.variables)
-    done = _launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
+    done = launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
     assert "holds a run already: give another --workdir" in done.stderr
 
 
-def test_help_lists_every_setting():
-    done = _launch("train", "--help")
+def test_help_lists_every_setting(launch):
+    done = launch("train", "--help")
     assert "--config.learning_rate" in done.stdout
     assert "recurrent steps on the first frame" in done.stdout
     assert "--workdir" in done.stdout

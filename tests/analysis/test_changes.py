@@ -15,7 +15,7 @@ POLICIES = [rsf.FixedSchedule(3, 2), rsf.DistanceHalting(threshold=0.8, max_step
 
 @functools.cache
 def _video(preset):
-    config = rsf.get_config(preset).replace(channels=3, kernel_size=5)
+    config = rsf.get_config(preset).replace(channels=3, kernel_size=3)
     model = rsf.build_model(config)
     frames = np.asarray(jax.random.uniform(jax.random.key(0), (2, 5, 9, 8, 1)))
     return model, jax.jit(model.init)(jax.random.key(1), frames), frames

@@ -19,7 +19,7 @@ STEPS = np.arange(1, 51)
 
 @pytest.fixture(scope="module", params=["quickstart", "quickstart_clstm"])
 def video(request):
-    config = rsf.get_config(request.param).replace(channels=3, kernel_size=5)
+    config = rsf.get_config(request.param).replace(channels=3, kernel_size=3)
     model = rsf.build_model(config)
     frames = np.asarray(jax.random.uniform(jax.random.key(0), (2, 3, 9, 8, 1)))
     return model, jax.jit(model.init)(jax.random.key(1), frames), frames

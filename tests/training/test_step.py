@@ -3,17 +3,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import rsf_jax as rsf
 from rsf_jax.data import pad_batch
 from rsf_jax.losses import focal_loss
-from rsf_jax.training.parallel import AXIS, Devices
+from rsf_jax.training.parallel import Devices
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.step import Batch, make_train_step, score_batch, video_gradients
 
-SCHEDULE = rsf.FixedSchedule(2, 1)
-CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=5)
+SCHEDULE = rsf.FixedSchedule(2, 2)
+CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
 
 
 def _batch(videos):
@@ -46,18 +47,19 @@ def _largest_difference(ours, theirs):
 _gradients = jax.jit(video_gradients, static_argnums=0, static_argnames="stateful")
 
 
-@pytest.mark.parametrize("stateful", [True, False])
-def test_accumulated_gradients_are_those_of_the_mean_loss(model, state, stateful):
+@pytest.mark.parametrize(("schedule", "stateful"), [("s2f1", True), ("s2f2", False)])
+def test_accumulated_gradients_are_those_of_the_mean_loss(model, state, schedule, stateful):
+    schedule = rsf.parse_policy(schedule)
     batch = _batch(4)
     frames = jnp.asarray(batch.frames, jnp.float32) / 255
 
     def mean_loss(params):
-        out = rsf.run_video(model, {"params": params}, frames, SCHEDULE, stateful=stateful)
+        out = rsf.run_video(model, {"params": params}, frames, schedule, stateful=stateful)
         return focal_loss(out.logits, jnp.asarray(batch.masks, jnp.int32)).mean()
 
     expected, gradients = jax.jit(jax.value_and_grad(mean_loss))(state.params)
     loss, _, ours, _ = _gradients(
-        model, state.variables, batch, jnp.full(4, 0.25), SCHEDULE, stateful=stateful
+        model, state.variables, batch, jnp.full(4, 0.25), schedule, stateful=stateful
     )
     assert loss == pytest.approx(float(expected), rel=1e-5)
     # Rounding: the sums are formed in another order. The recordings are met more closely.
@@ -72,9 +74,10 @@ def test_rematerialisation_changes_no_gradient(model, state):
 
 
 def _update(devices, model, state, batch):
-    step = devices.compile(
-        make_train_step(model, SCHEDULE, build_optimizer(CONFIG, 10), axis_name=devices.axis_name)
-    )
+    """An update by the gradient itself, not by what Adam makes of its rounding."""
+    descent = optax.sgd(1.0)
+    step = devices.compile(make_train_step(model, SCHEDULE, descent, axis_name=devices.axis_name))
+    state = state.replace(opt_state=descent.init(state.params))
     state, metrics = step(devices.replicate(state), devices.share(batch))
     return devices.unreplicate(state), devices.unreplicate(metrics)
 
@@ -85,31 +88,19 @@ def test_padding_counts_nothing(model, state):
     padded, metrics = _update(one, model, state, pad_batch(_batch(3), 5))
     for name in expected:
         assert float(metrics[name]) == pytest.approx(float(expected[name]), rel=1e-5)
-    assert _largest_difference(padded.params, plain.params) < 1e-5
+    steps = (jax.tree.map(jnp.subtract, s.params, state.params) for s in (padded, plain))
+    assert _largest_difference(*steps) < 1e-4
 
 
 def test_four_devices_do_what_one_does(model, state):
     assert len(jax.local_devices()) == 4
     batch = _batch(6)  # padded to 8
-    _, alone = _update(Devices(1), model, state, batch)
-    _, shared = _update(Devices(4), model, state, batch)
+    ours, shared = _update(Devices(4), model, state, batch)
+    theirs, alone = _update(Devices(1), model, state, batch)
     for name, value in alone.items():
         assert float(shared[name]) == pytest.approx(float(value), rel=1e-5), name
-
-
-def test_four_devices_have_the_gradients_of_one(model, state):
-    batch = _batch(6)  # padded to 8
-
-    def gradients(batch):
-        shares = batch.weights / jax.lax.psum(batch.weights.sum(), AXIS)
-        sums = video_gradients(model, state.variables, batch, shares, SCHEDULE)
-        return jax.lax.psum(sums[2], AXIS)
-
-    four = Devices(4)
-    shared = four.unreplicate(four.compile(gradients)(four.share(batch)))
-    shares = jnp.full(6, 1 / 6)
-    alone = _gradients(model, state.variables, batch, shares, SCHEDULE)[2]
-    assert _largest_difference(shared, alone) < 1e-4
+    steps = (jax.tree.map(jnp.subtract, after.params, state.params) for after in (ours, theirs))
+    assert _largest_difference(*steps) < 1e-4
 
 
 def test_updates_lower_the_loss(model, state):
