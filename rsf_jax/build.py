@@ -1,11 +1,13 @@
-"""From a configuration to a model."""
+"""From a configuration to a model and how it is differentiated."""
 
 from typing import Any
 
 from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.cells import CELLS
 from rsf_jax.config import Config
+from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty
 from rsf_jax.models import RecurrentModel, VideoModel
+from rsf_jax.policies import FixedSchedule
 
 # Layers, frames each sees, and skip, by the name that configurations and presets use.
 FEEDFORWARD: dict[str, dict[str, Any]] = {
@@ -30,3 +32,25 @@ def build_model(config: Config) -> VideoModel:
     if config.model in CELLS:
         return RecurrentModel(CELLS[config.model](**shared), config.classes)
     return FeedforwardModel(classes=config.classes, **shared, **FEEDFORWARD[config.model])
+
+
+def build_schedule(config: Config) -> FixedSchedule:
+    """Returns the schedule of training, and how it is differentiated."""
+    return FixedSchedule(config.slow_steps, config.fast_steps, _estimator(config))
+
+
+def build_penalty(config: Config) -> LipschitzPenalty | None:
+    """Returns the penalty of training, if `config.gradient` asks for one."""
+    if not config.gradient.startswith(_PENALIZED):
+        return None
+    return LipschitzPenalty(config.penalty_weight, config.penalty_bound)
+
+
+_PENALIZED = "c_"  # contractor
+
+
+def _estimator(config: Config) -> Estimator:
+    name = config.gradient.removeprefix(_PENALIZED)
+    if name == "bptt":
+        return BPTT(config.remat)
+    return RBP(0 if name == "one_step" else config.neumann_terms, config.neumann_guard)

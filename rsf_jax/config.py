@@ -66,9 +66,27 @@ class Config:
     warmup_steps: int = _setting(0, "updates over which the learning rate rises from zero")
     clip_norm: float = _setting(0.0, "largest global norm of the gradient; 0 does not clip")
     focal_gamma: float = _setting(2.0, "focusing exponent of the focal loss")
+    gradient: str = _setting(
+        "bptt",
+        "how recurrent steps are differentiated: all of them (bptt), at the last state (rbp), or "
+        "the last step alone (one_step); c_: with the Lipschitz coefficient penalty",
+        ("bptt", "rbp", "one_step", "c_bptt", "c_rbp", "c_one_step"),
+    )
+    neumann_terms: int = _setting(15, "most terms of the Neumann series of rbp and c_rbp")
+    neumann_guard: str = _setting(
+        "sample",
+        "what ends a Neumann series early: norms of each video (sample) or of the batch, as "
+        "published",
+        ("sample", "batch"),
+    )
+    penalty_weight: float = _setting(10.0, "weight of the Lipschitz coefficient penalty")
+    penalty_bound: float = _setting(0.9, "column sums of the Jacobian up to this cost nothing")
+    explosion: float = _setting(
+        5.0, "end when the validation loss is this many times the lowest so far; 0 never does"
+    )
     remat: str = _setting(
         "none",
-        "what gradients keep: none (most memory), step (each state), sqrt (few states)",
+        "what bptt keeps: none (most memory), step (each state), sqrt (few states)",
         ("none", "step", "sqrt"),
     )
     # Run
@@ -91,6 +109,7 @@ class Config:
         _require(self, "classes", self.classes >= 2, "at least 2")
         _check_model(self)
         _require(self, "learning_rate", 0 < self.learning_rate < float("inf"), "above 0, finite")
+        _require(self, "penalty_bound", 0 <= self.penalty_bound < 1, "in 0..1, below 1")
         _require(self, "lr_decay", 0 < self.lr_decay <= 1, "above 0 and at most 1")
         _require(self, "validation_share", 0 < self.validation_share < 1, "between 0 and 1")
         _require(self, "calibration_share", 0 <= self.calibration_share < 1, "in 0..1, below 1")
@@ -122,6 +141,9 @@ _AT_LEAST_ZERO = (
     "warmup_steps",
     "clip_norm",
     "focal_gamma",
+    "neumann_terms",
+    "penalty_weight",
+    "explosion",
     "max_minutes",
     "validate_every",
     "devices",
@@ -167,6 +189,7 @@ def _check_model(config: Config) -> None:
         for name in ("slow_steps", "fast_steps"):
             allowed = f"1: model {config.model} has no recurrent steps"
             _require(config, name, getattr(config, name) == 1, allowed)
+        _require(config, "gradient", config.gradient == "bptt", f"bptt for model {config.model}")
 
 
 def _require(config: Config, name: str, holds: bool, allowed: str) -> None:

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.cells import RecurrentCell
-from rsf_jax.cells.base import Carry
 from rsf_jax.errors import InputError
 from rsf_jax.gabor import SIZE, gabor_filters
 from rsf_jax.initializers import torch_uniform
@@ -16,6 +15,7 @@ from rsf_jax.norm import normalize, per_channel
 from rsf_jax.prepared import SPECTRA
 from rsf_jax.typing import (
     Array,
+    Carry,
     FeatureMap,
     Float,
     Frame,

@@ -4,7 +4,7 @@ import flax.linen as nn
 from jax.ad_checkpoint import checkpoint_name
 
 from rsf_jax.conv import Input, Output, choose_method, convolve, kernel_spectrum
-from rsf_jax.policies import CONVOLVED
+from rsf_jax.gradients import CONVOLVED
 from rsf_jax.typing import Kernel
 
 # The Flax collection that holds kernel spectra, beside "params".

@@ -14,7 +14,7 @@ Inside the recurrence feature maps are channels first, `B C H W`: Fourier transf
 last two axes. They are converted once a frame, in the stem and in the readout.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -23,6 +23,9 @@ from jaxtyping import Float, Int, Num
 
 Array = jax.Array | np.ndarray
 Leaf = Any  # in a pytree: an array, or what takes its place while the tree is transformed
+
+Carry = Any  # a recurrent state: a pytree of arrays whose first axis is the batch
+Step = Callable[[Carry], Carry]  # one recurrent step for a fixed drive
 
 Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of arrays, ...}
 
@@ -37,6 +40,7 @@ Kernel = Float[Array, "KH KW C_in C_out"]
 
 __all__ = [
     "Array",
+    "Carry",
     "FeatureMap",
     "Float",
     "Frame",
@@ -46,6 +50,7 @@ __all__ = [
     "Kernel",
     "Leaf",
     "Num",
+    "Step",
     "Variables",
     "Video",
     "VideoLogits",

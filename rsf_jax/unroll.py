@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -14,7 +14,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.recording import Recording, as_recording
-from rsf_jax.typing import Array, Frame, Leaf, Variables, Video
+from rsf_jax.typing import Array, Carry, Frame, Leaf, Step, Variables, Video
 
 
 @flax.struct.dataclass
@@ -141,23 +141,46 @@ def advance(
             raise InputError(f"policy {policy}: this model has no recurrent steps; use s1f1")
         return _advance_once(model, prepared, state, frame, stateful, recording)
 
+    recurrence = begin_frame(model, prepared, state, frame, stateful=stateful)
+    unrolled = policy.unroll(recurrence.step, recurrence.hidden, recurrence.start, first, recording)
+    logits = recurrence.readout(unrolled.carry)
+    return (
+        State(unrolled.carry, state.frame_index + 1),
+        FrameOutput(logits, unrolled.steps, unrolled.states),
+    )
+
+
+class Recurrence(NamedTuple):
+    """The recurrence of one frame.
+
+    Attributes:
+        start: the state it starts from.
+        step: applies one recurrent step to a state.
+        hidden: takes h [B, C, H, W] out of a state.
+        readout: returns the logits [B, H, W, K] of a state.
+    """
+
+    start: Carry
+    step: Step
+    hidden: Callable[[Carry], Array]
+    readout: Callable[[Carry], Array]
+
+
+def begin_frame(
+    model: VideoModel, prepared: Prepared, state: State, frame: Frame, *, stateful: bool = True
+) -> Recurrence:
+    """Returns the recurrence of the next frame: what does not change within it is computed here."""
+
     def apply(method: str, *args: Any) -> Any:
         return model.apply(prepared.variables, *args, method=method)
 
     drive = apply("drive", frame)
     fresh = model.initial_state(frame.shape[0], prepared.frame_shape)
-    start = state.carry if stateful else fresh.carry
-    unrolled = policy.unroll(
-        lambda carry: apply("step", carry, drive),
-        lambda carry: apply("hidden", carry),
-        start,
-        first,
-        recording,
-    )
-    logits = apply("readout", unrolled.carry)
-    return (
-        State(unrolled.carry, state.frame_index + 1),
-        FrameOutput(logits, unrolled.steps, unrolled.states),
+    return Recurrence(
+        start=state.carry if stateful else fresh.carry,
+        step=lambda carry: apply("step", carry, drive),
+        hidden=lambda carry: apply("hidden", carry),
+        readout=lambda carry: apply("readout", carry),
     )
 
 

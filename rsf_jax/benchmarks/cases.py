@@ -14,8 +14,9 @@ from rsf_jax.benchmarks.timing import Case, compiled
 from rsf_jax.build import build_model
 from rsf_jax.config import Config
 from rsf_jax.conv import convolve, kernel_spectrum
+from rsf_jax.gradients import BPTT, REMAT, LipschitzPenalty
 from rsf_jax.models import Prepared, VideoModel, prepare
-from rsf_jax.policies import REMAT, FixedSchedule
+from rsf_jax.policies import FixedSchedule
 from rsf_jax.spectral import Spectrum
 from rsf_jax.training.step import Batch, video_gradients
 from rsf_jax.typing import Array
@@ -134,8 +135,9 @@ def training_cases(work: Workload, schedule: FixedSchedule) -> dict[str, Case]:
         call = functools.partial(
             gradients,
             work.model,
-            dataclasses.replace(schedule, remat=remat),
+            dataclasses.replace(schedule, gradient=BPTT(remat)),
             work.config.focal_gamma,
+            None,
         )
         name = f"remat {remat}"
         cases[name] = compiled(call, work.variables, batch, units=units)
@@ -151,12 +153,13 @@ def gradients(
     model: VideoModel,
     schedule: FixedSchedule,
     gamma: float,
+    penalty: LipschitzPenalty | None,
     variables: dict[str, Any],
     batch: Batch,
 ) -> Any:
     """Loss, mIoU and gradients of a batch whose videos count alike."""
     shares = batch.weights / batch.weights.sum()
-    return video_gradients(model, variables, batch, shares, schedule, gamma=gamma)
+    return video_gradients(model, variables, batch, shares, schedule, gamma=gamma, penalty=penalty)
 
 
 def stream_cases(work: Workload, schedules: Iterable[FixedSchedule]) -> dict[str, Case]:

@@ -21,27 +21,22 @@ from rsf_jax.benchmarks.cases import (
     step_counts,
 )
 from rsf_jax.benchmarks.pytorch import PyTorchModel
-from rsf_jax.build import build_model
+from rsf_jax.build import build_model, build_penalty, build_schedule
 from rsf_jax.config import Config
-from rsf_jax.policies import FixedSchedule
 
 
-def peak_bytes(
-    config: Config, schedule: FixedSchedule, shape: tuple[int, int, int], *, torch: bool = False
-) -> int:
+def peak_bytes(config: Config, shape: tuple[int, int, int], *, torch: bool = False) -> int:
     """Returns the largest resident size of a process that computes one batch's gradients.
 
     Interpreter and libraries are included.
 
     Args:
-        config: the model.
-        schedule: recurrent steps of every frame, and what is kept of them.
+        config: the model, the recurrent steps of every frame, and how they are differentiated.
         shape: videos, frames of each, and their side in pixels.
         torch: measure the PyTorch model instead.
     """
     job = {
         "config": dataclasses.asdict(config),
-        "schedule": [schedule.slow, schedule.fast, schedule.remat],
         "shape": shape,
         "torch": torch,
     }
@@ -50,27 +45,30 @@ def peak_bytes(
     return int(done.stdout.strip().splitlines()[-1])
 
 
-def _run_jax(config: Config, schedule: FixedSchedule, shape: tuple[int, int, int]) -> None:
+def _run_jax(config: Config, shape: tuple[int, int, int]) -> None:
     work = build_workload(config, *shape, with_torch=False)
-    compiled = jax.jit(gradients, static_argnums=(0, 1, 2))
+    compiled = jax.jit(gradients, static_argnums=(0, 1, 2, 3))
     batch = random_batch(work.frames)
-    jax.block_until_ready(compiled(work.model, schedule, config.focal_gamma, work.variables, batch))
+    schedule, penalty = build_schedule(config), build_penalty(config)
+    jax.block_until_ready(
+        compiled(work.model, schedule, config.focal_gamma, penalty, work.variables, batch)
+    )
 
 
-def _run_torch(config: Config, schedule: FixedSchedule, shape: tuple[int, int, int]) -> None:
+def _run_torch(config: Config, shape: tuple[int, int, int]) -> None:
     # Nothing is computed by JAX here: its memory would be counted too.
     frames = random_frames(*shape)
     shapes = jax.eval_shape(build_model(config).init, jax.random.key(0), frames)["params"]
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: 0.01 * rng.random(leaf.shape, np.float32), shapes)
     masks = np.asarray(random_batch(frames).masks)
-    counts = step_counts(schedule, shape[1])
+    counts = step_counts(build_schedule(config), shape[1])
     PyTorchModel(params).gradients(frames, masks, counts, config.focal_gamma)
 
 
 def _main(job: dict) -> None:
     run = _run_torch if job["torch"] else _run_jax
-    run(Config(**job["config"]), FixedSchedule(*job["schedule"]), tuple(job["shape"]))
+    run(Config(**job["config"]), tuple(job["shape"]))
     print(_own_peak())
 
 

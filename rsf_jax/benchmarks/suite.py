@@ -15,7 +15,8 @@ from rsf_jax.benchmarks import cases, memory, pytorch
 from rsf_jax.benchmarks.cases import TORCH
 from rsf_jax.benchmarks.timing import Case, Timing, time_in_turns
 from rsf_jax.config import Config
-from rsf_jax.policies import REMAT, FixedSchedule
+from rsf_jax.gradients import REMAT
+from rsf_jax.policies import FixedSchedule
 
 SECTIONS = ("step", "frame", "video", "training", "stream", "memory", "growth")
 
@@ -172,12 +173,12 @@ def _memory(settings: Settings) -> Iterator[Row]:
     shape = (1, settings.frame_count, settings.side)
     found = {}
     for remat in REMAT:
-        kept = dataclasses.replace(schedule, remat=remat)
-        found[f"remat {remat}"] = memory.peak_bytes(settings.config, kept, shape)
+        config = settings.config.replace(remat=remat)
+        found[f"remat {remat}"] = memory.peak_bytes(config, shape)
     short = (1, max(1, settings.frame_count // 4), settings.side)
-    found[f"{short[1]} frames"] = memory.peak_bytes(settings.config, schedule, short)
+    found[f"{short[1]} frames"] = memory.peak_bytes(settings.config, short)
     if settings.torch:
-        found[TORCH] = memory.peak_bytes(settings.config, schedule, shape, torch=True)
+        found[TORCH] = memory.peak_bytes(settings.config, shape, torch=True)
     for name, value in found.items():
         ratio = found[TORCH] / value if TORCH in found else None
         yield Row("memory", f"one video, {schedule}", name, value / 1e6, "MB", ratio=ratio)

@@ -1,13 +1,9 @@
 """What every recurrent cell offers."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from rsf_jax.prepared import PreparedModule
-from rsf_jax.typing import Array, FeatureMap
-
-Carry = Any  # a cell's state: a pytree of arrays whose first axis is the batch
+from rsf_jax.typing import Array, Carry, FeatureMap
 
 
 class RecurrentCell(PreparedModule):

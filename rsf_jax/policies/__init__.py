@@ -7,19 +7,16 @@ often to apply it; `unroll.py` runs it over frames.
 from rsf_jax.policies.base import StepPolicy, Unrolled
 from rsf_jax.policies.halting import METRICS, NEVER, DistanceHalting
 from rsf_jax.policies.names import GRAMMAR, file_suffix, parse_policy
-from rsf_jax.policies.schedule import CONVOLVED, REMAT, FixedSchedule, unroll_steps
+from rsf_jax.policies.schedule import FixedSchedule
 
 __all__ = [
-    "CONVOLVED",
     "GRAMMAR",
     "METRICS",
     "NEVER",
-    "REMAT",
     "DistanceHalting",
     "FixedSchedule",
     "StepPolicy",
     "Unrolled",
     "file_suffix",
     "parse_policy",
-    "unroll_steps",
 ]

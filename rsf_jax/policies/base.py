@@ -4,15 +4,13 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.recording import Recording
-from rsf_jax.typing import Array, Leaf
+from rsf_jax.select import select
+from rsf_jax.typing import Array, Carry, Leaf, Step
 
-Carry = Any
-Step = Callable[[Carry], Carry]
 Hidden = Callable[[Carry], Array]  # carry -> h, batch first
 Memory = Any
 # (steps made, h before, h after, memory) -> (which samples [B] go on, memory)
@@ -114,12 +112,3 @@ def unroll_while(
 
 def _any_active(loop: Any) -> Array:
     return loop[1].any()
-
-
-def select(mask: Array, new: Carry, old: Carry) -> Carry:
-    """Takes `new` where `mask` [B] is true and `old`, to the bit, elsewhere."""
-
-    def choose(new: Array, old: Array) -> Array:
-        return jnp.where(mask.reshape(mask.shape + (1,) * (new.ndim - 1)), new, old)
-
-    return jax.tree.map(choose, new, old)

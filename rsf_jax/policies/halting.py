@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.policies.base import Carry, Hidden, Step, Unrolled, unroll_while
+from rsf_jax.policies.base import Hidden, Unrolled, unroll_while
 from rsf_jax.recording import Recording
-from rsf_jax.typing import Array
+from rsf_jax.typing import Array, Carry, Step
 
 # (h [B, C, H, W], h' [B, C, H, W]) -> distance [B]
 Metric = Callable[[Array, Array], Array]

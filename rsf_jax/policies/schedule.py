@@ -1,21 +1,16 @@
 """Fixed schedules: the number of steps is known beforehand."""
 
-import math
 from typing import Any
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.errors import InputError
-from rsf_jax.policies.base import Carry, Hidden, Step, Unrolled, unroll_while
+from rsf_jax.gradients import BPTT, Estimator, Reached
+from rsf_jax.policies.base import Hidden, Unrolled, unroll_while
 from rsf_jax.recording import Recording
-from rsf_jax.typing import Array
-
-# The name under which a cell marks what is costly to compute again (`checkpoint_name`).
-CONVOLVED = "convolved"
-REMAT = ("none", "step", "sqrt")
+from rsf_jax.typing import Array, Carry, Step
 
 
 @flax.struct.dataclass
@@ -25,14 +20,14 @@ class FixedSchedule:
     Attributes:
         slow: recurrent steps on the first frame, at least 1.
         fast: recurrent steps on every later frame, at least 1.
-        remat: what is kept of a step for its gradient, see `unroll_steps`; of no other effect.
+        gradient: how the steps are differentiated; of no other effect.
 
     Source: Wang et al. 2023, section 4.2.
     """
 
     slow: int = flax.struct.field(pytree_node=False)
     fast: int = flax.struct.field(pytree_node=False)
-    remat: str = flax.struct.field(pytree_node=False, default="none")
+    gradient: Estimator = flax.struct.field(pytree_node=False, default=BPTT())
 
     def __post_init__(self) -> None:
         """Rejects schedules without steps."""
@@ -42,8 +37,8 @@ class FixedSchedule:
                     f"{name} steps must be a whole number of at least 1, not {value!r}: "
                     "a frame needs a recurrent step to be seen at all"
                 )
-        if self.remat not in REMAT:
-            raise InputError(f"remat is {self.remat!r}: choose one of {', '.join(REMAT)}")
+        if not isinstance(self.gradient, Estimator):
+            raise InputError(f"gradient is {self.gradient!r}: an estimator is needed, as BPTT()")
 
     def __str__(self) -> str:
         """Returns the schedule as presets write it."""
@@ -73,7 +68,7 @@ class FixedSchedule:
         differentiable. With one value per sample it is a `lax.while_loop`, which is not.
         """
         if isinstance(first, bool):
-            return self._scan(step, hidden, carry, self.slow if first else self.fast, recording)
+            return self._scan(step, hidden, carry, first, recording)
         limit = jnp.where(first, self.slow, self.fast)
 
         def decide(n: Array, before: Array, after: Array, memory: tuple) -> tuple[Array, tuple]:
@@ -81,12 +76,20 @@ class FixedSchedule:
 
         return unroll_while(step, hidden, carry, decide, (), self.max_steps, recording)
 
+    def reach(self, step: Step, carry: Carry, first: bool) -> Reached:
+        """Returns the states in front of and after the last step of a frame."""
+        return self.gradient.unroll(step, carry, self._length(first))
+
+    def _length(self, first: bool) -> int:
+        return self.slow if first else self.fast
+
     def _scan(
-        self, step: Step, hidden: Hidden, carry: Carry, length: int, recording: Recording | None
+        self, step: Step, hidden: Hidden, carry: Carry, first: bool, recording: Recording | None
     ) -> Unrolled:
+        length = self._length(first)
         steps = jnp.full((hidden(carry).shape[0],), length, jnp.int32)
         if recording is None:
-            return Unrolled(unroll_steps(step, carry, length, self.remat), steps, None)
+            return Unrolled(self.reach(step, carry, first).after, steps, None)
 
         def body(loop: tuple[Carry, Any], n: Array) -> tuple[tuple[Carry, Any], None]:
             carry = step(loop[0])
@@ -95,34 +98,3 @@ class FixedSchedule:
         start = (carry, recording.begin(hidden(carry), self.max_steps))
         (carry, store), _ = lax.scan(body, start, jnp.arange(length))
         return Unrolled(carry, steps, recording.finish(store, length, hidden(carry)))
-
-
-def unroll_steps(step: Step, carry: Carry, length: int, remat: str = "none") -> Carry:
-    """Applies a step a fixed number of times, in constant time to compile.
-
-    Args:
-        step: one recurrent step.
-        carry: the state to start from.
-        length: number of steps N.
-        remat: how back-propagation trades memory for time.
-            "none" keeps, of every step, its carry and what is named `CONVOLVED`, and computes the
-            rest again: what is cheap at every pixel costs less time to repeat than to store.
-            "step" keeps the N carries alone. "sqrt" keeps about 2 sqrt(N) of them, and computes
-            every step twice more.
-    """
-    if remat == "none":
-        kept = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
-        return _scan_steps(jax.checkpoint(step, policy=kept, prevent_cse=False), carry, length)
-    step = jax.checkpoint(step, prevent_cse=False)
-    if remat == "step":
-        return _scan_steps(step, carry, length)
-    segment = math.isqrt(length)
-
-    def run(length: int) -> Step:
-        return jax.checkpoint(lambda carry: _scan_steps(step, carry, length), prevent_cse=False)
-
-    return run(length % segment)(_scan_steps(run(segment), carry, length // segment))
-
-
-def _scan_steps(step: Step, carry: Carry, length: int) -> Carry:
-    return lax.scan(lambda carry, _: (step(carry), None), carry, length=length)[0]

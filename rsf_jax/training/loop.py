@@ -7,11 +7,10 @@ import statistics
 import time
 from pathlib import Path
 
-from rsf_jax.build import build_model
+from rsf_jax.build import build_model, build_penalty, build_schedule
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, training_batches, updates_per_epoch
 from rsf_jax.errors import InputError
-from rsf_jax.policies import FixedSchedule
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.parallel import devices_for
@@ -74,7 +73,7 @@ class _Run:
         self.config, self.dataset, self.checkpoints = config, dataset, checkpoints
         self.devices = devices_for(config)
         self.model = build_model(config)
-        self.schedule = FixedSchedule(config.slow_steps, config.fast_steps, config.remat)
+        self.schedule = build_schedule(config)
         per_epoch = updates_per_epoch(dataset, config)
         self.total = config.epochs * per_epoch
         self.validate_every = config.validate_every or per_epoch
@@ -121,6 +120,7 @@ class _Run:
             self.optimizer,
             stateful=self.config.stateful,
             focal_gamma=self.config.focal_gamma,
+            penalty=build_penalty(self.config),
             axis_name=self.devices.axis_name,
         )
         return self.devices.compile(step, donate_first=True)

@@ -1,5 +1,6 @@
 """One update, and one evaluation of a batch: pure functions, on one device or under `pmap`."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,14 +10,15 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from rsf_jax.gradients import LipschitzPenalty
 from rsf_jax.losses import focal_loss
 from rsf_jax.metrics import foreground_iou, foreground_scores
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.norm import RUNNING
 from rsf_jax.policies import FixedSchedule, StepPolicy
 from rsf_jax.training.state import TrainState
-from rsf_jax.typing import Array, Float, Int, Leaf, Variables
-from rsf_jax.unroll import advance, run_video, scan_frames
+from rsf_jax.typing import Array, Float, Frame, Int, Leaf, Variables
+from rsf_jax.unroll import begin_frame, run_video, scan_frames
 
 
 @flax.struct.dataclass
@@ -55,12 +57,14 @@ class Gradients(NamedTuple):
     Attributes:
         loss: float32, mean focal loss.
         miou: float32, mean foreground IoU.
-        gradients: of the loss, as the parameters.
+        penalty: float32, mean Lipschitz coefficient penalty, without its weight; 0 without one.
+        gradients: of the loss and the weighted penalty, as the parameters.
         model_state: the running statistics after the batch, if the model has them.
     """
 
     loss: Array
     miou: Array
+    penalty: Array
     gradients: Any
     model_state: Any
 
@@ -75,21 +79,23 @@ def make_train_step(
     *,
     stateful: bool = True,
     focal_gamma: float = 2.0,
+    penalty: LipschitzPenalty | None = None,
     axis_name: str | None = None,
 ) -> TrainStep:
     """Returns the function that does one update.
 
     Args:
         model: the model.
-        schedule: recurrent steps of every frame.
+        schedule: recurrent steps of every frame, and how they are differentiated.
         optimizer: as given to `create_state`.
         stateful: carry the hidden state across frames.
         focal_gamma: exponent of the focal loss.
+        penalty: what is added to the loss of every frame of a recurrent model.
         axis_name: the axis of `pmap`, over which gradients are summed; None on one device.
 
     Returns:
-        A pure function from state and batch to the next state and the metrics `loss`, `miou` and
-        `grad_norm`, means over the batch's videos by weight.
+        A pure function from state and batch to the next state and the metrics `loss`, `miou`,
+        `grad_norm` and, with a penalty, `penalty`, means over the batch's videos by weight.
     """
 
     def all_sum(tree: Any) -> Any:
@@ -98,12 +104,21 @@ def make_train_step(
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         shares = batch.weights / all_sum(batch.weights.sum())
         *sums, model_state = video_gradients(
-            model, state.variables, batch, shares, schedule, stateful=stateful, gamma=focal_gamma
+            model,
+            state.variables,
+            batch,
+            shares,
+            schedule,
+            stateful=stateful,
+            gamma=focal_gamma,
+            penalty=penalty,
         )
-        loss, miou, gradients = all_sum(sums)
+        loss, miou, excess, gradients = all_sum(sums)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics = {"loss": loss, "miou": miou, "grad_norm": optax.tree.norm(gradients)}
+        if penalty is not None:
+            metrics["penalty"] = excess
         return TrainState(state.step + 1, params, model_state, opt_state), metrics
 
     return train_step
@@ -118,71 +133,91 @@ def video_gradients(
     *,
     stateful: bool = True,
     gamma: float = 2.0,
+    penalty: LipschitzPenalty | None = None,
 ) -> Gradients:
     """Returns loss, mIoU and gradients of a batch.
 
-    Recurrent models are back-propagated within each frame alone: the gradient of a video is the
-    sum of its frames' gradients, because states are not differentiated across frames. It is
-    accumulated inside the scan over frames, so memory does not grow with their number. Other
-    models see whole videos.
+    Recurrent models are differentiated within each frame alone, by the schedule's estimator: the
+    gradient of a video is the sum of its frames' gradients, because states are not differentiated
+    across frames. It is accumulated inside the scan over frames, so memory does not grow with
+    their number. Other models see whole videos.
 
     Args:
         model: the model.
         variables: parameters, and running statistics if the model has them.
         batch: the videos.
         shares: float32 [B], what each video contributes to the mean loss.
-        schedule: recurrent steps of every frame.
+        schedule: recurrent steps of every frame, and how they are differentiated.
         stateful: carry the hidden state across frames.
         gamma: exponent of the focal loss.
+        penalty: what is added to the loss of every frame of a recurrent model.
 
     Source: Wang et al. 2023, section 4.2.
     """
     if model.recurrent:
-        return _recurrent_gradients(model, variables, batch, shares, schedule, stateful, gamma)
+        loss = FrameLoss(model, schedule, stateful, gamma, penalty)
+        return _recurrent_gradients(loss, variables, batch, shares)
     return _feedforward_gradients(model, variables, batch, shares, gamma)
 
 
+@dataclasses.dataclass(frozen=True)
+class FrameLoss:
+    """The loss of one frame of a recurrent model; the arguments are those of `video_gradients`."""
+
+    model: VideoModel
+    schedule: FixedSchedule
+    stateful: bool
+    gamma: float
+    penalty: LipschitzPenalty | None
+
+    def __call__(
+        self,
+        prepared: Prepared,
+        state: State,
+        frame: Frame,
+        labels: Int[Array, "B H W"],
+        shares: Float[Array, " B"],
+        first: bool,
+    ) -> tuple[Array, tuple[State, tuple[Array, Array, Array]]]:
+        """Returns the sum to be differentiated, and the next state with the means to report."""
+        frame_of = begin_frame(self.model, prepared, state, frame, stateful=self.stateful)
+        reached = self.schedule.reach(frame_of.step, frame_of.start, first)
+        losses, iou = _scores(frame_of.readout(reached.after), labels, self.gamma)
+        loss, miou = jnp.sum(losses * shares), jnp.sum(iou * shares)
+        next_state = State(lax.stop_gradient(reached.after), state.frame_index + 1)
+        if self.penalty is None:
+            return loss, (next_state, (loss, miou, jnp.float32(0)))
+        excess = jnp.sum(self.penalty(frame_of.step, reached.before) * shares)
+        return loss + self.penalty.weight * excess, (next_state, (loss, miou, excess))
+
+
 def _recurrent_gradients(
-    model: VideoModel,
-    variables: Variables,
-    batch: Batch,
-    shares: Float[Array, " B"],
-    schedule: FixedSchedule,
-    stateful: bool,
-    gamma: float,
+    frame_loss: FrameLoss, variables: Variables, batch: Batch, shares: Float[Array, " B"]
 ) -> Gradients:
+    model, schedule = frame_loss.model, frame_loss.schedule
     frame_shape = (batch.frames.shape[2], batch.frames.shape[3])
     # What depends on the parameters alone is computed once, and its cotangent pulled back once.
     prepared, pull_back = jax.vjp(
         lambda p: prepare(model, {"params": p}, frame_shape), variables["params"]
     )
     frame_shares = shares / batch.frames.shape[1]
-
-    def frame_loss(
-        prepared: Prepared, state: State, frame: Array, labels: Array, first: bool
-    ) -> tuple[Array, tuple[State, Array]]:
-        state, out = advance(
-            model, prepared, state, frame, schedule, first=first, stateful=stateful
-        )
-        losses, iou = _scores(out.logits, labels, gamma)
-        loss, miou = jnp.sum(losses * frame_shares), jnp.sum(iou * frame_shares)
-        return loss, (lax.stop_gradient(state), miou)
+    differentiate = jax.value_and_grad(frame_loss, has_aux=True)
 
     def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
         state, totals = carry
         frame, labels = _as_float(x[0]), x[1].astype(jnp.int32)
-        (loss, (state, miou)), gradients = jax.value_and_grad(frame_loss, has_aux=True)(
-            prepared, state, frame, labels, first
+        (_, (state, means)), gradients = differentiate(
+            prepared, state, frame, labels, frame_shares, first
         )
-        return (state, jax.tree.map(jnp.add, totals, (loss, miou, gradients))), None
+        return (state, jax.tree.map(jnp.add, totals, (means, gradients))), None
 
     start = model.initial_state(batch.frames.shape[0], frame_shape)
-    zeros = (jnp.float32(0), jnp.float32(0), jax.tree.map(jnp.zeros_like, prepared))
+    zeros = ((jnp.float32(0),) * 3, jax.tree.map(jnp.zeros_like, prepared))
     frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
-    (_, (loss, miou, gradients)), _ = scan_frames(
+    (_, ((loss, miou, excess), gradients)), _ = scan_frames(
         body, (start, zeros), frames_first, schedule.singles_out_first_frame
     )
-    return Gradients(loss, miou, pull_back(gradients)[0], {})
+    return Gradients(loss, miou, excess, pull_back(gradients)[0], {})
 
 
 def _feedforward_gradients(
@@ -205,7 +240,7 @@ def _feedforward_gradients(
     (loss, (miou, changed)), gradients = jax.value_and_grad(video_loss, has_aux=True)(
         variables["params"]
     )
-    return Gradients(loss, miou, gradients, changed)
+    return Gradients(loss, miou, jnp.float32(0), gradients, changed)
 
 
 def _scores(

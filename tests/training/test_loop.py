@@ -67,15 +67,8 @@ def _start(config, workdir):
         f"--config.{name}={getattr(config, name)}"
         for name in (
             *("dataset", "data_dir", "channels", "kernel_size", "slow_steps", "batch_size"),
-            *(
-                "epochs",
-                "lr_schedule",
-                "warmup_steps",
-                "validation_share",
-                "validate_every",
-                "save_every",
-            ),
-            *("log_every", "eval_batch_size", "devices"),
+            *("epochs", "lr_schedule", "warmup_steps", "validation_share", "validate_every"),
+            *("save_every", "log_every", "eval_batch_size", "devices"),
         )
     ]
     flags += ["--config=quickstart", f"--workdir={workdir}"]

@@ -1,0 +1,24 @@
+"""Gradient estimators: how a fixed number of recurrent steps is differentiated.
+
+An estimator knows nothing of cells, frames or schedules. It is handed a function
+`step: carry -> carry` and the number of steps; a `FixedSchedule` carries the one to use.
+"""
+
+from rsf_jax.gradients.base import Estimator, Reached
+from rsf_jax.gradients.bptt import BPTT, CONVOLVED, REMAT
+from rsf_jax.gradients.neumann import GUARDS, Neumann, neumann_series
+from rsf_jax.gradients.penalty import LipschitzPenalty
+from rsf_jax.gradients.rbp import RBP
+
+__all__ = [
+    "BPTT",
+    "CONVOLVED",
+    "GUARDS",
+    "RBP",
+    "REMAT",
+    "Estimator",
+    "LipschitzPenalty",
+    "Neumann",
+    "Reached",
+    "neumann_series",
+]
