@@ -15,6 +15,9 @@ def _setting(default: Any, comment: str, choices: tuple[str, ...] = ()) -> Any:
 
 FEEDFORWARD = ("ff6", "ff8", "ffres6", "ffres6fixed", "ffres8", "conv3ds", "conv3dm")
 
+# "c_", contractor: with the Lipschitz coefficient penalty.
+GRADIENTS = ("bptt", "rbp", "one_step", "c_bptt", "c_rbp", "c_one_step")
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -70,7 +73,7 @@ class Config:
         "bptt",
         "how recurrent steps are differentiated: all of them (bptt), at the last state (rbp), or "
         "the last step alone (one_step); c_: with the Lipschitz coefficient penalty",
-        ("bptt", "rbp", "one_step", "c_bptt", "c_rbp", "c_one_step"),
+        GRADIENTS,
     )
     neumann_terms: int = _setting(15, "most terms of the Neumann series of rbp and c_rbp")
     neumann_guard: str = _setting(

@@ -4,12 +4,16 @@ import difflib
 import re
 
 from rsf_jax.cells import CELLS
-from rsf_jax.config import FEEDFORWARD, Config, model_names
+from rsf_jax.config import FEEDFORWARD, GRADIENTS, Config, model_names
 from rsf_jax.errors import InputError
 
 _SCHEDULE = re.compile(
     r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)"
     r"(_(?!stateless$)(?P<cell>[a-z][a-z0-9_]*?))?(?P<stateless>_stateless)?"
+)
+_STATIC = re.compile(
+    r"(?P<data>pathfinder(\d+|_small\d+))_(?P<gradient>[a-z_]+?)_n(?P<steps>\d+)"
+    r"(_(?P<cell>[a-z][a-z0-9_]*))?"
 )
 _FEEDFORWARD = re.compile(rf"(?P<data>[a-z0-9]+)_(?P<model>{'|'.join(FEEDFORWARD)})")
 _NAMED = {
@@ -34,6 +38,23 @@ _NAMED = {
         eval_batch_size=100,
     )
 }
+_PATHFINDER = Config(
+    batch_size=128,
+    epochs=20,
+    lr_schedule="constant",
+    validation_share=0.05,
+    log_every=10,
+)
+# Lengths of the contours, in segments.
+_PATHFINDER_LENGTHS = (9, 14, 20, 25)
+_PATHFINDER_SMALL_LENGTHS = (5, 8, 11, 14)
+_STATIC_BASES = {
+    f"pathfinder{length}": _PATHFINDER.replace(dataset=f"pathfinder/length{length}")
+    for length in _PATHFINDER_LENGTHS
+} | {
+    f"pathfinder_small{length}": _NAMED["quickstart"].replace(dataset=f"pathfinder/small{length}")
+    for length in _PATHFINDER_SMALL_LENGTHS
+}
 # What schedules and models are put into.
 _BASES = {
     "easy": Config(dataset="t_pathfinder/easy"),
@@ -57,8 +78,10 @@ PAPER = (
 GRAMMAR = (
     "{easy|hard|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, such as hard_s8f8, CELL "
     "one of clstm and those that --cells=FILE registers; "
-    f"{{easy|hard}}_{{{'|'.join(FEEDFORWARD)}}}; and {', '.join(_NAMED)}, alone or with a model, "
-    "such as quickstart_clstm"
+    f"{{easy|hard}}_{{{'|'.join(FEEDFORWARD)}}}; "
+    f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
+    f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
+    "quickstart_clstm"
 )
 
 
@@ -68,6 +91,8 @@ def get_config(name: str) -> Config:
     `{easy|hard}_s{S}f{F}[_CELL][_stateless]` for any S >= F >= 1 is the paper's recipe with S
     recurrent steps on the first frame and F on each later one, and any registered cell in place of
     the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
+    `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
+    a gradient estimator, `pathfinder_small{5|8|11|14}_...` the same for a laptop.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
     `quickstart_s{S}f{F}...` are the same for another model or schedule.
 
@@ -80,17 +105,21 @@ def get_config(name: str) -> Config:
     Raises:
         InputError: if the name is none of these.
 
-    Source: Wang et al. 2023, section 4.2.
+    Source: Wang et al. 2023, section 4.2; Linsley et al. 2020 for Pathfinder.
     """
     base, _, model = name.partition("_")
     if name in _NAMED:
         return _NAMED[name]
     if base in _NAMED and model in model_names():
         return with_model(_NAMED[base].replace(name=name), model)
-    for grammar, resolve in ((_SCHEDULE, _recurrent), (_FEEDFORWARD, _feedforward)):
+    for grammar, bases, resolve in (
+        (_SCHEDULE, _BASES, _recurrent),
+        (_FEEDFORWARD, _BASES, _feedforward),
+        (_STATIC, _STATIC_BASES, _static),
+    ):
         match = grammar.fullmatch(name)
-        if match and match["data"] in _BASES:
-            return resolve(_BASES[match["data"]].replace(name=name), match)
+        if match and match["data"] in bases:
+            return resolve(bases[match["data"]].replace(name=name), match)
     raise InputError(_unknown_preset(name))
 
 
@@ -124,12 +153,21 @@ def _recurrent(base: Config, match: re.Match) -> Config:
     )
 
 
+def _static(base: Config, match: re.Match) -> Config:
+    """A single frame, with the same number of steps and another gradient estimator."""
+    gradient, steps, cell = match["gradient"], int(match["steps"]), match["cell"] or "hgru"
+    if gradient not in GRADIENTS or cell not in CELLS or steps < 1:
+        raise InputError(_unknown_preset(base.name))
+    return base.replace(model=cell, gradient=gradient, slow_steps=steps, fast_steps=steps)
+
+
 def _feedforward(base: Config, match: re.Match) -> Config:
     return with_model(base, match["model"])
 
 
 def _unknown_preset(name: str) -> str:
     known = [*_NAMED, *PAPER, "hard_s8f2_stateless", "easy_ff6"]
+    known += [f"{base}_{gradient}_n20" for base in _STATIC_BASES for gradient in GRADIENTS]
     known += [f"{base}_{cell}" for base in ("quickstart", "hard_s8f8") for cell in CELLS]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""

@@ -97,7 +97,7 @@ def test_streams_that_began_at_different_times_share_a_batch(model, variables, f
 
 @pytest.mark.parametrize("method", ["auto", "fft", "direct"])
 def test_prepared_variables_give_the_same(frames, method):
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3, conv_method=method)
+    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=5, conv_method=method)
     model = rsf.build_model(config)
     variables = model.init(jax.random.key(1), frames)
     prepared = rsf.prepare(model, variables, (12, 10))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from t_pathfinder.drawing import redraw
 from t_pathfinder.layout import lay_out
+from t_pathfinder.parallel import Example
 from t_pathfinder.plan import draw_plan
 from t_pathfinder.settings import Settings
-
-Example = dict[str, Any]
 
 
 def video(settings: Settings, seed: int, index: int) -> Example:
@@ -32,7 +29,7 @@ def video(settings: Settings, seed: int, index: int) -> Example:
         if value < 0:
             raise ValueError(f"{name}={value} is not possible: it must be 0 or above; raise it.")
     plan = draw_plan(settings.rule, seed, index)
-    layout = lay_out(settings, plan.lengths[-1], seed, index)
+    layout = lay_out(settings.geometry, plan.lengths[-1], seed, index)
     frames, masks = redraw(settings.geometry, layout.segments, plan.lengths, plan.target)
     return {
         "video": index,
@@ -44,8 +41,3 @@ def video(settings: Settings, seed: int, index: int) -> Example:
         "layout_attempts": layout.attempts,
         "relaxation": layout.relaxation,
     }
-
-
-def videos(settings: Settings, seed: int, first: int, last: int) -> list[Example]:
-    """Videos `first` to `last - 1`; the unit of work of one process (see `video`)."""
-    return [video(settings, seed, index) for index in range(first, last)]

@@ -9,7 +9,7 @@ import numpy as np
 from t_pathfinder.board import CELLS, template
 from t_pathfinder.headings import COSINE, DEGREES, SINE
 from t_pathfinder.search import Contour, Search
-from t_pathfinder.settings import Settings
+from t_pathfinder.settings import Geometry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Layout:
     relaxation: int
 
 
-def lay_out(settings: Settings, lengths: np.ndarray, seed: int, index: int) -> Layout:
+def lay_out(geometry: Geometry, lengths: np.ndarray, seed: int, index: int) -> Layout:
     """Fits contours of `lengths`, retrying and, at last, loosening the spacing.
 
     Args:
-        settings: settings of the subset.
+        geometry: frame, dashes and spacing.
         lengths: int [contours], final lengths in segments. They are never changed.
         seed: seed of the subset.
         index: number of the video.
@@ -43,7 +43,6 @@ def lay_out(settings: Settings, lengths: np.ndarray, seed: int, index: int) -> L
     Raises:
         ValueError: when not even the last spacing holds these lengths.
     """
-    geometry = settings.geometry
     wanted = [int(length) for length in lengths]
     attempt = 0
     for relaxation, spacing in enumerate(geometry.spacings):
@@ -59,7 +58,7 @@ def lay_out(settings: Settings, lengths: np.ndarray, seed: int, index: int) -> L
         f"video {index} of seed {seed} does not fit: contours of {wanted} segments in "
         f"{geometry.height}x{geometry.width} pixels after {attempt} layouts; enlarge the frame, "
         f"shorten the dashes or the lengths, raise attempts={geometry.attempts}, or add a looser "
-        f"Spacing after {geometry.spacings[-1]} (settings: {settings})."
+        f"Spacing after {geometry.spacings[-1]} (geometry: {geometry})."
     )
 
 

@@ -1,4 +1,4 @@
-"""Parallel generation: videos of an index range, in order, made by several processes."""
+"""Parallel generation: examples of an index range, in order, made by several processes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import joblib
 
-from t_pathfinder.generator import Example, video, videos
-from t_pathfinder.settings import Settings
+Example = dict[str, Any]
+Make = Callable[[Any, int, int], Example]  # settings, seed and index to an example
 
-BATCH = 20  # videos made per task: large enough that starting a task does not count
+BATCH = 20  # examples made per task: large enough that starting a task does not count
 WORKERS_VARIABLE = "T_PATHFINDER_WORKERS"
 
 
@@ -36,27 +37,28 @@ def worker_count() -> int:
 
 
 def generate(
-    settings: Settings, seed: int, indices: range, workers: int | None = None
+    make: Make, settings: Any, seed: int, indices: range, workers: int | None = None
 ) -> Iterator[Example]:
-    """Yields the videos of `indices` in order; the number of workers never changes a byte.
+    """Yields the examples of `indices` in order; the number of workers never changes a byte.
 
     Args:
+        make: makes one example, such as `generator.video`.
         settings: settings of the subset.
         seed: seed of the subset.
-        indices: consecutive video indices.
+        indices: consecutive indices.
         workers: processes; None asks `worker_count`. With 1 no other process is started.
 
     Yields:
-        Examples as `generator.video` returns them.
+        Examples as `make` returns them.
     """
     workers = worker_count() if workers is None else workers
     if workers == 1:
         for index in indices:
-            yield video(settings, seed, index)
+            yield make(settings, seed, index)
         return
     bounds = range(indices.start, indices.stop, BATCH)
     tasks = (
-        joblib.delayed(videos)(settings, seed, first, min(first + BATCH, indices.stop))
+        joblib.delayed(_chunk)(make, settings, seed, first, min(first + BATCH, indices.stop))
         for first in bounds
     )
     # One thread a worker: the work is not linear algebra, and the cores are taken already.
@@ -71,6 +73,11 @@ def generate(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 batches.close()
+
+
+def _chunk(make: Make, settings: Any, seed: int, first: int, last: int) -> list[Example]:
+    """Examples `first` to `last - 1`: the unit of work of one process."""
+    return [make(settings, seed, index) for index in range(first, last)]
 
 
 @contextlib.contextmanager

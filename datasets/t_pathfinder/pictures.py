@@ -10,7 +10,8 @@ import pathlib
 
 import numpy as np
 
-from t_pathfinder.generator import Example, video
+from t_pathfinder.generator import video
+from t_pathfinder.parallel import Example
 from t_pathfinder.subsets import SUBSETS, Subset
 
 TARGET_COLOUR = np.array([255, 70, 60], np.float32)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from t_pathfinder.drawing import MASK_ABOVE
-from t_pathfinder.generator import Example
-from t_pathfinder.parallel import generate
+from t_pathfinder.generator import video
+from t_pathfinder.parallel import Example, generate
 from t_pathfinder.plan import LengthPlan, draw_plan
 from t_pathfinder.settings import GrowthRule
 from t_pathfinder.subsets import SUBSETS, Subset
@@ -144,7 +144,7 @@ def summarise(name: str, subset: Subset, count: int, plans: int) -> str:
     """All tables of a subset."""
     test = subset.splits["test"]
     indices = range(test.start, min(test.stop, test.start + count))
-    examples = list(generate(subset.settings, subset.seed, indices))
+    examples = list(generate(video, subset.settings, subset.seed, indices))
     drawn = [LengthPlan(example["lengths"], example["target"]) for example in examples]
     figures: Rows = list(plan_figures(drawn).items()) + mean_of(pixel_shares, examples)
     scores = mean_of(trivial_scores, examples)

@@ -11,7 +11,8 @@ import t_pathfinder
 from scipy import ndimage
 from scipy.spatial import distance
 from t_pathfinder.drawing import redraw
-from t_pathfinder.generator import video, videos
+from t_pathfinder.generator import video
+from t_pathfinder.parallel import generate
 from t_pathfinder.plan import draw_plan
 from t_pathfinder.settings import PIXEL_SPREAD, Geometry, Settings, Spacing
 from t_pathfinder.subsets import SUBSETS
@@ -39,7 +40,7 @@ def digest(example: dict) -> str:
 
 def some(name: str, count: int) -> list[dict]:
     subset = SUBSETS[name]
-    return videos(subset.settings, subset.seed, 0, count)
+    return list(generate(video, subset.settings, subset.seed, range(count), workers=1))
 
 
 @pytest.fixture(scope="module", params=[("easy", 12), ("hard", 20), ("quickstart", 60)])
@@ -67,7 +68,10 @@ def test_recorded_digests(name):
 
 def test_same_bytes_in_any_order_and_process():
     subset = SUBSETS["quickstart"]
-    forward = {e["video"]: digest(e) for e in videos(subset.settings, subset.seed, 0, 8)}
+    forward = {
+        e["video"]: digest(e)
+        for e in generate(video, subset.settings, subset.seed, range(8), workers=1)
+    }
     backward = {i: digest(video(subset.settings, subset.seed, i)) for i in reversed(range(8))}
     assert forward == backward
     code = (
@@ -204,7 +208,7 @@ def test_relaxation_is_recorded_and_never_changes_the_plan():
     settings = SUBSETS["hard"].settings
     small = dataclasses.replace(settings.geometry, height=100, width=100, attempts=1)
     tight = Settings(settings.rule, small)
-    examples = videos(tight, 5, 0, 8)
+    examples = list(generate(video, tight, 5, range(8), workers=1))
     assert max(example["relaxation"] for example in examples) > 0
     for example in examples:
         plan = draw_plan(settings.rule, 5, example["video"])

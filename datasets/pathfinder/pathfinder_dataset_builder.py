@@ -1,0 +1,41 @@
+"""TFDS builder of Pathfinder. Neither building nor reading it imports TensorFlow."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from t_pathfinder.building import GeneratedBuilder, SubsetConfig, array, configs
+from t_pathfinder.subsets import Subset
+
+from pathfinder.generator import LONG, image
+from pathfinder.subsets import SUBSETS
+
+
+class Builder(GeneratedBuilder):
+    """Pathfinder: segment the marked one of two long contours among short ones."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    BUILDER_CONFIGS: ClassVar[list[SubsetConfig]] = configs(SUBSETS)
+    HOMEPAGE = "https://github.com/c-rbp"  # of the paper
+    MAKE = staticmethod(image)
+
+    def features(self, subset: Subset) -> tfds.features.FeaturesDict:
+        """Features of one subset: those of T-Pathfinder with a single frame, and the marker."""
+        settings = subset.settings
+        size = (settings.geometry.height, settings.geometry.width)
+        return tfds.features.FeaturesDict(
+            {
+                "video": tfds.features.Scalar(np.int64),
+                "frames": array((1, *size, 1), np.uint8, "zlib"),
+                "masks": array((1, *size), np.uint8, "zlib"),
+                "lengths": array((1, LONG + settings.distractors), np.int32, "bytes"),
+                "target": array((1,), np.int32, "bytes"),
+                "marker": array((2,), np.float32, "bytes"),
+                "segments": array((None, 3), np.float32, "bytes"),
+                "layout_attempts": tfds.features.Scalar(np.int32),
+                "relaxation": tfds.features.Scalar(np.int32),
+            }
+        )

@@ -1,0 +1,64 @@
+"""The subsets of Pathfinder: lengths 9 to 25 as published, and small ones for two CPU cores."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from t_pathfinder.settings import Geometry, Spacing
+from t_pathfinder.subsets import SUBSETS as T_PATHFINDER
+from t_pathfinder.subsets import Subset
+
+from pathfinder.settings import Settings
+
+# The spacing of T-Pathfinder's subsets of 128x128 pixels.
+_LARGE = dataclasses.replace(T_PATHFINDER["easy"].settings.geometry, height=150, width=150)
+_SMALL_SPACINGS = (
+    Spacing(clearance=2.0, gap=2.5),
+    Spacing(continuity=1.2, clearance=2.0, gap=2.5),
+    Spacing(continuity=1.2, clearance=1.5, gap=2.5),
+    Spacing(continuity=1.4, clearance=1.25, gap=2.25),
+)
+_SMALL = Geometry(
+    height=48, width=48, dash_length=3.5, border=1.75, spacings=_SMALL_SPACINGS, attempts=10
+)
+
+
+def _settings(length: int, geometry: Geometry, distracting: int, marker_radius: float) -> Settings:
+    """Distractors of a third of the length, as many as make up `distracting` segments."""
+    short = max(1, length // 3)
+    return Settings(length, max(1, distracting // short), short, geometry, marker_radius)
+
+
+def _subset(length: int, seed: int) -> Subset:
+    return Subset(
+        _settings(length, _LARGE, distracting=22, marker_radius=2.5),
+        seed,
+        train_videos=20000,
+        test_videos=2000,
+        calibration_videos=1000,
+        description=f"150x150 pixels, contours of {length} segments.",
+    )
+
+
+def _small(length: int, seed: int) -> Subset:
+    return Subset(
+        _settings(length, _SMALL, distracting=8, marker_radius=2.0),
+        seed,
+        train_videos=12000,
+        test_videos=500,
+        calibration_videos=1000,
+        description=f"48x48 pixels, contours of {length} segments, to try things out in minutes.",
+    )
+
+
+# Seeds differ from each other and from T-Pathfinder's.
+SUBSETS = {
+    "length9": _subset(9, seed=11),
+    "length14": _subset(14, seed=12),
+    "length20": _subset(20, seed=13),
+    "length25": _subset(25, seed=14),
+    "small5": _small(5, seed=15),
+    "small8": _small(8, seed=16),
+    "small11": _small(11, seed=17),
+    "small14": _small(14, seed=18),
+}

@@ -1,0 +1,102 @@
+"""What the builders of generated datasets share. Nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import tensorflow_datasets as tfds
+
+from t_pathfinder.parallel import Example, Make, generate
+from t_pathfinder.subsets import SUBSETS, Subset
+
+FILE_FORMAT = "array_record"  # the one format that can be read without TensorFlow
+
+
+@dataclasses.dataclass(eq=False)
+class SubsetConfig(tfds.core.BuilderConfig):
+    """Builder configuration of one subset.
+
+    Attributes:
+        subset: settings, seed and number of examples.
+    """
+
+    subset: Subset = SUBSETS["easy"]
+
+
+def configs(subsets: dict[str, Subset]) -> list[SubsetConfig]:
+    """One builder configuration for each subset."""
+    return [
+        SubsetConfig(name=name, description=subset.description, subset=subset)
+        for name, subset in subsets.items()
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Examples of one split. It has a length, from which TFDS's progress bar takes its total."""
+
+    make: Make
+    subset: Subset
+    indices: range
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[tuple[int, Example]]:
+        """Yields (index, example), in order."""
+        examples = generate(self.make, self.subset.settings, self.subset.seed, self.indices)
+        yield from zip(self.indices, examples)
+
+
+class GeneratedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Builder of examples that are pure functions of settings, seed and index."""
+
+    HOMEPAGE: ClassVar[str]
+    MAKE: ClassVar[Any]  # static method that makes one example
+
+    def __init__(self, *, file_format: Any = None, **kwargs: Any) -> None:
+        """Builder whose files are array_record unless `file_format` says otherwise.
+
+        Args:
+            file_format: TFDS file format; None means array_record for a data set that is yet to
+                be built (TFDS itself would take TFRecord) and the existing one's otherwise.
+            **kwargs: `config`, `data_dir` and `version`, as for every TFDS builder.
+        """
+        super().__init__(file_format=file_format, **kwargs)
+        if file_format is None and not self.info.initialized:
+            self.info.set_file_format(FILE_FORMAT, override=True)
+
+    def features(self, subset: Subset) -> tfds.features.FeaturesDict:
+        """Features of one subset. Only kinds that TFDS decodes without TensorFlow may be used."""
+        raise NotImplementedError
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        """Features and metadata; the settings go into the metadata in full."""
+        subset = self.builder_config.subset
+        return self.dataset_info_from_configs(
+            features=self.features(subset),
+            homepage=self.HOMEPAGE,
+            supervised_keys=("frames", "masks"),
+            disable_shuffling=True,  # examples are independent; record k of a split is its k-th
+            metadata=tfds.core.MetadataDict(
+                seed=subset.seed,
+                settings=subset.settings.as_dict(),
+                splits={name: [r.start, r.stop] for name, r in subset.splits.items()},
+            ),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Split]:
+        """Index ranges of the splits; nothing is downloaded."""
+        del dl_manager
+        subset = self.builder_config.subset
+        return {name: self._generate_examples(subset, r) for name, r in subset.splits.items()}
+
+    def _generate_examples(self, subset: Subset, indices: range) -> Split:
+        return Split(self.MAKE, subset, indices)
+
+
+def array(shape: tuple[int | None, ...], dtype: Any, encoding: str) -> tfds.features.Tensor:
+    """A feature that TFDS decodes without TensorFlow."""
+    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding=encoding)
