@@ -87,6 +87,9 @@ class Config:
     explosion: float = _setting(
         5.0, "end when the validation loss is this many times the lowest so far; 0 never does"
     )
+    diagnostics: bool = _setting(
+        False, "at every validation, measure how far the recurrence is from a converged one"
+    )
     remat: str = _setting(
         "none",
         "what bptt keeps: none (most memory), step (each state), sqrt (few states)",
@@ -155,7 +158,14 @@ _AT_LEAST_ZERO = (
 # Fields that decide which weights a model has.
 MODEL_FIELDS = ("model", "channels", "kernel_size", "classes")
 # Fields that may differ when a run is resumed: they do not change what is computed.
-FREE_ON_RESUME = ("max_minutes", "data_dir", "devices", "eval_batch_size")
+FREE_ON_RESUME = (
+    "max_minutes",
+    "explosion",
+    "diagnostics",
+    "data_dir",
+    "devices",
+    "eval_batch_size",
+)
 
 
 def model_names() -> tuple[str, ...]:
@@ -193,6 +203,8 @@ def _check_model(config: Config) -> None:
             allowed = f"1: model {config.model} has no recurrent steps"
             _require(config, name, getattr(config, name) == 1, allowed)
         _require(config, "gradient", config.gradient == "bptt", f"bptt for model {config.model}")
+        allowed = f"false for model {config.model}, which has no recurrence"
+        _require(config, "diagnostics", not config.diagnostics, allowed)
 
 
 def _require(config: Config, name: str, holds: bool, allowed: str) -> None:

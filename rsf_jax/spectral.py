@@ -15,7 +15,7 @@ first, so that each piece of a spectrum is read once for the whole batch.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,34 +91,75 @@ def spectrum_of(kernel: Kernel, grid: Grid) -> Spectrum:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve_spectral(x: Input, spectrum: Spectrum, grid: Grid) -> Output:
-    """Cross-correlates x [B, C_in, H, W] with the kernel of a spectrum, under zero padding."""
+    """Cross-correlates x [B, C_in, H, W] with the kernel of a spectrum, under zero padding.
+
+    It is linear in both. So are its two transposes, `_to_input` and `_to_spectrum`; the gradients
+    of all three are made of each other, whatever the order of differentiation.
+    """
     rows, columns = grid
     products = _matmul(_apply(spectrum, _transform(x, grid)), _row_synthesis(rows))
     by_column = _rows_outside(*(join_blocks(part, rows) for part in _halves(products)))
     return join_blocks(_matmul(by_column, _column_synthesis(columns)), columns)
 
 
-def _forward(x: Input, spectrum: Spectrum, grid: Grid) -> tuple[Output, tuple[Input, Spectrum]]:
-    return convolve_spectral(x, spectrum, grid), (x, spectrum)
-
-
-def _backward(grid: Grid, residuals: tuple[Input, Spectrum], dy: Output) -> tuple[Input, Spectrum]:
-    """The same way with every linear map transposed."""
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _to_input(y: Output, spectrum: Spectrum, grid: Grid) -> Input:
+    """The transpose of `convolve_spectral` in x."""
     rows, columns = grid
-    x, spectrum = residuals
-    by_row = _rows_inside(_matmul(blocks(dy, columns), _column_synthesis(columns).T))
-    parts = jnp.concatenate([blocks(part, rows) for part in by_row], -1)
-    d = _matmul(parts, _row_synthesis(rows).T)
-
     adjoint = Spectrum(jnp.swapaxes(spectrum.real, 1, 2), -jnp.swapaxes(spectrum.imag, 1, 2))
-    products = _matmul(_apply(adjoint, d), _row_analysis(rows).T)
+    products = _matmul(_apply(adjoint, _transform_output(y, grid)), _row_analysis(rows).T)
     by_column = _rows_outside(*(add_windows(part, rows) for part in _halves(products)))
-    dx = add_windows(_matmul(by_column, _column_analysis(columns).T), columns)
+    return add_windows(_matmul(by_column, _column_analysis(columns).T), columns)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _to_spectrum(x: Input, y: Output, grid: Grid) -> Spectrum:
+    """The transpose of `convolve_spectral` in the spectrum."""
     # Transforming x again takes less time than keeping its spectra from every step.
-    return dx, _outer(d, _transform(x, grid))
+    return _outer(_transform_output(y, grid), _transform(x, grid))
 
 
-convolve_spectral.defvjp(_forward, _backward)
+def _keep(function: Callable) -> Callable:
+    """The forward pass: the result, and both arguments for the backward pass."""
+
+    def forward(a: Any, b: Any, grid: Grid) -> tuple[Any, tuple[Any, Any]]:
+        return function(a, b, grid), (a, b)
+
+    return forward
+
+
+def _convolve_backward(
+    grid: Grid, kept: tuple[Input, Spectrum], dy: Output
+) -> tuple[Input, Spectrum]:
+    x, spectrum = kept
+    return _to_input(dy, spectrum, grid), _to_spectrum(x, dy, grid)
+
+
+def _to_input_backward(
+    grid: Grid, kept: tuple[Output, Spectrum], dx: Input
+) -> tuple[Output, Spectrum]:
+    y, spectrum = kept
+    return convolve_spectral(dx, spectrum, grid), _to_spectrum(dx, y, grid)
+
+
+def _to_spectrum_backward(
+    grid: Grid, kept: tuple[Input, Output], ds: Spectrum
+) -> tuple[Input, Output]:
+    x, y = kept
+    return _to_input(y, ds, grid), convolve_spectral(x, ds, grid)
+
+
+convolve_spectral.defvjp(_keep(convolve_spectral), _convolve_backward)
+_to_input.defvjp(_keep(_to_input), _to_input_backward)
+_to_spectrum.defvjp(_keep(_to_spectrum), _to_spectrum_backward)
+
+
+def _transform_output(y: Output, grid: Grid) -> Float[Array, "B M C_out R N twoP"]:
+    """What `convolve_spectral` makes of products, transposed."""
+    rows, columns = grid
+    by_row = _rows_inside(_matmul(blocks(y, columns), _column_synthesis(columns).T))
+    parts = jnp.concatenate([blocks(part, rows) for part in by_row], -1)
+    return _matmul(parts, _row_synthesis(rows).T)
 
 
 def _transform(x: Float[Array, "B C H W"], grid: Grid) -> TileSpectra:

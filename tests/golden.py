@@ -76,5 +76,51 @@ def load(name: str) -> Golden:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class GoldenImage:
+    """One recording of a batch of images, for the gradient estimators.
+
+    Attributes:
+        meta: algorithm, steps and weight of the penalty.
+        config: the model.
+        variables: as Flax variables.
+        grads: gradients of the loss and the weighted penalty, as the parameters.
+        frames: float32 [B, 1, H, W, 1].
+        labels: int32 [B, 1, H, W].
+        logits: float32 [B, 1, H, W, K].
+        loss: mean focal loss.
+        penalty: without its weight.
+    """
+
+    meta: dict
+    config: Config
+    variables: dict[str, Any]
+    grads: dict
+    frames: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    loss: float
+    penalty: float
+
+
+def load_image(name: str) -> GoldenImage:
+    """Reads `golden/{name}.npz`, images as videos of one frame."""
+    file = np.load(FOLDER / f"{name}.npz")
+    tensors = _with_prefix(file, "param/")
+    config = interop.detect_config(tensors).replace(norm_statistics="batch")
+    grads = {k: np.zeros_like(v) for k, v in tensors.items()} | _with_prefix(file, "grad/")
+    return GoldenImage(
+        meta=json.loads(str(file["meta"])),
+        config=config,
+        variables=interop.to_flax(tensors, config),
+        grads=interop.to_flax(grads, config)["params"],
+        frames=file["image"][:, None, ..., None],
+        labels=file["target"][:, None].astype(np.int32),
+        logits=np.moveaxis(file["logits"], 1, -1)[:, None],
+        loss=float(file["loss"]),
+        penalty=float(file["penalty"]),
+    )
+
+
 def _with_prefix(file, prefix: str) -> dict[str, np.ndarray]:
     return {k.removeprefix(prefix): file[k] for k in file if k.startswith(prefix)}

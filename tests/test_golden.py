@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty
 from rsf_jax.losses import focal_loss
 from rsf_jax.norm import RUNNING
 from rsf_jax.training.step import Batch, video_gradients
@@ -102,6 +103,38 @@ def test_training_gradients_and_statistics_are_the_published_ones(name):
             np.testing.assert_allclose(statistics["mean"], updated["mean"], atol=1e-5)
             np.testing.assert_allclose(statistics["variance"], updated["variance"], atol=1e-5)
             assert statistics["count"] == 1  # one frame
+
+
+@pytest.mark.parametrize(
+    ("name", "estimator"),
+    [
+        ("bptt_penalty_k7_t6", BPTT()),
+        ("crbp_k7_t6_n15", RBP(terms=15, guard="batch")),
+        ("crbp_penalty_k7_t6_n15", RBP(terms=15, guard="batch")),
+    ],
+)
+def test_estimators_and_penalty_are_the_published_ones(name, estimator):
+    recording = golden.load_image(name)
+    model = rsf.build_model(recording.config)
+    steps = recording.meta["timesteps"]
+    schedule = rsf.FixedSchedule(steps, steps, estimator)
+    logits = rsf.run_video(model, recording.variables, recording.frames, schedule).logits
+    np.testing.assert_allclose(logits, recording.logits, atol=1e-4)
+    weight = recording.meta["penalty_weight"]
+    size = len(recording.frames)
+    found = jax.jit(video_gradients, static_argnums=0, static_argnames="penalty")(
+        model,
+        recording.variables,
+        Batch(recording.frames, recording.labels.astype(np.uint8), np.ones(size, np.float32)),
+        jnp.full(size, 1 / size),
+        schedule,
+        penalty=LipschitzPenalty(weight, recording.meta["mu"]) if weight else None,
+    )
+    assert float(found.loss) == pytest.approx(recording.loss, rel=1e-5)
+    if weight:
+        assert float(found.penalty) == pytest.approx(recording.penalty, rel=1e-5)
+    differences = jax.tree.map(_difference, found.gradients, recording.grads)
+    assert max(jax.tree.leaves(differences)) < 1e-3, differences
 
 
 def test_the_two_skips_of_ffres6_differ():

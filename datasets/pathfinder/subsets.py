@@ -19,7 +19,7 @@ _SMALL_SPACINGS = (
     Spacing(continuity=1.4, clearance=1.25, gap=2.25),
 )
 _SMALL = Geometry(
-    height=48, width=48, dash_length=3.5, border=1.75, spacings=_SMALL_SPACINGS, attempts=10
+    height=36, width=36, dash_length=3.5, border=1.75, spacings=_SMALL_SPACINGS, attempts=10
 )
 
 
@@ -42,12 +42,12 @@ def _subset(length: int, seed: int) -> Subset:
 
 def _small(length: int, seed: int) -> Subset:
     return Subset(
-        _settings(length, _SMALL, distracting=8, marker_radius=2.0),
+        _settings(length, _SMALL, distracting=6, marker_radius=2.0),
         seed,
         train_videos=12000,
         test_videos=500,
         calibration_videos=1000,
-        description=f"48x48 pixels, contours of {length} segments, to try things out in minutes.",
+        description=f"36x36 pixels, contours of {length} segments, to try things out in minutes.",
     )
 
 
@@ -57,8 +57,8 @@ SUBSETS = {
     "length14": _subset(14, seed=12),
     "length20": _subset(20, seed=13),
     "length25": _subset(25, seed=14),
-    "small5": _small(5, seed=15),
-    "small8": _small(8, seed=16),
-    "small11": _small(11, seed=17),
-    "small14": _small(14, seed=18),
+    "small4": _small(4, seed=15),
+    "small6": _small(6, seed=16),
+    "small8": _small(8, seed=17),
+    "small10": _small(10, seed=18),
 }

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.gradients.spectrum import norms
 from rsf_jax.select import select
 from rsf_jax.typing import Array, Carry
 
@@ -48,7 +49,7 @@ def neumann_series(
 
     Source: Linsley et al. 2020, published code.
     """
-    norm = _norm_per_sample if guard == "sample" else _norm_of_batch
+    norm = norms if guard == "sample" else _norm_of_batch
     first = norm(vector)
     least = _VANISHED * first if guard == "sample" else _VANISHED
     # Terms that do not grow bound each sample's sum already.
@@ -81,12 +82,6 @@ def neumann_series(
     return Neumann(total, used)
 
 
-def _norm_per_sample(tree: Carry) -> Array:
-    """Norm [B] over all arrays of a state."""
-    squares = [jnp.square(x).reshape(len(x), -1).sum(1) for x in jax.tree.leaves(tree)]
-    return jnp.sqrt(sum(squares[1:], squares[0]))
-
-
 def _norm_of_batch(tree: Carry) -> Array:
-    per_sample = _norm_per_sample(tree)
+    per_sample = norms(tree)
     return jnp.broadcast_to(jnp.sqrt(jnp.square(per_sample).sum()), per_sample.shape)

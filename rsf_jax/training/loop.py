@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rsf_jax.build import build_model, build_penalty, build_schedule
 from rsf_jax.config import Config
-from rsf_jax.data import Dataset, training_batches, updates_per_epoch
+from rsf_jax.data import Dataset, evaluation_batches, training_batches, updates_per_epoch
 from rsf_jax.errors import InputError
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.diagnostics import diagnose
 from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.progress import ProgressReport
 from rsf_jax.training.state import (
@@ -34,6 +35,7 @@ class Outcome(enum.Enum):
     """How a call of `train` ended."""
 
     FINISHED = "finished"
+    EXPLODED = "exploded"  # the loss; the best checkpoint is kept
     STOPPED = "stopped"  # saved, to be resumed
 
 
@@ -50,7 +52,8 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
         workdir: folder for checkpoints and TensorBoard events.
 
     Returns:
-        Whether the run is finished, or was stopped by a signal or by `config.max_minutes`.
+        Whether the run is finished, was ended because its validation loss had exploded (see
+        `config.explosion`), or was stopped by a signal or by `config.max_minutes`.
 
     Raises:
         InputError: if the folder holds another run, or a damaged checkpoint.
@@ -94,6 +97,8 @@ class _Run:
 
     def train(self, state: TrainState, report: ProgressReport, stop: StopRequest) -> Outcome:
         first = int(state.step)
+        if self._has_exploded(first):
+            return Outcome.EXPLODED
         state = self.devices.replicate(state)
         train_step = self._compile_step()
         meter = _Meter(self.config.batch_size)
@@ -106,6 +111,8 @@ class _Run:
             ending = stop.reason
             if step % self.validate_every == 0 or step == self.total:
                 self._validate_and_save(state, report)
+                if self._has_exploded(step):
+                    return Outcome.EXPLODED
             elif step % self.config.save_every == 0 or ending:
                 self.checkpoints.save(self.devices.unreplicate(state), self.config)
             if ending and step < self.total:
@@ -143,9 +150,43 @@ class _Run:
         summary = summarize(self.scorer(state.variables, self.dataset.validation, self.schedule))
         metrics = {"loss": summary.loss, "miou": summary.miou}
         state = self.devices.unreplicate(state)
+        if self.config.diagnostics:
+            metrics |= self._diagnose(state)
         self.checkpoints.save(state, self.config, metrics)
         step = int(state.step)
         report.validated(step, metrics, self.checkpoints.best_step() == step)
+
+    def _diagnose(self, state: TrainState) -> dict[str, float]:
+        """Means over the frames of a few validation videos."""
+        count = min(self.config.batch_size, len(self.dataset.validation))
+        found = diagnose(
+            self.model,
+            state.variables,
+            next(evaluation_batches(self.dataset.validation, count)),
+            self.schedule,
+            stateful=self.config.stateful,
+            gamma=self.config.focal_gamma,
+            terms=self.config.neumann_terms,
+            guard=self.config.neumann_guard,
+            bound=self.config.penalty_bound,
+        )
+        return {name: float(value.mean()) for name, value in vars(found).items()}
+
+    def _has_exploded(self, step: int) -> bool:
+        """Whether the loss of the validated checkpoint `step` is far above the lowest; says so."""
+        best = self.checkpoints.best_step()
+        if not self.config.explosion or step not in self.checkpoints.steps() or best is None:
+            return False
+        loss, lowest = (self.checkpoints.metrics(s).get("loss", 0.0) for s in (step, best))
+        if loss <= self.config.explosion * lowest:
+            return False
+        print(
+            f"Ended after update {step} of {self.total}: the validation loss, {loss:.5f}, is "
+            f"{loss / lowest:.1f} times the lowest, {lowest:.5f} of update {best}, whose "
+            "checkpoint is kept and tested. Raise --config.explosion to train on; or lower "
+            "--config.learning_rate, in a new --workdir"
+        )
+        return True
 
 
 class _Meter:

@@ -71,6 +71,12 @@ class ProgressReport:
             f"update {step}: validation loss {metrics['loss']:.5f}, mIoU {metrics['miou']:.4f}"
             + (" (best so far)" if best else "")
         )
+        if "spectral_radius" in metrics:
+            self._line(
+                f"  spectral radius {metrics['spectral_radius']:.3f}, last step's change "
+                f"{metrics['residual']:.2g}, penalty {metrics['penalty']:.2g}, Neumann terms "
+                f"{metrics['neumann_terms']:.1f}"
+            )
 
     def _record(self, split: str, step: int, metrics: Mapping[str, float]) -> None:
         curves.append(self._workdir, split, step, metrics)

@@ -205,7 +205,7 @@ def _recurrent_gradients(
 
     def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
         state, totals = carry
-        frame, labels = _as_float(x[0]), x[1].astype(jnp.int32)
+        frame, labels = as_float(x[0]), x[1].astype(jnp.int32)
         (_, (state, means)), gradients = differentiate(
             prepared, state, frame, labels, frame_shares, first
         )
@@ -228,7 +228,7 @@ def _feedforward_gradients(
     gamma: float,
 ) -> Gradients:
     model_state = {name: value for name, value in variables.items() if name != "params"}
-    frames, labels = _as_float(batch.frames), batch.masks.astype(jnp.int32)
+    frames, labels = as_float(batch.frames), batch.masks.astype(jnp.int32)
 
     def video_loss(params: Any) -> tuple[Array, tuple[Array, Any]]:
         logits, changed = model.apply(
@@ -261,12 +261,13 @@ def score_batch(
     gamma: float = 2.0,
 ) -> Scores:
     """Runs a model over a batch and scores every video; weights are left to the caller."""
-    out = run_video(model, prepared, _as_float(batch.frames), policy, stateful=stateful)
+    out = run_video(model, prepared, as_float(batch.frames), policy, stateful=stateful)
     labels = batch.masks.astype(jnp.int32)
     losses = focal_loss(out.logits, labels, gamma).mean((1, 2, 3))
     foreground = foreground_scores(out.logits.argmax(-1) > 0, labels > 0)
     return Scores(losses, foreground, out.steps)
 
 
-def _as_float(frames: Array) -> Array:
+def as_float(frames: Array) -> Array:
+    """Returns frames as they are computed with: bytes as grey values in 0..1."""
     return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames
