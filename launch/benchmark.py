@@ -1,15 +1,24 @@
-"""Measures speed and memory: python launch/benchmark.py --config=hard_s8f8."""
+"""Measures speed and memory: python launch/benchmark.py --config=hard_s8f8.
+
+With --suite=training_memory, memory and time of gradients against the number of recurrent steps.
+"""
 
 import launcher
 from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax import experiment
-from rsf_jax.benchmarks import plot, pytorch, suite
+from rsf_jax.benchmarks import plot, pytorch, suite, training_memory
 
 flags.adopt_module_key_flags(launcher)
 
-_SECTIONS = flags.DEFINE_list("sections", list(suite.SECTIONS), "what to measure")
+_SUITE = flags.DEFINE_enum("suite", "speed", ["speed", "training_memory"], "what to measure")
+_STEPS = flags.DEFINE_list(
+    "steps",
+    [str(n) for n in training_memory.STEPS],
+    "numbers of recurrent steps of --suite=training_memory",
+)
+_SECTIONS = flags.DEFINE_list("sections", list(suite.SECTIONS), "what to measure of speed")
 _SCHEDULES = flags.DEFINE_list(
     "schedules", ["s8f8", "s8f2", "s6f1"], "schedules of videos and streams"
 )
@@ -24,10 +33,26 @@ _TORCH = flags.DEFINE_boolean(
 
 def main() -> None:
     config = rsf.get_config(launcher.CONFIG.value or "hard_s8f8").replace(**launcher.overrides())
+    if _SUITE.value == "training_memory":
+        _measure_training_memory(config)
+    else:
+        _measure_speed(config)
+
+
+def _measure_training_memory(config: rsf.Config) -> None:
+    steps = [_count("number of steps", text) for text in _STEPS.value]
+    folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
+    launcher.print_header(config)
+    rows = training_memory.run(config, steps=steps, side=_SIDE.value)
+    plot.save_training_memory(folder / "training_memory.png", rows)
+    print(f"Figures are in {training_memory.save(folder, config, rows)}")
+
+
+def _measure_speed(config: rsf.Config) -> None:
     settings = suite.Settings(
         config,
         tuple(map(_schedule, _SCHEDULES.value)),
-        tuple(map(_batch_size, _BATCH_SIZES.value)),
+        tuple(_count("batch size", text) for text in _BATCH_SIZES.value),
         _SIDE.value,
         _FRAMES.value,
         _SECONDS.value,
@@ -43,9 +68,9 @@ def main() -> None:
         plot.save_growth(folder / "growth.png", rows)
 
 
-def _batch_size(text: str) -> int:
+def _count(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise rsf.InputError(f"batch size {text!r} must be a whole number of at least 1")
+        raise rsf.InputError(f"{name} {text!r} must be a whole number of at least 1")
     return int(text)
 
 

@@ -105,3 +105,22 @@ def test_bad_arguments_are_named():
         convolve(jnp.ones((1, 1, 8, 8)), even)
     with pytest.raises(rsf.InputError, match="'winograd' is unknown: choose one of auto, fft"):
         convolve(jnp.ones((1, 1, 8, 8)), jnp.ones((3, 3, 1, 1)), method="winograd")
+
+
+@pytest.mark.parametrize(
+    ("shape", "longest"), [(SHAPES[0], None), (SHAPES[2], 7)], indirect=["longest"]
+)
+def test_second_derivatives_of_both_methods_agree(shape, longest):
+    """Those of a penalty on a vector-Jacobian product, in everything that it depends on."""
+    x, kernel = _random(shape)
+    cotangent = jnp.cos(jnp.arange(x.shape[0] * kernel.shape[3] * x[0, 0].size, dtype=x.dtype))
+    cotangent = cotangent.reshape(x.shape[0], kernel.shape[3], *x.shape[2:])
+
+    def penalty(method, x, kernel, cotangent):
+        _, pull_back = jax.vjp(lambda x, k: jnp.tanh(convolve(x, k, method=method)), x, kernel)
+        return sum(jnp.sum(jnp.sin(part)) for part in pull_back(cotangent))
+
+    differentiate = jax.jit(jax.grad(penalty, argnums=(1, 2, 3)), static_argnums=0)
+    ours, theirs = (differentiate(m, x, kernel, cotangent) for m in ("fft", "direct"))
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(b).max())

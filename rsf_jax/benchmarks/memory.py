@@ -1,13 +1,15 @@
-"""Peak memory of training, measured in a process of its own.
+"""Memory of training, measured in a process of its own.
 
-`peak_bytes` starts `python -m rsf_jax.benchmarks.memory JOB`.
+`measure` starts `python -m rsf_jax.benchmarks.memory JOB`.
 """
 
 import dataclasses
+import functools
 import json
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -21,41 +23,50 @@ from rsf_jax.benchmarks.cases import (
     step_counts,
 )
 from rsf_jax.benchmarks.pytorch import PyTorchModel
+from rsf_jax.benchmarks.timing import Case, compiled
 from rsf_jax.build import build_model, build_penalty, build_schedule
 from rsf_jax.config import Config
 
 
-def peak_bytes(config: Config, shape: tuple[int, int, int], *, torch: bool = False) -> int:
-    """Returns the largest resident size of a process that computes one batch's gradients.
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """What one batch's gradients take.
 
-    Interpreter and libraries are included.
+    Attributes:
+        peak_bytes: the largest resident size of the process, interpreter and libraries included.
+        temporary_bytes: memory beside arguments and results, as the compiler reports it; None for
+            PyTorch.
+        seconds: of a second call, after one that compiled or warmed up.
+    """
+
+    peak_bytes: int
+    temporary_bytes: int | None
+    seconds: float
+
+
+def measure(config: Config, shape: tuple[int, int, int], *, torch: bool = False) -> Usage:
+    """Computes one batch's gradients twice in a process of its own.
 
     Args:
         config: the model, the recurrent steps of every frame, and how they are differentiated.
         shape: videos, frames of each, and their side in pixels.
         torch: measure the PyTorch model instead.
     """
-    job = {
-        "config": dataclasses.asdict(config),
-        "shape": shape,
-        "torch": torch,
-    }
+    job = {"config": dataclasses.asdict(config), "shape": shape, "torch": torch}
     command = [sys.executable, "-m", "rsf_jax.benchmarks.memory", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout.strip().splitlines()[-1])
+    return Usage(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def _run_jax(config: Config, shape: tuple[int, int, int]) -> None:
+def _run_jax(config: Config, shape: tuple[int, int, int]) -> Case:
     work = build_workload(config, *shape, with_torch=False)
-    compiled = jax.jit(gradients, static_argnums=(0, 1, 2, 3))
-    batch = random_batch(work.frames)
-    schedule, penalty = build_schedule(config), build_penalty(config)
-    jax.block_until_ready(
-        compiled(work.model, schedule, config.focal_gamma, penalty, work.variables, batch)
+    run = functools.partial(
+        gradients, work.model, build_schedule(config), config.focal_gamma, build_penalty(config)
     )
+    return compiled(run, work.variables, random_batch(work.frames))
 
 
-def _run_torch(config: Config, shape: tuple[int, int, int]) -> None:
+def _run_torch(config: Config, shape: tuple[int, int, int]) -> Case:
     # Nothing is computed by JAX here: its memory would be counted too.
     frames = random_frames(*shape)
     shapes = jax.eval_shape(build_model(config).init, jax.random.key(0), frames)["params"]
@@ -63,13 +74,19 @@ def _run_torch(config: Config, shape: tuple[int, int, int]) -> None:
     params = jax.tree.map(lambda leaf: 0.01 * rng.random(leaf.shape, np.float32), shapes)
     masks = np.asarray(random_batch(frames).masks)
     counts = step_counts(build_schedule(config), shape[1])
-    PyTorchModel(params).gradients(frames, masks, counts, config.focal_gamma)
+    model = PyTorchModel(params)
+    return Case(lambda: model.gradients(frames, masks, counts, config.focal_gamma))
 
 
 def _main(job: dict) -> None:
-    run = _run_torch if job["torch"] else _run_jax
-    run(Config(**job["config"]), tuple(job["shape"]))
-    print(_own_peak())
+    build = _run_torch if job["torch"] else _run_jax
+    case = build(Config(**job["config"]), tuple(job["shape"]))
+    case.call()
+    start = time.perf_counter()
+    case.call()
+    seconds = time.perf_counter() - start
+    usage = Usage(_own_peak(), case.temporary_bytes, seconds)
+    print(json.dumps(dataclasses.asdict(usage)))
 
 
 def _own_peak() -> int:

@@ -1,4 +1,4 @@
-"""The growth of a convolution's cost, as a picture."""
+"""How costs grow, as pictures."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 
+from rsf_jax.benchmarks import training_memory
 from rsf_jax.benchmarks.cases import METHODS
 from rsf_jax.benchmarks.suite import Row
 
@@ -35,6 +36,34 @@ def save_growth(path: Path, rows: list[Row]) -> None:
     panels[0].legend(frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def save_training_memory(path: Path, rows: list[training_memory.Row]) -> None:
+    """Draws memory and time of gradients against recurrent steps, one line for each estimator.
+
+    Args:
+        path: picture to write; the ending decides the format.
+        rows: what `training_memory.run` measured.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    for gradient in dict.fromkeys(row.gradient for row in rows):
+        found = [row for row in rows if row.gradient == gradient]
+        steps = [row.steps for row in found]
+        # Contractors are drawn with the colour of what they penalise.
+        style = "--" if gradient.startswith("c_") else "-"
+        colour = _COLOURS[gradient.removeprefix("c_")]
+        for panel, quantity in zip(panels, ("temporary_mb", "ms")):
+            values = [getattr(row, quantity) for row in found]
+            panel.plot(steps, values, style, color=colour, marker="o", ms=4, label=gradient)
+    for panel, label in zip(panels, ("temporary memory (MB)", "time of gradients (ms)")):
+        panel.set(xlabel="recurrent steps", ylabel=label, ylim=(0, None), xticks=steps)
+        panel.grid(alpha=0.3)
+    panels[0].legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+_COLOURS = {"bptt": "#0072b2", "rbp": "#d55e00", "one_step": "#009e73"}
 
 
 def _points(rows: list[Row], quantity: str, method: str) -> list[tuple[int, float]]:

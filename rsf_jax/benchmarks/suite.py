@@ -1,4 +1,4 @@
-"""All measurements in a row, and what is made of them."""
+"""All measurements of speed in a row, and what is made of them."""
 
 import dataclasses
 import json
@@ -174,11 +174,11 @@ def _memory(settings: Settings) -> Iterator[Row]:
     found = {}
     for remat in REMAT:
         config = settings.config.replace(remat=remat)
-        found[f"remat {remat}"] = memory.peak_bytes(config, shape)
+        found[f"remat {remat}"] = memory.measure(config, shape).peak_bytes
     short = (1, max(1, settings.frame_count // 4), settings.side)
-    found[f"{short[1]} frames"] = memory.peak_bytes(settings.config, short)
+    found[f"{short[1]} frames"] = memory.measure(settings.config, short).peak_bytes
     if settings.torch:
-        found[TORCH] = memory.peak_bytes(settings.config, shape, torch=True)
+        found[TORCH] = memory.measure(settings.config, shape, torch=True).peak_bytes
     for name, value in found.items():
         ratio = found[TORCH] / value if TORCH in found else None
         yield Row("memory", f"one video, {schedule}", name, value / 1e6, "MB", ratio=ratio)

@@ -80,5 +80,7 @@ def test_growth_is_drawn(tmp_path):
 
 
 def test_peak_memory_is_that_of_a_process():
-    peak = memory.peak_bytes(CONFIG, rsf.FixedSchedule(2, 1), (1, 2, 8))
-    assert 1e8 < peak < 4e9
+    usage = memory.measure(CONFIG, (1, 2, 8))
+    assert 1e8 < usage.peak_bytes < 4e9
+    assert usage.temporary_bytes > 0
+    assert usage.seconds > 0

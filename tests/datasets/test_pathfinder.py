@@ -1,0 +1,133 @@
+"""Static Pathfinder: what an image holds, and that TFDS builds it."""
+
+import dataclasses
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pathfinder.generator import draw_disc, image
+from pathfinder.subsets import SUBSETS
+from t_pathfinder.drawing import MASK_ABOVE
+from t_pathfinder.parallel import generate
+
+import rsf_jax as rsf
+from rsf_jax.data import open_dataset
+
+NAMES = sorted(SUBSETS)
+
+
+def _images(name, count):
+    subset = SUBSETS[name]
+    return list(generate(image, subset.settings, subset.seed, range(count), workers=1))
+
+
+def _digest(example):
+    return hashlib.sha256(b"".join(np.asarray(v).tobytes() for v in example.values())).hexdigest()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_is_what_its_settings_say(name):
+    settings = SUBSETS[name].settings
+    for example in _images(name, 4):
+        frame, mask = example["frames"][0, ..., 0], example["masks"][0]
+        short = [settings.distractor_length] * settings.distractors
+        assert example["lengths"].tolist() == [[settings.length, settings.length, *short]]
+        assert example["segments"].shape == (example["lengths"].sum(), 3)
+        assert example["target"][0] in (0, 1)
+        # The target has ink, all of it below the mask, and is a part of all ink.
+        assert (frame[mask > 0] > MASK_ABOVE).all()
+        expected = settings.length * settings.geometry.dash_length * settings.geometry.thickness
+        assert 0.7 * expected < mask.sum() < 1.6 * expected
+        assert mask.sum() < 0.7 * (frame > MASK_ABOVE).sum()
+
+
+@pytest.mark.parametrize("name", ["length14", "small6"])
+def test_the_disc_is_at_an_end_of_the_target_and_touches_nothing_else(name):
+    settings = SUBSETS[name].settings
+    ends = set()
+    for example in _images(name, 30):
+        target = int(example["target"][0])
+        first = target * settings.length
+        own = example["segments"][first : first + settings.length, :2]
+        others = np.delete(example["segments"], np.s_[first : first + settings.length], axis=0)
+        (end,) = (k for k in (0, settings.length - 1) if (own[k] == example["marker"]).all())
+        ends.add((target, end > 0))
+        disc = draw_disc(example["marker"], settings.marker_radius, example["masks"].shape[1:])
+        assert (example["frames"][0, ..., 0] >= disc).all()
+        nearest = np.linalg.norm(others[:, :2] - example["marker"], axis=1).min()
+        assert nearest > settings.marker_radius + settings.geometry.thickness / 2
+    assert len(ends) == 4  # either contour, either end
+
+
+def test_without_the_disc_nothing_tells_the_target():
+    """Both contours are as often the longer one in ink, and as often nearer to the middle."""
+    settings = SUBSETS["small6"].settings
+    nearer = []
+    for example in _images("small6", 200):
+        centre = settings.geometry.width / 2
+        distance = [
+            np.linalg.norm(example["segments"][k * 6 : k * 6 + 6, :2] - centre, axis=1).mean()
+            for k in (0, 1)
+        ]
+        nearer.append(int(np.argmin(distance)) == int(example["target"][0]))
+    # Three standard deviations of a fair coin.
+    assert abs(np.mean(nearer) - 0.5) < 3 * 0.5 / np.sqrt(200)
+
+
+def test_an_image_is_a_function_of_seed_and_index():
+    settings = SUBSETS["small6"].settings
+    forward = [_digest(image(settings, 3, i)) for i in range(4)]
+    assert forward == [_digest(image(settings, 3, i)) for i in reversed(range(4))][::-1]
+    assert len(set(forward)) == 4
+    assert _digest(image(settings, 4, 0)) != forward[0]
+
+
+def test_a_disc_has_its_area_and_place():
+    disc = draw_disc(np.array([6.0, 4.0]), 2.5, (9, 12)) / 255
+    assert disc.sum() == pytest.approx(np.pi * 2.5**2, rel=0.03)
+    y, x = np.mgrid[:9, :12] + 0.5
+    assert (disc * x).sum() / disc.sum() == pytest.approx(6.0)
+    assert (disc * y).sum() / disc.sum() == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"length": 1}, "length=1 is not possible: it must be a whole number of at least 2"),
+        ({"distractors": -1}, "distractors=-1 is not possible"),
+        ({"distractor_length": 6}, "distractor_length=6 is not possible: it must be below length"),
+        ({"marker_radius": 3.0}, "or the disc would touch another contour"),
+    ],
+)
+def test_impossible_settings_are_named(change, message):
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        dataclasses.replace(SUBSETS["small6"].settings, **change)
+    with pytest.raises(ValueError, match="seed=-1 is not possible"):
+        image(SUBSETS["small6"].settings, -1, 0)
+
+
+BUILD = """
+import sys
+sys.path.insert(0, "datasets")
+from pathfinder.pathfinder_dataset_builder import Builder, SubsetConfig
+from pathfinder.subsets import SUBSETS, Subset
+tiny = Subset(SUBSETS["small6"].settings, 3, 30, 6, 4)
+Builder(config=SubsetConfig(name="tiny", subset=tiny), data_dir={folder!r}).download_and_prepare()
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_a_model_is_trained_on_what_tfds_builds(tmp_path, monkeypatch):
+    monkeypatch.setenv("T_PATHFINDER_WORKERS", "1")
+    code = BUILD.format(folder=str(tmp_path))
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    config = rsf.get_config("pathfinder_small6_c_rbp_n4").replace(
+        dataset="pathfinder/tiny", data_dir=str(tmp_path), validation_share=0.1
+    )
+    dataset = open_dataset(config)
+    assert (len(dataset.train), len(dataset.test), len(dataset.calibration)) == (27, 6, 4)
+    example = dataset.train[0]
+    assert example["frames"].shape == (1, 36, 36, 1)
+    assert example["masks"].max() == 1
