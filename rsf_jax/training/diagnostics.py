@@ -13,7 +13,7 @@ from rsf_jax.losses import focal_loss
 from rsf_jax.models import State, VideoModel, prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.training.step import Batch, as_float
-from rsf_jax.typing import Array, Frame, Int, Leaf, Variables
+from rsf_jax.typing import Array, Leaf, Variables
 from rsf_jax.unroll import Recurrence, begin_frame, scan_frames
 
 
@@ -35,7 +35,7 @@ class Diagnosis:
     residual: Leaf
 
 
-@partial(jax.jit, static_argnames=("model", "stateful", "guard", "terms"))
+@partial(jax.jit, static_argnames=("model", "stateful", "gamma", "terms", "guard", "bound"))
 def diagnose(
     model: VideoModel,
     variables: Variables,
@@ -82,7 +82,7 @@ def diagnose(
             norms(after - before) / norms(after),
         )
 
-    def body(state: State, x: tuple[Frame, Int[Array, "B H W"]], first: bool) -> tuple:
+    def body(state: State, x: tuple[Array, Array], first: bool) -> tuple[State, Diagnosis]:
         frame, labels = as_float(x[0]), x[1].astype(jnp.int32)
         recurrence = begin_frame(model, prepared, state, frame, stateful=stateful)
         reached = schedule.reach(recurrence.step, recurrence.start, first)

@@ -1,5 +1,6 @@
 """Whole runs: kill and resume, stop in time, diverge with a clear message."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -11,7 +12,7 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax.data import open_dataset
-from rsf_jax.training import loop
+from rsf_jax.training import curves, loop
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, TrainingDiverged, train
 from rsf_jax.training.parallel import devices_for
@@ -189,3 +190,40 @@ def test_a_second_interrupt_does_not_wait():
         assert stop.reason == "SIGINT received"
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_exploded_loss_ends_the_run_and_keeps_the_best(unbroken, tmp_path, monkeypatch, capsys):
+    config, _ = unbroken
+    losses = iter([0.1, 0.05, 0.4, 0.06])  # of the validations after 2, 4, 6 and 8 updates
+    scored = loop.summarize
+    monkeypatch.setattr(
+        loop, "summarize", lambda s: dataclasses.replace(scored(s), loss=next(losses))
+    )
+    config, dataset = config.replace(validate_every=2), open_dataset(config)
+    assert train(config, dataset, tmp_path) is Outcome.EXPLODED
+    message = capsys.readouterr().out
+    assert "Ended after update 6 of 15: the validation loss, 0.40000, is 8.0 times" in message
+    assert "the lowest, 0.05000 of update 4, whose checkpoint is kept" in message
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.best_step() == 4
+    # The same command says so again; with another limit it goes on from where it was.
+    assert train(config, dataset, tmp_path) is Outcome.EXPLODED
+    with pytest.raises(StopIteration):
+        train(config.replace(explosion=0.0), dataset, tmp_path)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest_step() == 8
+
+
+@pytest.mark.parametrize("gradient", ["c_rbp", "c_bptt"])
+def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, capsys, gradient):
+    config, _ = unbroken
+    config = config.replace(gradient=gradient, epochs=1, diagnostics=True, penalty_bound=0.1)
+    assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
+    recorded = curves.read(tmp_path)
+    assert all(point["penalty"] > 0 for point in recorded["train"].values())
+    (last,) = recorded["validation"].values()
+    assert 0 < last["spectral_radius"] < 2
+    assert 0 < last["residual"] < 1
+    assert last["penalty"] > 0
+    assert 0 <= last["neumann_terms"] <= 15
+    assert "spectral radius 0." in capsys.readouterr().out
