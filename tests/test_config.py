@@ -7,6 +7,7 @@ import pytest
 import rsf_jax as rsf
 from rsf_jax import build, config
 from rsf_jax.cells import CELLS
+from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty
 from rsf_jax.presets import PAPER
 
 
@@ -37,6 +38,10 @@ def test_preset_names_say_what_they_are():
         ("hard_ff9", "did you mean 'hard_ff8'"),
         ("hard_s8f8_clsm", "did you mean 'hard_s8f8_clstm'"),
         ("hard_s8f8_ff8", "unknown preset 'hard_s8f8_ff8'"),
+        ("pathfinder14_crbp_n20", "did you mean 'pathfinder14_c_rbp_n20'"),
+        ("pathfinder15_c_rbp_n20", "did you mean 'pathfinder25_c_rbp_n20'"),
+        ("pathfinder14_bptt_n0", "unknown preset 'pathfinder14_bptt_n0'"),
+        ("pathfinder14_bptt_n6_ff6", "unknown preset"),
         ("hard_s8f8_", "did you mean 'hard_s8f8'"),
         ("medium_s8f8", "Presets are {easy|hard|quickstart}_s{S}f{F}"),
         ("", "Presets are {easy|hard|quickstart}_s{S}f{F}"),
@@ -67,6 +72,12 @@ def test_unknown_presets_are_named_with_what_is_allowed(name, message):
         ("model", "clsm", "did you mean 'clstm'"),
         ("conv_method", "winograd", "auto, fft, direct"),
         ("remat", "all", "none, step, sqrt"),
+        ("gradient", "crbp", "did you mean 'c_rbp'"),
+        ("neumann_terms", -1, "at least 0"),
+        ("neumann_guard", "all", "sample, batch"),
+        ("penalty_weight", -1.0, "at least 0"),
+        ("penalty_bound", 1.0, "in 0..1, below 1"),
+        ("explosion", -2.0, "at least 0"),
         ("channels", 2.5, "int is needed"),
         ("stateful", 1, "bool is needed"),
         ("batch_size", True, "int is needed"),
@@ -110,6 +121,33 @@ def test_presets_of_other_models():
     assert (config.name, config.model, config.kernel_size) == ("quickstart_ff6", "ff6", 9)
 
 
+def test_presets_of_pathfinder():
+    config = rsf.get_config("pathfinder14_c_rbp_n20")
+    assert (config.dataset, config.gradient) == ("pathfinder/length14", "c_rbp")
+    assert (config.slow_steps, config.fast_steps, config.model) == (20, 20, "hgru")
+    assert (config.learning_rate, config.lr_schedule, config.batch_size) == (1e-3, "constant", 128)
+    assert (config.epochs, config.focal_gamma, config.neumann_terms) == (20, 2.0, 15)
+    assert (config.penalty_weight, config.penalty_bound, config.kernel_size) == (10.0, 0.9, 15)
+    config = rsf.get_config("pathfinder_small6_one_step_n4_clstm")
+    assert (config.dataset, config.model, config.slow_steps) == ("pathfinder/small6", "clstm", 4)
+
+
+def test_configurations_name_estimators_with_their_settings():
+    config = rsf.get_config("hard_s8f2").replace(
+        neumann_terms=7, neumann_guard="batch", remat="sqrt", penalty_weight=2.0, penalty_bound=0.5
+    )
+    for name, estimator in (
+        ("bptt", BPTT("sqrt")),
+        ("rbp", RBP(7, "batch")),
+        ("one_step", RBP(0, "batch")),
+    ):
+        plain, contractor = (config.replace(gradient=prefix + name) for prefix in ("", "c_"))
+        assert build.build_schedule(plain) == rsf.FixedSchedule(8, 2, estimator)
+        assert build.build_schedule(contractor) == rsf.FixedSchedule(8, 2, estimator)
+        assert build.build_penalty(plain) is None
+        assert build.build_penalty(contractor) == LipschitzPenalty(2.0, 0.5)
+
+
 def test_settings_that_a_model_cannot_have_are_named():
     with pytest.raises(rsf.InputError, match="norm_statistics is 'sample': it must be running or"):
         rsf.get_config("hard_s8f8").replace(model="ff6")
@@ -117,3 +155,7 @@ def test_settings_that_a_model_cannot_have_are_named():
         rsf.get_config("hard_ff8").replace(slow_steps=3)
     with pytest.raises(rsf.InputError, match="'running': it must be sample or batch for model hg"):
         rsf.get_config("hard_s8f8").replace(norm_statistics="running")
+    with pytest.raises(rsf.InputError, match="gradient is 'rbp': it must be bptt for model ff8"):
+        rsf.get_config("hard_ff8").replace(gradient="rbp")
+    with pytest.raises(rsf.InputError, match="diagnostics is True: it must be false for model ff8"):
+        rsf.get_config("hard_ff8").replace(diagnostics=True)

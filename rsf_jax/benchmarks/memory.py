@@ -58,7 +58,8 @@ def measure(config: Config, shape: tuple[int, int, int], *, torch: bool = False)
     return Usage(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def _run_jax(config: Config, shape: tuple[int, int, int]) -> Case:
+def build_case(config: Config, shape: tuple[int, int, int]) -> Case:
+    """Compiles the gradients of one batch: videos, frames of each, and their side in pixels."""
     work = build_workload(config, *shape, with_torch=False)
     run = functools.partial(
         gradients, work.model, build_schedule(config), config.focal_gamma, build_penalty(config)
@@ -79,7 +80,7 @@ def _run_torch(config: Config, shape: tuple[int, int, int]) -> Case:
 
 
 def _main(job: dict) -> None:
-    build = _run_torch if job["torch"] else _run_jax
+    build = _run_torch if job["torch"] else build_case
     case = build(Config(**job["config"]), tuple(job["shape"]))
     case.call()
     start = time.perf_counter()
