@@ -92,6 +92,12 @@ def training_schedule(config: Config) -> FixedSchedule:
     return FixedSchedule(config.slow_steps, config.fast_steps)
 
 
+def dataset_suffix(trained: Trained) -> str:
+    """Returns what file names say of the dataset: nothing if it is the one of training."""
+    name = trained.config.dataset
+    return "" if name == trained.saved.dataset else f"_{name.replace('/', '-')}"
+
+
 def scorer_for(trained: Trained) -> Callable[[grain.MapDataset, StepPolicy], Scores]:
     """Returns a function that scores a trained model on videos under a policy."""
     config, devices = trained.config, devices_for(trained.config)
@@ -111,7 +117,8 @@ def evaluate(
     """Tests a model on the test split and writes what was found.
 
     Files in `workdir`: `results.json` and `predictions.png`; with a policy other than the one the
-    model was trained with, its name is added, as in `results_s6f2.json`.
+    model was trained with, its name is added, as in `results_s6f2.json`; and so is the name of a
+    dataset other than the one of training.
 
     Args:
         trained: the model.
@@ -125,7 +132,7 @@ def evaluate(
     config = trained.config
     own = training_schedule(config)
     policy = policy or own
-    suffix = "" if policy == own else f"_{file_suffix(policy)}"
+    suffix = dataset_suffix(trained) + ("" if policy == own else f"_{file_suffix(policy)}")
     summary = summarize(scorer_for(trained)(dataset.test, policy))
     results = {
         "preset": config.name,

@@ -128,6 +128,40 @@ def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
     plt.close(figure)
 
 
+def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
+    """Draws mIoU against mean recurrent steps for several sweeps.
+
+    Schedules are a line, halting rules crosses; the schedule of training is ringed.
+
+    Args:
+        path: picture to write; the ending decides the format.
+        sweeps: what `comparison.compare` returned.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
+    for number, (name, sweep) in enumerate(sweeps.items()):
+        colour = f"C{number}"
+        points = sorted((p["steps"], p["miou"], p["policy"]) for p in sweep["points"])
+        fixed = [(x, y) for x, y, policy in points if re.fullmatch(r"s\d+f\d+", policy)]
+        halting = [(x, y) for x, y, policy in points if not re.fullmatch(r"s\d+f\d+", policy)]
+        trained = [(x, y) for x, y, policy in points if policy == sweep["training_schedule"]]
+        for chosen, style in ((fixed, "o-"), (halting, "x")):
+            if chosen:
+                label = name if style == "o-" or not fixed else f"{name}, halting"
+                axes.plot(*zip(*chosen), style, color=colour, ms=4, label=label)
+        if trained:
+            axes.plot(*zip(*trained), "o", color=colour, ms=11, mfc="none")
+    axes.set(
+        xlabel="mean recurrent steps a frame", ylabel="test mIoU", xscale="log", ylim=(None, 1)
+    )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 6)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
 def _scatter(panel: Axes, points: list[dict[str, Any]], quantity: str, kind: str) -> None:
     """Draws one kind of policy: filled, or hollow where it extrapolates."""
     marker, colour = _KINDS[kind]

@@ -17,7 +17,7 @@ from rich.table import Table
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, evaluation_batches, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, scorer_for, training_schedule
+from rsf_jax.evaluation import Trained, dataset_suffix, scorer_for, training_schedule
 from rsf_jax.figures import save_tradeoff
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
@@ -76,7 +76,8 @@ def sweep(
     """Tests one model under many policies.
 
     Thresholds share a compiled program; every schedule and every cap has one of its own. Writes
-    `sweep.json`, `sweep.png` and `sweep.svg` to `workdir`.
+    `sweep.json`, `sweep.png` and `sweep.svg` to `workdir`; with a dataset other than the one of
+    training, its name is added.
 
     Args:
         trained: the model.
@@ -99,6 +100,7 @@ def sweep(
     points = _points(trained, test, chosen, speeds)
     results = {
         "preset": trained.config.name,
+        "dataset": trained.config.dataset,
         "update": trained.step,
         "training_schedule": str(training_schedule(trained.config)),
         "videos": len(test),
@@ -108,9 +110,10 @@ def sweep(
         "jax": jax.__version__,
         "config": dataclasses.asdict(trained.config),
     }
-    Path(workdir, "sweep.json").write_text(json.dumps(results, indent=2) + "\n")
+    stem = f"sweep{dataset_suffix(trained)}"
+    Path(workdir, f"{stem}.json").write_text(json.dumps(results, indent=2) + "\n")
     for ending in ("png", "svg"):
-        save_tradeoff(Path(workdir, f"sweep.{ending}"), results)
+        save_tradeoff(Path(workdir, f"{stem}.{ending}"), results)
     return results
 
 

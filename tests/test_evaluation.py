@@ -47,6 +47,12 @@ def test_other_schedules_have_their_own_files(run, tmp_path):
     assert (tmp_path / "predictions_s1f2.png").exists()
 
 
+def test_another_dataset_has_its_own_files(run):
+    trained = evaluation.load_trained(run[1], {"dataset": "pathfinder/small8"})
+    assert evaluation.dataset_suffix(trained) == "_pathfinder-small8"
+    assert evaluation.dataset_suffix(evaluation.load_trained(run[1])) == ""
+
+
 def test_the_table_shows_model_and_trivial_predictors(run, capsys):
     evaluation.print_results(json.loads((run[1] / "results.json").read_text()))
     table = capsys.readouterr().out
