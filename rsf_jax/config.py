@@ -125,6 +125,11 @@ class Config:
         """Whether, in training, what a video gets depends on its batch."""
         return self.norm_statistics != "sample"
 
+    @property
+    def guards_over_batch(self) -> bool:
+        """Whether, in training, a video's gradient depends on its batch."""
+        return self.neumann_guard == "batch" and self.gradient.endswith("rbp")
+
     def replace(self, **changes: Any) -> "Config":
         """Returns a copy with some fields changed."""
         return dataclasses.replace(self, **changes)

@@ -79,15 +79,20 @@ class Devices:
 def devices_for(config: Config) -> Devices:
     """Returns the devices a configuration asks for.
 
-    Statistics of a batch are those of one device's share, padding included: they would change with
-    the number of devices, so they are computed on one.
+    What is computed over a batch (statistics, the guard of a Neumann series) is computed over one
+    device's share of it: it would change with the number of devices, so one is used.
 
     Raises:
-        InputError: if there are not so many, or several are asked for with batch statistics.
+        InputError: if there are not so many, or several are asked for with such a setting.
     """
-    if config.normalizes_over_batch and config.devices > 1:
-        raise InputError(
-            f"config.devices is {config.devices}: with config.norm_statistics="
-            f"{config.norm_statistics} results would depend on it; use one device"
-        )
-    return Devices(1 if config.normalizes_over_batch else config.devices)
+    tied = {
+        "norm_statistics": config.normalizes_over_batch,
+        "neumann_guard": config.guards_over_batch,
+    }
+    for name, holds in tied.items():
+        if holds and config.devices > 1:
+            raise InputError(
+                f"config.devices is {config.devices}: with config.{name}={getattr(config, name)} "
+                "results would depend on it; use one device"
+            )
+    return Devices(1 if any(tied.values()) else config.devices)

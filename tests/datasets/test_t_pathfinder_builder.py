@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import t_pathfinder
+from t_pathfinder import building
 from t_pathfinder.drawing import redraw
 from t_pathfinder.generator import video
 from t_pathfinder.subsets import SUBSETS, Subset
@@ -126,13 +127,11 @@ def test_an_explicit_file_format_wins(tmp_path):
 
 
 def test_an_interrupted_build_is_not_taken_for_a_finished_one(tmp_path, monkeypatch):
-    from t_pathfinder import t_pathfinder_dataset_builder
-
-    def interrupted(settings, seed, indices):
+    def interrupted(make, settings, seed, indices):
         yield video(settings, seed, indices.start)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(t_pathfinder_dataset_builder, "generate", interrupted)
+    monkeypatch.setattr(building, "generate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tiny_builder(tmp_path).download_and_prepare()
     assert not tiny_builder(tmp_path).is_prepared()

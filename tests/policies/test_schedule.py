@@ -1,6 +1,5 @@
 """Fixed schedules by themselves, on a cell that counts."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,30 +50,6 @@ def test_recorded_states_repeat_the_last_one(first):
 def test_recorded_states_repeat_the_last_one_when_no_sample_takes_all_steps():
     out = _unroll(rsf.FixedSchedule(4, 2), jnp.array([False, False, False]), rsf.Recording())
     np.testing.assert_array_equal(out.states[0, :, 0, 0, 0], [1, 2, 2, 2])
-
-
-@pytest.mark.parametrize("steps", [1, 2, 5, 9])
-@pytest.mark.parametrize("remat", ["none", "step", "sqrt"])
-def test_rematerialisation_changes_no_gradient(remat, steps):
-    def last(start):
-        schedule = rsf.FixedSchedule(steps, 1, remat)
-        return schedule.unroll(lambda h: jnp.sin(h) + h, _hidden, start, True).carry.sum()
-
-    def by_hand(h):
-        for _ in range(steps):
-            h = jnp.sin(h) + h
-        return h.sum()
-
-    start = jnp.linspace(-1.0, 1.0, 6).reshape(3, 2)
-    value, gradient = jax.value_and_grad(last)(start)
-    expected, expected_gradient = jax.value_and_grad(by_hand)(start)
-    np.testing.assert_allclose(value, expected, rtol=1e-6)
-    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-5)
-
-
-def test_unknown_rematerialisation_is_refused():
-    with pytest.raises(rsf.InputError, match="'all': choose one of none, step, sqrt"):
-        rsf.FixedSchedule(2, 1, "all")
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1.5, True, "2"])

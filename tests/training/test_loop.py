@@ -30,11 +30,11 @@ def _final(workdir, config):
 
 @pytest.fixture(scope="module")
 def unbroken(data_dir, tmp_path_factory):
-    """The end of a run that nothing disturbed; also its configuration."""
+    """The end of a run that nothing disturbed, with its configuration and its folder."""
     workdir = tmp_path_factory.mktemp("unbroken")
     config = _config(data_dir)
     assert train(config, open_dataset(config), workdir) is Outcome.FINISHED
-    return config, _final(workdir, config)
+    return config, _final(workdir, config), workdir
 
 
 def _config(data_dir):
@@ -89,7 +89,7 @@ def _wait_for_checkpoint(workdir, process, after):
 
 
 def test_a_killed_run_resumes_to_the_same_end_to_the_bit(unbroken, tmp_path):
-    config, expected = unbroken
+    config, expected, _ = unbroken
     for after in (2, 6):  # mid-epoch twice: an epoch has 5 updates
         process = _start(config, tmp_path)
         _wait_for_checkpoint(tmp_path, process, after)
@@ -101,7 +101,7 @@ def test_a_killed_run_resumes_to_the_same_end_to_the_bit(unbroken, tmp_path):
 
 
 def test_sigterm_saves_and_ends_cleanly(unbroken, tmp_path):
-    config, expected = unbroken
+    config, expected, _ = unbroken
     process = _start(config, tmp_path)
     _wait_for_checkpoint(tmp_path, process, 2)
     os.kill(process.pid, signal.SIGTERM)
@@ -112,28 +112,24 @@ def test_sigterm_saves_and_ends_cleanly(unbroken, tmp_path):
 
 
 def test_time_limits_save_and_end_cleanly(unbroken, tmp_path, capsys):
-    config, expected = unbroken
+    config, expected, _ = unbroken
     hurried = config.replace(max_minutes=1e-9)
     dataset = open_dataset(config)
-    for update in (1, 2):
-        assert train(hurried, dataset, tmp_path) is Outcome.STOPPED
-        assert f"after update {update} of 15: config.max_minutes is over" in capsys.readouterr().out
+    assert train(hurried, dataset, tmp_path) is Outcome.STOPPED
+    assert "after update 1 of 15: config.max_minutes is over" in capsys.readouterr().out
     assert train(config, dataset, tmp_path) is Outcome.FINISHED
     _same(_final(tmp_path, config), expected)
 
 
-def test_a_finished_run_is_left_as_it_is(unbroken, tmp_path):
-    config, _ = unbroken
-    short = config.replace(epochs=1)
-    dataset = open_dataset(config)
-    train(short, dataset, tmp_path)
-    files = {p: p.stat().st_mtime_ns for p in tmp_path.glob("checkpoints/*/sha256.json")}
-    assert train(short, dataset, tmp_path) is Outcome.FINISHED
-    assert files == {p: p.stat().st_mtime_ns for p in tmp_path.glob("checkpoints/*/sha256.json")}
+def test_a_finished_run_is_left_as_it_is(unbroken):
+    config, _, workdir = unbroken
+    files = {p: p.stat().st_mtime_ns for p in workdir.glob("checkpoints/*/sha256.json")}
+    assert train(config, open_dataset(config), workdir) is Outcome.FINISHED
+    assert files == {p: p.stat().st_mtime_ns for p in workdir.glob("checkpoints/*/sha256.json")}
 
 
 def test_divergence_names_update_rate_and_checkpoint(unbroken, tmp_path, monkeypatch):
-    config, _ = unbroken
+    config, *_ = unbroken
     good = loop.make_train_step
 
     def diverging(*args, **kwargs):
@@ -156,25 +152,29 @@ def test_divergence_names_update_rate_and_checkpoint(unbroken, tmp_path, monkeyp
     assert _final(tmp_path, config)[0] == 2
 
 
-def test_curves_are_recorded(unbroken, tmp_path):
-    config, _ = unbroken
-    train(config.replace(epochs=1), open_dataset(config), tmp_path)
-    events = b"".join(p.read_bytes() for p in (tmp_path / "events").iterdir())
+def test_curves_are_recorded(unbroken):
+    *_, workdir = unbroken
+    events = b"".join(p.read_bytes() for p in (workdir / "events").iterdir())
     for name in (b"train/loss", b"train/learning_rate", b"validation/miou"):
         assert name in events
 
 
 def test_batch_statistics_are_those_of_one_device(unbroken, tmp_path):
-    config, _ = unbroken
+    config, *_ = unbroken
     shared = config.replace(norm_statistics="batch", devices=2)
     with pytest.raises(rsf.InputError, match=r"devices is 2: with config\.norm_statistics=batch"):
         train(shared, open_dataset(config), tmp_path)
     assert len(devices_for(config.replace(norm_statistics="batch", devices=0)).devices) == 1
     assert len(devices_for(config.replace(devices=0)).devices) == 4
+    guarded = config.replace(neumann_guard="batch", gradient="c_rbp", devices=0)
+    assert len(devices_for(guarded).devices) == 1
+    assert len(devices_for(guarded.replace(gradient="bptt")).devices) == 4
+    with pytest.raises(rsf.InputError, match=r"with config\.neumann_guard=batch results would"):
+        devices_for(guarded.replace(devices=2))
 
 
 def test_four_devices_train_a_run(unbroken, tmp_path):
-    config, (_, expected) = unbroken
+    config, (_, expected), _ = unbroken
     shared = config.replace(devices=4)
     assert train(shared, open_dataset(shared), tmp_path) is Outcome.FINISHED
     step, state = _final(tmp_path, config)
@@ -193,7 +193,7 @@ def test_a_second_interrupt_does_not_wait():
 
 
 def test_an_exploded_loss_ends_the_run_and_keeps_the_best(unbroken, tmp_path, monkeypatch, capsys):
-    config, _ = unbroken
+    config, *_ = unbroken
     losses = iter([0.1, 0.05, 0.4, 0.06])  # of the validations after 2, 4, 6 and 8 updates
     scored = loop.summarize
     monkeypatch.setattr(
@@ -216,7 +216,7 @@ def test_an_exploded_loss_ends_the_run_and_keeps_the_best(unbroken, tmp_path, mo
 
 @pytest.mark.parametrize("gradient", ["c_rbp", "c_bptt"])
 def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, capsys, gradient):
-    config, _ = unbroken
+    config, *_ = unbroken
     config = config.replace(gradient=gradient, epochs=1, diagnostics=True, penalty_bound=0.1)
     assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
     recorded = curves.read(tmp_path)
