@@ -116,7 +116,7 @@ def test_a_cell_of_ones_own_is_trained_and_tested(launch, tmp_path, data_dir):
     cells.write_text(CELL.format(name='("mine")'))
     flags = [f"--cells={cells}", f"--workdir={workdir}"]
     data = ["--config.dataset=t_pathfinder/tiny", f"--config.data_dir={data_dir}"]
-    small = ["--config.channels=3", "--config.eval_batch_size=4"]
+    small = ["--config.channels=3", "--config.eval_batch_size=4", "--config.slow_steps=1"]
     done = launch("train", "--config=quickstart", "--config.model=mine", *flags, *data, *small)
     assert done.returncode == 0, done.stderr
     assert json.loads((workdir / "results.json").read_text())["config"]["model"] == "mine"

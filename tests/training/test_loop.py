@@ -43,7 +43,8 @@ def _config(data_dir):
         data_dir=str(data_dir),
         channels=4,
         kernel_size=3,
-        slow_steps=2,
+        # A first frame with steps of its own would be compiled too.
+        slow_steps=1,
         batch_size=8,
         epochs=3,
         # Runs of any length are the same program then.
@@ -214,10 +215,9 @@ def test_an_exploded_loss_ends_the_run_and_keeps_the_best(unbroken, tmp_path, mo
         assert checkpoints.latest_step() == 8
 
 
-@pytest.mark.parametrize("gradient", ["c_rbp", "c_bptt"])
-def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, capsys, gradient):
+def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, capsys):
     config, *_ = unbroken
-    config = config.replace(gradient=gradient, epochs=1, diagnostics=True, penalty_bound=0.1)
+    config = config.replace(gradient="c_rbp", epochs=1, diagnostics=True, penalty_bound=0.1)
     assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
     recorded = curves.read(tmp_path)
     assert all(point["penalty"] > 0 for point in recorded["train"].values())
