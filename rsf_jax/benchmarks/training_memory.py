@@ -1,11 +1,13 @@
 """Memory and time of gradients against the number of recurrent steps, for each estimator."""
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from rsf_jax.benchmarks import memory
@@ -43,7 +45,7 @@ def run(
     batch_size: int = 1,
     side: int = 128,
 ) -> list[Row]:
-    """Measures the gradients of images under every estimator, and prints them in a table.
+    """Measures the gradients of images under every estimator, and prints them in tables.
 
     Args:
         config: the model.
@@ -52,33 +54,42 @@ def run(
         batch_size: images of a batch.
         side: their height and width in pixels.
     """
-    rows = []
-    for gradient in gradients:
-        for count in steps:
-            wanted = config.replace(gradient=gradient, slow_steps=count, fast_steps=count)
-            usage = memory.measure(wanted, (batch_size, 1, side))
-            temporary = (usage.temporary_bytes or 0) / 1e6
-            rows.append(
-                Row(gradient, count, usage.peak_bytes / 1e6, temporary, 1e3 * usage.seconds)
-            )
-    Console().print(table(rows))
+    cases = list(itertools.product(gradients, steps))
+    rows = [
+        _measure(config.replace(gradient=gradient, slow_steps=n, fast_steps=n), batch_size, side)
+        for gradient, n in track(cases, "measuring", transient=True)
+    ]
+    Console().print(*tables(rows))
     return rows
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """Returns the rows for print: a line for each estimator, a column for each number of steps."""
-    shown = Table(
-        title="temporary memory, peak of the process and time of one batch's gradients",
-        title_justify="left",
+def _measure(config: Config, batch_size: int, side: int) -> Row:
+    usage = memory.measure(config, (batch_size, 1, side))
+    temporary = (usage.temporary_bytes or 0) / 1e6
+    return Row(
+        config.gradient, config.slow_steps, usage.peak_bytes / 1e6, temporary, 1e3 * usage.seconds
     )
+
+
+def tables(rows: Sequence[Row]) -> Iterator[Table]:
+    """Yields one table for each quantity: a line an estimator, a column a number of steps."""
     counts = sorted({row.steps for row in rows})
-    shown.add_column("gradient")
-    for count in counts:
-        shown.add_column(f"{count} steps", justify="right")
-    for gradient in dict.fromkeys(row.gradient for row in rows):
-        cells = {row.steps: row for row in rows if row.gradient == gradient}
-        shown.add_row(gradient, *(_cell(cells[c]) if c in cells else "" for c in counts))
-    return shown
+    for quantity, title in _QUANTITIES.items():
+        shown = Table(title=title, title_justify="left")
+        shown.add_column("recurrent steps")
+        for count in counts:
+            shown.add_column(str(count), justify="right")
+        for gradient in dict.fromkeys(row.gradient for row in rows):
+            found = {r.steps: getattr(r, quantity) for r in rows if r.gradient == gradient}
+            shown.add_row(gradient, *(f"{found[c]:.0f}" if c in found else "" for c in counts))
+        yield shown
+
+
+_QUANTITIES = {
+    "temporary_mb": "temporary memory of one batch's gradients, MB",
+    "peak_mb": "peak memory of the process, MB",
+    "ms": "time of the gradients, ms",
+}
 
 
 def save(folder: Path, config: Config, rows: Sequence[Row]) -> Path:
@@ -91,7 +102,3 @@ def save(folder: Path, config: Config, rows: Sequence[Row]) -> Path:
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
     return path
-
-
-def _cell(row: Row) -> str:
-    return f"{row.temporary_mb:.0f} MB, {row.peak_mb:.0f} MB, {row.ms:.0f} ms"
