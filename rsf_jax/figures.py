@@ -150,9 +150,7 @@ def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
                 axes.plot(*zip(*chosen), style, color=colour, ms=4, label=label)
         if trained:
             axes.plot(*zip(*trained), "o", color=colour, ms=11, mfc="none")
-    axes.set(
-        xlabel="mean recurrent steps a frame", ylabel="test mIoU", xscale="log", ylim=(None, 1)
-    )
+    axes.set(xlabel="mean recurrent steps a frame", ylabel="test mIoU", xscale="log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 6)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
