@@ -18,7 +18,7 @@ _SWEEPS = flags.DEFINE_list("sweeps", [], "NAME=FILE of each sweep, separated by
 
 def main() -> None:
     sweeps = dict(_named(text) for text in _SWEEPS.value)
-    if len(sweeps) < 2:
+    if len(sweeps) < 2 or len(sweeps) < len(_SWEEPS.value):
         raise rsf.InputError("give --sweeps=NAME=FILE,NAME=FILE: two or more, of different names")
     folder = experiment.writable_folder(launcher.workdir("runs/comparison"))
     comparison.print_comparison(comparison.compare(sweeps, folder))

@@ -101,7 +101,7 @@ class Config:
     save_every: int = _setting(200, "updates between checkpoints")
     log_every: int = _setting(20, "updates between two points in the curves")
     eval_batch_size: int = _setting(32, "videos evaluated together")
-    devices: int = _setting(0, "accelerators to train on; 0 for all (one, for batch statistics)")
+    devices: int = _setting(0, "accelerators to train on; 0 for all (one, for what is of a batch)")
 
     def __post_init__(self) -> None:
         """Checks every field by itself."""

@@ -66,6 +66,7 @@ BAD = [
     ("calibrate", ["--mean_steps=0.5"], "mean_steps is 0.5: it must be above 1"),
     ("report", ["--config=quickstart_s5f2"], "runs/quickstart_s5f2 has no results: train first"),
     ("compare", ["--sweeps=A=a.json"], "two or more, of different names"),
+    ("compare", ["--sweeps=A=a.json,B=b.json,A=c.json"], "of different names"),
     ("compare", ["--sweeps=a.json,b.json"], "sweep 'a.json' is not NAME=FILE"),
     ("compare", ["--sweeps=A=a.json,B=b.json"], "a.json cannot be read (No such file"),
     ("analyze", ["--workdir=/nowhere", "--policy=s0f1"], "slow steps must be"),

@@ -6,7 +6,7 @@ import numpy as np
 from t_pathfinder.drawing import redraw
 from t_pathfinder.layout import lay_out
 from t_pathfinder.parallel import Example
-from t_pathfinder.settings import SUPERSAMPLING
+from t_pathfinder.settings import SUPERSAMPLING, require_index
 
 from pathfinder.settings import Settings
 
@@ -32,9 +32,7 @@ def image(settings: Settings, seed: int, index: int) -> Example:
     Raises:
         ValueError: when seed or index is negative, or the contours do not fit into the frame.
     """
-    for name, value in (("seed", seed), ("index", index)):
-        if value < 0:
-            raise ValueError(f"{name}={value} is not possible: it must be 0 or above; raise it.")
+    require_index(seed, index)
     rng = np.random.default_rng([seed, index, MARK_STREAM])
     # The contour that is placed first has the most room: it must not be the target always.
     target = rng.integers(LONG, size=1).astype(np.int32)

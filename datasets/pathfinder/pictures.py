@@ -1,6 +1,6 @@
 """Pictures: rows of images with the target in red, as PNG files.
 
-Run in `datasets/`: `python -m pathfinder.pictures --config=length14`.
+Run in `datasets/`: `python -m pathfinder.pictures --config=length14 --output=images/length14.png`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ def main() -> None:
     parser.add_argument("--config", choices=list(SUBSETS), action="append", help="repeat for rows")
     parser.add_argument("--count", type=int, default=4, help="images of each")
     parser.add_argument("--enlarge", type=int, default=2, help="pixels per pixel")
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("pathfinder/images"))
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="picture to write")
     flags = parser.parse_args()
     names = flags.config or ["length14"]
     rows = [row(SUBSETS[name], flags.count, flags.enlarge) for name in names]
-    flags.output.mkdir(parents=True, exist_ok=True)
-    path = flags.output / f"{'_'.join(names)}.png"
-    matplotlib.image.imsave(path, np.concatenate(rows))
-    print(path)
+    flags.output.parent.mkdir(parents=True, exist_ok=True)
+    matplotlib.image.imsave(flags.output, np.concatenate(rows))
+    print(flags.output)
 
 
 if __name__ == "__main__":

@@ -23,31 +23,31 @@ _SMALL = Geometry(
 )
 
 
+def _subset(length: int, seed: int) -> Subset:
+    settings = _settings(length, _LARGE, distracting=22, marker_radius=2.5)
+    return _of(settings, seed, train=20000, test=2000)
+
+
+def _small(length: int, seed: int) -> Subset:
+    settings = _settings(length, _SMALL, distracting=6, marker_radius=2.0)
+    return _of(settings, seed, train=12000, test=500)
+
+
 def _settings(length: int, geometry: Geometry, distracting: int, marker_radius: float) -> Settings:
     """Distractors of a third of the length, as many as make up `distracting` segments."""
     short = max(1, length // 3)
     return Settings(length, max(1, distracting // short), short, geometry, marker_radius)
 
 
-def _subset(length: int, seed: int) -> Subset:
+def _of(settings: Settings, seed: int, train: int, test: int) -> Subset:
+    size = f"{settings.geometry.height}x{settings.geometry.width}"
     return Subset(
-        _settings(length, _LARGE, distracting=22, marker_radius=2.5),
+        settings,
         seed,
-        train_videos=20000,
-        test_videos=2000,
+        train_videos=train,
+        test_videos=test,
         calibration_videos=1000,
-        description=f"150x150 pixels, contours of {length} segments.",
-    )
-
-
-def _small(length: int, seed: int) -> Subset:
-    return Subset(
-        _settings(length, _SMALL, distracting=6, marker_radius=2.0),
-        seed,
-        train_videos=12000,
-        test_videos=500,
-        calibration_videos=1000,
-        description=f"36x36 pixels, contours of {length} segments, to try things out in minutes.",
+        description=f"{size} pixels, contours of {settings.length} segments.",
     )
 
 

@@ -6,7 +6,7 @@ from t_pathfinder.drawing import redraw
 from t_pathfinder.layout import lay_out
 from t_pathfinder.parallel import Example
 from t_pathfinder.plan import draw_plan
-from t_pathfinder.settings import Settings
+from t_pathfinder.settings import Settings, require_index
 
 
 def video(settings: Settings, seed: int, index: int) -> Example:
@@ -25,9 +25,7 @@ def video(settings: Settings, seed: int, index: int) -> Example:
     Raises:
         ValueError: when seed or index is negative, or the contours do not fit into the frame.
     """
-    for name, value in (("seed", seed), ("index", index)):
-        if value < 0:
-            raise ValueError(f"{name}={value} is not possible: it must be 0 or above; raise it.")
+    require_index(seed, index)
     plan = draw_plan(settings.rule, seed, index)
     layout = lay_out(settings.geometry, plan.lengths[-1], seed, index)
     frames, masks = redraw(settings.geometry, layout.segments, plan.lengths, plan.target)

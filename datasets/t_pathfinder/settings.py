@@ -22,6 +22,12 @@ def _require(condition: bool, name: str, value: object, allowed: str, remedy: st
         raise ValueError(f"{name}={value!r} is not possible: it must be {allowed}; {remedy}.")
 
 
+def require_index(seed: int, index: int) -> None:
+    """Raises a one-line ValueError unless seed and number of an example are 0 or above."""
+    for name, value in (("seed", seed), ("index", index)):
+        _require(value >= 0, name, value, "0 or above", "raise it")
+
+
 def _require_range(name: str, value: Range, lowest: int) -> None:
     """Checks an inclusive (least, most) pair of whole numbers."""
     whole = len(value) == 2 and all(isinstance(bound, int) for bound in value)

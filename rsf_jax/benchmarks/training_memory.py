@@ -42,29 +42,27 @@ def run(
     *,
     steps: Sequence[int] = STEPS,
     gradients: Sequence[str] = GRADIENTS,
-    batch_size: int = 1,
     side: int = 128,
 ) -> list[Row]:
-    """Measures the gradients of images under every estimator, and prints them in tables.
+    """Measures the gradients of one image under every estimator, and prints them in tables.
 
     Args:
         config: the model.
         steps: numbers of recurrent steps.
         gradients: estimators, as configurations name them.
-        batch_size: images of a batch.
-        side: their height and width in pixels.
+        side: height and width of the image in pixels.
     """
     cases = list(itertools.product(gradients, steps))
     rows = [
-        _measure(config.replace(gradient=gradient, slow_steps=n, fast_steps=n), batch_size, side)
+        _measure(config.replace(gradient=gradient, slow_steps=n, fast_steps=n), side)
         for gradient, n in track(cases, "measuring", transient=True)
     ]
     Console().print(*tables(rows))
     return rows
 
 
-def _measure(config: Config, batch_size: int, side: int) -> Row:
-    usage = memory.measure(config, (batch_size, 1, side))
+def _measure(config: Config, side: int) -> Row:
+    usage = memory.measure(config, (1, 1, side))
     temporary = (usage.temporary_bytes or 0) / 1e6
     return Row(
         config.gradient, config.slow_steps, usage.peak_bytes / 1e6, temporary, 1e3 * usage.seconds
@@ -86,7 +84,7 @@ def tables(rows: Sequence[Row]) -> Iterator[Table]:
 
 
 _QUANTITIES = {
-    "temporary_mb": "temporary memory of one batch's gradients, MB",
+    "temporary_mb": "temporary memory of the gradients of one image, MB",
     "peak_mb": "peak memory of the process, MB",
     "ms": "time of the gradients, ms",
 }

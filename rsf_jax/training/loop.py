@@ -181,9 +181,9 @@ class _Run:
         if loss <= self.config.explosion * lowest:
             return False
         print(
-            f"Ended after update {step} of {self.total}: the validation loss, {loss:.5f}, is "
-            f"{loss / lowest:.1f} times the lowest, {lowest:.5f} of update {best}, whose "
-            "checkpoint is kept and tested. Raise --config.explosion to train on; or lower "
+            f"Ended after update {step} of {self.total}: the validation loss, {loss:.5f}, is more "
+            f"than {self.config.explosion:g} times the lowest, {lowest:.5f} of update {best}, "
+            "whose checkpoint is kept and tested. Raise --config.explosion to train on; or lower "
             "--config.learning_rate, in a new --workdir"
         )
         return True
