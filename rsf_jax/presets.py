@@ -48,11 +48,11 @@ _PATHFINDER = Config(
 )
 # A video is a single frame: more of them make an update.
 _PATHFINDER_SMALL = _NAMED["quickstart"].replace(
-    batch_size=32, epochs=4, validate_every=150, diagnostics=True
+    kernel_size=13, batch_size=32, epochs=8, validate_every=306, diagnostics=True
 )
 # Lengths of the contours, in segments.
 _PATHFINDER_LENGTHS = (9, 14, 20, 25)
-_PATHFINDER_SMALL_LENGTHS = (4, 6, 8, 10)
+_PATHFINDER_SMALL_LENGTHS = (3, 4, 6, 8)
 _STATIC_BASES = {
     f"pathfinder{length}": _PATHFINDER.replace(dataset=f"pathfinder/length{length}")
     for length in _PATHFINDER_LENGTHS
@@ -97,7 +97,7 @@ def get_config(name: str) -> Config:
     recurrent steps on the first frame and F on each later one, and any registered cell in place of
     the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
-    a gradient estimator, `pathfinder_small{4|6|8|10}_...` the same for a laptop.
+    a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
     `quickstart_s{S}f{F}...` are the same for another model or schedule.
 

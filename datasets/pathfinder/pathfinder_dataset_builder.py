@@ -16,8 +16,11 @@ from pathfinder.subsets import SUBSETS
 class Builder(GeneratedBuilder):
     """Pathfinder: segment the marked one of two long contours among short ones."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First release.",
+        "2.0.0": "The small subsets are of 28x28 pixels, with contours of 3 to 8 segments.",
+    }
     BUILDER_CONFIGS: ClassVar[list[SubsetConfig]] = configs(SUBSETS)
     HOMEPAGE = "https://github.com/c-rbp"  # of the paper
     MAKE = staticmethod(image)

@@ -38,8 +38,9 @@ def test_an_image_is_what_its_settings_say(name):
         assert example["target"][0] in (0, 1)
         # The target has ink, all of it below the mask, and is a part of all ink.
         assert (frame[mask > 0] > MASK_ABOVE).all()
-        expected = settings.length * settings.geometry.dash_length * settings.geometry.thickness
-        assert 0.7 * expected < mask.sum() < 1.6 * expected
+        # Pixels have ink whose centres are up to half a pixel outside of a dash.
+        sides = np.array([settings.geometry.dash_length, settings.geometry.thickness])
+        assert 0.7 * sides.prod() < mask.sum() / settings.length < (sides + 1).prod()
         assert mask.sum() < 0.7 * (frame > MASK_ABOVE).sum()
 
 
@@ -98,7 +99,7 @@ def test_a_disc_has_its_area_and_place():
         ({"length": 1}, "length=1 is not possible: it must be a whole number of at least 2"),
         ({"distractors": -1}, "distractors=-1 is not possible"),
         ({"distractor_length": 6}, "distractor_length=6 is not possible: it must be below length"),
-        ({"marker_radius": 3.0}, "or the disc would touch another contour"),
+        ({"marker_radius": 2.5}, "or the disc would touch another contour"),
     ],
 )
 def test_impossible_settings_are_named(change, message):
@@ -129,5 +130,5 @@ def test_a_model_is_trained_on_what_tfds_builds(tmp_path, monkeypatch):
     dataset = open_dataset(config)
     assert (len(dataset.train), len(dataset.test), len(dataset.calibration)) == (27, 6, 4)
     example = dataset.train[0]
-    assert example["frames"].shape == (1, 36, 36, 1)
+    assert example["frames"].shape == (1, 28, 28, 1)
     assert example["masks"].max() == 1

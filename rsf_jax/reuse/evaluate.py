@@ -1,0 +1,322 @@
+"""Computes a stage over a rectangle of its map, or the whole of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from rsf_jax.conv import choose_method, convolve
+from rsf_jax.reuse.graph import (
+    COLUMNS,
+    ROWS,
+    Constant,
+    Convolution,
+    Node,
+    Pointwise,
+    Pooling,
+    Whole,
+    Window,
+    evaluate_equation,
+)
+from rsf_jax.reuse.stages import Stage
+from rsf_jax.spectral import Spectrum
+from rsf_jax.typing import Array
+
+# Constants of a graph, or of a stage, by their index.
+Constants = Mapping[int, Array]
+
+# A kernel of this many pixels or more is convolved in the frequency domain where a whole map is
+# computed (7x7 and 25 channels: 5 ms against 16).
+_SPECTRAL_FROM = 49
+
+
+class Margins(NamedTuple):
+    """Zeros that a stored map has around it, for the windows that slide over it."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+
+class Rectangle(NamedTuple):
+    """A part of a map.
+
+    Attributes:
+        start: int32 scalars: place in the batch, row and column of its first pixel.
+        size: frames of the batch, height and width.
+    """
+
+    start: tuple[Any, Any, Any]
+    size: tuple[int, int, int]
+
+
+def whole(stage: Stage) -> Rectangle:
+    """Returns the rectangle that is all of a stage's map."""
+    return Rectangle((0, 0, 0), (stage.batch, *stage.size))
+
+
+def margins(stage: Stage, stages: Sequence[Stage]) -> Margins:
+    """Returns the margins that the windows over a stage's map need."""
+    found = [_needed(stage, other) for other in stages if other.source is stage]
+    return Margins(*(max([0, *side]) for side in zip(*found))) if found else Margins()
+
+
+def _needed(source: Stage, stage: Stage) -> Margins:
+    op = _window(stage)
+    sides: list[int] = []
+    for reach, outputs, inputs in zip((op.rows, op.columns), stage.size, source.size):
+        sides += [reach.before, reach.span(outputs) - reach.before - inputs]
+    return Margins(*sides)
+
+
+def read(stored: Array, around: Margins, rectangle: Rectangle) -> Array:
+    """Returns the values of a stored map in a rectangle, [b, h, w, C]."""
+    (b, y, x), (count, height, width) = rectangle
+    start = (b, y + around.top, x + around.left, 0)
+    return _slice(stored, start, (count, height, width, stored.shape[-1]))
+
+
+def write(stored: Array, around: Margins, rectangle: Rectangle, values: Array) -> Array:
+    """Returns a stored map with other values in a rectangle."""
+    if isinstance(rectangle.start[1], int) and values.shape[1:3] == _inner(stored, around):
+        return pad(values, around)
+    b, y, x = rectangle.start
+    return lax.dynamic_update_slice(stored, values, (b, y + around.top, x + around.left, 0))
+
+
+def pad(values: Array, around: Margins) -> Array:
+    """Returns a whole map with its margins."""
+    top, bottom, left, right = around
+    return jnp.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)))
+
+
+def _inner(stored: Array, around: Margins) -> tuple[int, int]:
+    return (
+        stored.shape[ROWS] - around.top - around.bottom,
+        stored.shape[COLUMNS] - around.left - around.right,
+    )
+
+
+def seen_by(stage: Stage, rectangle: Rectangle) -> Rectangle:
+    """Returns what a rectangle of a stage reads of the map its window slides over."""
+    op = _window(stage)
+    (b, *origin), (count, *size) = rectangle
+    starts, spans = [], []
+    for reach, place, outputs in zip((op.rows, op.columns), origin, size):
+        starts.append(place * reach.stride - reach.before)
+        spans.append(reach.span(outputs))
+    return Rectangle((b, starts[0], starts[1]), (count, spans[0], spans[1]))
+
+
+def hide_padding(stage: Stage, values: Array, seen: Rectangle) -> Array:
+    """Puts what is never the largest in place of the padding that a stage reads."""
+    op = _window(stage)
+    if stage.source is None or not (isinstance(op, Pooling) and op.largest):
+        return values
+    size = stage.source.size
+    for axis, start, inputs in zip((ROWS, COLUMNS), seen.start[1:], size):
+        if isinstance(start, int) and start >= 0 and start + values.shape[axis] <= inputs:
+            continue
+        at = start + lax.broadcasted_iota(jnp.int32, (1, *values.shape[1:3], 1), axis)
+        least = jnp.array(-jnp.inf, values.dtype)
+        values = jnp.where((at >= 0) & (at < inputs), values, least)
+    return values
+
+
+def apply_window(stage: Stage, seen: Array, constants: Constants) -> Array:
+    """Applies a stage's convolution or pooling to what it reads."""
+    assert stage.window is not None
+    op = _window(stage)
+    strides = (op.rows.stride, op.columns.stride)
+    dilation = (op.rows.dilation, op.columns.dilation)
+    if isinstance(op, Convolution):
+        kernel = kernel_of(stage, constants)
+        return lax.conv_general_dilated(
+            seen,
+            kernel,
+            strides,
+            "VALID",
+            rhs_dilation=dilation,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=op.groups,
+            precision=op.precision,
+        )
+    start, combine = (-jnp.inf, lax.max) if op.largest else (0.0, lax.add)
+    window = (1, op.rows.size, op.columns.size, 1)
+    return lax.reduce_window(
+        seen,
+        jnp.array(start, seen.dtype),
+        combine,
+        window,
+        (1, *strides, 1),
+        "VALID",
+        window_dilation=(1, *dilation, 1),
+    )
+
+
+def uses_spectrum(stage: Stage) -> bool:
+    """Whether the whole of a stage is best computed in the frequency domain."""
+    if stage.window is None or not isinstance(stage.window.op, Convolution):
+        return False
+    op = stage.window.op
+    plain = op.groups == 1 and all(
+        r.stride == r.dilation == 1 and r.size % 2 == 1 and r.before == r.after == r.size // 2
+        for r in (op.rows, op.columns)
+    )
+    area = op.rows.size * op.columns.size
+    return plain and area >= _SPECTRAL_FROM and choose_method(op.rows.size, op.columns.size) == "fft"
+
+
+def apply_spectrum(
+    stage: Stage, stored: Array, around: Margins, constants: Constants, spectrum: Spectrum
+) -> Array:
+    """Applies a stage's convolution to a whole map, in the frequency domain."""
+    assert stage.source is not None
+    x = jnp.moveaxis(read(stored, around, whole(stage.source)), -1, 1)
+    y = convolve(x, kernel_of(stage, constants), method="fft", spectrum=spectrum)
+    return jnp.moveaxis(y, 1, -1)
+
+
+def kernel_of(stage: Stage, constants: Constants) -> Array:
+    """Returns the kernel of a stage that begins with a convolution."""
+    assert stage.window is not None
+    kernel = stage.window.operands[1]
+    assert isinstance(kernel, Constant)
+    return constants[kernel.index]
+
+
+def finish(
+    stage: Stage,
+    linear: Array | None,
+    beside: Mapping[Node, Array],
+    constants: Constants,
+    rectangle: Rectangle,
+) -> Array:
+    """Applies what follows a stage's window.
+
+    Args:
+        stage: the stage.
+        linear: what the window gave; None if the stage has none.
+        beside: the maps it reads at the same pixels, in the rectangle.
+        constants: of the graph.
+        rectangle: what is computed.
+    """
+    values = dict(beside)
+    if stage.window is not None:
+        assert linear is not None
+        values[stage.window] = linear
+    for node in stage.pointwise:
+        assert isinstance(node.op, Pointwise)
+        args = [
+            values[x] if isinstance(x, Node) else _constant_in(constants[x.index], rectangle)
+            for x in node.operands
+        ]
+        values[node] = node.op.primitive.bind(*args, **node.op.params)
+    return values[stage.node]
+
+
+def _constant_in(value: Array, rectangle: Rectangle) -> Array:
+    """The part of a constant that meets a rectangle; most are the same at every pixel."""
+    if value.ndim == 0:
+        return value
+    start, size = [0] * 4, list(value.shape)
+    for axis in range(3):
+        if value.shape[axis] > 1:
+            start[axis], size[axis] = rectangle.start[axis], rectangle.size[axis]
+    return _slice(value, tuple(start), tuple(size))
+
+
+def _slice(values: Array, start: tuple[Any, ...], size: tuple[int, ...]) -> Array:
+    if size == values.shape:
+        return values
+    if all(isinstance(place, int) for place in start):
+        return lax.slice(values, start, [a + n for a, n in zip(start, size)])
+    return lax.dynamic_slice(values, start, size)
+
+
+def _window(stage: Stage) -> Window:
+    assert stage.window is not None
+    op = stage.window.op
+    assert isinstance(op, Window)
+    return op
+
+
+def evaluate_rest(
+    outputs: Sequence[tuple[Node | Constant, Any]],
+    value_of: Callable[[Node], Array],
+    constants: Constants,
+) -> list[Array]:
+    """Computes what lies behind the last maps, and returns all outputs in the network's layouts.
+
+    Args:
+        outputs: of the graph.
+        value_of: gives a map, [B, H, W, C].
+        constants: of the graph.
+    """
+    found: dict[Node, Array] = {}
+
+    def value(x: Node | Constant, layout: Any) -> Array:
+        if isinstance(x, Constant):
+            return constants[x.index]
+        if layout is not None:
+            return jnp.transpose(value_of(x), layout)
+        if x not in found:
+            assert isinstance(x.op, Whole)
+            args = list(map(value, x.operands, x.op.layouts))
+            (found[x],) = evaluate_equation(x.op.equation, args)
+        return found[x]
+
+    return [value(x, layout) for x, layout in outputs]
+
+
+def dense(
+    stage: Stage,
+    stored: Mapping[Stage, Array],
+    around: Mapping[Stage, Margins],
+    constants: Constants,
+    spectrum: Spectrum | None,
+    is_due: Array | None = None,
+) -> tuple[Array | None, Array]:
+    """Computes the whole of a stage.
+
+    Args:
+        stage: the stage.
+        stored: the maps it reads, with their margins.
+        around: these margins.
+        constants: those it uses.
+        spectrum: of its kernel; None to convolve directly.
+        is_due: in a loop that may have no turn, true in a turn. Without something that depends on
+            the loop XLA would compute the window in front of it, turn or not.
+
+    Returns:
+        What the window gives (None without one), and the map.
+    """
+    everything, linear = whole(stage), None
+    if stage.source is not None:
+        compute = partial(_window_of_whole, stage, stored, around, constants, spectrum)
+        if is_due is None:
+            linear = compute()
+        else:
+            shape = jax.eval_shape(compute)
+            linear = lax.cond(is_due, compute, lambda: jnp.zeros(shape.shape, shape.dtype))
+    beside = {s.node: read(stored[s], around[s], whole(s)) for s in stage.beside}
+    return linear, finish(stage, linear, beside, constants, everything)
+
+
+def _window_of_whole(
+    stage: Stage,
+    stored: Mapping[Stage, Array],
+    around: Mapping[Stage, Margins],
+    constants: Constants,
+    spectrum: Spectrum | None,
+) -> Array:
+    assert stage.source is not None
+    source, margin = stored[stage.source], around[stage.source]
+    if spectrum is not None:
+        return apply_spectrum(stage, source, margin, constants, spectrum)
+    seen = seen_by(stage, whole(stage))
+    return apply_window(stage, hide_padding(stage, read(source, margin, seen), seen), constants)

@@ -1,0 +1,170 @@
+"""Wraps a network so that it recomputes only what has changed since the last frame."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.reuse.program import METHODS, Program, ReuseState, Weights
+from rsf_jax.reuse.trace import trace
+from rsf_jax.typing import Array, Variables
+
+Network = nn.Module | Callable[[Variables, Array], Any]
+
+
+class ReuseNetwork:
+    """A feedforward network that is brought up to date from frame to frame.
+
+        reuse = ReuseNetwork(network, variables)
+        state = reuse.init(frame)
+        state, output = reuse.step(state, next_frame)
+
+    The network is traced, not rewritten: any Flax module, or function of JAX, made of convolutions,
+    pooling, normalisation with fixed statistics, dense layers, additions, concatenations of
+    channels and what acts at every pixel alone, in any order and with any skips; behind the last
+    map anything goes, and is always computed anew.
+
+    Every map is compared with the last frame's by tiles. Tiles that see a change are computed
+    again, in a loop over them that is compiled once; where too many do, the whole map is.
+
+    Args:
+        network: a Flax module that maps a frame to an output of any structure, or a function
+            `(variables, frame) -> output`.
+        variables: its variables.
+        method: "region" computes what has changed from its inputs; "residual", the Recurrent
+            Residual Module, convolves the difference to the former input and adds it to the former
+            result.
+        thresholds: a value of a map that would change by no more keeps the old one. One number for
+            all layers, or a mapping of names of layers, see `layers`, in which those left out
+            have 0. With 0 the result is that of the network, to rounding.
+        refresh_every: frames after which everything is computed as a whole; 0 for never. It ends
+            what truncation and, with "residual", rounding have added up to.
+        tile_side: height and width of a tile in pixels.
+
+    Raises:
+        InputError: if a setting is none of these.
+
+    Source: Pan et al. 2018, Recurrent Residual Module, for "residual"; Khachatourian 2022 for
+    "region", with one bounding box in place of tiles.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        variables: Variables,
+        *,
+        method: str = "region",
+        thresholds: float | Mapping[str, float] = 0.0,
+        refresh_every: int = 0,
+        tile_side: int = 16,
+    ) -> None:
+        if method not in METHODS:
+            raise InputError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
+        for name, value, least in (("refresh_every", refresh_every, 0), ("tile_side", tile_side, 1)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(
+                    f"{name} is {value!r}: a whole number of at least {least} is needed"
+                )
+        self._apply = network.apply if isinstance(network, nn.Module) else network
+        self._variables = variables
+        self._method, self._tile_side = method, tile_side
+        self._thresholds, self._refresh_every = thresholds, refresh_every
+        _check_thresholds(thresholds)
+        self._compiled: dict[Any, _Compiled] = {}
+
+    def init(self, frame: Array) -> ReuseState:
+        """Returns the state in front of a sequence, everything of `frame` computed.
+
+        Args:
+            frame: float [B, H, W, C], usually the first of the sequence: a step on the same frame
+                gives its output at hardly any cost.
+
+        Raises:
+            InputError: if a layer cannot be reused; the message names it.
+        """
+        program = self._for(frame)
+        return program.start(program.weights, frame)[0]
+
+    def step(self, state: ReuseState, frame: Array) -> tuple[ReuseState, Any]:
+        """Processes the next frame.
+
+        The old state is used up: its memory becomes that of the new one.
+
+        Args:
+            state: what the last frame has left.
+            frame: float [B, H, W, C], as the one of `init`.
+
+        Returns:
+            The new state, and what the network returns for the frame.
+
+        Raises:
+            InputError: if the frame's shape is another one.
+        """
+        program = self._for(frame)
+        if state.stored[0].values.shape != program.shape:
+            raise InputError(f"frame has shape {frame.shape}, the sequence another: start a new one")
+        return program.advance(program.weights, state, frame, program.thresholds)
+
+    def layers(self, frame: Array) -> list[str]:
+        """Returns the names of the stored maps, as `thresholds` and `state.computed` have them.
+
+        A map is named after the layer whose convolution or pooling leads to it.
+        """
+        return self._for(frame).names
+
+    def _for(self, frame: Array) -> "_Compiled":
+        frame = jnp.asarray(frame)
+        key = (frame.shape, frame.dtype)
+        if key not in self._compiled:
+            graph = trace(
+                lambda x: self._apply(self._variables, x),
+                jax.ShapeDtypeStruct(frame.shape, frame.dtype),
+            )
+            program = Program(graph, self._method, self._tile_side)
+            thresholds = _by_stage(self._thresholds, program.names)
+            self._compiled[key] = _Compiled(program, thresholds, self._refresh_every)
+        return self._compiled[key]
+
+
+class _Compiled:
+    """A program for frames of one shape."""
+
+    def __init__(self, program: Program, thresholds: Array, refresh_every: int) -> None:
+        def advance(
+            weights: Weights, state: ReuseState, frame: Array, thresholds: Array
+        ) -> tuple[ReuseState, Any]:
+            due = refresh_every > 0 and state.age + 1 >= refresh_every
+            return program.advance(weights, state, frame, thresholds, due)
+
+        self.names, self.thresholds = program.names, thresholds
+        self.weights = jax.jit(program.weights)()
+        self.start = jax.jit(program.start)
+        self.advance = jax.jit(advance, donate_argnums=1)
+        frame = program.stages[0]
+        shapes = jax.eval_shape(
+            program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, jnp.float32)
+        )
+        self.shape = shapes[0].stored[0].values.shape
+
+
+def _check_thresholds(thresholds: float | Mapping[str, float]) -> None:
+    values = thresholds.values() if isinstance(thresholds, Mapping) else [thresholds]
+    for value in values:
+        if not np.isfinite(value):
+            raise InputError(f"threshold is {value}: a finite number is needed")
+
+
+def _by_stage(thresholds: float | Mapping[str, float], names: list[str]) -> Array:
+    if not isinstance(thresholds, Mapping):
+        return jnp.full(len(names), thresholds, jnp.float32)
+    for name in thresholds:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            guess = f"; did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"no layer is named {name!r}: there are {', '.join(names)}{guess}")
+    return jnp.asarray([thresholds.get(name, 0.0) for name in names], jnp.float32)

@@ -1,0 +1,226 @@
+"""A network as a program that is brought up to date frame by frame: pure functions."""
+
+import collections
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from rsf_jax.conv import kernel_spectrum
+from rsf_jax.reuse.evaluate import (
+    Constants,
+    Margins,
+    dense,
+    evaluate_rest,
+    kernel_of,
+    margins,
+    pad,
+    read,
+    uses_spectrum,
+    whole,
+)
+from rsf_jax.reuse.graph import Convolution, Graph, Node
+from rsf_jax.reuse.stages import Stage, plan
+from rsf_jax.reuse.tiling import tiles_to_compute, tiling
+from rsf_jax.reuse.update import Plan, Reads, Stored, bring_up_to_date
+from rsf_jax.typing import Array, Leaf
+
+METHODS = ("region", "residual")
+# Share of the tiles from which on a whole map is computed, directly and in the frequency domain.
+_MOST = {False: 0.8, True: 0.08}
+
+
+@flax.struct.dataclass
+class ReuseState:
+    """What a sequence of frames leaves behind for its next one.
+
+    Attributes:
+        stored: what every stage keeps.
+        before: for each stage the map that differences are taken to; None where none are.
+        age: int32, frames since all was computed as a whole.
+        computed: float32 [stages], the share of every map that the last frame had computed.
+    """
+
+    stored: Leaf
+    before: Leaf
+    age: Leaf
+    computed: Leaf
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """What depends on a network's weights alone.
+
+    Attributes:
+        constants: of the graph.
+        spectra: of kernels, by the number of the stage.
+    """
+
+    constants: Leaf
+    spectra: Leaf
+
+
+jax.tree_util.register_dataclass(Weights, ["constants", "spectra"], [])
+
+
+class Program:
+    """The stages of a network, and how they are brought up to date.
+
+    Attributes:
+        stages: in the order they are computed; the first is the frame.
+        plans: one for each stage but the first.
+    """
+
+    def __init__(self, graph: Graph, method: str, tile_side: int) -> None:
+        self.graph = graph
+        self.stages = plan(graph)
+        self.residual = method == "residual"
+        self._around = {stage: margins(stage, self.stages) for stage in self.stages}
+        self._compared = {
+            stage.source for stage in self.stages if self.residual and _is_convolution(stage)
+        }
+        self.plans = [self._plan(stage, tile_side) for stage in self.stages[1:]]
+
+    @property
+    def names(self) -> list[str]:
+        """A name for each stage: that of its layer, numbered where several are the same."""
+        seen: collections.Counter[str] = collections.Counter()
+        found = []
+        for stage in self.stages:
+            seen[stage.name] += 1
+            count = seen[stage.name]
+            found.append(stage.name if count == 1 else f"{stage.name}#{count}")
+        return found
+
+    def _plan(self, stage: Stage, tile_side: int) -> Plan:
+        cut = tiling(stage, tile_side)
+        return Plan(
+            stage,
+            self._around[stage],
+            Margins() if stage.source is None else self._around[stage.source],
+            tuple(self._around[s] for s in stage.beside),
+            cut,
+            int(cut.count * _MOST[uses_spectrum(stage)]),
+            self.residual and _is_convolution(stage),
+        )
+
+    def weights(self) -> Weights:
+        """Returns what depends on the network's weights alone."""
+        constants = dict(enumerate(self.graph.constants))
+        spectra = {
+            i: kernel_spectrum(kernel_of(stage, constants), *stage.size)
+            for i, stage in enumerate(self.stages)
+            if uses_spectrum(stage)
+        }
+        return Weights(constants, spectra)
+
+    def start(self, weights: Weights, frame: Array) -> tuple[ReuseState, Any]:
+        """Computes everything of a frame.
+
+        Args:
+            weights: as `weights` returns them.
+            frame: float32 [B, H, W, C].
+
+        Returns:
+            The state after it, and the network's output.
+        """
+        maps = {self.stages[0]: pad(frame, self._around[self.stages[0]])}
+        stored = [Stored(maps[self.stages[0]], None)]
+        for i, each in enumerate(self.plans, 1):
+            spectrum = weights.spectra.get(i)
+            linear, values = dense(
+                each.stage, maps, self._around, weights.constants, spectrum
+            )
+            maps[each.stage] = pad(values, each.around)
+            stored.append(Stored(maps[each.stage], linear if each.differences else None))
+        before = tuple(maps[s] if s in self._compared else None for s in self.stages)
+        everything = jnp.ones(len(self.stages))
+        state = ReuseState(tuple(stored), before, jnp.int32(0), everything)
+        return state, self._output(weights.constants, state)
+
+    def advance(
+        self,
+        weights: Weights,
+        state: ReuseState,
+        frame: Array,
+        thresholds: Array,
+        refresh: Array | bool = False,
+    ) -> tuple[ReuseState, Any]:
+        """Computes what has changed since the last frame.
+
+        Args:
+            weights: as `weights` returns them.
+            state: after the last frame.
+            frame: float32 [B, H, W, C].
+            thresholds: float32 [stages]; a value that would change by no more keeps the old one.
+                Below 0 whatever is computed counts as changed, even if it has the same value.
+            refresh: whether to compute everything.
+
+        Returns:
+            The state after it, and the network's output.
+        """
+        thresholds = jnp.where(refresh, jnp.minimum(thresholds, 0), thresholds)
+        first, changed = self._take_frame(state, frame, thresholds[0])
+        stored: list[Stored] = [first]
+        masks = {self.stages[0]: changed}
+        shares = [changed.mean(dtype=jnp.float32)]
+        for i, each in enumerate(self.plans, 1):
+            reads = self._reads(each, stored, state.before, weights.constants, thresholds[i])
+            indices, count = tiles_to_compute(each.stage, each.cut, masks)
+            count = jnp.where(refresh, each.cut.count + 1, count)
+            new, masks[each.stage] = bring_up_to_date(
+                each, reads, state.stored[i], weights.spectra.get(i), indices, count
+            )
+            stored.append(new)
+            shares.append(jnp.where(count > each.most, 1.0, count / each.cut.count))
+        before = tuple(
+            None if old is None else new.values for old, new in zip(state.before, stored)
+        )
+        age = jnp.where(refresh, 0, state.age + 1)
+        state = ReuseState(tuple(stored), before, age, jnp.stack(shares))
+        return state, self._output(weights.constants, state)
+
+    def _take_frame(
+        self, state: ReuseState, frame: Array, threshold: Array
+    ) -> tuple[Stored, Array]:
+        around = self._around[self.stages[0]]
+        old = read(state.stored[0].values, around, whole(self.stages[0]))
+        moves = ~(jnp.abs(frame - old) <= threshold)
+        return Stored(pad(jnp.where(moves, frame, old), around), None), moves.any(-1)
+
+    def _reads(
+        self,
+        each: Plan,
+        stored: list[Stored],
+        before: tuple[Array | None, ...],
+        constants: Constants,
+        threshold: Array,
+    ) -> Reads:
+        number = {stage: i for i, stage in enumerate(self.stages)}
+        source = None if each.stage.source is None else number[each.stage.source]
+        return Reads(
+            None if source is None else stored[source].values,
+            before[source] if source is not None and each.differences else None,
+            tuple(stored[number[s]].values for s in each.stage.beside),
+            tuple(constants[i] for i in each.constants),
+            threshold,
+        )
+
+    def _output(self, constants: Constants, state: ReuseState) -> Any:
+        maps: Mapping[Node, tuple[Stage, Stored]] = {
+            stage.node: (stage, stored) for stage, stored in zip(self.stages, state.stored)
+        }
+
+        def value_of(node: Node) -> Array:
+            stage, stored = maps[node]
+            return read(stored.values, self._around[stage], whole(stage))
+
+        leaves = evaluate_rest(self.graph.outputs, value_of, constants)
+        return jax.tree.unflatten(self.graph.treedef, leaves)
+
+
+def _is_convolution(stage: Stage) -> bool:
+    return stage.window is not None and isinstance(stage.window.op, Convolution)

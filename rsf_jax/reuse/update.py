@@ -1,0 +1,284 @@
+"""Brings a stored map up to date: tile by tile, or as a whole where too much has changed."""
+
+import dataclasses
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from rsf_jax.reuse.evaluate import (
+    Margins,
+    Rectangle,
+    apply_window,
+    dense,
+    finish,
+    hide_padding,
+    read,
+    seen_by,
+    whole,
+    write,
+)
+from rsf_jax.reuse.graph import Constant
+from rsf_jax.reuse.stages import Stage
+from rsf_jax.reuse.tiling import Tiling
+from rsf_jax.spectral import Spectrum
+from rsf_jax.typing import Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything static about how a stage is brought up to date.
+
+    Attributes:
+        stage: the stage.
+        around: margins of its own map.
+        around_source: margins of the map its window slides over.
+        around_beside: margins of the maps it reads at the same pixels.
+        cut: its tiles.
+        most: so many tiles are computed as such; where more are due, the whole map is.
+        differences: whether a convolution is applied to what has changed of its input (residual),
+            and added to its former result.
+    """
+
+    stage: Stage
+    around: Margins
+    around_source: Margins
+    around_beside: tuple[Margins, ...]
+    cut: Tiling
+    most: int
+    differences: bool
+
+    @property
+    def constants(self) -> tuple[int, ...]:
+        """Which constants of the graph the stage uses."""
+        nodes = [*([self.stage.window] if self.stage.window else []), *self.stage.pointwise]
+        found = (x.index for node in nodes for x in node.operands if isinstance(x, Constant))
+        return tuple(dict.fromkeys(found))
+
+
+class Reads(NamedTuple):
+    """What a stage reads; parts of it, for a tile.
+
+    Attributes:
+        source: the map its window slides over; None without a window.
+        before: that map as it was when `Stored.linear` was computed; None unless differences are
+            convolved.
+        beside: the maps it reads at the same pixels.
+        constants: those it uses, in the order of `Plan.constants`.
+        threshold: float32; a value that would change by no more keeps the old one.
+    """
+
+    source: Array | None
+    before: Array | None
+    beside: tuple[Array, ...]
+    constants: tuple[Array, ...]
+    threshold: Array
+
+
+class Stored(NamedTuple):
+    """What a stage keeps from frame to frame; parts of it, for a tile.
+
+    Attributes:
+        values: its map.
+        linear: what its convolution has given; None unless differences are convolved.
+    """
+
+    values: Array
+    linear: Array | None
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def bring_up_to_date(
+    plan: Plan,
+    reads: Reads,
+    stored: Stored,
+    spectrum: Spectrum | None,
+    indices: Array,
+    count: Array,
+) -> tuple[Stored, Array]:
+    """Computes a stage's tiles that are due, or all of it if they are more than `plan.most`.
+
+    Args:
+        plan: the stage.
+        reads: the maps it reads, with their margins, already up to date.
+        stored: its own, with its margins.
+        spectrum: of its kernel, if the whole is computed in the frequency domain.
+        indices: int32 [N], the tiles that are due come first.
+        count: int32, how many they are.
+
+    Returns:
+        Its map, up to date, and bool [B, H, W]: which pixels have changed.
+    """
+
+    def one_tile(loop: tuple) -> tuple:
+        k, stored, changed = loop
+        place = plan.cut.place(indices[k])
+        new, moves = _compute_tile(plan, place, *_parts(plan, reads, stored, place))
+        # Tiles that were moved inwards overlap others.
+        moves |= lax.dynamic_slice(changed, place.start, place.size)
+        changed = lax.dynamic_update_slice(changed, moves, place.start)
+        return k + 1, _put(plan, stored, place, new), changed
+
+    def everything(loop: tuple) -> tuple:
+        turns, stored, _ = loop
+        return (turns - 1, *_compute_whole(plan, reads, stored, spectrum, turns > 0))
+
+    none = jnp.zeros((plan.cut.batch, *plan.cut.size), bool)
+    # Loops of no or one turn in place of `lax.cond`, for which XLA copies what it might change.
+    is_due = count > plan.most
+    first = (is_due.astype(jnp.int32), stored, none)
+    _, stored, changed = lax.while_loop(lambda loop: loop[0] > 0, everything, first)
+    if plan.cut.count == 1:  # the whole map, which XLA would compute in front of the loop
+        return stored, changed
+    tiles = jnp.where(is_due, 0, count)
+    _, stored, changed = lax.while_loop(
+        lambda loop: loop[0] < tiles, one_tile, (jnp.int32(0), stored, changed)
+    )
+    return stored, changed
+
+
+def _compute_whole(
+    plan: Plan,
+    reads: Reads,
+    stored: Stored,
+    spectrum: Spectrum | None,
+    is_due: Array | None = None,
+) -> tuple[Stored, Array]:
+    stage, everything = plan.stage, whole(plan.stage)
+    maps = dict(zip(stage.beside, reads.beside))
+    around = dict(zip(stage.beside, plan.around_beside))
+    if stage.source is not None:
+        assert reads.source is not None
+        maps[stage.source], around[stage.source] = reads.source, plan.around_source
+    linear, values = dense(stage, maps, around, _by_index(plan, reads), spectrum, is_due)
+    values, changed = _keep_small(values, read(stored.values, plan.around, everything), reads)
+    kept = linear if plan.differences else None
+    return Stored(write(stored.values, plan.around, everything, values), kept), changed
+
+
+def _keep_small(new: Array, old: Array, reads: Reads) -> tuple[Array, Array]:
+    """Keeps old values that would hardly change; which pixels change. NaN always does."""
+    moves = ~(jnp.abs(new - old) <= reads.threshold)
+    return jnp.where(moves, new, old), moves.any(-1)
+
+
+def _by_index(plan: Plan, reads: Reads) -> Any:
+    return dict(zip(plan.constants, reads.constants))
+
+
+def _parts(plan: Plan, reads: Reads, stored: Stored, place: Rectangle) -> tuple[Reads, Stored]:
+    """What a tile reads, and what is stored of it."""
+    source, before = (
+        None if x is None else read(x, plan.around_source, seen_by(plan.stage, place))
+        for x in (reads.source, reads.before)
+    )
+    beside = tuple(
+        read(values, around, place) for values, around in zip(reads.beside, plan.around_beside)
+    )
+    old = Stored(
+        read(stored.values, plan.around, place),
+        None if stored.linear is None else read(stored.linear, Margins(), place),
+    )
+    return reads._replace(source=source, before=before, beside=beside), old
+
+
+def _put(plan: Plan, stored: Stored, place: Rectangle, new: Stored) -> Stored:
+    linear = stored.linear
+    if linear is not None:
+        assert new.linear is not None
+        linear = write(linear, Margins(), place, new.linear)
+    return Stored(write(stored.values, plan.around, place, new.values), linear)
+
+
+def _compute_tile(
+    plan: Plan, place: Rectangle, reads: Reads, old: Stored
+) -> tuple[Stored, Array]:
+    stage, constants, linear = plan.stage, _by_index(plan, reads), None
+    if reads.source is not None:
+        values = reads.source if reads.before is None else reads.source - reads.before
+        values = hide_padding(stage, values, seen_by(stage, place))
+        linear = apply_window(stage, values, constants)
+        if old.linear is not None:
+            linear = old.linear + linear
+    beside = {s.node: values for s, values in zip(stage.beside, reads.beside)}
+    values = finish(stage, linear, beside, constants, place)
+    values, moves = _keep_small(values, old.values, reads)
+    return Stored(values, None if old.linear is None else linear), moves
+
+
+def _forward(
+    plan: Plan,
+    reads: Reads,
+    stored: Stored,
+    spectrum: Spectrum | None,
+    indices: Array,
+    count: Array,
+) -> tuple[tuple[Stored, Array], Any]:
+    args = (reads, stored, spectrum, indices, count)
+    return bring_up_to_date(plan, *args), args
+
+
+def _backward(plan: Plan, kept: Any, cotangents: tuple[Stored, Any]) -> tuple:
+    reads, stored, spectrum, indices, count = kept
+    to_stored = cotangents[0]
+
+    def through_whole() -> tuple:
+        _, pull_back = jax.vjp(
+            lambda *args: _compute_whole(plan, *args)[0], reads, stored, spectrum
+        )
+        return pull_back(to_stored)
+
+    def through_tiles() -> tuple:
+        to_reads, to_old = _pull_back_tiles(plan, reads, stored, indices, count, to_stored)
+        return to_reads, to_old, jax.tree.map(jnp.zeros_like, spectrum)
+
+    return (*lax.cond(count > plan.most, through_whole, through_tiles), None, None)
+
+
+def _pull_back_tiles(
+    plan: Plan, reads: Reads, stored: Stored, indices: Array, count: Array, to_stored: Stored
+) -> tuple[Reads, Stored]:
+    """Pulls back through the tiles that were computed; all others pass on what they get."""
+
+    def body(loop: tuple) -> tuple:
+        k, to_stored, to_reads = loop
+        place = plan.cut.place(indices[k])
+        _, pull_back = jax.vjp(
+            lambda *parts: _compute_tile(plan, place, *parts)[0],
+            *_parts(plan, reads, stored, place),
+        )
+        # Where tiles overlap, the first one takes all of a pixel's cotangent.
+        to_parts, to_old = pull_back(_parts(plan, reads, to_stored, place)[1])
+        to_reads = _add(plan, to_reads, to_parts, place)
+        return k + 1, _put(plan, to_stored, place, to_old), to_reads
+
+    start = (jnp.int32(0), to_stored, jax.tree.map(jnp.zeros_like, reads))
+    _, to_stored, to_reads = lax.while_loop(lambda loop: loop[0] < count, body, start)
+    return to_reads, to_stored
+
+
+def _add(plan: Plan, total: Reads, parts: Reads, place: Rectangle) -> Reads:
+    """Adds what a tile's parts get to what the maps get."""
+
+    def add(total: Array | None, around: Margins, at: Rectangle, part: Array | None) -> Any:
+        if total is None or part is None:
+            return None
+        return write(total, around, at, read(total, around, at) + part)
+
+    source, before = (
+        None if t is None else add(t, plan.around_source, seen_by(plan.stage, place), p)
+        for t, p in ((total.source, parts.source), (total.before, parts.before))
+    )
+    beside = tuple(
+        add(t, around, place, p)
+        for t, around, p in zip(total.beside, plan.around_beside, parts.beside)
+    )
+    constants, threshold = jax.tree.map(
+        jnp.add, (total.constants, total.threshold), (parts.constants, parts.threshold)
+    )
+    return Reads(source, before, beside, constants, threshold)
+
+
+bring_up_to_date.defvjp(_forward, _backward)
