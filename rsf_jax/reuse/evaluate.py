@@ -43,11 +43,12 @@ class Margins(NamedTuple):
 
 
 class Rectangle(NamedTuple):
-    """A part of a map.
+    """A part of a map, or several of one size, as if they were a batch.
 
     Attributes:
-        start: int32 scalars: place in the batch, row and column of its first pixel.
-        size: frames of the batch, height and width.
+        start: place in the batch, row and column of its first pixel: numbers, or int32 [n] each
+            for n parts.
+        size: frames of the batch (1 for each of several parts), height and width.
     """
 
     start: tuple[Any, Any, Any]
@@ -75,30 +76,26 @@ def _needed(source: Stage, stage: Stage) -> Margins:
 
 def read(stored: Array, around: Margins, rectangle: Rectangle) -> Array:
     """Returns the values of a stored map in a rectangle, [b, h, w, C]."""
-    (b, y, x), (count, height, width) = rectangle
+    b, y, x = rectangle.start
     start = (b, y + around.top, x + around.left, 0)
-    return _slice(stored, start, (count, height, width, stored.shape[-1]))
+    return _slice(stored, start, (*rectangle.size, stored.shape[-1]))
 
 
 def write(stored: Array, around: Margins, rectangle: Rectangle, values: Array) -> Array:
     """Returns a stored map with other values in a rectangle."""
-    if isinstance(rectangle.start[1], int) and values.shape[1:3] == _inner(stored, around):
-        return pad(values, around)
     b, y, x = rectangle.start
-    return lax.dynamic_update_slice(stored, values, (b, y + around.top, x + around.left, 0))
+    if isinstance(b, int):
+        return pad(values, around)  # of the whole
+    for i in range(len(b)):
+        place = (b[i], y[i] + around.top, x[i] + around.left, 0)
+        stored = lax.dynamic_update_slice(stored, values[i : i + 1], place)
+    return stored
 
 
 def pad(values: Array, around: Margins) -> Array:
     """Returns a whole map with its margins."""
     top, bottom, left, right = around
     return jnp.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)))
-
-
-def _inner(stored: Array, around: Margins) -> tuple[int, int]:
-    return (
-        stored.shape[ROWS] - around.top - around.bottom,
-        stored.shape[COLUMNS] - around.left - around.right,
-    )
 
 
 def seen_by(stage: Stage, rectangle: Rectangle) -> Rectangle:
@@ -121,7 +118,8 @@ def hide_padding(stage: Stage, values: Array, seen: Rectangle) -> Array:
     for axis, start, inputs in zip((ROWS, COLUMNS), seen.start[1:], size):
         if isinstance(start, int) and start >= 0 and start + values.shape[axis] <= inputs:
             continue
-        at = start + lax.broadcasted_iota(jnp.int32, (1, *values.shape[1:3], 1), axis)
+        at = lax.broadcasted_iota(jnp.int32, (1, *values.shape[1:3], 1), axis)
+        at += jnp.reshape(start, (-1, 1, 1, 1))
         least = jnp.array(-jnp.inf, values.dtype)
         values = jnp.where((at >= 0) & (at < inputs), values, least)
     return values
@@ -223,7 +221,8 @@ def _constant_in(value: Array, rectangle: Rectangle) -> Array:
     """The part of a constant that meets a rectangle; most are the same at every pixel."""
     if value.ndim == 0:
         return value
-    start, size = [0] * 4, list(value.shape)
+    start: list[Any] = [jnp.zeros_like(rectangle.start[0])] * 4
+    size = list(value.shape)
     for axis in range(3):
         if value.shape[axis] > 1:
             start[axis], size[axis] = rectangle.start[axis], rectangle.size[axis]
@@ -231,11 +230,13 @@ def _constant_in(value: Array, rectangle: Rectangle) -> Array:
 
 
 def _slice(values: Array, start: tuple[Any, ...], size: tuple[int, ...]) -> Array:
+    """A part of an array, or several beside each other in the batch where `start` has several."""
     if size == values.shape:
         return values
     if all(isinstance(place, int) for place in start):
         return lax.slice(values, start, [a + n for a, n in zip(start, size)])
-    return lax.dynamic_slice(values, start, size)
+    places = zip(*(jnp.atleast_1d(place) for place in jnp.broadcast_arrays(*start)))
+    return jnp.concatenate([lax.dynamic_slice(values, place, size) for place in places])
 
 
 def _window(stage: Stage) -> Window:

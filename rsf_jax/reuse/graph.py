@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun
+from jax.extend.core import JaxprEqn
 
 from rsf_jax.typing import Array
 
@@ -158,9 +158,8 @@ class Graph:
 
 def evaluate_equation(equation: JaxprEqn, args: Sequence[Any]) -> list[Any]:
     """Computes an equation of a jaxpr, which may be a call, with other values in its operands."""
-    variables: dict[Any, Any] = {}
-    for atom, value in zip(equation.invars, args):
-        if not isinstance(atom, Literal):
-            variables[atom] = value
-    jaxpr = Jaxpr((), list(variables), equation.outvars, [equation], equation.effects)
-    return list(jaxpr_as_fun(ClosedJaxpr(jaxpr, ()))(*variables.values()))
+    bound = equation.primitive.get_bind_params(equation.params)
+    # Earlier versions of JAX returned functions beside the parameters.
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)
+    found = equation.primitive.bind(*functions, *args, **params)
+    return list(found) if equation.primitive.multiple_results else [found]

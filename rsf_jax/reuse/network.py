@@ -44,7 +44,7 @@ class ReuseNetwork:
             have 0. With 0 the result is that of the network, to rounding.
         refresh_every: frames after which everything is computed as a whole; 0 for never. It ends
             what truncation and, with "residual", rounding have added up to.
-        tile_side: height and width of a tile in pixels.
+        tile_side: height and width of a tile in pixels; None for what measures best.
 
     Raises:
         InputError: if a setting is none of these.
@@ -61,15 +61,13 @@ class ReuseNetwork:
         method: str = "region",
         thresholds: float | Mapping[str, float] = 0.0,
         refresh_every: int = 0,
-        tile_side: int = 16,
+        tile_side: int | None = None,
     ) -> None:
         if method not in METHODS:
             raise InputError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
-        for name, value, least in (("refresh_every", refresh_every, 0), ("tile_side", tile_side, 1)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(
-                    f"{name} is {value!r}: a whole number of at least {least} is needed"
-                )
+        _check_count("refresh_every", refresh_every, 0)
+        if tile_side is not None:
+            _check_count("tile_side", tile_side, 1)
         self._apply = network.apply if isinstance(network, nn.Module) else network
         self._variables = variables
         self._method, self._tile_side = method, tile_side
@@ -150,6 +148,11 @@ class _Compiled:
             program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, jnp.float32)
         )
         self.shape = shapes[0].stored[0].values.shape
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} is {value!r}: a whole number of at least {least} is needed")
 
 
 def _check_thresholds(thresholds: float | Mapping[str, float]) -> None:

@@ -31,6 +31,11 @@ from rsf_jax.typing import Array, Leaf
 METHODS = ("region", "residual")
 # Share of the tiles from which on a whole map is computed, directly and in the frequency domain.
 _MOST = {False: 0.8, True: 0.08}
+# Sides of tiles in pixels, for maps that are computed of few channels and of more, and how many are
+# computed together. Larger ones compute more that has not changed; smaller ones take longer for a
+# pixel, the longer the less there is to compute at each.
+_LARGE, _SMALL, _FEW = 8, 4, 64
+_TOGETHER = 16
 
 
 @flax.struct.dataclass
@@ -74,7 +79,7 @@ class Program:
         plans: one for each stage but the first.
     """
 
-    def __init__(self, graph: Graph, method: str, tile_side: int) -> None:
+    def __init__(self, graph: Graph, method: str, tile_side: int | None = None) -> None:
         self.graph = graph
         self.stages = plan(graph)
         self.residual = method == "residual"
@@ -95,14 +100,15 @@ class Program:
             found.append(stage.name if count == 1 else f"{stage.name}#{count}")
         return found
 
-    def _plan(self, stage: Stage, tile_side: int) -> Plan:
-        cut = tiling(stage, tile_side)
+    def _plan(self, stage: Stage, tile_side: int | None) -> Plan:
+        cut = tiling(stage, tile_side or _side(stage))
         return Plan(
             stage,
             self._around[stage],
             Margins() if stage.source is None else self._around[stage.source],
             tuple(self._around[s] for s in stage.beside),
             cut,
+            min(_TOGETHER, cut.count),
             int(cut.count * _MOST[uses_spectrum(stage)]),
             self.residual and _is_convolution(stage),
         )
@@ -220,6 +226,12 @@ class Program:
 
         leaves = evaluate_rest(self.graph.outputs, value_of, constants)
         return jax.tree.unflatten(self.graph.treedef, leaves)
+
+
+def _side(stage: Stage) -> int:
+    """The side of a stage's tiles in pixels."""
+    channels = stage.channels if stage.source is None else stage.source.channels
+    return _LARGE if channels <= _FEW else _SMALL
 
 
 def _is_convolution(stage: Stage) -> bool:

@@ -39,7 +39,7 @@ class Tiling(NamedTuple):
         return math.prod(self.grid)
 
     def place(self, index: Array) -> Rectangle:
-        """Returns the rectangle of a tile, given its number."""
+        """Returns the rectangles of tiles, given their numbers [n]."""
         b, i, j = jnp.unravel_index(index, self.grid)
         (height, width), (th, tw) = self.size, self.tile
         start = (b, jnp.minimum(i * th, height - th), jnp.minimum(j * tw, width - tw))

@@ -37,6 +37,7 @@ class Plan:
         around_source: margins of the map its window slides over.
         around_beside: margins of the maps it reads at the same pixels.
         cut: its tiles.
+        together: tiles that are computed together.
         most: so many tiles are computed as such; where more are due, the whole map is.
         differences: whether a convolution is applied to what has changed of its input (residual),
             and added to its former result.
@@ -47,6 +48,7 @@ class Plan:
     around_source: Margins
     around_beside: tuple[Margins, ...]
     cut: Tiling
+    together: int
     most: int
     differences: bool
 
@@ -89,6 +91,18 @@ class Stored(NamedTuple):
     linear: Array | None
 
 
+class Done(NamedTuple):
+    """What has been done to a map, bool [B, H, W, 1].
+
+    Attributes:
+        computed: which pixels have been computed: tiles at the borders overlap others.
+        changed: which of them have another value.
+    """
+
+    computed: Array
+    changed: Array
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def bring_up_to_date(
     plan: Plan,
@@ -112,31 +126,36 @@ def bring_up_to_date(
         Its map, up to date, and bool [B, H, W]: which pixels have changed.
     """
 
-    def one_tile(loop: tuple) -> tuple:
-        k, stored, changed = loop
-        place = plan.cut.place(indices[k])
-        new, moves = _compute_tile(plan, place, *_parts(plan, reads, stored, place))
-        # Tiles that were moved inwards overlap others.
-        moves |= lax.dynamic_slice(changed, place.start, place.size)
-        changed = lax.dynamic_update_slice(changed, moves, place.start)
-        return k + 1, _put(plan, stored, place, new), changed
+    def some_tiles(loop: tuple) -> tuple:
+        k, stored, done = loop
+        place = _places(plan, indices, k, count)
+        # Read for itself: read again by what writes, the map would be copied in every turn.
+        old = lax.cond(
+            count > 0, lambda: _old(plan, stored, place), lambda: _nothing(plan, stored)
+        )
+        before = jax.tree.map(lambda x: read(x, Margins(), place), done)
+        new, moves = _compute_tiles(plan, place, _parts(plan, reads, place), old, before.computed)
+        after = Done(jnp.ones_like(before.computed), before.changed | moves)
+        done = jax.tree.map(lambda x, values: write(x, Margins(), place, values), done, after)
+        return k + plan.together, _put(plan, stored, place, new), done
 
     def everything(loop: tuple) -> tuple:
         turns, stored, _ = loop
-        return (turns - 1, *_compute_whole(plan, reads, stored, spectrum, turns > 0))
+        stored, moves = _compute_whole(plan, reads, stored, spectrum, turns > 0)
+        return turns - 1, stored, Done(jnp.ones_like(moves), moves)
 
-    none = jnp.zeros((plan.cut.batch, *plan.cut.size), bool)
+    none = jnp.zeros((plan.cut.batch, *plan.cut.size, 1), bool)
     # Loops of no or one turn in place of `lax.cond`, for which XLA copies what it might change.
     is_due = count > plan.most
-    first = (is_due.astype(jnp.int32), stored, none)
-    _, stored, changed = lax.while_loop(lambda loop: loop[0] > 0, everything, first)
+    first = (is_due.astype(jnp.int32), stored, Done(none, none))
+    _, stored, done = lax.while_loop(lambda loop: loop[0] > 0, everything, first)
     if plan.cut.count == 1:  # the whole map, which XLA would compute in front of the loop
-        return stored, changed
+        return stored, done.changed[..., 0]
     tiles = jnp.where(is_due, 0, count)
-    _, stored, changed = lax.while_loop(
-        lambda loop: loop[0] < tiles, one_tile, (jnp.int32(0), stored, changed)
+    _, stored, done = lax.while_loop(
+        lambda loop: loop[0] < tiles, some_tiles, (jnp.int32(0), stored, done)
     )
-    return stored, changed
+    return stored, done.changed[..., 0]
 
 
 def _compute_whole(
@@ -161,15 +180,22 @@ def _compute_whole(
 def _keep_small(new: Array, old: Array, reads: Reads) -> tuple[Array, Array]:
     """Keeps old values that would hardly change; which pixels change. NaN always does."""
     moves = ~(jnp.abs(new - old) <= reads.threshold)
-    return jnp.where(moves, new, old), moves.any(-1)
+    return jnp.where(moves, new, old), moves.any(-1, keepdims=True)
 
 
 def _by_index(plan: Plan, reads: Reads) -> Any:
     return dict(zip(plan.constants, reads.constants))
 
 
-def _parts(plan: Plan, reads: Reads, stored: Stored, place: Rectangle) -> tuple[Reads, Stored]:
-    """What a tile reads, and what is stored of it."""
+def _places(plan: Plan, indices: Array, k: Array, count: Array) -> Rectangle:
+    """The tiles from number k on that are computed together."""
+    numbers = k + jnp.arange(plan.together)
+    # The last ones may be too few: the first of them is computed several times, to the same end.
+    return plan.cut.place(indices[jnp.where(numbers < count, numbers, k)])
+
+
+def _parts(plan: Plan, reads: Reads, place: Rectangle) -> Reads:
+    """What a tile reads."""
     source, before = (
         None if x is None else read(x, plan.around_source, seen_by(plan.stage, place))
         for x in (reads.source, reads.before)
@@ -177,11 +203,20 @@ def _parts(plan: Plan, reads: Reads, stored: Stored, place: Rectangle) -> tuple[
     beside = tuple(
         read(values, around, place) for values, around in zip(reads.beside, plan.around_beside)
     )
-    old = Stored(
-        read(stored.values, plan.around, place),
-        None if stored.linear is None else read(stored.linear, Margins(), place),
-    )
-    return reads._replace(source=source, before=before, beside=beside), old
+    return reads._replace(source=source, before=before, beside=beside)
+
+
+def _old(plan: Plan, stored: Stored, place: Rectangle) -> Stored:
+    """What is stored of a tile."""
+    linear = None if stored.linear is None else read(stored.linear, Margins(), place)
+    return Stored(read(stored.values, plan.around, place), linear)
+
+
+def _nothing(plan: Plan, stored: Stored) -> Stored:
+    def zeros(values: Array) -> Array:
+        return jnp.zeros((plan.together, *plan.cut.tile, values.shape[-1]), values.dtype)
+
+    return jax.tree.map(zeros, stored)
 
 
 def _put(plan: Plan, stored: Stored, place: Rectangle, new: Stored) -> Stored:
@@ -192,16 +227,17 @@ def _put(plan: Plan, stored: Stored, place: Rectangle, new: Stored) -> Stored:
     return Stored(write(stored.values, plan.around, place, new.values), linear)
 
 
-def _compute_tile(
-    plan: Plan, place: Rectangle, reads: Reads, old: Stored
+def _compute_tiles(
+    plan: Plan, place: Rectangle, reads: Reads, old: Stored, is_computed: Array
 ) -> tuple[Stored, Array]:
+    """Computes tiles; `is_computed` says where another one has been, with which they overlap."""
     stage, constants, linear = plan.stage, _by_index(plan, reads), None
     if reads.source is not None:
         values = reads.source if reads.before is None else reads.source - reads.before
         values = hide_padding(stage, values, seen_by(stage, place))
         linear = apply_window(stage, values, constants)
         if old.linear is not None:
-            linear = old.linear + linear
+            linear = jnp.where(is_computed, old.linear, old.linear + linear)
     beside = {s.node: values for s, values in zip(stage.beside, reads.beside)}
     values = finish(stage, linear, beside, constants, place)
     values, moves = _keep_small(values, old.values, reads)
@@ -242,15 +278,18 @@ def _pull_back_tiles(
 ) -> tuple[Reads, Stored]:
     """Pulls back through the tiles that were computed; all others pass on what they get."""
 
+    not_yet = jnp.zeros((1, *plan.cut.tile, 1), bool)
+
     def body(loop: tuple) -> tuple:
         k, to_stored, to_reads = loop
-        place = plan.cut.place(indices[k])
+        place = plan.cut.place(indices[k][None])
         _, pull_back = jax.vjp(
-            lambda *parts: _compute_tile(plan, place, *parts)[0],
-            *_parts(plan, reads, stored, place),
+            lambda reads, old: _compute_tiles(plan, place, reads, old, not_yet)[0],
+            _parts(plan, reads, place),
+            _old(plan, stored, place),
         )
         # Where tiles overlap, the first one takes all of a pixel's cotangent.
-        to_parts, to_old = pull_back(_parts(plan, reads, to_stored, place)[1])
+        to_parts, to_old = pull_back(_old(plan, to_stored, place))
         to_reads = _add(plan, to_reads, to_parts, place)
         return k + 1, _put(plan, to_stored, place, to_old), to_reads
 
