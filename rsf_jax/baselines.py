@@ -53,6 +53,9 @@ class Layer(PreparedModule):
         self, x: FeatureMap, pending: Float[Array, "B S C H W"]
     ) -> tuple[FeatureMap, Float[Array, "B S C H W"]]:
         """Returns the layer's output, and what is pending after this frame."""
+        if self.span == 1:  # without an axis of frames, which not every user of the trace knows
+            y = self.convolve_prepared("kernel", self.kernel, x)
+            return y + per_channel(self.bias), pending
         parts = self._parts(x)
         # What this frame adds to its own output and the next ones, onto what was pending.
         parts = parts.at[:, :-1].add(pending)

@@ -215,6 +215,7 @@ def _kind(carry: Carry) -> str:
     return str(jax.tree.map(lambda x: f"{jnp.result_type(x)}{list(jnp.shape(x))}", carry))
 
 
+@jax.jit  # by its name it can be told from what it is computed by
 def convolve_frame(frame: Frame, kernel: Kernel) -> FeatureMap:
     """Convolves a grey frame [B, H, W, 1] with the stem's kernel [7, 7, 1, C]."""
     # As one product: XLA's CPU gradient of this convolution is ten times slower.

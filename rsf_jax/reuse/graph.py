@@ -136,7 +136,7 @@ class Node:
 class Constant(NamedTuple):
     """A value that depends on the network alone: its place in `Graph.constants`."""
 
-    index: int
+    number: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.errors import InputError
+from rsf_jax.models import VideoModel
 from rsf_jax.reuse.program import METHODS, Program, ReuseState, Weights
 from rsf_jax.reuse.trace import trace
 from rsf_jax.typing import Array, Variables
@@ -105,7 +107,9 @@ class ReuseNetwork:
         """
         program = self._for(frame)
         if state.stored[0].values.shape != program.shape:
-            raise InputError(f"frame has shape {frame.shape}, the sequence another: start a new one")
+            raise InputError(
+                f"frame has shape {frame.shape}, the sequence another: start a new one"
+            )
         return program.advance(program.weights, state, frame, program.thresholds)
 
     def layers(self, frame: Array) -> list[str]:
@@ -148,6 +152,77 @@ class _Compiled:
             program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, jnp.float32)
         )
         self.shape = shapes[0].stored[0].values.shape
+
+
+def run_clip(
+    network: Network, variables: Variables, clip: Array, *, tile_side: int | None = None
+) -> Any:
+    """Runs a network over a clip, computing of each frame only what has changed: for training.
+
+    The result, and its derivative by the variables, are those of the network applied to every
+    frame. A pixel that is not computed again passes its cotangent on to the frame in which it was,
+    whose inputs there were the same. Nothing is kept from call to call, so that after an update
+    of the variables nothing of the old ones is left. What is computed counts as changed even where
+    its value is the same, since its derivative need not be.
+
+    Args:
+        network: as for `ReuseNetwork`.
+        variables: its variables.
+        clip: float [B, T, H, W, C], T at least 1.
+        tile_side: height and width of a tile in pixels; None for what measures best.
+
+    Returns:
+        What the network returns for every frame, with the frames as second axis, [B, T, ...].
+
+    Raises:
+        InputError: if a layer cannot be reused.
+
+    Source: Khachatourian 2022, for training with reuse.
+    """
+    if clip.ndim != 5 or clip.shape[1] < 1:
+        raise InputError(f"clip has shape {clip.shape}: [B, T, H, W, C] is needed")
+    apply = network.apply if isinstance(network, nn.Module) else network
+    frames = jnp.moveaxis(jnp.asarray(clip), 1, 0)
+    spec = jax.ShapeDtypeStruct(frames.shape[1:], frames.dtype)
+    program = Program(trace(lambda frame: apply(variables, frame), spec), "region", tile_side)
+    weights = program.weights()
+    counts = jnp.full(len(program.stages), -1.0).at[0].set(0.0)
+
+    def next_frame(state: ReuseState, frame: Array) -> tuple[ReuseState, Any]:
+        return program.advance(weights, state, frame, counts)
+
+    state, first = program.start(weights, frames[0])
+    _, rest = jax.lax.scan(next_frame, state, frames[1:])
+    return jax.tree.map(
+        lambda one, others: jnp.moveaxis(jnp.concatenate([one[None], others]), 0, 1), first, rest
+    )
+
+
+def frame_network(model: VideoModel) -> Callable[[Variables, Array], jax.Array]:
+    """Returns a network without recurrence, FF-* or FF-res-*, as a function of its variables.
+
+    Args:
+        model: as `build_model` returns it.
+
+    Returns:
+        `(variables, frame [B, H, W, 1]) -> logits [B, H, W, K]`, for `ReuseNetwork`. It convolves
+        directly: what is computed by tiles is.
+
+    Raises:
+        InputError: if the model looks at more than one frame.
+    """
+    if not isinstance(model, FeedforwardModel) or model.span > 1:
+        raise InputError(
+            f"{type(model).__name__} looks at more than one frame: reuse is for ff6, ff8, ffres6, "
+            "ffres6fixed and ffres8"
+        )
+    direct = model.clone(conv_method="direct")
+
+    def network(variables: Variables, frame: Array) -> jax.Array:
+        start = direct.initial_carry(*frame.shape[:3])
+        return direct.apply(variables, start, frame, method="once")[1]
+
+    return network
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

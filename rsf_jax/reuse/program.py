@@ -22,15 +22,18 @@ from rsf_jax.reuse.evaluate import (
     uses_spectrum,
     whole,
 )
-from rsf_jax.reuse.graph import Convolution, Graph, Node
+from rsf_jax.reuse.graph import Graph, Node
 from rsf_jax.reuse.stages import Stage, plan
 from rsf_jax.reuse.tiling import tiles_to_compute, tiling
 from rsf_jax.reuse.update import Plan, Reads, Stored, bring_up_to_date
 from rsf_jax.typing import Array, Leaf
 
 METHODS = ("region", "residual")
-# Share of the tiles from which on a whole map is computed, directly and in the frequency domain.
-_MOST = {False: 0.8, True: 0.08}
+# Share of the tiles from which on a whole map is computed; in the frequency domain, which takes a
+# tenth of the time; and of a convolution of so few channels that XLA takes longer for the whole
+# than for all tiles (ResNet's first one at 720p 126 against 50 ms).
+_MOST, _MOST_SPECTRAL, _MOST_FEW = 0.8, 0.08, 1.0
+_VERY_FEW = 4
 # Sides of tiles in pixels, for maps that are computed of few channels and of more, and how many are
 # computed together. Larger ones compute more that has not changed; smaller ones take longer for a
 # pixel, the longer the less there is to compute at each.
@@ -85,7 +88,7 @@ class Program:
         self.residual = method == "residual"
         self._around = {stage: margins(stage, self.stages) for stage in self.stages}
         self._compared = {
-            stage.source for stage in self.stages if self.residual and _is_convolution(stage)
+            stage.source for stage in self.stages if self.residual and stage.is_convolution
         }
         self.plans = [self._plan(stage, tile_side) for stage in self.stages[1:]]
 
@@ -108,9 +111,9 @@ class Program:
             Margins() if stage.source is None else self._around[stage.source],
             tuple(self._around[s] for s in stage.beside),
             cut,
-            min(_TOGETHER, cut.count),
-            int(cut.count * _MOST[uses_spectrum(stage)]),
-            self.residual and _is_convolution(stage),
+            min(_TOGETHER, cut.tiles),
+            int(cut.tiles * _most(stage)) if cut.tiles > 1 else 0,
+            self.residual and stage.is_convolution,
         )
 
     def weights(self) -> Weights:
@@ -137,9 +140,7 @@ class Program:
         stored = [Stored(maps[self.stages[0]], None)]
         for i, each in enumerate(self.plans, 1):
             spectrum = weights.spectra.get(i)
-            linear, values = dense(
-                each.stage, maps, self._around, weights.constants, spectrum
-            )
+            linear, values = dense(each.stage, maps, self._around, weights.constants, spectrum)
             maps[each.stage] = pad(values, each.around)
             stored.append(Stored(maps[each.stage], linear if each.differences else None))
         before = tuple(maps[s] if s in self._compared else None for s in self.stages)
@@ -176,12 +177,12 @@ class Program:
         for i, each in enumerate(self.plans, 1):
             reads = self._reads(each, stored, state.before, weights.constants, thresholds[i])
             indices, count = tiles_to_compute(each.stage, each.cut, masks)
-            count = jnp.where(refresh, each.cut.count + 1, count)
+            count = jnp.where(refresh, each.cut.tiles + 1, count)
             new, masks[each.stage] = bring_up_to_date(
                 each, reads, state.stored[i], weights.spectra.get(i), indices, count
             )
             stored.append(new)
-            shares.append(jnp.where(count > each.most, 1.0, count / each.cut.count))
+            shares.append(jnp.where(count > each.most, 1.0, count / each.cut.tiles))
         before = tuple(
             None if old is None else new.values for old, new in zip(state.before, stored)
         )
@@ -228,11 +229,15 @@ class Program:
         return jax.tree.unflatten(self.graph.treedef, leaves)
 
 
+def _most(stage: Stage) -> float:
+    """The share of a stage's tiles from which on its whole map is computed."""
+    if uses_spectrum(stage):
+        return _MOST_SPECTRAL
+    few = stage.is_convolution and stage.source is not None and stage.source.channels <= _VERY_FEW
+    return _MOST_FEW if few else _MOST
+
+
 def _side(stage: Stage) -> int:
     """The side of a stage's tiles in pixels."""
     channels = stage.channels if stage.source is None else stage.source.channels
     return _LARGE if channels <= _FEW else _SMALL
-
-
-def _is_convolution(stage: Stage) -> bool:
-    return stage.window is not None and isinstance(stage.window.op, Convolution)

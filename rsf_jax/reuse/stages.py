@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from rsf_jax.reuse.graph import BATCH, CHANNELS, COLUMNS, ROWS, Graph, Node, Window
+from rsf_jax.reuse.graph import BATCH, CHANNELS, COLUMNS, ROWS, Convolution, Graph, Node, Window
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,6 +38,11 @@ class Stage:
     def channels(self) -> int:
         """Channels of the map."""
         return self.node.shape[CHANNELS]
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it begins with a convolution."""
+        return self.window is not None and isinstance(self.window.op, Convolution)
 
     @property
     def name(self) -> str:
@@ -99,9 +104,7 @@ def _owners(nodes: Sequence[Node], stored: set[Node]) -> dict[Node, set[Node]]:
     return owners
 
 
-def _shared(
-    nodes: Sequence[Node], stored: set[Node], owners: dict[Node, set[Node]]
-) -> Node | None:
+def _shared(nodes: Sequence[Node], stored: set[Node], owners: dict[Node, set[Node]]) -> Node | None:
     """The last map that several stages would compute."""
     return next((n for n in reversed(nodes) if n not in stored and len(owners[n]) > 1), None)
 
@@ -131,8 +134,11 @@ def _stages(nodes: Sequence[Node], stored: set[Node]) -> list[Stage]:
 
 def _stage(node: Node, stages: dict[Node, Stage]) -> Stage:
     """Collects what lies between a map and the stored ones it is computed of."""
-    window, beside, pointwise = None, {}, []
-    pending, seen = [(node, False)], set()
+    window: Node | None = None
+    beside: dict[Stage, None] = {}
+    pointwise: list[Node] = []
+    pending: list[tuple[Node, bool]] = [(node, False)]
+    seen: set[Node] = set()
     while pending:
         current, is_ready = pending.pop()
         if is_ready:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from rsf_jax.typing import Array
 
@@ -33,7 +34,7 @@ class AlexNet(nn.Module):
     @nn.compact
     def __call__(self, frame: Array) -> jax.Array:
         """Maps a frame [B, H, W, 3] to logits [B, classes]."""
-        x = frame
+        x = jnp.asarray(frame)
         for channels, kernel, stride, padding, pooled in _ALEXNET:
             x = nn.relu(nn.Conv(channels, (kernel, kernel), stride, padding)(x))
             if pooled:

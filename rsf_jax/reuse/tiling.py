@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.reuse.evaluate import Rectangle
-from rsf_jax.reuse.graph import Reach
+from rsf_jax.reuse.graph import Reach, Window
 from rsf_jax.reuse.stages import Stage
 from rsf_jax.typing import Array
 
@@ -34,7 +34,7 @@ class Tiling(NamedTuple):
         return self.batch, rows, columns
 
     @property
-    def count(self) -> int:
+    def tiles(self) -> int:
         """Number of tiles."""
         return math.prod(self.grid)
 
@@ -65,19 +65,36 @@ def tiles_to_compute(
     Returns:
         int32 [N], the numbers of these tiles, followed by anything; and int32, how many they are.
     """
-    seen = [_seen(changed[s], cut, Reach(), Reach()) for s in stage.beside]
-    if stage.window is not None and stage.source is not None:
-        op = stage.window.op
-        seen.append(_seen(changed[stage.source], cut, op.rows, op.columns))  # type: ignore
-    found = jnp.stack(seen).any(0).reshape(-1)
-    (indices,) = jnp.nonzero(found, size=cut.count, fill_value=0)
+    found = sees_change(stage, cut.tile, changed).reshape(-1)
+    (indices,) = jnp.nonzero(found, size=cut.tiles, fill_value=0)
     return indices.astype(jnp.int32), found.sum(dtype=jnp.int32)
 
 
-def _seen(changed: Array, cut: Tiling, rows: Reach, columns: Reach) -> Array:
-    """Whether a tile's windows hold a changed pixel, bool [B, tiles in a column, in a row]."""
-    for axis, reach, tile, tiles in zip((1, 2), (rows, columns), cut.tile, cut.grid[1:]):
-        span, stride = reach.span(tile), tile * reach.stride
+def sees_change(stage: Stage, tile: tuple[int, int], changed: Mapping[Stage, Array]) -> Array:
+    """Returns which tiles of a stage read a changed pixel.
+
+    Args:
+        stage: what is to be computed.
+        tile: height and width of a tile in pixels.
+        changed: for each earlier stage bool [B, H, W], which pixels have changed.
+
+    Returns:
+        bool [B, tiles in a column, tiles in a row].
+    """
+    seen = [_seen(changed[s], stage.size, tile, Reach(), Reach()) for s in stage.beside]
+    if stage.window is not None and stage.source is not None:
+        op = stage.window.op
+        assert isinstance(op, Window)
+        seen.append(_seen(changed[stage.source], stage.size, tile, op.rows, op.columns))
+    return jnp.stack(seen).any(0)
+
+
+def _seen(
+    changed: Array, size: tuple[int, int], tile: tuple[int, int], rows: Reach, columns: Reach
+) -> Array:
+    for axis, reach, outputs, side in zip((1, 2), (rows, columns), size, tile):
+        tiles = -(-outputs // side)
+        span, stride = reach.span(side), side * reach.stride
         after = (tiles - 1) * stride + span - reach.before - changed.shape[axis]
         padding = [(0, 0, 0)] * 3
         padding[axis] = (reach.before, after, 0)

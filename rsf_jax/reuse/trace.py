@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import Literal, Var
 
 from rsf_jax.errors import InputError
+from rsf_jax.models import convolve_frame
 from rsf_jax.reuse.graph import (
     BATCH,
     CHANNELS,
@@ -28,11 +29,15 @@ from rsf_jax.reuse.graph import (
 from rsf_jax.typing import Array
 
 # Primitives of JAX that treat every value by itself.
-_POINTWISE = frozenset(
-    "abs add add_any and ceil clamp convert_element_type copy cos div eq erf erfc exp exp2 expm1 "
-    "floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg nextafter not "
-    "or pow rem round rsqrt select_n sign sin sqrt square stop_gradient sub tan tanh xor".split()
-)
+# fmt: off
+_POINTWISE = frozenset({
+    "abs", "add", "add_any", "and", "ceil", "clamp", "convert_element_type", "copy", "cos",
+    "div", "eq", "erf", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt", "integer_pow",
+    "is_finite", "le", "log", "log1p", "logistic", "lt", "max", "min", "mul", "name", "ne",
+    "neg", "nextafter", "not", "or", "pow", "rem", "round", "rsqrt", "select_n", "sign", "sin",
+    "sqrt", "square", "stop_gradient", "sub", "tan", "tanh", "xor",
+})
+# fmt: on
 # Calls whose body takes the same arguments.
 _CALLS = {
     "jit": "jaxpr",
@@ -97,7 +102,7 @@ class _Tracer:
             return atom.val if isinstance(atom, Literal) else values[atom]
 
         for eqn in jaxpr.eqns:
-            inner = "/".join(filter(None, (name, str(eqn.source_info.name_stack))))
+            inner = f"{name}/{eqn.source_info.name_stack}"
             found = self.apply(eqn, list(map(read, eqn.invars)), inner)
             values.update(zip(eqn.outvars, found))
         return list(map(read, jaxpr.outvars))
@@ -106,11 +111,13 @@ class _Tracer:
         primitive = eqn.primitive.name
         if not any(isinstance(x, _View) for x in args):
             return evaluate_equation(eqn, args)
+        if eqn.params.get("name") == convolve_frame.__name__:
+            return [self.stem(*args, _layer(name))]
         if primitive in _CALLS:
             body = eqn.params[_CALLS[primitive]]
             inner, consts = getattr(body, "jaxpr", body), getattr(body, "consts", ())
             return self.run(inner, consts, args, name)
-        return [self.view(eqn, args, name)]
+        return [self.view(eqn, args, _layer(name))]
 
     def view(self, eqn: Any, args: list[Any], name: str) -> _View:
         primitive = eqn.primitive.name
@@ -122,7 +129,7 @@ class _Tracer:
             node, layout = args[0]
             return _View(node, tuple(layout[a] for a in eqn.params["permutation"]))
         if primitive == "conv_general_dilated":
-            return self.convolution(eqn, *args, name)
+            return self.convolution(eqn, args, name)
         if primitive in ("reduce_window_max", "reduce_window_sum"):
             return self.pooling(eqn, args[0], name)
         if primitive == "dot_general":
@@ -150,7 +157,8 @@ class _Tracer:
         shape = _reordered(eqn.outvars[0].aval.shape, layout)
         return _View(Node(Pointwise(eqn.primitive, eqn.params), operands, shape, name), layout)
 
-    def convolution(self, eqn: Any, x: Any, kernel: Any, name: str) -> _View:
+    def convolution(self, eqn: Any, args: list[Any], name: str) -> _View:
+        x, kernel = args
         params, numbers = eqn.params, eqn.params["dimension_numbers"]
         if isinstance(kernel, _View):
             raise _unsupported(name, "a kernel that depends on the frame")
@@ -172,6 +180,14 @@ class _Tracer:
         weight = self.constant(jnp.transpose(kernel, (*sides, into, out)))
         shape = _reordered(eqn.outvars[0].aval.shape, layout)
         return _View(Node(op, (x.node, weight), shape, name), layout)
+
+    def stem(self, frame: _View, kernel: Array, name: str) -> _View:
+        """This library's first convolution, which is written as a product."""
+        high, wide, _, channels = kernel.shape
+        rows, columns = (Reach(k, before=k // 2, after=k // 2) for k in (high, wide))
+        op, shape = Convolution(rows, columns), (*frame.node.shape[:CHANNELS], channels)
+        node = Node(op, (frame.node, self.constant(kernel)), shape, name)
+        return _View(node, (BATCH, CHANNELS, ROWS, COLUMNS))
 
     def pooling(self, eqn: Any, x: _View, name: str) -> _View:
         params = eqn.params
@@ -220,6 +236,13 @@ class _Tracer:
         op = Pointwise(eqn.primitive, {"dimension": CHANNELS})
         shape = _reordered(eqn.outvars[0].aval.shape, layout)
         return _View(Node(op, tuple(x.node for x in args), shape, name), layout)
+
+
+def _layer(stack: str) -> str:
+    """The name of a layer, of the scopes that Flax opens: `FF.once/FF.step/norm` is `norm`."""
+    scopes = list(filter(None, stack.split("/")))
+    modules = [scope for scope in scopes if "." not in scope]
+    return "/".join(modules) or "".join(scopes[-1:]).rpartition(".")[2]
 
 
 def _is_map(value: Any) -> bool:

@@ -56,7 +56,7 @@ class Plan:
     def constants(self) -> tuple[int, ...]:
         """Which constants of the graph the stage uses."""
         nodes = [*([self.stage.window] if self.stage.window else []), *self.stage.pointwise]
-        found = (x.index for node in nodes for x in node.operands if isinstance(x, Constant))
+        found = (x.number for node in nodes for x in node.operands if isinstance(x, Constant))
         return tuple(dict.fromkeys(found))
 
 
@@ -130,9 +130,7 @@ def bring_up_to_date(
         k, stored, done = loop
         place = _places(plan, indices, k, count)
         # Read for itself: read again by what writes, the map would be copied in every turn.
-        old = lax.cond(
-            count > 0, lambda: _old(plan, stored, place), lambda: _nothing(plan, stored)
-        )
+        old = lax.cond(count > 0, lambda: _old(plan, stored, place), lambda: _nothing(plan, stored))
         before = jax.tree.map(lambda x: read(x, Margins(), place), done)
         new, moves = _compute_tiles(plan, place, _parts(plan, reads, place), old, before.computed)
         after = Done(jnp.ones_like(before.computed), before.changed | moves)
@@ -149,7 +147,7 @@ def bring_up_to_date(
     is_due = count > plan.most
     first = (is_due.astype(jnp.int32), stored, Done(none, none))
     _, stored, done = lax.while_loop(lambda loop: loop[0] > 0, everything, first)
-    if plan.cut.count == 1:  # the whole map, which XLA would compute in front of the loop
+    if plan.cut.tiles == 1:  # the whole map, which XLA would compute in front of the loop
         return stored, done.changed[..., 0]
     tiles = jnp.where(is_due, 0, count)
     _, stored, done = lax.while_loop(
@@ -277,7 +275,6 @@ def _pull_back_tiles(
     plan: Plan, reads: Reads, stored: Stored, indices: Array, count: Array, to_stored: Stored
 ) -> tuple[Reads, Stored]:
     """Pulls back through the tiles that were computed; all others pass on what they get."""
-
     not_yet = jnp.zeros((1, *plan.cut.tile, 1), bool)
 
     def body(loop: tuple) -> tuple:

@@ -64,7 +64,10 @@ LAYERS = {
         lambda x: nn.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=False),
     ),
     "fixed normalisation": (nn.Conv(6, (3, 3)), nn.BatchNorm(use_running_average=True), nn.relu),
-    "something at every place": (lambda x: x * jnp.arange(21.0)[None, None, :, None], nn.Conv(4, (3, 3))),
+    "something at every place": (
+        lambda x: x * jnp.arange(21.0)[None, None, :, None],
+        nn.Conv(4, (3, 3)),
+    ),
     "minimum and clip": (lambda x: jnp.clip(jnp.minimum(x, x**2), -1, 0.5), nn.Conv(4, (3, 3))),
     "dense at the end": (nn.Conv(2, (3, 3), 4), lambda x: x.reshape(x.shape[0], -1), nn.Dense(3)),
     "mean at the end": (nn.Conv(6, (3, 3)), lambda x: x.mean((1, 2)), nn.Dense(3)),

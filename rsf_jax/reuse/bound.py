@@ -1,0 +1,85 @@
+"""What reuse could save at best: the work left when exactly what saw a change is computed."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.reuse.evaluate import kernel_of
+from rsf_jax.reuse.program import Program
+from rsf_jax.reuse.stages import Stage
+from rsf_jax.reuse.tiling import sees_change
+from rsf_jax.typing import Array
+
+
+class Work(NamedTuple):
+    """Multiply-adds of convolutions and dense layers at every pixel, as shares of all of them.
+
+    Attributes:
+        pixels: those of pixels that see a changed one, grown from layer to layer.
+        box: those of the smallest box around them, as in Khachatourian 2022.
+    """
+
+    pixels: float
+    box: float
+
+
+def multiply_adds(program: Program) -> np.ndarray:
+    """Returns the multiply-adds of every stage for one batch of frames, float64 [stages]."""
+    constants = dict(enumerate(program.graph.constants))
+    return np.array([_multiply_adds(stage, constants) for stage in program.stages])
+
+
+def _multiply_adds(stage: Stage, constants: dict[int, Array]) -> float:
+    if not stage.is_convolution:
+        return 0.0
+    height, width, inputs, _ = kernel_of(stage, constants).shape
+    return float(np.prod(stage.node.shape)) * height * width * inputs
+
+
+def work_left(program: Program, frames: Iterable[np.ndarray]) -> Work:
+    """Simulates a sequence, without computing it.
+
+    Args:
+        program: of the network.
+        frames: float [B, H, W, C] each; the first one is what the second is compared with.
+
+    Returns:
+        Means over all frames but the first.
+    """
+    weights = multiply_adds(program)
+    weights /= weights.sum()
+    frames = list(frames)
+    grow = jax.jit(lambda changed: _shares(program.stages, changed))
+    found = [
+        np.asarray(grow(jnp.asarray((new != old).any(-1)))) @ weights
+        for old, new in itertools.pairwise(frames)
+    ]
+    return Work(*np.mean(found, axis=0).tolist())
+
+
+def _shares(stages: Sequence[Stage], changed: Array) -> Array:
+    """Share of every map that sees a change, by pixels and by boxes, [2, stages]."""
+    shares = []
+    for as_seen in (lambda mask: mask, _box):
+        masks = {stages[0]: as_seen(changed)}
+        for stage in stages[1:]:
+            masks[stage] = as_seen(sees_change(stage, (1, 1), masks))
+        shares.append(jnp.stack([masks[stage].mean() for stage in stages]))
+    return jnp.stack(shares)
+
+
+def _box(mask: Array) -> Array:
+    """The smallest box around the true pixels of each image."""
+    mask = jnp.asarray(mask)
+    rows, columns = mask.any(2), mask.any(1)
+    return _between(rows)[:, :, None] & _between(columns)[:, None, :]
+
+
+def _between(line: jax.Array) -> jax.Array:
+    from_left = jnp.cumsum(line, axis=1) > 0
+    from_right = jnp.cumsum(line[:, ::-1], axis=1)[:, ::-1] > 0
+    return from_left & from_right
