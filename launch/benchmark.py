@@ -1,18 +1,24 @@
 """Measures speed and memory: python launch/benchmark.py --config=hard_s8f8.
 
-With --suite=training_memory, memory and time of gradients against the number of recurrent steps.
+With --suite=training_memory, memory and time of gradients against the number of recurrent steps;
+with --suite=reuse, feedforward networks that recompute only what has changed.
 """
+
+import re
+from pathlib import Path
 
 import launcher
 from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax import experiment
-from rsf_jax.benchmarks import plot, pytorch, suite, training_memory
+from rsf_jax.benchmarks import plot, pytorch, reuse, suite, training_memory
 
 flags.adopt_module_key_flags(launcher)
 
-_SUITE = flags.DEFINE_enum("suite", "speed", ["speed", "training_memory"], "what to measure")
+_SUITE = flags.DEFINE_enum(
+    "suite", "speed", ["speed", "training_memory", "reuse"], "what to measure"
+)
 _STEPS = flags.DEFINE_list(
     "steps",
     [str(n) for n in training_memory.STEPS],
@@ -29,14 +35,69 @@ _SECONDS = flags.DEFINE_float("seconds", 2.0, "time spent on each case", lower_b
 _TORCH = flags.DEFINE_boolean(
     "torch", True, "compare with PyTorch where it is installed, hgru alone"
 )
+_NETWORKS = flags.DEFINE_list("networks", list(reuse.NETWORKS), "networks of --suite=reuse")
+_PRESETS = flags.DEFINE_list(
+    "presets",
+    list(reuse.CONTOURS),
+    "feedforward presets of --suite=reuse, on their test videos",
+)
+_SIZES = flags.DEFINE_list(
+    "sizes", [f"{h}x{w}" for h, w in reuse.SIZES], "HEIGHTxWIDTH of the clips of --suite=reuse"
+)
+_SHARES = flags.DEFINE_list(
+    "shares", list(map(str, reuse.SHARES)), "shares of their pixels that change"
+)
+_METHODS = flags.DEFINE_list("methods", ["region"], "methods of reuse")
+_CLIP = flags.DEFINE_string("clip", None, "folder of images: a video for the networks of reuse")
 
 
 def main() -> None:
     config = rsf.get_config(launcher.CONFIG.value or "hard_s8f8").replace(**launcher.overrides())
-    if _SUITE.value == "training_memory":
-        _measure_training_memory(config)
-    else:
-        _measure_speed(config)
+    measure = {
+        "training_memory": _measure_training_memory,
+        "reuse": _measure_reuse,
+        "speed": _measure_speed,
+    }
+    measure[_SUITE.value](config)
+
+
+def _measure_reuse(_: rsf.Config) -> None:
+    known = {"networks": (_NETWORKS, reuse.NETWORKS), "methods": (_METHODS, reuse.METHODS)}
+    for name, (flag, allowed) in known.items():
+        for value in flag.value:
+            if value not in allowed:
+                raise rsf.InputError(f"--{name}={value}: choose among {', '.join(allowed)}")
+    sizes, shares = list(map(_size, _SIZES.value)), list(map(_share, _SHARES.value))
+    folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
+    print(" ".join(f"{name}={value}" for name, value in suite.machine().items()), flush=True)
+    rows = reuse.run(
+        networks=_NETWORKS.value,
+        sizes=sizes,
+        shares=shares,
+        presets=_PRESETS.value,
+        methods=_METHODS.value,
+        folder=None if _CLIP.value is None else Path(_CLIP.value),
+        seconds=_SECONDS.value,
+    )
+    plot.save_reuse(folder / "reuse.png", rows)
+    print(f"Figures are in {reuse.save(folder, rows)}")
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None or min(map(int, match.groups())) < 64:
+        raise rsf.InputError(f"size {text!r} is no HEIGHTxWIDTH of at least 64 pixels, as 360x480")
+    return int(match[1]), int(match[2])
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise rsf.InputError(f"share {text!r} must be a number above 0, at most 1")
+    return share
 
 
 def _measure_training_memory(config: rsf.Config) -> None:

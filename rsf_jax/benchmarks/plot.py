@@ -7,8 +7,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 
-from rsf_jax.benchmarks import training_memory
+from rsf_jax.benchmarks import reuse, training_memory
 from rsf_jax.benchmarks.cases import METHODS
 from rsf_jax.benchmarks.suite import Row
 
@@ -63,6 +64,39 @@ def save_training_memory(path: Path, rows: list[training_memory.Row]) -> None:
     plt.close(figure)
 
 
+def save_reuse(path: Path, rows: list[reuse.Row]) -> None:
+    """Draws how many times faster reuse is against the share of changed pixels, and its bound.
+
+    Args:
+        path: picture to write; the ending decides the format.
+        rows: what `reuse.run` measured; those of the fixed camera are drawn.
+    """
+    drawn = [row for row in rows if row.clip in ("fixed camera", "all changes")]
+    networks = list(dict.fromkeys(row.network for row in drawn))
+    figure, panels = plt.subplots(
+        1, max(len(networks), 1), figsize=(4.2 * max(len(networks), 1), 3.2), layout="constrained"
+    )
+    for panel, network in zip(np.atleast_1d(panels), networks):
+        found = [row for row in drawn if row.network == network]
+        for colour, size in zip(_SIZE_COLOURS, dict.fromkeys(row.size for row in found)):
+            points = sorted((r.changed, r.speedup, r.bound) for r in found if r.size == size)
+            changed, faster, bound = zip(*points)
+            label = f"{size[0]}x{size[1]}"
+            panel.plot(changed, faster, marker="o", ms=4, color=colour, label=label)
+            panel.plot(changed, bound, ":", color=colour, label=f"{label}, bound")
+        panel.axhline(1, color="grey", lw=0.8)
+        panel.set(xscale="log", yscale="log", xlabel="share of changed pixels", title=network)
+        panel.set_yticks([1, 2, 3, 5, 10], ["1", "2", "3", "5", "10"])
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
+    if networks:
+        np.atleast_1d(panels)[0].set_ylabel("times faster than dense")
+        np.atleast_1d(panels)[0].legend(frameon=False, fontsize=7)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+_SIZE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 _COLOURS = {"bptt": "#0072b2", "rbp": "#d55e00", "one_step": "#009e73"}
 
 

@@ -90,7 +90,9 @@ class ReuseNetwork:
         program = self._for(frame)
         return program.start(program.weights, frame)[0]
 
-    def step(self, state: ReuseState, frame: Array) -> tuple[ReuseState, Any]:
+    def step(
+        self, state: ReuseState, frame: Array, thresholds: np.ndarray | float | None = None
+    ) -> tuple[ReuseState, Any]:
         """Processes the next frame.
 
         The old state is used up: its memory becomes that of the new one.
@@ -98,6 +100,8 @@ class ReuseNetwork:
         Args:
             state: what the last frame has left.
             frame: float [B, H, W, C], as the one of `init`.
+            thresholds: in place of those of the network: one for all layers, or [layers]. Other
+                ones compile nothing.
 
         Returns:
             The new state, and what the network returns for the frame.
@@ -110,7 +114,23 @@ class ReuseNetwork:
             raise InputError(
                 f"frame has shape {frame.shape}, the sequence another: start a new one"
             )
-        return program.advance(program.weights, state, frame, program.thresholds)
+        chosen = program.thresholds
+        if thresholds is not None:
+            chosen = jnp.broadcast_to(jnp.asarray(thresholds, jnp.float32), chosen.shape)
+        return program.advance(program.weights, state, frame, chosen)
+
+    def program(self, frame: Array) -> Program:
+        """Returns what frames of this shape are processed by."""
+        return self._for(frame).program
+
+    def maps(self, state: ReuseState, frame: Array) -> list[jax.Array]:
+        """Returns the stored maps, float [B, H, W, C] each, in the order of `layers`.
+
+        Args:
+            state: what a frame has left.
+            frame: one of the sequence, for its shape.
+        """
+        return self._for(frame).maps(state)
 
     def layers(self, frame: Array) -> list[str]:
         """Returns the names of the stored maps, as `thresholds` and `state.computed` have them.
@@ -145,6 +165,8 @@ class _Compiled:
 
         self.names, self.thresholds = program.names, thresholds
         self.weights = jax.jit(program.weights)()
+        self.program = program
+        self.maps = jax.jit(program.maps)
         self.start = jax.jit(program.start)
         self.advance = jax.jit(advance, donate_argnums=1)
         frame = program.stages[0]
@@ -220,7 +242,8 @@ def frame_network(model: VideoModel) -> Callable[[Variables, Array], jax.Array]:
 
     def network(variables: Variables, frame: Array) -> jax.Array:
         start = direct.initial_carry(*frame.shape[:3])
-        return direct.apply(variables, start, frame, method="once")[1]
+        _, logits = direct.apply(variables, start, frame, method="once")
+        return jnp.asarray(logits)
 
     return network
 

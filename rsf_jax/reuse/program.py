@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
@@ -22,7 +21,7 @@ from rsf_jax.reuse.evaluate import (
     uses_spectrum,
     whole,
 )
-from rsf_jax.reuse.graph import Graph, Node
+from rsf_jax.reuse.graph import Graph
 from rsf_jax.reuse.stages import Stage, plan
 from rsf_jax.reuse.tiling import tiles_to_compute, tiling
 from rsf_jax.reuse.update import Plan, Reads, Stored, bring_up_to_date
@@ -190,6 +189,13 @@ class Program:
         state = ReuseState(tuple(stored), before, age, jnp.stack(shares))
         return state, self._output(weights.constants, state)
 
+    def maps(self, state: ReuseState) -> list[Array]:
+        """Returns the stored maps without their margins, [B, H, W, C] each."""
+        return [
+            read(stored.values, self._around[stage], whole(stage))
+            for stage, stored in zip(self.stages, state.stored)
+        ]
+
     def _take_frame(
         self, state: ReuseState, frame: Array, threshold: Array
     ) -> tuple[Stored, Array]:
@@ -217,15 +223,8 @@ class Program:
         )
 
     def _output(self, constants: Constants, state: ReuseState) -> Any:
-        maps: Mapping[Node, tuple[Stage, Stored]] = {
-            stage.node: (stage, stored) for stage, stored in zip(self.stages, state.stored)
-        }
-
-        def value_of(node: Node) -> Array:
-            stage, stored = maps[node]
-            return read(stored.values, self._around[stage], whole(stage))
-
-        leaves = evaluate_rest(self.graph.outputs, value_of, constants)
+        maps = {stage.node: values for stage, values in zip(self.stages, self.maps(state))}
+        leaves = evaluate_rest(self.graph.outputs, maps.__getitem__, constants)
         return jax.tree.unflatten(self.graph.treedef, leaves)
 
 

@@ -38,6 +38,7 @@ _POINTWISE = frozenset({
     "sqrt", "square", "stop_gradient", "sub", "tan", "tanh", "xor",
 })
 # fmt: on
+_STEM = getattr(convolve_frame, "__name__")  # noqa: B009
 # Calls whose body takes the same arguments.
 _CALLS = {
     "jit": "jaxpr",
@@ -111,8 +112,8 @@ class _Tracer:
         primitive = eqn.primitive.name
         if not any(isinstance(x, _View) for x in args):
             return evaluate_equation(eqn, args)
-        if eqn.params.get("name") == convolve_frame.__name__:
-            return [self.stem(*args, _layer(name))]
+        if eqn.params.get("name") == _STEM:
+            return [self.stem(args[0], args[1], _layer(name))]
         if primitive in _CALLS:
             body = eqn.params[_CALLS[primitive]]
             inner, consts = getattr(body, "jaxpr", body), getattr(body, "consts", ())

@@ -1,0 +1,65 @@
+"""Clips to try reuse on: a fixed camera, images of a folder, videos of a dataset."""
+
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+
+from rsf_jax.data import Dataset
+from rsf_jax.errors import InputError
+
+Clip = list[np.ndarray]  # float32 [1, H, W, C] each, in 0..1
+
+
+def fixed_camera(size: tuple[int, int], share: float, *, frames: int = 6, seed: int = 0) -> Clip:
+    """A square object that moves over a still background.
+
+    Args:
+        size: height and width in pixels.
+        share: of the pixels that change from frame to frame, about; 1 changes all of them.
+        frames: number of frames.
+        seed: of background and object.
+    """
+    rng = np.random.default_rng(seed)
+    background = rng.random((1, *size, 3), np.float32)
+    if share >= 1:
+        return [rng.random((1, *size, 3), np.float32) for _ in range(frames)]
+    # Where it was and where it is both change, less what they have in common.
+    step = max(1, round(min(size) / 40))
+    side = max(1, round(np.sqrt(share * np.prod(size)) - step / 2))
+    thing = rng.random((1, min(side, size[0]), min(side, size[1]), 3), np.float32)
+    clip = []
+    for t in range(frames):
+        frame = background.copy()
+        top = (size[0] - thing.shape[1]) // 2
+        left = (size[1] - thing.shape[2]) // 4 + t * step
+        left = min(left, size[1] - thing.shape[2])
+        frame[:, top : top + thing.shape[1], left : left + thing.shape[2]] = thing
+        clip.append(frame)
+    return clip
+
+
+def from_folder(folder: Path, count: int = 6) -> Clip:
+    """The first images of a folder, in the order of their names.
+
+    Raises:
+        InputError: if there are too few that can be read.
+    """
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".png", ".webp", ".jpg"))
+    if len(paths) < 2:
+        raise InputError(f"{folder} has {len(paths)} images (png, webp, jpg): 2 are needed")
+    return [_read_image(path)[None] for path in paths[:count]]
+
+
+def _read_image(path: Path) -> np.ndarray:
+    try:
+        image = np.asarray(matplotlib.image.imread(path))[..., :3]
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as an image") from error
+    return (image / 255 if image.dtype == np.uint8 else image).astype(np.float32)
+
+
+def videos(dataset: Dataset, count: int = 3) -> list[Clip]:
+    """The first test videos of a dataset."""
+    found = [dataset.test[i]["frames"] for i in range(min(count, len(dataset.test)))]
+    return [[(frame[None] / 255).astype(np.float32) for frame in frames] for frames in found]

@@ -1,0 +1,157 @@
+"""Chooses the thresholds of truncation for a wanted accuracy."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.calibration.risk import upper_bound, values_until_failure
+from rsf_jax.errors import InputError
+from rsf_jax.reuse.network import ReuseNetwork
+from rsf_jax.typing import Array
+
+# Thresholds that are tried, in units of each map's own size.
+SCALES = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+# (outputs of a clip, one for each frame; its index) -> score, at most 1 and at least 0
+ClipScore = Callable[[list[Any], int], float]
+
+
+class Candidate(NamedTuple):
+    """What truncation by one scale comes to on the calibration clips.
+
+    Attributes:
+        scale: thresholds in units of each map's size.
+        score: mean over clips.
+        drop: mean drop of the score against no truncation.
+        bound: the drop that it exceeds with a probability of at most 1 - confidence.
+        p_value: of the claim that the drop is `max_drop` or more.
+        computed: mean share of the maps that is computed.
+    """
+
+    scale: float
+    score: float
+    drop: float
+    bound: float
+    p_value: float
+    computed: float
+
+
+class Calibrated(NamedTuple):
+    """The choice.
+
+    Attributes:
+        scale: the largest scale that keeps the promise.
+        thresholds: for each layer, as `ReuseNetwork` takes them.
+        tested: what was tried, the last one possibly without success.
+    """
+
+    scale: float
+    thresholds: dict[str, float]
+    tested: list[Candidate]
+
+
+def calibrate(
+    reuse: ReuseNetwork,
+    clips: Sequence[Array],
+    score: ClipScore,
+    *,
+    max_drop: float,
+    confidence: float = 0.95,
+    scales: Sequence[float] = SCALES,
+) -> Calibrated:
+    """Finds the largest thresholds whose mean score stays within `max_drop` of the network's own.
+
+    Every map has the threshold `scale` times its size, the root of its mean square on the first
+    frames of the clips. Scales are tested from the smallest on, which does not depend on the
+    clips, until one fails; the last that passes is taken. With probability `confidence` over the
+    draw of the clips its mean drop on clips like these is at most `max_drop`; nothing is assumed
+    of network or clips but that clips are drawn independently.
+
+    Args:
+        reuse: the network.
+        clips: float [T, B, H, W, C] each, of one frame shape; not those the network was trained on.
+        score: how good the outputs of a clip are, given its number, in 0..1.
+        max_drop: of the mean score, above 0.
+        confidence: probability of keeping the promise, between 0 and 1.
+        scales: ascending, in units of each map's size.
+
+    Raises:
+        InputError: if a number is none of these, or not even the first scale can be promised to
+            keep the score; the message says what can be promised.
+
+    Source: see `rsf_jax.calibration.risk`.
+    """
+    _check(clips, max_drop, confidence, scales)
+    names, sizes = reuse.layers(clips[0][0]), map_sizes(reuse, clips)
+    own = np.array([score(_outputs(reuse, clip, 0.0)[0], i) for i, clip in enumerate(clips)])
+    found: list[tuple[float, np.ndarray, float]] = []
+
+    def drops() -> Iterator[np.ndarray]:
+        for scale in scales:
+            runs = [_outputs(reuse, clip, scale * sizes) for clip in clips]
+            scores = np.array([score(outputs, i) for i, (outputs, _) in enumerate(runs)])
+            found.append((scale, scores, float(np.mean([share for _, share in runs]))))
+            yield own - scores
+
+    level = 1 - confidence
+    values = values_until_failure(drops(), max_drop, level)
+    tested = [
+        Candidate(
+            scale,
+            float(scores.mean()),
+            float((own - scores).mean()),
+            upper_bound(own - scores, level),
+            value,
+            computed,
+        )
+        for (scale, scores, computed), value in zip(found, values)
+    ]
+    passed = [candidate for candidate in tested if candidate.p_value <= level]
+    if not passed:
+        raise InputError(
+            f"no threshold can be promised to keep the score within {max_drop:g} with confidence "
+            f"{confidence:g}: on {len(clips)} clips {tested[0].bound:.3g} is the least. Ask for "
+            "that, or give more clips"
+        )
+    chosen = passed[-1].scale
+    return Calibrated(chosen, dict(zip(names, (chosen * sizes).tolist())), tested)
+
+
+def map_sizes(reuse: ReuseNetwork, clips: Sequence[Array]) -> np.ndarray:
+    """Returns the root of the mean square of every map on the first frames of clips, [layers]."""
+    squares = [
+        [float(jnp.square(m).mean()) for m in reuse.maps(reuse.init(clip[0]), clip[0])]
+        for clip in clips[:_SIZED]
+    ]
+    return np.sqrt(np.mean(squares, axis=0))
+
+
+_SIZED = 8  # clips
+
+
+def _outputs(
+    reuse: ReuseNetwork, clip: Array, thresholds: np.ndarray | float
+) -> tuple[list[Any], float]:
+    """What the network gives for every frame, and the share of the maps that was computed."""
+    state, outputs, shares = reuse.init(clip[0]), [], []
+    for frame in clip:
+        state, output = reuse.step(state, frame, thresholds)
+        outputs.append(jax.device_get(output))
+        shares.append(float(state.computed[1:].mean()))
+    return outputs, float(np.mean(shares[1:] or shares))
+
+
+def _check(
+    clips: Sequence[Array], max_drop: float, confidence: float, scales: Sequence[float]
+) -> None:
+    if not len(clips):
+        raise InputError("there are no clips: give at least one, better hundreds")
+    if not 0 < max_drop < 1:
+        raise InputError(f"max_drop is {max_drop}: it must be between 0 and 1")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}: it must be between 0 and 1")
+    if not scales or any(s < 0 for s in scales) or list(scales) != sorted(set(scales)):
+        raise InputError(f"scales are {tuple(scales)}: ascending numbers from 0 on are needed")

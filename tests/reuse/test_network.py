@@ -1,0 +1,162 @@
+"""Truncation, refreshing, thresholds by calibration, and what cannot be reused."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax.reuse import ReuseNetwork
+from rsf_jax.reuse.thresholds import calibrate
+from tests.reuse.test_exactness import Layers
+
+NETWORK = Layers((nn.Conv(4, (3, 3)), nn.relu, nn.Conv(3, (3, 3))))
+SHAPE = (1, 16, 18, 2)
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return NETWORK.init(jax.random.key(0), jnp.zeros(SHAPE))
+
+
+def _drifting(count, by=0.01):
+    """A frame that becomes brighter by a little each time."""
+    frame = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+    return [frame + np.float32(by * t) for t in range(count)]
+
+
+def test_small_changes_are_left_out_and_add_up_until_they_are_not_small(variables):
+    frames = _drifting(6)
+    reuse = ReuseNetwork(NETWORK, variables, thresholds={"frame": 0.025})
+    state, shares = reuse.init(frames[0]), []
+    for frame in frames[1:]:
+        state, _ = reuse.step(state, frame)
+        shares.append(float(state.computed[1]))
+    assert shares == [0, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("method", ["region", "residual"])
+def test_a_refresh_ends_the_error_of_truncation(variables, method):
+    frames = _drifting(5)
+    reuse = ReuseNetwork(NETWORK, variables, method=method, thresholds=0.5, refresh_every=3)
+    state, errors, ages = reuse.init(frames[0]), [], []
+    for frame in frames[1:]:
+        state, output = reuse.step(state, frame)
+        errors.append(float(jnp.abs(output - NETWORK.apply(variables, frame)).max()))
+        ages.append(int(state.age))
+    assert ages == [1, 2, 0, 1]
+    assert errors[2] < 1e-5
+    assert min(errors[0], errors[1], errors[3]) > 1e-3
+
+
+def test_other_thresholds_compile_nothing(variables):
+    frames = _drifting(3)
+    reuse = ReuseNetwork(NETWORK, variables)
+    state, _ = reuse.step(reuse.init(frames[0]), frames[1])
+    with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax.stages.Lowered, "compile", None)
+        for thresholds in (0.1, np.array([0.1, 0.2, 0.3])):
+            state, _ = reuse.step(state, frames[2], thresholds)
+
+
+def test_nan_passes_and_is_gone_with_the_frame(variables):
+    frames = _drifting(3)
+    reuse = ReuseNetwork(NETWORK, variables, thresholds=0.1)
+    broken = frames[1].copy()
+    broken[0, 4, 4] = np.nan
+    state, output = reuse.step(reuse.init(frames[0]), broken)
+    assert np.isnan(output[0, 4, 4]).all()
+    assert not np.isnan(output[0, 12:]).any()
+    _, output = reuse.step(state, frames[0])
+    assert not np.isnan(output).any()
+
+
+def test_calibration_takes_the_largest_thresholds_that_keep_the_score(variables):
+    rng = np.random.default_rng(1)
+    clips = [
+        np.stack([f + rng.normal(0, 0.02, SHAPE).astype(np.float32) for f in _drifting(3, 0.03)])
+        for _ in range(60)
+    ]
+    truth = [np.asarray(NETWORK.apply(variables, clip[-1])) for clip in clips]
+
+    def score(outputs, i):
+        return float(np.mean(np.abs(outputs[-1] - truth[i]) < 0.1))
+
+    reuse = ReuseNetwork(NETWORK, variables)
+    found = calibrate(
+        reuse, clips, score, max_drop=0.08, confidence=0.9, scales=(0.0, 0.01, 0.3, 5.0)
+    )
+    assert found.scale in (0.01, 0.3)
+    assert list(found.thresholds) == reuse.layers(clips[0][0])
+    assert [c.scale for c in found.tested] == list(scales[: len(found.tested)])
+    assert found.tested[0].drop == 0
+    assert found.tested[-1].p_value > 0.1
+    assert found.tested[-1].drop > 0.08
+    shares = [c.computed for c in found.tested]
+    assert shares == sorted(shares, reverse=True)
+    with pytest.raises(rsf.InputError, match=r"on 60 clips .* is the least"):
+        calibrate(reuse, clips, score, max_drop=1e-4, scales=(0.3,))
+
+
+class SelfStatistics(nn.Module):
+    """Normalises a map by its own mean."""
+
+    @nn.compact
+    def __call__(self, x):
+        y = nn.Conv(3, (3, 3), name="first")(x)
+        return nn.GroupNorm(1, name="own_statistics")(y)
+
+
+UNSUPPORTED = [
+    (nn.ConvTranspose(3, (2, 2), (2, 2)), "layer Layers/layers_0 .* a convolution that is tra"),
+    (nn.BatchNorm(use_running_average=False), "layers_0 cannot be reused .* whole frame"),
+    (lambda x: jnp.sort(x, axis=1), "layer .* cannot be reused across frames: operation sort"),
+    (lambda x: x[:, ::2], "operation slice"),
+    (lambda x: jnp.fft.rfft2(x, axes=(1, 2)).real, "operation fft"),
+    (lambda x: jnp.cumsum(x, 1), "operation cumsum"),
+    (lambda x: nn.max_pool(x, (1, 1, 2), (1, 1, 1)) if x.ndim == 5 else jnp.flip(x, 2), "rev"),
+    (lambda x: jnp.einsum("bhwc,bhkc->bhwk", x, x), "a product of two values"),
+    (lambda x: x + jnp.swapaxes(x, 1, 2)[:, :], "maps of different shapes that meet"),
+]
+
+
+@pytest.mark.parametrize(("layer", "message"), UNSUPPORTED)
+def test_a_layer_that_cannot_be_reused_is_named(layer, message):
+    network = Layers((layer,))
+    frame = np.ones((1, 8, 8, 3), np.float32)
+    apply = network.apply
+    if isinstance(layer, nn.BatchNorm):
+        apply = lambda v, x: network.apply(v, x, mutable=["batch_stats"])[0]  # noqa: E731
+    with pytest.raises(rsf.InputError, match=message):
+        ReuseNetwork(apply, network.init(jax.random.key(0), frame)).init(frame)
+
+
+def test_the_layer_of_a_deep_network_is_named():
+    network, frame = SelfStatistics(), np.ones((1, 8, 8, 3), np.float32)
+    with pytest.raises(rsf.InputError, match="layer SelfStatistics/own_statistics cannot be"):
+        ReuseNetwork(network, network.init(jax.random.key(0), frame)).init(frame)
+
+
+BAD = [
+    ({"method": "delta"}, "method is 'delta': choose one of region, residual"),
+    ({"refresh_every": -1}, "refresh_every is -1: a whole number of at least 0 is needed"),
+    ({"tile_side": 0}, "tile_side is 0: a whole number of at least 1 is needed"),
+    ({"thresholds": float("nan")}, "threshold is nan: a finite number is needed"),
+    ({"thresholds": {"Layers/Conv_0": 1.0}}, "no layer is named 'Layers/Conv_0': there are frame"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD)
+def test_bad_settings_are_named(variables, settings, message):
+    with pytest.raises(rsf.InputError, match=message):
+        ReuseNetwork(NETWORK, variables, **settings).init(jnp.zeros(SHAPE))
+
+
+def test_frames_of_another_shape_are_named(variables):
+    reuse = ReuseNetwork(NETWORK, variables)
+    state = reuse.init(np.zeros(SHAPE, np.float32))
+    with pytest.raises(rsf.InputError, match=r"frame has shape \(1, 8, 8, 2\), the sequence an"):
+        reuse.step(state, np.zeros((1, 8, 8, 2), np.float32))
+    with pytest.raises(rsf.InputError, match=r"frame has shape \(8, 8, 2\): \[B, H, W, C\] is ne"):
+        reuse.init(np.zeros((8, 8, 2), np.float32))
