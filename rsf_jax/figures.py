@@ -146,7 +146,7 @@ def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
         trained = [(x, y) for x, y, policy in points if policy == sweep["training_schedule"]]
         for chosen, style in ((fixed, "o-"), (halting, "x")):
             if chosen:
-                label = name if style == "o-" or not fixed else f"{name}, halting"
+                label = name if style == "o-" or not fixed else None
                 axes.plot(*zip(*chosen), style, color=colour, ms=4, label=label)
         if trained:
             axes.plot(*zip(*trained), "o", color=colour, ms=11, mfc="none")
@@ -155,7 +155,10 @@ def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=8)
+    for style, label in (("x", "halting"), ("o", "as trained")):
+        size = 4 if style == "x" else 9
+        axes.plot([], [], style, color="grey", ms=size, mfc="none", label=label)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
