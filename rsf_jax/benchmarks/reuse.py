@@ -70,17 +70,16 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A network, as reuse takes it and in its fastest dense form.
+    """A network with reuse, and in its fastest dense form.
 
     Attributes:
         name: its name.
-        network, variables: as `ReuseNetwork` takes them.
+        reuse: by method.
         dense: the whole of a frame, compiled.
     """
 
     name: str
-    network: Any
-    variables: Variables
+    reuse: dict[str, ReuseNetwork]
     dense: Callable[[Array], Any]
 
 
@@ -107,53 +106,64 @@ def run(
         seconds: spent on each case.
     """
     rows: list[Row] = []
-    for name, size in itertools.product(networks, sizes):
-        subject = image_network(name, size)
-        for share in shares:
-            clip = clips.fixed_camera(size, share)
-            label = "fixed camera" if share < 1 else "all changes"
-            rows += _measure(subject, label, clip, methods, seconds)
-    if folder is not None:
-        clip = clips.from_folder(folder)
-        for name in networks:
-            subject = image_network(name, clip[0].shape[1:3])
-            rows += _measure(subject, folder.name, clip, methods, seconds)
-    for preset in presets:
-        rows += _measure_videos(preset, methods, seconds)
-    Console(width=_TABLE_WIDTH).print(table(rows))
+    for subject, label, clip in _cases(networks, sizes, shares, presets, methods, folder):
+        found = list(_measure(subject, label, clip, seconds))
+        Console(width=_TABLE_WIDTH).print(table(found))
+        rows += found
     return rows
 
 
-def image_network(name: str, size: tuple[int, int]) -> Subject:
+def _cases(
+    networks: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    shares: Sequence[float],
+    presets: Sequence[str],
+    methods: Sequence[str],
+    folder: Path | None,
+) -> Iterator[tuple[Subject, str, clips.Clip]]:
+    for name, size in itertools.product(networks, sizes):
+        subject = image_network(name, size, methods)
+        for share in shares:
+            label = "fixed camera" if share < 1 else "all changes"
+            yield subject, label, clips.fixed_camera(size, share)
+    if folder is not None:
+        clip = clips.from_folder(folder)
+        for name in networks:
+            yield image_network(name, clip[0].shape[1:3], methods), folder.name, clip
+    for preset in presets:
+        dataset = open_dataset(rsf.get_config(preset))
+        (clip,) = clips.videos(dataset, 1)
+        yield contour_network(preset, dataset.frame_shape, methods), preset.split("_")[0], clip
+
+
+def image_network(name: str, size: tuple[int, ...], methods: Sequence[str]) -> Subject:
     """Returns a network of `NETWORKS` with random weights, for frames of a size."""
     network = NETWORKS[name]()
-    frame = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros(frame.shape))
+    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))
     apply = jax.jit(network.apply)
-    return Subject(name, network, variables, lambda x: apply(variables, x))
+    return Subject(name, _by_method(network, variables, methods), lambda x: apply(variables, x))
 
 
-def _measure_videos(preset: str, methods: Sequence[str], seconds: float) -> Iterator[Row]:
-    config = rsf.get_config(preset)
-    model, dataset = rsf.build_model(config), open_dataset(config)
-    shape = dataset.frame_shape
+def contour_network(preset: str, shape: tuple[int, int], methods: Sequence[str]) -> Subject:
+    """Returns a feedforward network of this library with random weights, for frames of a size."""
+    model = rsf.build_model(rsf.get_config(preset))
     variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, *shape, 1)))
     prepared, start = rsf.prepare(model, variables, shape), model.initial_state(1, shape)
     one = rsf.FixedSchedule(1, 1)
     apply = jax.jit(lambda prepared, x: rsf.run_frame(model, prepared, start, x, one)[1].logits)
-    network = frame_network(model)
-    subject = Subject(preset, network, variables, lambda x: apply(prepared, x))
-    for clip in clips.videos(dataset, 1):
-        yield from _measure(subject, config.dataset, clip, methods, seconds)
+    reuse = _by_method(frame_network(model), variables, methods)
+    return Subject(preset, reuse, lambda x: apply(prepared, x))
 
 
-def _measure(
-    subject: Subject, label: str, clip: clips.Clip, methods: Sequence[str], seconds: float
-) -> Iterator[Row]:
+def _by_method(network: Any, variables: Variables, methods: Sequence[str]) -> dict:
+    return {method: ReuseNetwork(network, variables, method=method) for method in methods}
+
+
+def _measure(subject: Subject, label: str, clip: clips.Clip, seconds: float) -> Iterator[Row]:
     frames = list(map(jnp.asarray, clip))
     # There and back again: a clip without an end.
     order = [*range(1, len(frames)), *range(len(frames) - 2, -1, -1)]
-    runs = {method: _Run(subject, method, frames, order) for method in methods}
+    runs = {method: _Run(subject, method, frames, order) for method in subject.reuse}
     cases = {method: Case(each, units=len(order)) for method, each in runs.items()}
     cases["dense"] = Case(
         lambda: [jax.block_until_ready(subject.dense(frames[i])) for i in order], units=len(order)
@@ -185,7 +195,7 @@ class _Run:
     def __init__(
         self, subject: Subject, method: str, frames: Sequence[Array], order: Sequence[int]
     ) -> None:
-        self.reuse = ReuseNetwork(subject.network, subject.variables, method=method)
+        self.reuse = subject.reuse[method]
         self.frames, self.order = frames, order
         self.state = self.reuse.init(frames[0])
         self.computed, self.error = [], 0.0

@@ -9,6 +9,7 @@ import numpy as np
 
 from rsf_jax.calibration.risk import upper_bound, values_until_failure
 from rsf_jax.errors import InputError
+from rsf_jax.reuse.bound import multiply_adds
 from rsf_jax.reuse.network import ReuseNetwork
 from rsf_jax.typing import Array
 
@@ -28,7 +29,7 @@ class Candidate(NamedTuple):
         drop: mean drop of the score against no truncation.
         bound: the drop that it exceeds with a probability of at most 1 - confidence.
         p_value: of the claim that the drop is `max_drop` or more.
-        computed: mean share of the maps that is computed.
+        work: mean share of the multiply-adds that is done.
     """
 
     scale: float
@@ -36,7 +37,7 @@ class Candidate(NamedTuple):
     drop: float
     bound: float
     p_value: float
-    computed: float
+    work: float
 
 
 class Calibrated(NamedTuple):
@@ -86,14 +87,14 @@ def calibrate(
     """
     _check(clips, max_drop, confidence, scales)
     names, sizes = reuse.layers(clips[0][0]), map_sizes(reuse, clips)
-    own = np.array([score(_outputs(reuse, clip, 0.0)[0], i) for i, clip in enumerate(clips)])
+    own = np.array([score(run(reuse, clip, 0.0)[0], i) for i, clip in enumerate(clips)])
     found: list[tuple[float, np.ndarray, float]] = []
 
     def drops() -> Iterator[np.ndarray]:
         for scale in scales:
-            runs = [_outputs(reuse, clip, scale * sizes) for clip in clips]
+            runs = [run(reuse, clip, scale * sizes) for clip in clips]
             scores = np.array([score(outputs, i) for i, (outputs, _) in enumerate(runs)])
-            found.append((scale, scores, float(np.mean([share for _, share in runs]))))
+            found.append((scale, scores, float(np.mean([work for _, work in runs]))))
             yield own - scores
 
     level = 1 - confidence
@@ -105,9 +106,9 @@ def calibrate(
             float((own - scores).mean()),
             upper_bound(own - scores, level),
             value,
-            computed,
+            work,
         )
-        for (scale, scores, computed), value in zip(found, values)
+        for (scale, scores, work), value in zip(found, values)
     ]
     passed = [candidate for candidate in tested if candidate.p_value <= level]
     if not passed:
@@ -132,15 +133,26 @@ def map_sizes(reuse: ReuseNetwork, clips: Sequence[Array]) -> np.ndarray:
 _SIZED = 8  # clips
 
 
-def _outputs(
-    reuse: ReuseNetwork, clip: Array, thresholds: np.ndarray | float
+def run(
+    reuse: ReuseNetwork, clip: Array, thresholds: np.ndarray | float | None = None
 ) -> tuple[list[Any], float]:
-    """What the network gives for every frame, and the share of the maps that was computed."""
+    """Runs a network over a clip.
+
+    Args:
+        reuse: the network.
+        clip: float [T, B, H, W, C].
+        thresholds: as `ReuseNetwork.step` takes them.
+
+    Returns:
+        What the network gives for every frame, and the share of the multiply-adds that was done
+        for all frames but the first.
+    """
+    adds = multiply_adds(reuse.program(clip[0]))
     state, outputs, shares = reuse.init(clip[0]), [], []
     for frame in clip:
         state, output = reuse.step(state, frame, thresholds)
         outputs.append(jax.device_get(output))
-        shares.append(float(state.computed[1:].mean()))
+        shares.append(float(np.asarray(state.computed) @ adds / adds.sum()))
     return outputs, float(np.mean(shares[1:] or shares))
 
 

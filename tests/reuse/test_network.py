@@ -93,7 +93,7 @@ def test_calibration_takes_the_largest_thresholds_that_keep_the_score(variables)
     assert found.tested[0].drop == 0
     assert found.tested[-1].p_value > 0.1
     assert found.tested[-1].drop > 0.08
-    shares = [c.computed for c in found.tested]
+    shares = [c.work for c in found.tested]
     assert shares == sorted(shares, reverse=True)
     with pytest.raises(rsf.InputError, match=r"on 60 clips .* is the least"):
         calibrate(reuse, clips, score, max_drop=1e-4, scales=(0.3,))

@@ -1,0 +1,48 @@
+"""Runs a trained feedforward network with reuse across frames.
+
+python launch/reuse.py --workdir=runs/quickstart_ff6 --max_miou_drop=0.01
+"""
+
+import launcher
+from absl import flags
+
+from rsf_jax import evaluation, experiment
+from rsf_jax.calibration import check_data
+from rsf_jax.data import open_dataset
+from rsf_jax.reuse import METHODS
+from rsf_jax.reuse.trial import FILE, print_trial, trial
+
+flags.adopt_module_key_flags(launcher)
+
+_DROP = flags.DEFINE_float(
+    "max_miou_drop", 0.01, "take the largest thresholds with a mIoU at most this much below dense"
+)
+_CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "probability that the promise is kept")
+_METHOD = flags.DEFINE_enum("method", METHODS[0], METHODS, "method of reuse")
+_VIDEOS = flags.DEFINE_integer(
+    "videos", 0, "most calibration and test videos; 0 for all", lower_bound=0
+)
+
+
+def main() -> None:
+    trained = evaluation.load_trained(
+        launcher.workdir(), launcher.model_settings() | launcher.overrides()
+    )
+    check_data(trained)
+    launcher.print_header(trained.config)
+    folder = experiment.writable_folder(launcher.workdir())
+    results = trial(
+        trained,
+        open_dataset(trained.config),
+        folder,
+        max_drop=_DROP.value,
+        confidence=_CONFIDENCE.value,
+        method=_METHOD.value,
+        videos=_VIDEOS.value,
+    )
+    print_trial(results)
+    print(f"Figures and thresholds are in {folder / FILE}")
+
+
+if __name__ == "__main__":
+    launcher.run(main)

@@ -1,0 +1,189 @@
+"""A trained feedforward network with reuse: thresholds for an accuracy, and what they save."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rsf_jax.cost import cost
+from rsf_jax.data import Dataset, first_videos
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import Trained
+from rsf_jax.metrics import foreground_iou
+from rsf_jax.models import prepare
+from rsf_jax.policies import FixedSchedule
+from rsf_jax.reuse.network import ReuseNetwork, frame_network
+from rsf_jax.reuse.thresholds import Calibrated, calibrate, run
+from rsf_jax.training.step import as_float
+from rsf_jax.typing import Array
+from rsf_jax.unroll import run_frame
+
+FILE = "reuse.json"
+_TIMED = 8  # videos
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One way of running the network, on the test videos.
+
+    Attributes:
+        name: the way.
+        miou: mean foreground IoU.
+        multiply_adds: millions, a frame after the first.
+        milliseconds: a frame at batch 1, the same.
+    """
+
+    name: str
+    miou: float
+    multiply_adds: float
+    milliseconds: float
+
+
+def trial(
+    trained: Trained,
+    dataset: Dataset,
+    workdir: str | Path,
+    *,
+    max_drop: float,
+    confidence: float = 0.95,
+    method: str = "region",
+    videos: int = 0,
+) -> dict[str, Any]:
+    """Calibrates truncation on calibration videos and tests it on test videos.
+
+    Writes `reuse.json`.
+
+    Args:
+        trained: a network without recurrence that looks at one frame.
+        dataset: an open dataset, the one it was trained on.
+        workdir: folder for the results.
+        max_drop: of the mIoU, in the mean over videos.
+        confidence: of the promise.
+        method: of reuse.
+        videos: most calibration and test videos; 0 for all.
+
+    Returns:
+        What `reuse.json` holds.
+
+    Raises:
+        InputError: if there are no calibration videos, the network looks at several frames, or
+            nothing can be promised.
+    """
+    if dataset.calibration is None:
+        raise InputError(
+            f"dataset {trained.config.dataset} has no calibration videos: train with "
+            "--config.calibration_share=0.1"
+        )
+    network = frame_network(trained.model)
+    reuse = ReuseNetwork(network, trained.variables, method=method)
+    clips, masks = _clips(first_videos(dataset.calibration, videos))
+    found = calibrate(reuse, clips, _score(masks), max_drop=max_drop, confidence=confidence)
+    results = {
+        "preset": trained.config.name,
+        "dataset": trained.config.dataset,
+        "method": method,
+        "max_miou_drop": max_drop,
+        "confidence": confidence,
+        "calibration_videos": len(clips),
+        "scale": found.scale,
+        "thresholds": found.thresholds,
+        "tested": [candidate._asdict() for candidate in found.tested],
+        "test": [
+            dataclasses.asdict(row)
+            for row in _test(trained, reuse, found, first_videos(dataset.test, videos))
+        ],
+    }
+    Path(workdir, FILE).write_text(json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def print_trial(results: dict[str, Any]) -> None:
+    """Prints the calibration and the test."""
+    tested = Table(title=f"truncation on {results['calibration_videos']} calibration videos")
+    for heading in ("scale", "mIoU", "drop", "bound", "p-value", "work"):
+        tested.add_column(heading, justify="right")
+    for each in results["tested"]:
+        mark = " <" if each["scale"] == results["scale"] else ""
+        numbers = (f"{each[k]:.4f}" for k in ("score", "drop", "bound", "p_value"))
+        tested.add_row(f"{each['scale']:g}{mark}", *numbers, f"{each['work']:.0%}")
+    shown = Table(title=f"{results['preset']} on test videos")
+    for heading in ("", "mIoU", "multiply-adds a frame", "ms a frame"):
+        shown.add_column(heading, justify="right" if heading else "left")
+    for row in results["test"]:
+        adds, ms = f"{row['multiply_adds']:.1f} M", f"{row['milliseconds']:.2f}"
+        shown.add_row(row["name"], f"{row['miou']:.4f}", adds, ms)
+    Console().print(tested, shown)
+
+
+def _clips(videos: grain.MapDataset) -> tuple[list[Array], list[np.ndarray]]:
+    examples = [videos[i] for i in range(len(videos))]
+    frames: list[Array] = [np.asarray(as_float(e["frames"]))[:, None] for e in examples]
+    return frames, [e["masks"] > 0 for e in examples]
+
+
+def _score(masks: Sequence[np.ndarray]) -> Callable[[list[Any], int], float]:
+    def score(outputs: list[Any], i: int) -> float:
+        found = np.concatenate(outputs).argmax(-1) > 0
+        return float(np.asarray(foreground_iou(found, masks[i])).mean())
+
+    return score
+
+
+def _test(
+    trained: Trained, reuse: ReuseNetwork, found: Calibrated, videos: grain.MapDataset
+) -> list[Row]:
+    clips, masks = _clips(videos)
+    score = _score(masks)
+    shape = (clips[0].shape[2], clips[0].shape[3])
+    adds = cost(trained.config, shape, len(clips[0]))
+    whole = (adds.per_step + adds.per_frame) / 1e6
+    dense = _dense(trained, shape)
+    outputs = [[dense(frame) for frame in clip] for clip in clips]
+    miou = float(np.mean([score(o, i) for i, o in enumerate(outputs)]))
+    rows = [Row("dense", miou, whole, _milliseconds(dense, clips))]
+    chosen = np.array(list(found.thresholds.values()))
+    for name, thresholds in (("reuse", 0.0), (f"reuse, scale {found.scale:g}", chosen)):
+        runs = [run(reuse, clip, thresholds) for clip in clips]
+        miou = float(np.mean([score(o, i) for i, (o, _) in enumerate(runs)]))
+        work = float(np.mean([share for _, share in runs]))
+        rows.append(Row(name, miou, work * whole, _milliseconds_of(reuse, clips, thresholds)))
+    return rows
+
+
+def _dense(trained: Trained, shape: tuple[int, int]) -> Callable[[Array], Any]:
+    model, one = trained.model, FixedSchedule(1, 1)
+    prepared, start = prepare(model, trained.variables, shape), model.initial_state(1, shape)
+    apply = jax.jit(lambda prepared, frame: run_frame(model, prepared, start, frame, one)[1].logits)
+    return lambda frame: jax.device_get(apply(prepared, frame))
+
+
+def _milliseconds(dense: Callable[[Array], Any], clips: Sequence[Array]) -> float:
+    times = []
+    for clip in clips[:_TIMED]:
+        for frame in clip[1:]:
+            start = time.perf_counter()
+            dense(frame)
+            times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))
+
+
+def _milliseconds_of(
+    reuse: ReuseNetwork, clips: Sequence[Array], thresholds: np.ndarray | float
+) -> float:
+    times = []
+    for clip in clips[:_TIMED]:
+        state = reuse.init(clip[0])
+        for frame in clip[1:]:
+            start = time.perf_counter()
+            state, output = reuse.step(state, frame, thresholds)
+            jax.device_get(output)
+            times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))
