@@ -1,6 +1,7 @@
 """What reuse could save at best: the work left when exactly what saw a change is computed."""
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.reuse.evaluate import kernel_of
+from rsf_jax.reuse.evaluate import kernel_shape
+from rsf_jax.reuse.graph import CHANNELS
 from rsf_jax.reuse.program import Program
 from rsf_jax.reuse.stages import Stage
 from rsf_jax.reuse.tiling import sees_change
@@ -29,15 +31,13 @@ class Work(NamedTuple):
 
 def multiply_adds(program: Program) -> np.ndarray:
     """Returns the multiply-adds of every stage for one batch of frames, float64 [stages]."""
-    constants = dict(enumerate(program.graph.constants))
-    return np.array([_multiply_adds(stage, constants) for stage in program.stages])
+    return np.array([_multiply_adds(stage) for stage in program.stages])
 
 
-def _multiply_adds(stage: Stage, constants: dict[int, Array]) -> float:
+def _multiply_adds(stage: Stage) -> float:
     if not stage.is_convolution:
         return 0.0
-    height, width, inputs, _ = kernel_of(stage, constants).shape
-    return float(np.prod(stage.node.shape)) * height * width * inputs
+    return float(math.prod(stage.node.shape[:CHANNELS]) * math.prod(kernel_shape(stage)))
 
 
 def work_left(program: Program, frames: Iterable[np.ndarray]) -> Work:

@@ -11,6 +11,7 @@ from jax import lax
 
 from rsf_jax.conv import choose_method, convolve
 from rsf_jax.reuse.graph import (
+    CHANNELS,
     COLUMNS,
     ROWS,
     Constant,
@@ -48,11 +49,11 @@ class Margins(NamedTuple):
 
 
 class Rectangle(NamedTuple):
-    """A part of a map, or several of one size, as if they were a batch.
+    """A part of a map.
 
     Attributes:
-        start: place in the batch, row and column of its first pixel: numbers, or int32 [n] each
-            for n parts.
+        start: place in the batch, row and column of its first pixel; where several parts of one
+            size are computed together, int32 [n] each.
         size: frames of the batch (1 for each of several parts), height and width.
     """
 
@@ -88,16 +89,10 @@ def read(stored: Array, around: Margins, rectangle: Rectangle) -> Array:
 
 def write(stored: Array, around: Margins, rectangle: Rectangle, values: Array) -> Array:
     """Returns a stored map with other values in a rectangle."""
-    if isinstance(rectangle.start[0], int):
-        return pad(values, around)  # of the whole
     b, y, x = rectangle.start
-    rows, columns = y + around.top, x + around.left
-
-    def put(i: Array, stored: Array) -> Array:
-        value = lax.dynamic_index_in_dim(values, i)
-        return lax.dynamic_update_slice(stored, value, (b[i], rows[i], columns[i], 0))
-
-    return lax.fori_loop(0, len(values), put, stored)
+    if isinstance(b, int):
+        return pad(values, around)  # of the whole
+    return lax.dynamic_update_slice(stored, values, (b, y + around.top, x + around.left, 0))
 
 
 def pad(values: Array, around: Margins) -> Array:
@@ -189,6 +184,16 @@ def apply_spectrum(
     return jnp.moveaxis(y, 1, -1)
 
 
+def kernel_shape(stage: Stage) -> tuple[int, int, int, int]:
+    """Returns height, width, inputs of an output, and outputs of a stage's convolution."""
+    op = _window(stage)
+    assert stage.source is not None
+    assert isinstance(op, Convolution)
+    assert stage.window is not None
+    inputs, outputs = stage.source.channels // op.groups, stage.window.shape[CHANNELS]
+    return op.rows.size, op.columns.size, inputs, outputs
+
+
 def kernel_of(stage: Stage, constants: Constants) -> Array:
     """Returns the kernel of a stage that begins with a convolution."""
     assert stage.window is not None
@@ -229,24 +234,25 @@ def finish(
 
 def _constant_in(value: Array, rectangle: Rectangle) -> Array:
     """The part of a constant that meets a rectangle; most are the same at every pixel."""
-    if value.ndim == 0:
+    if value.ndim == 0 or max(value.shape[:3]) == 1:
         return value
-    start: list[Any] = [jnp.zeros_like(rectangle.start[0])] * 4
-    size = list(value.shape)
-    for axis in range(3):
-        if value.shape[axis] > 1:
-            start[axis], size[axis] = rectangle.start[axis], rectangle.size[axis]
-    return _slice(value, tuple(start), tuple(size))
+    size = tuple(m if m == 1 else n for m, n in zip(value.shape, rectangle.size))
+
+    def part(start: tuple[Any, Any, Any]) -> Array:
+        place = (0 if m == 1 else at for m, at in zip(value.shape, start))
+        return _slice(value, (*place, 0), (*size, value.shape[3]))
+
+    if jnp.ndim(rectangle.start[0]) == 0:
+        return part(rectangle.start)
+    return lax.map(lambda start: part(start)[0], rectangle.start)
 
 
 def _slice(values: Array, start: tuple[Any, ...], size: tuple[int, ...]) -> Array:
-    """A part of an array, or several beside each other in the batch where `start` has several."""
     if size == values.shape:
         return values
     if all(isinstance(place, int) for place in start):
         return lax.slice(values, start, [a + n for a, n in zip(start, size)])
-    places = jnp.broadcast_arrays(*map(jnp.atleast_1d, start))
-    return lax.map(lambda place: lax.dynamic_slice(values, place, size)[0], tuple(places))
+    return lax.dynamic_slice(values, start, size)
 
 
 def _window(stage: Stage) -> Window:

@@ -23,21 +23,12 @@ from rsf_jax.reuse.evaluate import (
 )
 from rsf_jax.reuse.graph import Graph
 from rsf_jax.reuse.stages import Stage, plan
-from rsf_jax.reuse.tiling import tiles_to_compute, tiling
+from rsf_jax.reuse.tiling import tiles_to_compute
+from rsf_jax.reuse.tuning import tune
 from rsf_jax.reuse.update import Plan, Reads, Stored, bring_up_to_date
 from rsf_jax.typing import Array, Leaf
 
 METHODS = ("region", "residual")
-# Share of the tiles from which on a whole map is computed; in the frequency domain, which takes a
-# tenth of the time; and of a convolution of so few channels that XLA takes longer for the whole
-# than for all tiles (ResNet's first one at 720p 126 against 50 ms).
-_MOST, _MOST_SPECTRAL, _MOST_FEW = 0.8, 0.08, 1.0
-_VERY_FEW = 4
-# Sides of tiles in pixels, for maps that are computed of few channels and of more, and how many are
-# computed together. Larger ones compute more that has not changed; smaller ones take longer for a
-# pixel, the longer the less there is to compute at each.
-_LARGE, _SMALL, _FEW = 8, 4, 64
-_TOGETHER = 16
 
 
 @flax.struct.dataclass
@@ -103,15 +94,13 @@ class Program:
         return found
 
     def _plan(self, stage: Stage, tile_side: int | None) -> Plan:
-        cut = tiling(stage, tile_side or _side(stage))
+        tuning = tune(stage, tile_side)
         return Plan(
             stage,
             self._around[stage],
             Margins() if stage.source is None else self._around[stage.source],
             tuple(self._around[s] for s in stage.beside),
-            cut,
-            min(_TOGETHER, cut.tiles),
-            int(cut.tiles * _most(stage)) if cut.tiles > 1 else 0,
+            *tuning,
             self.residual and stage.is_convolution,
         )
 
@@ -226,17 +215,3 @@ class Program:
         maps = {stage.node: values for stage, values in zip(self.stages, self.maps(state))}
         leaves = evaluate_rest(self.graph.outputs, maps.__getitem__, constants)
         return jax.tree.unflatten(self.graph.treedef, leaves)
-
-
-def _most(stage: Stage) -> float:
-    """The share of a stage's tiles from which on its whole map is computed."""
-    if uses_spectrum(stage):
-        return _MOST_SPECTRAL
-    few = stage.is_convolution and stage.source is not None and stage.source.channels <= _VERY_FEW
-    return _MOST_FEW if few else _MOST
-
-
-def _side(stage: Stage) -> int:
-    """The side of a stage's tiles in pixels."""
-    channels = stage.channels if stage.source is None else stage.source.channels
-    return _LARGE if channels <= _FEW else _SMALL

@@ -76,7 +76,7 @@ class Reads(NamedTuple):
     before: Array | None
     beside: tuple[Array, ...]
     constants: tuple[Array, ...]
-    threshold: Array
+    threshold: Any
 
 
 class Stored(NamedTuple):
@@ -128,14 +128,11 @@ def bring_up_to_date(
 
     def some_tiles(loop: tuple) -> tuple:
         k, stored, done = loop
-        place = _places(plan, indices, k, count)
-        # Read for itself: read again by what writes, the map would be copied in every turn.
-        old = lax.cond(count > 0, lambda: _old(plan, stored, place), lambda: _nothing(plan, stored))
-        before = jax.tree.map(lambda x: read(x, Margins(), place), done)
-        new, moves = _compute_tiles(plan, place, _parts(plan, reads, place), old, before.computed)
+        places = _places(plan, indices, k, count)
+        seen, old, before = _read_tiles(plan, places, reads, stored, done)
+        new, moves = _compute_tiles(plan, places, seen, old, before.computed)
         after = Done(jnp.ones_like(before.computed), before.changed | moves)
-        done = jax.tree.map(lambda x, values: write(x, Margins(), place, values), done, after)
-        return k + plan.together, _put(plan, stored, place, new), done
+        return k + plan.together, *_write_tiles(plan, places, (stored, done), (new, after))
 
     def everything(loop: tuple) -> tuple:
         turns, stored, _ = loop
@@ -192,8 +189,40 @@ def _places(plan: Plan, indices: Array, k: Array, count: Array) -> Rectangle:
     return plan.cut.place(indices[jnp.where(numbers < count, numbers, k)])
 
 
+def _read_tiles(
+    plan: Plan, places: Rectangle, reads: Reads, stored: Stored, done: Done
+) -> tuple[Reads, Stored, Done]:
+    """What tiles read, what is stored of them, and what has been done there.
+
+    In a loop over the tiles: read by whatever needs it, a map that is written to as well would be
+    copied at every turn.
+    """
+    constants = (reads.constants, reads.threshold)
+
+    def one(start: tuple[Array, Array, Array]) -> tuple[Reads, Stored, Done]:
+        place = Rectangle(start, places.size)
+        here = jax.tree.map(lambda x: read(x, Margins(), place), done)
+        return _parts(plan, reads, place), _old(plan, stored, place), here
+
+    found = lax.map(lambda start: jax.tree.map(lambda x: x[0], one(start)), places.start)
+    return found[0]._replace(constants=constants[0], threshold=constants[1]), *found[1:]
+
+
+def _write_tiles(plan: Plan, places: Rectangle, maps: Any, tiles: Any) -> tuple[Stored, Done]:
+    """Puts tiles into maps, one after the other."""
+
+    def one(i: Array, maps: tuple[Stored, Done]) -> tuple[Stored, Done]:
+        place = Rectangle(tuple(at[i] for at in places.start), places.size)
+        new, after = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, i), tiles)
+        stored, done = maps
+        done = jax.tree.map(lambda x, values: write(x, Margins(), place, values), done, after)
+        return _put(plan, stored, place, new), done
+
+    return lax.fori_loop(0, plan.together, one, maps)
+
+
 def _parts(plan: Plan, reads: Reads, place: Rectangle) -> Reads:
-    """What a tile reads."""
+    """What a tile reads, constants aside."""
     source, before = (
         None if x is None else read(x, plan.around_source, seen_by(plan.stage, place))
         for x in (reads.source, reads.before)
@@ -201,20 +230,13 @@ def _parts(plan: Plan, reads: Reads, place: Rectangle) -> Reads:
     beside = tuple(
         read(values, around, place) for values, around in zip(reads.beside, plan.around_beside)
     )
-    return reads._replace(source=source, before=before, beside=beside)
+    return Reads(source, before, beside, (), None)
 
 
 def _old(plan: Plan, stored: Stored, place: Rectangle) -> Stored:
     """What is stored of a tile."""
     linear = None if stored.linear is None else read(stored.linear, Margins(), place)
     return Stored(read(stored.values, plan.around, place), linear)
-
-
-def _nothing(plan: Plan, stored: Stored) -> Stored:
-    def zeros(values: Array) -> Array:
-        return jnp.zeros((plan.together, *plan.cut.tile, values.shape[-1]), values.dtype)
-
-    return jax.tree.map(zeros, stored)
 
 
 def _put(plan: Plan, stored: Stored, place: Rectangle, new: Stored) -> Stored:
@@ -279,10 +301,13 @@ def _pull_back_tiles(
 
     def body(loop: tuple) -> tuple:
         k, to_stored, to_reads = loop
-        place = plan.cut.place(indices[k][None])
+        place = plan.cut.place(indices[k])
+        parts = _parts(plan, reads, place)._replace(
+            constants=reads.constants, threshold=reads.threshold
+        )
         _, pull_back = jax.vjp(
             lambda reads, old: _compute_tiles(plan, place, reads, old, not_yet)[0],
-            _parts(plan, reads, place),
+            parts,
             _old(plan, stored, place),
         )
         # Where tiles overlap, the first one takes all of a pixel's cotangent.

@@ -1,0 +1,104 @@
+"""How a stage is cut into tiles and when its whole map is computed: a model of what either costs.
+
+The constants are of two cores of an AMD EPYC with AVX2, JAX 0.10.2; only their ratios matter.
+"""
+
+import math
+from typing import NamedTuple
+
+from rsf_jax.reuse.evaluate import kernel_shape, uses_spectrum
+from rsf_jax.reuse.graph import Pooling
+from rsf_jax.reuse.stages import Stage
+from rsf_jax.reuse.tiling import Tiling, tiling
+
+# Sides of tiles in pixels, for maps that are computed of few channels and of more. Larger ones
+# compute more that has not changed; smaller ones take longer for a pixel, the longer the less there
+# is to compute at each.
+_LARGE, _SMALL, _FEW = 8, 4, 64
+_VERY_FEW = 4
+
+# Milliseconds: for a million multiply-adds of a convolution of the whole, of tiles, of tiles of few
+# channels; and of the whole of very few, which XLA is slow at (ResNet's first one at 720p takes
+# 126 ms as a whole, 50 by tiles).
+_WHOLE, _TILES, _TILES_FEW, _WHOLE_VERY_FEW = 0.0125, 0.0135, 0.02, 0.054
+# The whole in the frequency domain, relative to direct convolution.
+_SPECTRAL = 0.1
+# For a million values of a map, read or written, and for a megabyte of kernel, which every call
+# brings into another order.
+_VALUES, _KERNEL = 1.0, 0.23
+# For every tile and every call.
+_TILE, _CALL = 0.012, 0.03
+# Tiles computed together that are compared, and shares of tiles that are due.
+_TOGETHER = (1, 2, 4, 6, 8, 12, 16)
+_SHARES = (0.03, 0.06, 0.12, 0.25, 0.5)
+
+
+class Tuning(NamedTuple):
+    """How a stage is brought up to date.
+
+    Attributes:
+        cut: its tiles.
+        together: tiles that are computed together.
+        most: the most tiles that are computed as such; where more are due, the whole is.
+    """
+
+    cut: Tiling
+    together: int
+    most: int
+
+
+def tune(stage: Stage, side: int | None = None) -> Tuning:
+    """Chooses how a stage is brought up to date.
+
+    Args:
+        stage: the stage.
+        side: height and width of a tile in pixels; None to choose it too.
+    """
+    cut = tiling(stage, side or (_LARGE if _channels(stage) <= _FEW else _SMALL))
+    if cut.tiles == 1:
+        return Tuning(cut, 1, 0)
+    together = min(_TOGETHER, key=lambda n: sum(_tiles(stage, cut, n, s) for s in _SHARES))
+    together = min(together, cut.tiles)
+    whole = _whole(stage)
+    calls = range(-(-cut.tiles // together) + 1)
+    affordable = max(c for c in calls if c == 0 or c * _call(stage, cut, together) <= whole)
+    return Tuning(cut, together, min(affordable * together, cut.tiles))
+
+
+def _channels(stage: Stage) -> int:
+    """What the size of tiles depends on: channels of the map that a window slides over."""
+    return stage.channels if stage.source is None else stage.source.channels
+
+
+def _tiles(stage: Stage, cut: Tiling, together: int, share: float) -> float:
+    """Time for a share of the tiles."""
+    return math.ceil(share * cut.tiles / together) * _call(stage, cut, together)
+
+
+def _call(stage: Stage, cut: Tiling, together: int) -> float:
+    """Time for some tiles."""
+    pixels = together * math.prod(cut.tile)
+    rate = _TILES_FEW if _channels(stage) <= _FEW else _TILES
+    return _CALL + _kernel(stage) + together * _TILE + _work(stage, pixels, rate)
+
+
+def _whole(stage: Stage) -> float:
+    rate = _WHOLE_VERY_FEW if _channels(stage) <= _VERY_FEW else _WHOLE
+    if uses_spectrum(stage):
+        rate *= _SPECTRAL
+    return _CALL + _kernel(stage) + _work(stage, stage.batch * math.prod(stage.size), rate)
+
+
+def _kernel(stage: Stage) -> float:
+    return _KERNEL * math.prod(kernel_shape(stage)) * 4e-6 if stage.is_convolution else 0.0
+
+
+def _work(stage: Stage, pixels: int, rate: float) -> float:
+    """Time to compute so many pixels."""
+    time = _VALUES * 1e-6 * pixels * stage.channels
+    if stage.is_convolution:
+        height, width, inputs, outputs = kernel_shape(stage)
+        return time + rate * 1e-6 * pixels * height * width * inputs * outputs
+    if stage.window is not None and isinstance(stage.window.op, Pooling):
+        time *= stage.window.op.rows.size * stage.window.op.columns.size
+    return time
