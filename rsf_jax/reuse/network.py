@@ -32,7 +32,8 @@ class ReuseNetwork:
     map anything goes, and is always computed anew.
 
     Every map is compared with the last frame's by tiles. Tiles that see a change are computed
-    again, in a loop over them that is compiled once; where too many do, the whole map is.
+    again, in a loop over them that is compiled once; where too many do, the whole map is. After a
+    scene cut everything is computed as if the sequence began.
 
     Args:
         network: a Flax module that maps a frame to an output of any structure, or a function
@@ -46,7 +47,8 @@ class ReuseNetwork:
             have 0. With 0 the result is that of the network, to rounding.
         refresh_every: frames after which everything is computed as a whole; 0 for never. It ends
             what truncation and, with "residual", rounding have added up to.
-        tile_side: height and width of a tile in pixels; None for what measures best.
+        tile_side: height and width of a tile in pixels: tiles are computed unless all are due.
+            None leaves both to a model of costs.
 
     Raises:
         InputError: if a setting is none of these.
@@ -117,6 +119,8 @@ class ReuseNetwork:
         chosen = program.thresholds
         if thresholds is not None:
             chosen = jnp.broadcast_to(jnp.asarray(thresholds, jnp.float32), chosen.shape)
+        if program.is_cut(state, frame, chosen):
+            return program.restart(program.weights, state, frame)
         return program.advance(program.weights, state, frame, chosen)
 
     def program(self, frame: Array) -> Program:
@@ -167,6 +171,13 @@ class _Compiled:
         self.weights = jax.jit(program.weights)()
         self.program = program
         self.maps = jax.jit(program.maps)
+
+        def restart(weights: Weights, state: ReuseState, frame: Array) -> tuple[ReuseState, Any]:
+            del state  # for its memory
+            return program.start(weights, frame)
+
+        self.is_cut = jax.jit(program.is_cut)
+        self.restart = jax.jit(restart, donate_argnums=1, keep_unused=True)
         self.start = jax.jit(program.start)
         self.advance = jax.jit(advance, donate_argnums=1)
         frame = program.stages[0]
@@ -191,7 +202,8 @@ def run_clip(
         network: as for `ReuseNetwork`.
         variables: its variables.
         clip: float [B, T, H, W, C], T at least 1.
-        tile_side: height and width of a tile in pixels; None for what measures best.
+        tile_side: height and width of a tile in pixels: tiles are computed unless all are due.
+            None leaves both to a model of costs.
 
     Returns:
         What the network returns for every frame, with the frames as second axis, [B, T, ...].

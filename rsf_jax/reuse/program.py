@@ -29,6 +29,8 @@ from rsf_jax.reuse.update import Plan, Reads, Stored, bring_up_to_date
 from rsf_jax.typing import Array, Leaf
 
 METHODS = ("region", "residual")
+# Share of the frame's pixels from which on a change is a scene cut.
+_CUT = 0.8
 
 
 @flax.struct.dataclass
@@ -124,17 +126,32 @@ class Program:
         Returns:
             The state after it, and the network's output.
         """
-        maps = {self.stages[0]: pad(frame, self._around[self.stages[0]])}
-        stored = [Stored(maps[self.stages[0]], None)]
+        maps: dict[Stage, Array] = {self.stages[0]: jnp.asarray(frame)}
+        linear: dict[Stage, Array | None] = {}
+        # Without margins, which only tiles need: cutting them off again would take a copy.
+        none = dict.fromkeys(self.stages, Margins())
         for i, each in enumerate(self.plans, 1):
-            spectrum = weights.spectra.get(i)
-            linear, values = dense(each.stage, maps, self._around, weights.constants, spectrum)
-            maps[each.stage] = pad(values, each.around)
-            stored.append(Stored(maps[each.stage], linear if each.differences else None))
-        before = tuple(maps[s] if s in self._compared else None for s in self.stages)
+            linear[each.stage], maps[each.stage] = dense(
+                each.stage, maps, none, weights.constants, weights.spectra.get(i)
+            )
+        padded = [pad(maps[stage], self._around[stage]) for stage in self.stages]
+        stored = [Stored(padded[0], None)] + [
+            Stored(values, linear[each.stage] if each.differences else None)
+            for each, values in zip(self.plans, padded[1:])
+        ]
+        before = tuple(
+            values if stage in self._compared else None
+            for stage, values in zip(self.stages, padded)
+        )
         everything = jnp.ones(len(self.stages))
         state = ReuseState(tuple(stored), before, jnp.int32(0), everything)
-        return state, self._output(weights.constants, state)
+        return state, self._output(weights.constants, list(maps.values()))
+
+    def is_cut(self, state: ReuseState, frame: Array, thresholds: Array) -> Array:
+        """Whether so much of a frame has changed that nothing is worth comparing."""
+        old = read(state.stored[0].values, self._around[self.stages[0]], whole(self.stages[0]))
+        moves = ~(jnp.abs(frame - old) <= thresholds[0])
+        return moves.any(-1).mean() > _CUT
 
     def advance(
         self,
@@ -176,7 +193,7 @@ class Program:
         )
         age = jnp.where(refresh, 0, state.age + 1)
         state = ReuseState(tuple(stored), before, age, jnp.stack(shares))
-        return state, self._output(weights.constants, state)
+        return state, self._output(weights.constants, self.maps(state))
 
     def maps(self, state: ReuseState) -> list[Array]:
         """Returns the stored maps without their margins, [B, H, W, C] each."""
@@ -211,7 +228,7 @@ class Program:
             threshold,
         )
 
-    def _output(self, constants: Constants, state: ReuseState) -> Any:
-        maps = {stage.node: values for stage, values in zip(self.stages, self.maps(state))}
-        leaves = evaluate_rest(self.graph.outputs, maps.__getitem__, constants)
+    def _output(self, constants: Constants, maps: list[Array]) -> Any:
+        values = {stage.node: x for stage, x in zip(self.stages, maps)}
+        leaves = evaluate_rest(self.graph.outputs, values.__getitem__, constants)
         return jax.tree.unflatten(self.graph.treedef, leaves)

@@ -15,12 +15,10 @@ from rsf_jax.reuse.tiling import Tiling, tiling
 # compute more that has not changed; smaller ones take longer for a pixel, the longer the less there
 # is to compute at each.
 _LARGE, _SMALL, _FEW = 8, 4, 64
-_VERY_FEW = 4
 
-# Milliseconds: for a million multiply-adds of a convolution of the whole, of tiles, of tiles of few
-# channels; and of the whole of very few, which XLA is slow at (ResNet's first one at 720p takes
-# 126 ms as a whole, 50 by tiles).
-_WHOLE, _TILES, _TILES_FEW, _WHOLE_VERY_FEW = 0.0125, 0.0135, 0.02, 0.054
+# Milliseconds: for a million multiply-adds of a convolution of the whole, of tiles, and of tiles of
+# few channels.
+_WHOLE, _TILES, _TILES_FEW = 0.0125, 0.0135, 0.02
 # The whole in the frequency domain, relative to direct convolution.
 _SPECTRAL = 0.1
 # For a million values of a map, read or written, and for a megabyte of kernel, which every call
@@ -30,6 +28,7 @@ _VALUES, _KERNEL = 1.0, 0.23
 _TILE, _CALL = 0.012, 0.03
 # Tiles computed together that are compared, and shares of tiles that are due.
 _TOGETHER = (1, 2, 4, 6, 8, 12, 16)
+_GIVEN_TOGETHER = 8
 _SHARES = (0.03, 0.06, 0.12, 0.25, 0.5)
 
 
@@ -52,11 +51,13 @@ def tune(stage: Stage, side: int | None = None) -> Tuning:
 
     Args:
         stage: the stage.
-        side: height and width of a tile in pixels; None to choose it too.
+        side: height and width of a tile in pixels, whatever it costs; None to choose.
     """
     cut = tiling(stage, side or (_LARGE if _channels(stage) <= _FEW else _SMALL))
     if cut.tiles == 1:
         return Tuning(cut, 1, 0)
+    if side is not None:
+        return Tuning(cut, min(_GIVEN_TOGETHER, cut.tiles), cut.tiles - 1)
     together = min(_TOGETHER, key=lambda n: sum(_tiles(stage, cut, n, s) for s in _SHARES))
     together = min(together, cut.tiles)
     whole = _whole(stage)
@@ -83,9 +84,7 @@ def _call(stage: Stage, cut: Tiling, together: int) -> float:
 
 
 def _whole(stage: Stage) -> float:
-    rate = _WHOLE_VERY_FEW if _channels(stage) <= _VERY_FEW else _WHOLE
-    if uses_spectrum(stage):
-        rate *= _SPECTRAL
+    rate = _WHOLE * _SPECTRAL if uses_spectrum(stage) else _WHOLE
     return _CALL + _kernel(stage) + _work(stage, stage.batch * math.prod(stage.size), rate)
 
 

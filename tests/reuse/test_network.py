@@ -84,9 +84,8 @@ def test_calibration_takes_the_largest_thresholds_that_keep_the_score(variables)
         return float(np.mean(np.abs(outputs[-1] - truth[i]) < 0.1))
 
     reuse = ReuseNetwork(NETWORK, variables)
-    found = calibrate(
-        reuse, clips, score, max_drop=0.08, confidence=0.9, scales=(0.0, 0.01, 0.3, 5.0)
-    )
+    scales = (0.0, 0.01, 0.3, 5.0)
+    found = calibrate(reuse, clips, score, max_drop=0.08, confidence=0.9, scales=scales)
     assert found.scale in (0.01, 0.3)
     assert list(found.thresholds) == reuse.layers(clips[0][0])
     assert [c.scale for c in found.tested] == list(scales[: len(found.tested)])
