@@ -11,30 +11,34 @@ from rsf_jax.errors import InputError
 Clip = list[np.ndarray]  # float32 [1, H, W, C] each, in 0..1
 
 
-def fixed_camera(size: tuple[int, int], share: float, *, frames: int = 6, seed: int = 0) -> Clip:
-    """A square object that moves over a still background.
+def fixed_camera(
+    size: tuple[int, int], share: float, *, objects: int = 1, frames: int = 6, seed: int = 0
+) -> Clip:
+    """Square objects that move over a still background.
 
     Args:
         size: height and width in pixels.
         share: of the pixels that change from frame to frame, about; 1 changes all of them.
+        objects: how many, 1 in the middle, or 2 in opposite corners.
         frames: number of frames.
-        seed: of background and object.
+        seed: of background and objects.
     """
     rng = np.random.default_rng(seed)
     background = rng.random((1, *size, 3), np.float32)
     if share >= 1:
         return [rng.random((1, *size, 3), np.float32) for _ in range(frames)]
-    # Where it was and where it is both change, less what they have in common.
     step = max(1, round(min(size) / 40))
-    side = max(1, round(np.sqrt(share * np.prod(size)) - step / 2))
+    # Where an object was and where it is both change.
+    side = max(1, round(np.sqrt(share / objects * np.prod(size)) - step / 2))
     thing = rng.random((1, min(side, size[0]), min(side, size[1]), 3), np.float32)
+    room = size[0] - thing.shape[1], size[1] - thing.shape[2]
+    starts = [(room[0] // 2, room[1] // 4)] if objects == 1 else [(0, 0), (room[0], room[1] // 2)]
     clip = []
     for t in range(frames):
         frame = background.copy()
-        top = (size[0] - thing.shape[1]) // 2
-        left = (size[1] - thing.shape[2]) // 4 + t * step
-        left = min(left, size[1] - thing.shape[2])
-        frame[:, top : top + thing.shape[1], left : left + thing.shape[2]] = thing
+        for top, first in starts:
+            left = min(first + t * step, room[1])
+            frame[:, top : top + thing.shape[1], left : left + thing.shape[2]] = thing
         clip.append(frame)
     return clip
 

@@ -69,9 +69,9 @@ def save_reuse(path: Path, rows: list[reuse.Row]) -> None:
 
     Args:
         path: picture to write; the ending decides the format.
-        rows: what `reuse.run` measured; those of the fixed camera are drawn.
+        rows: what `reuse.run` measured; those of one moving object are drawn.
     """
-    drawn = [row for row in rows if row.clip in ("fixed camera", "all changes")]
+    drawn = [row for row in rows if row.clip in ("one object", "all changes")]
     networks = list(dict.fromkeys(row.network for row in drawn))
     figure, panels = plt.subplots(
         1, max(len(networks), 1), figsize=(4.2 * max(len(networks), 1), 3.2), layout="constrained"

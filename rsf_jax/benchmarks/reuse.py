@@ -29,6 +29,9 @@ SIZES = ((224, 224), (360, 480), (720, 1280))
 SHARES = (0.01, 0.05, 0.2, 1.0)
 CONTOURS = ("easy_ff6", "hard_ff8")
 FILE = "reuse.json"
+# Of what changes in part, and of what changes altogether.
+_LABELS = ("one object", "all changes")
+_OF_TWO = 0.05  # share of the pixels that change where two objects move
 _TABLE_WIDTH = 118
 
 
@@ -124,8 +127,8 @@ def _cases(
     for name, size in itertools.product(networks, sizes):
         subject = image_network(name, size, methods)
         for share in shares:
-            label = "fixed camera" if share < 1 else "all changes"
-            yield subject, label, clips.fixed_camera(size, share)
+            yield subject, _LABELS[share >= 1], clips.fixed_camera(size, share)
+        yield subject, "two objects", clips.fixed_camera(size, _OF_TWO, objects=2)
     if folder is not None:
         clip = clips.from_folder(folder)
         for name in networks:

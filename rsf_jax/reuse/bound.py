@@ -22,7 +22,7 @@ class Work(NamedTuple):
 
     Attributes:
         pixels: those of pixels that see a changed one, grown from layer to layer.
-        box: those of the smallest box around them, as in Khachatourian 2022.
+        box: those of the smallest box around them, as in Khachatourian 2019.
     """
 
     pixels: float

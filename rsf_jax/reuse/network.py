@@ -53,7 +53,7 @@ class ReuseNetwork:
     Raises:
         InputError: if a setting is none of these.
 
-    Source: Pan et al. 2018, Recurrent Residual Module, for "residual"; Khachatourian 2022 for
+    Source: Pan et al. 2018, Recurrent Residual Module, for "residual"; Khachatourian 2019 for
     "region", with one bounding box in place of tiles.
     """
 
@@ -211,7 +211,7 @@ def run_clip(
     Raises:
         InputError: if a layer cannot be reused.
 
-    Source: Khachatourian 2022, for training with reuse.
+    Source: Khachatourian 2019, for training with reuse.
     """
     if clip.ndim != 5 or clip.shape[1] < 1:
         raise InputError(f"clip has shape {clip.shape}: [B, T, H, W, C] is needed")

@@ -25,18 +25,23 @@ def test_every_case_is_measured_against_dense(small, tmp_path):
     rows = reuse.run(
         networks=["small"], sizes=[(96, 96)], shares=[0.02, 1.0], presets=[], seconds=0.0
     )
-    moving, everything = rows
+    moving, everything, two = rows
     assert 0.01 < moving.changed < 0.03
     assert everything.changed == 1
     assert (everything.bound, everything.bound_box) == (1, 1)
     assert everything.work == pytest.approx(1)
     assert moving.bound >= moving.bound_box > 1
+    assert two.bound > 1.5 * two.bound_box
     # Tiles hold more than the pixels that see a change; so small a network has whole maps alone.
     assert 1 / moving.bound <= moving.work <= 1
     assert max(row.error for row in rows) < 1e-5
     assert min(min(row.dense_ms, row.reuse_ms) for row in rows) > 0
     saved = json.loads(reuse.save(tmp_path, rows).read_text())
-    assert [row["clip"] for row in saved["rows"]] == ["fixed camera", "all changes"]
+    assert [row["clip"] for row in saved["rows"]] == [
+        "one object",
+        "all changes",
+        "two objects",
+    ]
     plot.save_reuse(tmp_path / "reuse.png", rows)
     assert matplotlib.image.imread(tmp_path / "reuse.png").size > 0
 
@@ -82,7 +87,7 @@ def test_the_work_left_is_counted_in_pixels_that_see_a_change():
 
 
 def test_a_fixed_camera_changes_the_share_it_is_asked_for():
-    for share in (0.01, 0.05, 0.2, 1.0):
-        clip = clips.fixed_camera((120, 160), share)
+    for share, objects in ((0.01, 1), (0.05, 1), (0.2, 1), (1.0, 1), (0.05, 2)):
+        clip = clips.fixed_camera((120, 160), share, objects=objects)
         changed = [(a != b).any(-1).mean() for a, b in itertools.pairwise(clip)]
         assert np.mean(changed) == pytest.approx(share, rel=0.25)
