@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,9 @@ from rsf_jax.reuse.graph import (
     Pointwise,
     Pooling,
     Whole,
-    Window,
     evaluate_equation,
 )
+from rsf_jax.reuse.maps import Margins, Rectangle, needed_margins, read, slice_of, whole
 from rsf_jax.reuse.stages import Stage
 from rsf_jax.spectral import Spectrum
 from rsf_jax.typing import Array
@@ -39,82 +39,9 @@ _NO_PADDING: Padding = ((0, 0), (0, 0))
 _SPECTRAL_FROM = 49
 
 
-class Margins(NamedTuple):
-    """Zeros that a stored map has around it, for the windows that slide over it."""
-
-    top: int = 0
-    bottom: int = 0
-    left: int = 0
-    right: int = 0
-
-
-class Rectangle(NamedTuple):
-    """A part of a map.
-
-    Attributes:
-        start: place in the batch, row and column of its first pixel; where several parts of one
-            size are computed together, int32 [n] each.
-        size: frames of the batch (1 for each of several parts), height and width.
-    """
-
-    start: tuple[Any, Any, Any]
-    size: tuple[int, int, int]
-
-
-def whole(stage: Stage) -> Rectangle:
-    """Returns the rectangle that is all of a stage's map."""
-    return Rectangle((0, 0, 0), (stage.batch, *stage.size))
-
-
-def margins(stage: Stage, stages: Sequence[Stage]) -> Margins:
-    """Returns the margins that the windows over a stage's map need."""
-    found = [_needed(stage, other) for other in stages if other.source is stage]
-    return Margins(*(max([0, *side]) for side in zip(*found))) if found else Margins()
-
-
-def _needed(source: Stage, stage: Stage) -> Margins:
-    op = _window(stage)
-    sides: list[int] = []
-    for reach, outputs, inputs in zip((op.rows, op.columns), stage.size, source.size):
-        sides += [reach.before, reach.span(outputs) - reach.before - inputs]
-    return Margins(*sides)
-
-
-def read(stored: Array, around: Margins, rectangle: Rectangle) -> Array:
-    """Returns the values of a stored map in a rectangle, [b, h, w, C]."""
-    b, y, x = rectangle.start
-    start = (b, y + around.top, x + around.left, 0)
-    return _slice(stored, start, (*rectangle.size, stored.shape[-1]))
-
-
-def write(stored: Array, around: Margins, rectangle: Rectangle, values: Array) -> Array:
-    """Returns a stored map with other values in a rectangle."""
-    b, y, x = rectangle.start
-    if isinstance(b, int):
-        return pad(values, around)  # of the whole
-    return lax.dynamic_update_slice(stored, values, (b, y + around.top, x + around.left, 0))
-
-
-def pad(values: Array, around: Margins) -> Array:
-    """Returns a whole map with its margins."""
-    top, bottom, left, right = around
-    return jnp.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)))
-
-
-def seen_by(stage: Stage, rectangle: Rectangle) -> Rectangle:
-    """Returns what a rectangle of a stage reads of the map its window slides over."""
-    op = _window(stage)
-    (b, *origin), (count, *size) = rectangle
-    starts, spans = [], []
-    for reach, place, outputs in zip((op.rows, op.columns), origin, size):
-        starts.append(place * reach.stride - reach.before)
-        spans.append(reach.span(outputs))
-    return Rectangle((b, starts[0], starts[1]), (count, spans[0], spans[1]))
-
-
 def hide_padding(stage: Stage, values: Array, seen: Rectangle) -> Array:
     """Puts what is never the largest in place of the padding that a stage reads."""
-    op = _window(stage)
+    op = stage.op
     if stage.source is None or not (isinstance(op, Pooling) and op.largest):
         return values
     size = stage.source.size
@@ -132,7 +59,7 @@ def apply_window(
     stage: Stage, seen: Array, constants: Constants, padding: Padding = _NO_PADDING
 ) -> Array:
     """Applies a stage's convolution or pooling to what it reads, padded by so much."""
-    op = _window(stage)
+    op = stage.op
     strides = (op.rows.stride, op.columns.stride)
     dilation = (op.rows.dilation, op.columns.dilation)
     if isinstance(op, Convolution):
@@ -162,7 +89,7 @@ def uses_spectrum(stage: Stage) -> bool:
     """Whether the whole of a stage is best computed in the frequency domain."""
     if not stage.is_convolution:
         return False
-    op = _window(stage)
+    op = stage.op
     assert isinstance(op, Convolution)
     plain = op.groups == 1 and all(
         r.stride == r.dilation == 1 and r.size % 2 == 1 and r.before == r.after == r.size // 2
@@ -186,7 +113,7 @@ def apply_spectrum(
 
 def kernel_shape(stage: Stage) -> tuple[int, int, int, int]:
     """Returns height, width, inputs of an output, and outputs of a stage's convolution."""
-    op = _window(stage)
+    op = stage.op
     assert stage.source is not None
     assert isinstance(op, Convolution)
     assert stage.window is not None
@@ -240,26 +167,11 @@ def _constant_in(value: Array, rectangle: Rectangle) -> Array:
 
     def part(start: tuple[Any, Any, Any]) -> Array:
         place = (0 if m == 1 else at for m, at in zip(value.shape, start))
-        return _slice(value, (*place, 0), (*size, value.shape[3]))
+        return slice_of(value, (*place, 0), (*size, value.shape[3]))
 
     if jnp.ndim(rectangle.start[0]) == 0:
         return part(rectangle.start)
     return lax.map(lambda start: part(start)[0], rectangle.start)
-
-
-def _slice(values: Array, start: tuple[Any, ...], size: tuple[int, ...]) -> Array:
-    if size == values.shape:
-        return values
-    if all(isinstance(place, int) for place in start):
-        return lax.slice(values, start, [a + n for a, n in zip(start, size)])
-    return lax.dynamic_slice(values, start, size)
-
-
-def _window(stage: Stage) -> Window:
-    assert stage.window is not None
-    op = stage.window.op
-    assert isinstance(op, Window)
-    return op
 
 
 def evaluate_rest(
@@ -336,6 +248,6 @@ def _window_of_whole(
     if spectrum is not None:
         return apply_spectrum(stage, source, margin, constants, spectrum)
     # Padded as the network has it: XLA's convolution without padding took 1.3 times as long.
-    top, bottom, left, right = _needed(stage.source, stage)
+    top, bottom, left, right = needed_margins(stage.source, stage)
     padding = ((top, bottom), (left, right))
     return apply_window(stage, read(source, margin, whole(stage.source)), constants, padding)

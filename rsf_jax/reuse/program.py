@@ -9,23 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.conv import kernel_spectrum
-from rsf_jax.reuse.evaluate import (
-    Constants,
-    Margins,
-    dense,
-    evaluate_rest,
-    kernel_of,
-    margins,
-    pad,
-    read,
-    uses_spectrum,
-    whole,
-)
+from rsf_jax.reuse.evaluate import Constants, dense, evaluate_rest, kernel_of, uses_spectrum
 from rsf_jax.reuse.graph import Graph
+from rsf_jax.reuse.maps import Margins, margins, pad, read, whole
+from rsf_jax.reuse.parts import Plan, Reads, Stored
 from rsf_jax.reuse.stages import Stage, plan
 from rsf_jax.reuse.tiling import tiles_to_compute
 from rsf_jax.reuse.tuning import tune
-from rsf_jax.reuse.update import Plan, Reads, Stored, bring_up_to_date
+from rsf_jax.reuse.update import bring_up_to_date
 from rsf_jax.typing import Array, Leaf
 
 METHODS = ("region", "residual")

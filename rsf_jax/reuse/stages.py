@@ -40,6 +40,13 @@ class Stage:
         return self.node.shape[CHANNELS]
 
     @property
+    def op(self) -> Window:
+        """The convolution or pooling it begins with."""
+        assert self.window is not None
+        assert isinstance(self.window.op, Window)
+        return self.window.op
+
+    @property
     def is_convolution(self) -> bool:
         """Whether it begins with a convolution."""
         return self.window is not None and isinstance(self.window.op, Convolution)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.reuse.evaluate import Rectangle
-from rsf_jax.reuse.graph import Reach, Window
+from rsf_jax.reuse.graph import Reach
+from rsf_jax.reuse.maps import Rectangle
 from rsf_jax.reuse.stages import Stage
 from rsf_jax.typing import Array
 
@@ -82,9 +82,8 @@ def sees_change(stage: Stage, tile: tuple[int, int], changed: Mapping[Stage, Arr
         bool [B, tiles in a column, tiles in a row].
     """
     seen = [_seen(changed[s], stage.size, tile, Reach(), Reach()) for s in stage.beside]
-    if stage.window is not None and stage.source is not None:
-        op = stage.window.op
-        assert isinstance(op, Window)
+    if stage.source is not None:
+        op = stage.op
         seen.append(_seen(changed[stage.source], stage.size, tile, op.rows, op.columns))
     return jnp.stack(seen).any(0)
 
