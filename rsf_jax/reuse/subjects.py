@@ -47,9 +47,10 @@ class AlexNet(nn.Module):
 
 
 def _average_to(x: jax.Array, side: int) -> jax.Array:
-    """Average pooling to about side x side values, whatever the size of the map."""
-    window = tuple(max(n // side, 1) for n in x.shape[1:3])
-    return nn.avg_pool(x, window, window)[:, :side, :side]
+    """Average pooling to side x side values, or to the map's own size where that is less."""
+    strides = tuple(max(n // side, 1) for n in x.shape[1:3])
+    window = tuple(max(n - (side - 1) * s, 1) for n, s in zip(x.shape[1:3], strides))
+    return nn.avg_pool(x, window, strides)
 
 
 class BasicBlock(nn.Module):
