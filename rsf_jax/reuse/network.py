@@ -145,6 +145,8 @@ class ReuseNetwork:
 
     def _for(self, frame: Array) -> "_Compiled":
         frame = jnp.asarray(frame)
+        if not jnp.issubdtype(frame.dtype, jnp.floating):
+            raise InputError(f"frame is of type {frame.dtype}: give floats, as {_AS_FLOATS}")
         key = (frame.shape, frame.dtype)
         if key not in self._compiled:
             graph = trace(
@@ -155,6 +157,9 @@ class ReuseNetwork:
             thresholds = _by_stage(self._thresholds, program.names)
             self._compiled[key] = _Compiled(program, thresholds, self._refresh_every)
         return self._compiled[key]
+
+
+_AS_FLOATS = "frame.astype(np.float32) / 255"
 
 
 class _Compiled:

@@ -159,3 +159,5 @@ def test_frames_of_another_shape_are_named(variables):
         reuse.step(state, np.zeros((1, 8, 8, 2), np.float32))
     with pytest.raises(rsf.InputError, match=r"frame has shape \(8, 8, 2\): \[B, H, W, C\] is ne"):
         reuse.init(np.zeros((8, 8, 2), np.float32))
+    with pytest.raises(rsf.InputError, match="frame is of type uint8: give floats"):
+        reuse.init(np.zeros(SHAPE, np.uint8))
