@@ -109,7 +109,9 @@ def run(
         seconds: spent on each case.
     """
     rows: list[Row] = []
-    for subject, label, clip in _cases(networks, sizes, shares, presets, methods, folder):
+    # Read first: a mistake shall not be found after minutes.
+    images = None if folder is None else (folder.name, clips.from_folder(folder))
+    for subject, label, clip in _cases(networks, sizes, shares, presets, methods, images):
         found = list(_measure(subject, label, clip, seconds))
         Console(width=_TABLE_WIDTH).print(table(found))
         rows += found
@@ -122,17 +124,17 @@ def _cases(
     shares: Sequence[float],
     presets: Sequence[str],
     methods: Sequence[str],
-    folder: Path | None,
+    images: tuple[str, clips.Clip] | None,
 ) -> Iterator[tuple[Subject, str, clips.Clip]]:
     for name, size in itertools.product(networks, sizes):
         subject = image_network(name, size, methods)
         for share in shares:
             yield subject, _LABELS[share >= 1], clips.fixed_camera(size, share)
         yield subject, "two objects", clips.fixed_camera(size, _OF_TWO, objects=2)
-    if folder is not None:
-        clip = clips.from_folder(folder)
+    if images is not None:
+        label, clip = images
         for name in networks:
-            yield image_network(name, clip[0].shape[1:3], methods), folder.name, clip
+            yield image_network(name, clip[0].shape[1:3], methods), label, clip
     for preset in presets:
         dataset = open_dataset(rsf.get_config(preset))
         (clip,) = clips.videos(dataset, 1)
