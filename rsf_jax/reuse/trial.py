@@ -4,6 +4,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +149,14 @@ def _test(
     dense = _dense(trained, shape)
     outputs = [[dense(frame) for frame in clip] for clip in clips]
     miou = float(np.mean([score(o, i) for i, o in enumerate(outputs)]))
-    rows = [Row("dense", miou, whole, _milliseconds(dense, clips))]
+    rows = [Row("dense", miou, whole, _milliseconds(clips, lambda _: dense))]
     chosen = np.array(list(found.thresholds.values()))
     for name, thresholds in (("reuse", 0.0), (f"reuse, scale {found.scale:g}", chosen)):
         runs = [run(reuse, clip, thresholds) for clip in clips]
         miou = float(np.mean([score(o, i) for i, (o, _) in enumerate(runs)]))
         work = float(np.mean([share for _, share in runs]))
-        rows.append(Row(name, miou, work * whole, _milliseconds_of(reuse, clips, thresholds)))
+        start = partial(_stepping, reuse, thresholds)
+        rows.append(Row(name, miou, work * whole, _milliseconds(clips, start)))
     return rows
 
 
@@ -165,25 +167,29 @@ def _dense(trained: Trained, shape: tuple[int, int]) -> Callable[[Array], Any]:
     return lambda frame: jax.device_get(apply(prepared, frame))
 
 
-def _milliseconds(dense: Callable[[Array], Any], clips: Sequence[Array]) -> float:
-    times = []
-    for clip in clips[:_TIMED]:
-        for frame in clip[1:]:
-            start = time.perf_counter()
-            dense(frame)
-            times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))
+def _stepping(
+    reuse: ReuseNetwork, thresholds: np.ndarray | float, frame: Array
+) -> Callable[[Array], Any]:
+    """A function that takes one frame after the other of a sequence that begins with `frame`."""
+    state = reuse.init(frame)
+
+    def step(frame: Array) -> Any:
+        nonlocal state
+        state, output = reuse.step(state, frame, thresholds)
+        return jax.device_get(output)
+
+    return step
 
 
-def _milliseconds_of(
-    reuse: ReuseNetwork, clips: Sequence[Array], thresholds: np.ndarray | float
+def _milliseconds(
+    clips: Sequence[Array], start: Callable[[Array], Callable[[Array], Any]]
 ) -> float:
+    """Median time of a frame after a clip's first one, with which `start` begins."""
     times = []
     for clip in clips[:_TIMED]:
-        state = reuse.init(clip[0])
+        step = start(clip[0])
         for frame in clip[1:]:
-            start = time.perf_counter()
-            state, output = reuse.step(state, frame, thresholds)
-            jax.device_get(output)
-            times.append(time.perf_counter() - start)
+            begin = time.perf_counter()
+            step(frame)
+            times.append(time.perf_counter() - begin)
     return 1e3 * float(np.median(times))
