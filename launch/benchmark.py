@@ -48,6 +48,9 @@ _SHARES = flags.DEFINE_list(
     "shares", list(map(str, reuse.SHARES)), "shares of their pixels that change"
 )
 _METHODS = flags.DEFINE_list("methods", ["region"], "methods of reuse")
+_NOISE = flags.DEFINE_boolean(
+    "noise", True, "measure calibrated truncation in front of a noisy camera, too"
+)
 _CLIP = flags.DEFINE_string("clip", None, "folder of images: a video for the networks of reuse")
 
 
@@ -70,15 +73,19 @@ def _measure_reuse(_: rsf.Config) -> None:
     sizes, shares = list(map(_size, _SIZES.value)), list(map(_share, _SHARES.value))
     folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
     print(" ".join(f"{name}={value}" for name, value in suite.machine().items()), flush=True)
-    rows = reuse.run(
+    rows: list[reuse.Row] = []
+    for found in reuse.run(
         networks=_NETWORKS.value,
         sizes=sizes,
         shares=shares,
         presets=_PRESETS.value,
         methods=_METHODS.value,
         folder=None if _CLIP.value is None else Path(_CLIP.value),
+        noise=_NOISE.value,
         seconds=_SECONDS.value,
-    )
+    ):
+        rows += found
+        reuse.save(folder, rows)  # what has been measured is not lost
     plot.save_reuse(folder / "reuse.png", rows)
     print(f"Figures are in {reuse.save(folder, rows)}")
 

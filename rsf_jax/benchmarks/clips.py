@@ -43,6 +43,18 @@ def fixed_camera(
     return clip
 
 
+def noisy(clip: Clip, deviation: float, seed: int = 0) -> Clip:
+    """A clip as a sensor gives it: with normal noise at every value, of its own in each frame.
+
+    Args:
+        clip: without noise.
+        deviation: of the noise, in units of the range 0..1.
+        seed: of the noise.
+    """
+    rng = np.random.default_rng(seed)
+    return [x + deviation * rng.standard_normal(x.shape, np.float32) for x in clip]
+
+
 def from_folder(folder: Path, count: int = 6) -> Clip:
     """The first images of a folder, in the order of their names.
 

@@ -4,10 +4,10 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,15 +16,24 @@ from rich.table import Table
 
 import rsf_jax as rsf
 from rsf_jax.benchmarks import clips
+from rsf_jax.benchmarks.reuse_networks import (
+    BEHIND_NOISE,
+    NETWORKS,
+    NOISE,
+    Subject,
+    calibrated_thresholds,
+    contour_network,
+    error,
+    image_network,
+    truncating_network,
+)
 from rsf_jax.benchmarks.suite import machine
 from rsf_jax.benchmarks.timing import Case, time_in_turns
 from rsf_jax.data import open_dataset
-from rsf_jax.reuse import METHODS, ReuseNetwork, frame_network
+from rsf_jax.reuse import METHODS
 from rsf_jax.reuse.bound import multiply_adds, work_left
-from rsf_jax.reuse.subjects import AlexNet, ResNet
-from rsf_jax.typing import Array, Variables
+from rsf_jax.typing import Array
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"resnet18": ResNet, "alexnet": AlexNet}
 SIZES = ((224, 224), (360, 480), (720, 1280))
 SHARES = (0.01, 0.05, 0.2, 1.0)
 CONTOURS = ("easy_ff6", "hard_ff8")
@@ -32,7 +41,7 @@ FILE = "reuse.json"
 # Of what changes in part, and of what changes altogether.
 _LABELS = ("one object", "all changes")
 _OF_TWO = 0.05  # share of the pixels that change where two objects move
-_TABLE_WIDTH = 118
+_TABLE_WIDTH = 130
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +57,8 @@ class Row:
         bound: dense multiply-adds over those of the pixels that see a change, see `work_left`.
         bound_box: the same for the smallest box around them.
         work: share of the multiply-adds that were done.
-        dense_ms: the network as it is, compiled.
+        dense_ms: everything computed: the network as it is, compiled, or what reuse falls back to,
+            whichever is faster.
         reuse_ms: with reuse.
         error: largest difference of the outputs relative to the largest output.
     """
@@ -71,21 +81,6 @@ class Row:
         return self.dense_ms / self.reuse_ms
 
 
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A network with reuse, and in its fastest dense form.
-
-    Attributes:
-        name: its name.
-        reuse: by method.
-        dense: the whole of a frame, compiled.
-    """
-
-    name: str
-    reuse: dict[str, ReuseNetwork]
-    dense: Callable[[Array], Any]
-
-
 def run(
     *,
     networks: Sequence[str] = tuple(NETWORKS),
@@ -94,8 +89,9 @@ def run(
     presets: Sequence[str] = CONTOURS,
     methods: Sequence[str] = METHODS[:1],
     folder: Path | None = None,
+    noise: bool = False,
     seconds: float = 2.0,
-) -> list[Row]:
+) -> Iterator[list[Row]]:
     """Measures every network on every clip, and prints the table.
 
     Args:
@@ -106,16 +102,18 @@ def run(
             datasets.
         methods: of reuse.
         folder: images of a video, for `networks`; None for none.
+        noise: whether to measure truncation, calibrated, in front of a noisy camera.
         seconds: spent on each case.
+
+    Yields:
+        The rows of one clip after the other.
     """
-    rows: list[Row] = []
     # Read first: a mistake shall not be found after minutes.
     images = None if folder is None else (folder.name, clips.from_folder(folder))
-    for subject, label, clip in _cases(networks, sizes, shares, presets, methods, images):
+    for subject, label, clip in _cases(networks, sizes, shares, presets, methods, images, noise):
         found = list(_measure(subject, label, clip, seconds))
         Console(width=_TABLE_WIDTH).print(table(found))
-        rows += found
-    return rows
+        yield found
 
 
 def _cases(
@@ -125,12 +123,19 @@ def _cases(
     presets: Sequence[str],
     methods: Sequence[str],
     images: tuple[str, clips.Clip] | None,
+    noise: bool,
 ) -> Iterator[tuple[Subject, str, clips.Clip]]:
     for name, size in itertools.product(networks, sizes):
         subject = image_network(name, size, methods)
         for share in shares:
             yield subject, _LABELS[share >= 1], clips.fixed_camera(size, share)
         yield subject, "two objects", clips.fixed_camera(size, _OF_TWO, objects=2)
+    if noise:
+        for name in networks:
+            truncated = calibrated_thresholds(name)
+            for size in sizes:
+                clip = clips.noisy(clips.fixed_camera(size, BEHIND_NOISE), NOISE)
+                yield truncating_network(name, size, truncated), "noisy camera", clip
     if images is not None:
         label, clip = images
         for name in networks:
@@ -141,38 +146,15 @@ def _cases(
         yield contour_network(preset, dataset.frame_shape, methods), preset.split("_")[0], clip
 
 
-def image_network(name: str, size: tuple[int, ...], methods: Sequence[str]) -> Subject:
-    """Returns a network of `NETWORKS` with random weights, for frames of a size."""
-    network = NETWORKS[name]()
-    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))
-    apply = jax.jit(network.apply)
-    return Subject(name, _by_method(network, variables, methods), lambda x: apply(variables, x))
-
-
-def contour_network(preset: str, shape: tuple[int, int], methods: Sequence[str]) -> Subject:
-    """Returns a feedforward network of this library with random weights, for frames of a size."""
-    model = rsf.build_model(rsf.get_config(preset))
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, *shape, 1)))
-    prepared, start = rsf.prepare(model, variables, shape), model.initial_state(1, shape)
-    one = rsf.FixedSchedule(1, 1)
-    apply = jax.jit(lambda prepared, x: rsf.run_frame(model, prepared, start, x, one)[1].logits)
-    reuse = _by_method(frame_network(model), variables, methods)
-    return Subject(preset, reuse, lambda x: apply(prepared, x))
-
-
-def _by_method(network: Any, variables: Variables, methods: Sequence[str]) -> dict:
-    return {method: ReuseNetwork(network, variables, method=method) for method in methods}
-
-
 def _measure(subject: Subject, label: str, clip: clips.Clip, seconds: float) -> Iterator[Row]:
     frames = list(map(jnp.asarray, clip))
     # There and back again: a clip without an end.
     order = [*range(1, len(frames)), *range(len(frames) - 2, -1, -1)]
     runs = {method: _Run(subject, method, frames, order) for method in subject.reuse}
     cases = {method: Case(each, units=len(order)) for method, each in runs.items()}
-    cases["dense"] = Case(
-        lambda: [jax.block_until_ready(subject.dense(frames[i])) for i in order], units=len(order)
-    )
+    first = next(iter(subject.reuse.values()))
+    for name, whole in (("dense", subject.dense), ("layers", first.whole)):
+        cases[name] = Case(partial(_through, whole, [frames[i] for i in order]), units=len(order))
     times = time_in_turns(cases, seconds)
     changed = [(a != b).any(-1).mean() for a, b in itertools.pairwise(clip)]
     for method, each in runs.items():
@@ -188,10 +170,15 @@ def _measure(subject: Subject, label: str, clip: clips.Clip, seconds: float) -> 
             1 / left.pixels,
             1 / left.box,
             float(np.mean(each.computed, axis=0) @ weights / weights.sum()),
-            1e3 * times["dense"].median,
+            1e3 * min(times["dense"].median, times["layers"].median),
             1e3 * times[method].median,
             each.error,
         )
+
+
+def _through(network: Callable[[Array], Any], frames: Sequence[Array]) -> None:
+    for frame in frames:
+        jax.block_until_ready(network(frame))
 
 
 class _Run:
@@ -208,8 +195,7 @@ class _Run:
             output = self.step(i)
             self.computed.append(np.asarray(self.state.computed))
             expected = subject.dense(frames[i])
-            error = jnp.abs(output - expected).max() / jnp.abs(expected).max()
-            self.error = max(self.error, float(error))
+            self.error = max(self.error, error(output, expected))
 
     def step(self, i: int) -> Any:
         self.state, output = self.reuse.step(self.state, self.frames[i])
@@ -225,7 +211,17 @@ def table(rows: Sequence[Row]) -> Table:
     shown = Table(title="reuse across frames, batch 1", title_justify="left")
     for heading in ("network", "clip", "size", "method"):
         shown.add_column(heading)
-    for heading in ("changed", "bound", "box", "work", "dense", "reuse", "faster", "of bound"):
+    for heading in (
+        "changed",
+        "bound",
+        "box",
+        "work",
+        "dense",
+        "reuse",
+        "faster",
+        "of bound",
+        "error",
+    ):
         shown.add_column(heading, justify="right")
     for row in rows:
         shown.add_row(
@@ -241,6 +237,7 @@ def table(rows: Sequence[Row]) -> Table:
             f"{row.reuse_ms:.1f} ms",
             f"{row.speedup:.2f}x",
             f"{row.speedup / row.bound:.0%}",
+            f"{row.error:.0e}",
         )
     return shown
 

@@ -12,7 +12,8 @@ import numpy as np
 from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.errors import InputError
 from rsf_jax.models import VideoModel
-from rsf_jax.reuse.program import METHODS, Program, ReuseState, Weights
+from rsf_jax.reuse.program import METHODS, Program
+from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.trace import trace
 from rsf_jax.typing import Array, Variables
 
@@ -32,8 +33,9 @@ class ReuseNetwork:
     map anything goes, and is always computed anew.
 
     Every map is compared with the last frame's by tiles. Tiles that see a change are computed
-    again, in a loop over them that is compiled once; where too many do, the whole map is. After a
-    scene cut everything is computed as if the sequence began.
+    again, in a loop over them that is compiled once; where too many do, the whole map is. A frame
+    of which reuse could not save enough, as after a scene cut, is processed as the dense network
+    does it; reuse begins anew with the first frame that resembles the one before.
 
     Args:
         network: a Flax module that maps a frame to an output of any structure, or a function
@@ -119,9 +121,22 @@ class ReuseNetwork:
         chosen = program.thresholds
         if thresholds is not None:
             chosen = jnp.broadcast_to(jnp.asarray(thresholds, jnp.float32), chosen.shape)
-        if program.is_cut(state, frame, chosen):
+        way = program.way(state, frame, chosen)
+        if way == Way.ADVANCE:
+            return program.advance(program.weights, state, frame, chosen)
+        if way == Way.RESTART:
             return program.restart(program.weights, state, frame)
-        return program.advance(program.weights, state, frame, chosen)
+        state, (output, _) = program.pass_by(program.weights, state, frame)
+        return state, output
+
+    def whole(self, frame: Array) -> Any:
+        """Returns what the network returns for a frame, everything computed and nothing stored.
+
+        Args:
+            frame: float [B, H, W, C].
+        """
+        program = self._for(frame)
+        return program.whole(program.weights, frame)[0]
 
     def program(self, frame: Array) -> Program:
         """Returns what frames of this shape are processed by."""
@@ -181,7 +196,9 @@ class _Compiled:
             del state  # for its memory
             return program.start(weights, frame)
 
-        self.is_cut = jax.jit(program.is_cut)
+        self.way = jax.jit(program.way)
+        self.whole = jax.jit(program.whole)
+        self.pass_by = jax.jit(program.pass_by, donate_argnums=1)
         self.restart = jax.jit(restart, donate_argnums=1, keep_unused=True)
         self.start = jax.jit(program.start)
         self.advance = jax.jit(advance, donate_argnums=1)
@@ -190,51 +207,6 @@ class _Compiled:
             program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, jnp.float32)
         )
         self.shape = shapes[0].stored[0].values.shape
-
-
-def run_clip(
-    network: Network, variables: Variables, clip: Array, *, tile_side: int | None = None
-) -> Any:
-    """Runs a network over a clip, computing of each frame only what has changed: for training.
-
-    The result, and its derivative by the variables, are those of the network applied to every
-    frame. A pixel that is not computed again passes its cotangent on to the frame in which it was,
-    whose inputs there were the same. Nothing is kept from call to call, so that after an update
-    of the variables nothing of the old ones is left. What is computed counts as changed even where
-    its value is the same, since its derivative need not be.
-
-    Args:
-        network: as for `ReuseNetwork`.
-        variables: its variables.
-        clip: float [B, T, H, W, C], T at least 1.
-        tile_side: height and width of a tile in pixels: tiles are computed unless all are due.
-            None leaves both to a model of costs.
-
-    Returns:
-        What the network returns for every frame, with the frames as second axis, [B, T, ...].
-
-    Raises:
-        InputError: if a layer cannot be reused.
-
-    Source: Khachatourian 2019, for training with reuse.
-    """
-    if clip.ndim != 5 or clip.shape[1] < 1:
-        raise InputError(f"clip has shape {clip.shape}: [B, T, H, W, C] is needed")
-    apply = network.apply if isinstance(network, nn.Module) else network
-    frames = jnp.moveaxis(jnp.asarray(clip), 1, 0)
-    spec = jax.ShapeDtypeStruct(frames.shape[1:], frames.dtype)
-    program = Program(trace(lambda frame: apply(variables, frame), spec), "region", tile_side)
-    weights = program.weights()
-    counts = jnp.full(len(program.stages), -1.0).at[0].set(0.0)
-
-    def next_frame(state: ReuseState, frame: Array) -> tuple[ReuseState, Any]:
-        return program.advance(weights, state, frame, counts)
-
-    state, first = program.start(weights, frames[0])
-    _, rest = jax.lax.scan(next_frame, state, frames[1:])
-    return jax.tree.map(
-        lambda one, others: jnp.moveaxis(jnp.concatenate([one[None], others]), 0, 1), first, rest
-    )
 
 
 def frame_network(model: VideoModel) -> Callable[[Variables, Array], jax.Array]:

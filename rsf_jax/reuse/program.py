@@ -4,7 +4,6 @@ import collections
 import dataclasses
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 
@@ -12,49 +11,18 @@ from rsf_jax.conv import kernel_spectrum
 from rsf_jax.reuse.evaluate import Constants, dense, evaluate_rest, kernel_of, uses_spectrum
 from rsf_jax.reuse.graph import Graph
 from rsf_jax.reuse.maps import Margins, margins, pad, read, whole
+from rsf_jax.reuse.outlook import WORTH, share_of_time
 from rsf_jax.reuse.parts import Plan, Reads, Stored
 from rsf_jax.reuse.stages import Stage, plan
+from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.tiling import tiles_to_compute
 from rsf_jax.reuse.tuning import tune
 from rsf_jax.reuse.update import bring_up_to_date
-from rsf_jax.typing import Array, Leaf
+from rsf_jax.typing import Array
 
 METHODS = ("region", "residual")
 # Share of the frame's pixels from which on a change is a scene cut.
 _CUT = 0.8
-
-
-@flax.struct.dataclass
-class ReuseState:
-    """What a sequence of frames leaves behind for its next one.
-
-    Attributes:
-        stored: what every stage keeps.
-        before: for each stage the map that differences are taken to; None where none are.
-        age: int32, frames since all was computed as a whole.
-        computed: float32 [stages], the share of every map that the last frame had computed.
-    """
-
-    stored: Leaf
-    before: Leaf
-    age: Leaf
-    computed: Leaf
-
-
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """What depends on a network's weights alone.
-
-    Attributes:
-        constants: of the graph.
-        spectra: of kernels, by the number of the stage.
-    """
-
-    constants: Leaf
-    spectra: Leaf
-
-
-jax.tree_util.register_dataclass(Weights, ["constants", "spectra"], [])
 
 
 class Program:
@@ -69,6 +37,7 @@ class Program:
         self.graph = graph
         self.stages = plan(graph)
         self.residual = method == "residual"
+        self._must_reuse = tile_side is not None
         self._around = {stage: margins(stage, self.stages) for stage in self.stages}
         self._compared = {
             stage.source for stage in self.stages if self.residual and stage.is_convolution
@@ -117,14 +86,7 @@ class Program:
         Returns:
             The state after it, and the network's output.
         """
-        maps: dict[Stage, Array] = {self.stages[0]: jnp.asarray(frame)}
-        linear: dict[Stage, Array | None] = {}
-        # Without margins, which only tiles need: cutting them off again would take a copy.
-        none = dict.fromkeys(self.stages, Margins())
-        for i, each in enumerate(self.plans, 1):
-            linear[each.stage], maps[each.stage] = dense(
-                each.stage, maps, none, weights.constants, weights.spectra.get(i)
-            )
+        maps, linear = self._everything(weights, frame)
         padded = [pad(maps[stage], self._around[stage]) for stage in self.stages]
         stored = [Stored(padded[0], None)] + [
             Stored(values, linear[each.stage] if each.differences else None)
@@ -135,14 +97,77 @@ class Program:
             for stage, values in zip(self.stages, padded)
         )
         everything = jnp.ones(len(self.stages))
-        state = ReuseState(tuple(stored), before, jnp.int32(0), everything)
+        state = ReuseState(
+            tuple(stored),
+            before,
+            jnp.zeros(frame.shape),
+            jnp.bool_(False),
+            jnp.int32(0),
+            everything,
+        )
         return state, self._output(weights.constants, list(maps.values()))
 
-    def is_cut(self, state: ReuseState, frame: Array, thresholds: Array) -> Array:
-        """Whether so much of a frame has changed that nothing is worth comparing."""
+    def _everything(
+        self, weights: Weights, frame: Array
+    ) -> tuple[dict[Stage, Array], dict[Stage, Array | None]]:
+        """Every map, without margins, and what its convolution has given."""
+        maps: dict[Stage, Array] = {self.stages[0]: jnp.asarray(frame)}
+        linear: dict[Stage, Array | None] = {}
+        # Only tiles need margins: cutting them off again would take a copy.
+        none = dict.fromkeys(self.stages, Margins())
+        for i, each in enumerate(self.plans, 1):
+            linear[each.stage], maps[each.stage] = dense(
+                each.stage, maps, none, weights.constants, weights.spectra.get(i)
+            )
+        return maps, linear
+
+    def way(self, state: ReuseState, frame: Array, thresholds: Array) -> Array:
+        """Foresees the fastest way to process a frame, a `Way`.
+
+        Where reuse is not worth it, everything is computed and nothing stored, until a frame
+        resembles the one before so much that the next one will gain by what this one stores.
+        Truncation by layers cannot be foreseen: only scene cuts are taken apart then.
+        """
         old = read(state.stored[0].values, self._around[self.stages[0]], whole(self.stages[0]))
-        moves = ~(jnp.abs(frame - old) <= thresholds[0])
-        return moves.any(-1).mean() > _CUT
+        changed = _moves(frame, old, thresholds[0]).any(-1)
+        cut = jnp.where(changed.mean() > _CUT, Way.RESTART, Way.ADVANCE)
+        if self._must_reuse:
+            return cut
+
+        def is_worth(changed: Array) -> Array:
+            return share_of_time(self.plans, changed) < WORTH
+
+        def since_plain() -> Array:
+            changed = _moves(frame, state.plain, thresholds[0]).any(-1)
+            return jnp.where(state.is_plain & is_worth(changed), Way.RESTART, Way.PLAIN)
+
+        foreseen = jax.lax.cond(
+            is_worth(changed), lambda: jnp.full_like(cut, Way.ADVANCE), since_plain
+        )
+        return jnp.where((thresholds[1:] > 0).any(), cut, foreseen)
+
+    def whole(self, weights: Weights, frame: Array) -> tuple[Any, Array]:
+        """Computes everything of a frame, and stores nothing.
+
+        Returns:
+            The network's output; and the last map, without which XLA's CPU compiler computes small
+            maps on one core (ResNet-18 at 224x224: 56 in place of 34 ms).
+        """
+        maps = list(self._everything(weights, frame)[0].values())
+        return self._output(weights.constants, maps), maps[-1]
+
+    def pass_by(
+        self, weights: Weights, state: ReuseState, frame: Array
+    ) -> tuple[ReuseState, tuple[Any, Array]]:
+        """Computes a frame as `whole` does, and takes note of it."""
+        state = dataclasses.replace(
+            state,
+            plain=jnp.asarray(frame),
+            is_plain=jnp.bool_(True),
+            age=state.age + 1,
+            computed=jnp.ones(len(self.stages)),
+        )
+        return state, self.whole(weights, frame)
 
     def advance(
         self,
@@ -183,7 +208,9 @@ class Program:
             None if old is None else new.values for old, new in zip(state.before, stored)
         )
         age = jnp.where(refresh, 0, state.age + 1)
-        state = ReuseState(tuple(stored), before, age, jnp.stack(shares))
+        state = ReuseState(
+            tuple(stored), before, state.plain, jnp.bool_(False), age, jnp.stack(shares)
+        )
         return state, self._output(weights.constants, self.maps(state))
 
     def maps(self, state: ReuseState) -> list[Array]:
@@ -198,7 +225,7 @@ class Program:
     ) -> tuple[Stored, Array]:
         around = self._around[self.stages[0]]
         old = read(state.stored[0].values, around, whole(self.stages[0]))
-        moves = ~(jnp.abs(frame - old) <= threshold)
+        moves = _moves(frame, old, threshold)
         return Stored(pad(jnp.where(moves, frame, old), around), None), moves.any(-1)
 
     def _reads(
@@ -223,3 +250,8 @@ class Program:
         values = {stage.node: x for stage, x in zip(self.stages, maps)}
         leaves = evaluate_rest(self.graph.outputs, values.__getitem__, constants)
         return jax.tree.unflatten(self.graph.treedef, leaves)
+
+
+def _moves(frame: Array, old: Array, threshold: Array) -> jax.Array:
+    """Which values are not as they were. NaN never is."""
+    return ~(jnp.abs(jnp.asarray(frame) - old) <= threshold)

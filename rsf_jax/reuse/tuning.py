@@ -26,6 +26,8 @@ _SPECTRAL = 0.1
 _VALUES, _KERNEL = 1.0, 0.23
 # For every tile and every call.
 _TILE, _CALL = 0.012, 0.03
+# For finding what is due of a stage, whatever it is.
+LOOK = 0.1
 # Tiles computed together that are compared, and shares of tiles that are due.
 _TOGETHER = (1, 2, 4, 6, 8, 12, 16)
 _GIVEN_TOGETHER = 8
@@ -60,9 +62,9 @@ def tune(stage: Stage, side: int | None = None) -> Tuning:
         return Tuning(cut, min(_GIVEN_TOGETHER, cut.tiles), cut.tiles - 1)
     together = min(_TOGETHER, key=lambda n: sum(_tiles(stage, cut, n, s) for s in _SHARES))
     together = min(together, cut.tiles)
-    whole = _whole(stage)
+    whole, call = time_of_whole(stage), time_of_tiles(stage, cut, together)
     calls = range(-(-cut.tiles // together) + 1)
-    affordable = max(c for c in calls if c == 0 or c * _call(stage, cut, together) <= whole)
+    affordable = max(c for c in calls if c == 0 or c * call <= whole)
     return Tuning(cut, together, min(affordable * together, cut.tiles))
 
 
@@ -73,17 +75,18 @@ def _channels(stage: Stage) -> int:
 
 def _tiles(stage: Stage, cut: Tiling, together: int, share: float) -> float:
     """Time for a share of the tiles."""
-    return math.ceil(share * cut.tiles / together) * _call(stage, cut, together)
+    return math.ceil(share * cut.tiles / together) * time_of_tiles(stage, cut, together)
 
 
-def _call(stage: Stage, cut: Tiling, together: int) -> float:
-    """Time for some tiles."""
+def time_of_tiles(stage: Stage, cut: Tiling, together: int) -> float:
+    """Returns the milliseconds of so many tiles of a stage, computed together."""
     pixels = together * math.prod(cut.tile)
     rate = _TILES_FEW if _channels(stage) <= _FEW else _TILES
     return _CALL + _kernel(stage) + together * _TILE + _work(stage, pixels, rate)
 
 
-def _whole(stage: Stage) -> float:
+def time_of_whole(stage: Stage) -> float:
+    """Returns the milliseconds of a stage's whole map."""
     rate = _WHOLE * _SPECTRAL if uses_spectrum(stage) else _WHOLE
     return _CALL + _kernel(stage) + _work(stage, stage.batch * math.prod(stage.size), rate)
 

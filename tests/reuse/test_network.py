@@ -28,7 +28,7 @@ def _drifting(count, by=0.01):
 
 def test_small_changes_are_left_out_and_add_up_until_they_are_not_small(variables):
     frames = _drifting(6)
-    reuse = ReuseNetwork(NETWORK, variables, thresholds={"frame": 0.025})
+    reuse = ReuseNetwork(NETWORK, variables, thresholds={"frame": 0.025}, tile_side=8)
     state, shares = reuse.init(frames[0]), []
     for frame in frames[1:]:
         state, _ = reuse.step(state, frame)
@@ -48,6 +48,48 @@ def test_a_refresh_ends_the_error_of_truncation(variables, method):
     assert ages == [1, 2, 0, 1]
     assert errors[2] < 1e-5
     assert min(errors[0], errors[1], errors[3]) > 1e-3
+
+
+class Wide(nn.Module):
+    """Slow enough to be worth saving of."""
+
+    @nn.compact
+    def __call__(self, x):
+        for _ in range(2):
+            x = nn.relu(nn.Conv(96, (3, 3))(x))
+        return nn.Conv(2, (1, 1))(x)
+
+
+def test_what_is_not_worth_it_is_computed_plainly_until_frames_are_alike():
+    network = Wide()
+    rng = np.random.default_rng(0)
+    scenes = rng.normal(size=(3, 1, 96, 96, 2)).astype(np.float32)
+    moved = scenes.copy()
+    moved[:, 0, 40:48, 40:48] = 0
+    variables = network.init(jax.random.key(0), scenes[0])
+    reuse, apply = ReuseNetwork(network, variables), jax.jit(network.apply)
+    state = reuse.init(scenes[0])
+    # A part changes; scene cuts; the scene stays, which is stored; then it pays.
+    frames = [moved[0], scenes[1], scenes[2], moved[2], scenes[2], moved[0]]
+    plainly, shares = [], []
+    for frame in frames:
+        state, output = reuse.step(state, frame)
+        np.testing.assert_allclose(output, apply(variables, frame), atol=1e-5)
+        plainly.append(bool(state.is_plain))
+        shares.append(float(state.computed[1]))
+    assert plainly == [False, True, True, False, False, True]
+    assert [share == 1 for share in shares] == [False, True, True, True, False, True]
+
+
+def test_a_scene_seen_before_a_cut_is_still_known():
+    network = Wide()
+    rng = np.random.default_rng(0)
+    scene, other = rng.normal(size=(2, 1, 96, 96, 2)).astype(np.float32)
+    reuse = ReuseNetwork(network, network.init(jax.random.key(0), scene))
+    state, _ = reuse.step(reuse.init(scene), other)
+    assert state.computed.all()
+    state, _ = reuse.step(state, scene)
+    assert not state.computed.any()
 
 
 def test_other_thresholds_compile_nothing(variables):

@@ -1,0 +1,95 @@
+"""Networks for the benchmark of reuse, with random weights, and truncation calibrated for them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rsf_jax as rsf
+from rsf_jax.benchmarks import clips
+from rsf_jax.reuse import METHODS, ReuseNetwork, frame_network
+from rsf_jax.reuse.subjects import AlexNet, ResNet
+from rsf_jax.reuse.thresholds import calibrate
+from rsf_jax.typing import Array, Variables
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"resnet18": ResNet, "alexnet": AlexNet}
+# A noisy camera: standard deviation, a grey level of 256; share of pixels that change besides.
+NOISE, BEHIND_NOISE = 1 / 255, 0.05
+# Truncation is calibrated on so many short clips of so many pixels, for outputs that differ by no
+# more than this share of the largest in the mean.
+_CLIPS, _FRAMES, _SIDE, _MAX_ERROR = 100, 3, 224, 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A network with reuse, and in its fastest dense form.
+
+    Attributes:
+        name: its name.
+        reuse: by method, or what else sets them apart.
+        dense: the whole of a frame, compiled.
+    """
+
+    name: str
+    reuse: dict[str, ReuseNetwork]
+    dense: Callable[[Array], Any]
+
+
+def image_network(name: str, size: tuple[int, ...], methods: Sequence[str]) -> Subject:
+    """Returns a network of `NETWORKS` with random weights, for frames of a size."""
+    network = NETWORKS[name]()
+    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))
+    apply = jax.jit(network.apply)
+    return Subject(name, _by_method(network, variables, methods), lambda x: apply(variables, x))
+
+
+def contour_network(preset: str, shape: tuple[int, int], methods: Sequence[str]) -> Subject:
+    """Returns a feedforward network of this library with random weights, for frames of a size."""
+    model = rsf.build_model(rsf.get_config(preset))
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, *shape, 1)))
+    prepared, start = rsf.prepare(model, variables, shape), model.initial_state(1, shape)
+    one = rsf.FixedSchedule(1, 1)
+    apply = jax.jit(lambda prepared, x: rsf.run_frame(model, prepared, start, x, one)[1].logits)
+    reuse = _by_method(frame_network(model), variables, methods)
+    return Subject(preset, reuse, lambda x: apply(prepared, x))
+
+
+def _by_method(network: Any, variables: Variables, methods: Sequence[str]) -> dict:
+    return {method: ReuseNetwork(network, variables, method=method) for method in methods}
+
+
+def truncating_network(name: str, size: tuple[int, int], thresholds: dict[str, float]) -> Subject:
+    """Returns the network of `image_network` with and without truncation."""
+    exact = image_network(name, size, METHODS[:1])
+    network = NETWORKS[name]()
+    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))
+    truncated = ReuseNetwork(network, variables, thresholds=thresholds)
+    return Subject(name, exact.reuse | {"truncated": truncated}, exact.dense)
+
+
+def calibrated_thresholds(name: str) -> dict[str, float]:
+    """Calibrates truncation in front of noisy cameras, for agreement with the dense network."""
+    size = (_SIDE, _SIDE)
+    subject = image_network(name, size, METHODS[:1])
+    films = [
+        np.stack(clips.noisy(clips.fixed_camera(size, share, frames=_FRAMES, seed=i), NOISE, i))
+        for i, share in enumerate(np.linspace(0.005, 2 * BEHIND_NOISE, _CLIPS))
+    ]
+    expected = [[np.asarray(subject.dense(frame)) for frame in film] for film in films]
+
+    def score(outputs: list[Any], i: int) -> float:
+        return max(0.0, 1 - float(np.mean(list(map(error, outputs, expected[i])))))
+
+    found = calibrate(subject.reuse[METHODS[0]], films, score, max_drop=_MAX_ERROR)
+    for each in found.tested:
+        print(f"{name}: scale {each.scale:g}, error {each.drop:.4f}, work {each.work:.0%}")
+    return found.thresholds
+
+
+def error(output: Array, expected: Array) -> float:
+    """Largest difference relative to the largest output."""
+    return float(jnp.abs(output - expected).max() / jnp.abs(expected).max())

@@ -1,0 +1,54 @@
+"""What a network with reuse keeps: between frames, and of its weights."""
+
+import dataclasses
+import enum
+
+import flax.struct
+import jax
+
+from rsf_jax.typing import Leaf
+
+
+class Way(enum.IntEnum):
+    """How a frame is processed."""
+
+    ADVANCE = 0  # what has changed is computed and stored
+    RESTART = 1  # everything is computed and stored
+    PLAIN = 2  # everything is computed, nothing stored
+
+
+@flax.struct.dataclass
+class ReuseState:
+    """What a sequence of frames leaves behind for its next one.
+
+    Attributes:
+        stored: what every stage keeps, of the last frame that was not processed plainly.
+        before: for each stage the map that differences are taken to; None where none are.
+        plain: float32 [B, H, W, C], the last frame that was.
+        is_plain: bool, whether it came after what is stored.
+        age: int32, frames since all was computed as a whole.
+        computed: float32 [stages], the share of every map that the last frame had computed.
+    """
+
+    stored: Leaf
+    before: Leaf
+    plain: Leaf
+    is_plain: Leaf
+    age: Leaf
+    computed: Leaf
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """What depends on a network's weights alone.
+
+    Attributes:
+        constants: of the graph.
+        spectra: of kernels, by the number of the stage.
+    """
+
+    constants: Leaf
+    spectra: Leaf
+
+
+jax.tree_util.register_dataclass(Weights, ["constants", "spectra"], [])
