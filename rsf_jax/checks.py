@@ -11,23 +11,28 @@ from rsf_jax.models import State, VideoModel
 from rsf_jax.typing import Array, Frame
 
 
-def check_frames(frames: Array, rank: int, axes: str) -> None:
+def check_frames(frames: Array, rank: int, axes: str, channels: int = 1) -> None:
     """Checks frames where they enter.
 
     Args:
         frames: what was given.
-        rank: number of axes needed; the last one is the single grey channel.
-        axes: the axes as the message names them.
+        rank: number of axes needed; the last one is that of channels.
+        axes: the others as the message names them.
+        channels: of a frame, 1 for grey and 3 for colour.
 
     Raises:
         InputError: if rank, size or dtype is wrong; for NumPy arrays, also if values are NaN or
             outside 0..1.
     """
     shape, dtype = jnp.shape(frames), frames.dtype
-    if len(shape) != rank or shape[-1] != 1:
-        raise InputError(f"frames have shape {list(shape)}: {axes} is needed, one grey channel")
+    wanted = f"[{axes}, {channels}]"
+    if len(shape) != rank or shape[-1] != channels:
+        kind = "one grey channel" if channels == 1 else f"{channels} channels"
+        raise InputError(f"frames have shape {list(shape)}: {wanted} is needed, {kind}")
     if 0 in shape:
-        raise InputError(f"frames have shape {list(shape)}: every axis of {axes} must be non-empty")
+        raise InputError(
+            f"frames have shape {list(shape)}: every axis of {wanted} must be non-empty"
+        )
     if dtype != jnp.float32:
         hint = "; divide by 255" if dtype == jnp.uint8 else ""
         raise InputError(f"frames are {dtype}: float32 in 0..1 is needed{hint}")
@@ -37,14 +42,13 @@ def check_frames(frames: Array, rank: int, axes: str) -> None:
 
 def _check_values(frames: np.ndarray) -> None:
     """Only for frames on the host: values on a device cannot be seen without waiting for it."""
+    kind = "grey values" if frames.shape[-1] == 1 else "values"
     if np.isnan(frames).any():
-        raise InputError(
-            f"frames hold {np.isnan(frames).sum()} NaN: grey values in 0..1 are needed"
-        )
+        raise InputError(f"frames hold {np.isnan(frames).sum()} NaN: {kind} in 0..1 are needed")
     low, high = frames.min(), frames.max()
     if low < 0 or high > 1:
         raise InputError(
-            f"frames lie between {low:g} and {high:g}: grey values in 0..1 are needed"
+            f"frames lie between {low:g} and {high:g}: {kind} in 0..1 are needed"
             + ("; divide by 255" if low >= 0 and 1 < high <= 255 else "")
         )
 

@@ -59,11 +59,13 @@ class VideoModel(nn.Module):
     Attributes:
         recurrent: whether `step` may be applied several times to a frame.
         norm_statistics: "sample", "batch" or "running".
+        input_channels: channels of a frame.
     """
 
     # Without annotations: not fields, which would be arguments.
     recurrent = True
     norm_statistics = "sample"
+    input_channels = 1
 
     def __call__(self, frames: Video) -> FrameLogits:
         """Applies one step to the first frame: for `init`, which needs the shapes."""
@@ -87,6 +89,13 @@ class VideoModel(nn.Module):
     def prepare(self, frame_shape: tuple[int, int]) -> None:
         """Stores kernel spectra in the collection `spectra`; `rsf_jax.prepare` calls it."""
         raise NotImplementedError
+
+    def resume(self, carry: Carry) -> Carry:
+        """Returns what the next frame starts from, given what the last one left.
+
+        All of it, unless a model says otherwise. It must not need parameters.
+        """
+        return carry
 
     def drive(self, frame: Frame) -> FeatureMap:
         """Returns x_t, which enters every step of the frame."""

@@ -7,6 +7,7 @@ Axes, always in this order in public arrays:
     N  recurrent step within a frame
     H  height in pixels, counted downwards
     W  width in pixels, counted to the right
+    I  channels of a frame
     C  channels of a feature map or hidden state
     K  output classes
 
@@ -29,8 +30,8 @@ Step = Callable[[Carry], Carry]  # one recurrent step for a fixed drive
 
 Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of arrays, ...}
 
-Video = Float[Array, "B T H W 1"]  # grey frames, 0..1
-Frame = Float[Array, "B H W 1"]
+Video = Float[Array, "B T H W I"]  # grey frames (I = 1) or colour (I = 3), 0..1
+Frame = Float[Array, "B H W I"]
 FrameLogits = Float[Array, "B H W K"]
 VideoLogits = Float[Array, "B T H W K"]
 FrameSteps = Int[Array, "B"]

@@ -60,7 +60,8 @@ def run_video(
     Args:
         model: the model.
         variables: Flax variables, or the result of `prepare` for them.
-        frames: float32 [B, T, H, W, 1], grey values in 0..1.
+        frames: float32 [B, T, H, W, 1], grey values in 0..1; [B, T, H, W, 3], colours, for models
+            of such frames.
         policy: how many recurrent steps each frame gets.
         stateful: start each frame from the state the previous one left; False starts each from
             the initial state (the paper's Stateless variant).
@@ -76,7 +77,7 @@ def run_video(
 
     Source: Wang et al. 2023, eq. 1-5.
     """
-    check_frames(frames, 5, "[B, T, H, W, 1]")
+    check_frames(frames, 5, "B, T, H, W", model.input_channels)
     prepared = _prepared(model, variables, frames)
     recording = as_recording(record_states)
     return _run_video(model, prepared, frames, policy, stateful, recording)
@@ -99,7 +100,7 @@ def run_frame(
         variables: Flax variables, or the result of `prepare` for them: a live stream should
             prepare once.
         state: what the previous call returned, or `model.initial_state(B, (H, W))`.
-        frame: float32 [B, H, W, 1], grey values in 0..1.
+        frame: float32 [B, H, W, 1], grey values in 0..1; or [B, H, W, 3], as for `run_video`.
         policy: how many recurrent steps the frame gets.
         stateful: start from the hidden state in `state`; False starts from the initial state.
         record_states: return the hidden state after every step, or what a `Recording` keeps of it.
@@ -111,7 +112,7 @@ def run_frame(
         InputError: if the frame or the state is of the wrong rank, size or dtype; for NumPy
             arrays, also if values are NaN or outside 0..1.
     """
-    check_frames(frame, 4, "[B, H, W, 1]")
+    check_frames(frame, 4, "B, H, W", model.input_channels)
     check_state(model, state, frame)
     prepared = _prepared(model, variables, frame)
     recording = as_recording(record_states)
@@ -177,7 +178,7 @@ def begin_frame(
     drive = apply("drive", frame)
     fresh = model.initial_state(frame.shape[0], prepared.frame_shape)
     return Recurrence(
-        start=state.carry if stateful else fresh.carry,
+        start=model.resume(state.carry) if stateful else fresh.carry,
         step=lambda carry: apply("step", carry, drive),
         hidden=lambda carry: apply("hidden", carry),
         readout=lambda carry: apply("readout", carry),

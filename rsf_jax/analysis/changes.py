@@ -114,7 +114,7 @@ def measure_changes(
         InputError: if the model has no recurrence, or frames are unfit.
     """
     check_recurrent(model)
-    check_frames(frames, 5, "[B, T, H, W, 1]")
+    check_frames(frames, 5, "B, T, H, W", model.input_channels)
     if frames.shape[1] < 2:
         raise InputError("a video of one frame has no changes: at least 2 frames are needed")
     return _measure(model, variables, frames, policy, stateful)

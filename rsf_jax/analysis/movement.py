@@ -103,7 +103,7 @@ def step_distances(
         InputError: if the model has no recurrence, or frames or steps are unfit.
     """
     check_recurrent(model)
-    check_frames(frames, 5, "[B, T, H, W, 1]")
+    check_frames(frames, 5, "B, T, H, W", model.input_channels)
     if steps < 2:
         raise InputError(f"steps is {steps}: ratios of movements need at least 2")
     return _step_distances(model, variables, frames, steps, stateful)
@@ -194,7 +194,7 @@ def follow_frame(
         InputError: if the model has no recurrence, or the frame is unfit.
     """
     check_recurrent(model)
-    check_frames(frame, 4, "[1, H, W, 1]")
+    check_frames(frame, 4, "1, H, W", model.input_channels)
     if len(frame) != 1:
         raise InputError(f"{len(frame)} frames were given: one is followed at a time")
     return _follow_frame(model, variables, frame, steps)

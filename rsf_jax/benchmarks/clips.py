@@ -62,8 +62,8 @@ def from_folder(folder: Path, count: int = 6) -> Clip:
         InputError: if there are too few that can be read.
     """
     paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".png", ".webp", ".jpg"))
-    if len(paths) < 2:
-        raise InputError(f"{folder} has {len(paths)} images (png, webp, jpg): 2 are needed")
+    if len(paths) < 3:
+        raise InputError(f"{folder} has {len(paths)} images (png, webp, jpg): 3 are needed")
     return [_read_image(path)[None] for path in paths[:count]]
 
 

@@ -12,7 +12,7 @@ from rsf_jax.typing import Array
 
 # Share of the dense network's time from which on the dense network is taken: reuse has to store
 # besides, which the share leaves out.
-WORTH = 0.85
+WORTH = 0.95
 
 
 def share_of_time(plans: Sequence[Plan], changed: Array) -> Array:

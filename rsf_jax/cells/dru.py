@@ -1,0 +1,65 @@
+"""The dual-gated recurrent unit (DRU) of the recurrent U-Net."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from rsf_jax.typing import Array, Float
+
+_GROUPS = 8
+# As in PyTorch, whose networks these are.
+_EPSILON = 1e-5
+kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+class ConvBlock(nn.Module):
+    """Twice [3x3 convolution, group normalisation, ReLU], channels last.
+
+    Attributes:
+        channels: channels C of the result. Statistics are those of min(8, C) groups of each image.
+    """
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B H W D"]) -> Float[Array, "B H W C"]:
+        """Maps features [B, H, W, D] to [B, H, W, C]."""
+        for i in range(2):
+            x = nn.Conv(self.channels, (3, 3), kernel_init=kaiming_normal, name=f"conv_{i}")(x)
+            x = normalize_groups(x, f"norm_{i}")
+        return x
+
+
+def normalize_groups(x: Float[Array, "B H W C"], name: str) -> Float[Array, "B H W C"]:
+    """Group normalisation and ReLU, within the compact method of a module."""
+    groups = min(_GROUPS, x.shape[-1])
+    return nn.relu(nn.GroupNorm(groups, epsilon=_EPSILON, name=name)(x))
+
+
+class DRU(nn.Module):
+    """One step of the dual-gated unit, for the encoder's features e.
+
+        z = sigmoid(C_z(e))
+        r = sigmoid(C_r(e))
+        h~ = tanh(C_h(e . r))
+        h' = (1 - z) . h + z . h~
+
+    with `ConvBlock` for each C. The gates see e only; what the step before has found reaches them
+    by the output that is fed back to the encoder.
+
+    Attributes:
+        channels: channels C of the hidden state.
+
+    Source: Wang et al. 2019, Recurrent U-Net for Resource-Constrained Segmentation, published code.
+    """
+
+    channels: int
+
+    @nn.compact
+    def __call__(
+        self, hidden: Float[Array, "B H W C"], features: Float[Array, "B H W D"]
+    ) -> Float[Array, "B H W C"]:
+        """Returns the next hidden state [B, H, W, C]."""
+        z = nn.sigmoid(ConvBlock(self.channels, name="update")(features))
+        r = nn.sigmoid(ConvBlock(features.shape[-1], name="reset")(features))
+        candidate = jnp.tanh(ConvBlock(self.channels, name="candidate")(features * r))
+        return (1 - z) * hidden + z * candidate
