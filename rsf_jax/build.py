@@ -6,8 +6,10 @@ from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.cells import CELLS
 from rsf_jax.config import Config
 from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty
+from rsf_jax.losses import Objective
 from rsf_jax.models import RecurrentModel, VideoModel
 from rsf_jax.policies import FixedSchedule
+from rsf_jax.recurrent_unet import RecurrentUNet
 
 # Layers, frames each sees, and skip, by the name that configurations and presets use.
 FEEDFORWARD: dict[str, dict[str, Any]] = {
@@ -23,6 +25,10 @@ FEEDFORWARD: dict[str, dict[str, Any]] = {
 
 def build_model(config: Config) -> VideoModel:
     """Returns the model a configuration describes."""
+    if config.model == "dru":
+        return RecurrentUNet(
+            config.channels, config.classes, config.input_channels, config.carry_output
+        )
     shared: dict[str, Any] = {
         "channels": config.channels,
         "kernel_size": config.kernel_size,
@@ -47,6 +53,16 @@ def build_penalty(config: Config) -> LipschitzPenalty | None:
 
 
 _PENALIZED = "c_"  # contractor
+
+
+def build_objective(config: Config, class_weights: tuple[float, ...] | None = None) -> Objective:
+    """Returns the loss of training.
+
+    Args:
+        config: uses `focal_gamma` and `step_decay`.
+        class_weights: what `config.class_balance` comes to for the training videos.
+    """
+    return Objective(config.focal_gamma, class_weights, config.step_decay)
 
 
 def _estimator(config: Config) -> Estimator:

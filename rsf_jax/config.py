@@ -13,6 +13,8 @@ def _setting(default: Any, comment: str, choices: tuple[str, ...] = ()) -> Any:
     return dataclasses.field(default=default, metadata={"comment": comment, "choices": choices})
 
 
+# Recurrent networks that are no stem, cell and readout.
+WHOLE = ("dru",)
 FEEDFORWARD = ("ff6", "ff8", "ffres6", "ffres6fixed", "ffres8", "conv3ds", "conv3dm")
 
 # "c_", contractor: with the Lipschitz coefficient penalty.
@@ -27,19 +29,27 @@ class Config:
     # Data
     dataset: str = _setting("t_pathfinder/hard", "TFDS name of the dataset, with its config")
     data_dir: str = _setting("", "TFDS data directory; empty for TFDS's usual one")
+    manual_dir: str = _setting(
+        "", "folder of the files that a dataset is made of, if those cannot be made here"
+    )
     validation_share: float = _setting(0.1, "share of the training split kept for validation")
     calibration_share: float = _setting(
         0.0, "share of the training split kept for calibration, in place of a split of that name"
     )
-    augment: bool = _setting(True, "flip whole training videos at random, in four ways")
+    shrink: int = _setting(1, "frames are made smaller by this whole factor")
+    augment: bool = _setting(True, "change whole training videos at random: flips, and as below")
+    flip_vertical: bool = _setting(True, "flips turn videos upside down, too")
+    zoom: float = _setting(1.0, "up to so many times larger a random part of a video is shown")
+    color_jitter: float = _setting(0.0, "brightness, contrast and colours change by this share")
     # Model
     # Checked against the registered cells, which may become more.
     model: str = _setting(
         "hgru",
-        f"recurrent cell ({', '.join(CELLS)}, or a registered one) or network without recurrence "
-        f"({', '.join(FEEDFORWARD)})",
+        f"recurrent cell ({', '.join(CELLS)}, or a registered one), recurrent network "
+        f"({', '.join(WHOLE)}) or network without recurrence ({', '.join(FEEDFORWARD)})",
     )
-    channels: int = _setting(25, "channels of stem and hidden state")
+    input_channels: int = _setting(1, "channels of a frame: 1 for grey, 3 for colour")
+    channels: int = _setting(25, "channels of stem and hidden state; of the first level of dru")
     kernel_size: int = _setting(15, "side of the recurrent kernels in pixels, odd")
     classes: int = _setting(2, "output classes")
     norm_statistics: str = _setting(
@@ -54,6 +64,9 @@ class Config:
     slow_steps: int = _setting(8, "recurrent steps on the first frame")
     fast_steps: int = _setting(8, "recurrent steps on every later frame")
     stateful: bool = _setting(True, "start each frame from the state the previous one left")
+    carry_output: bool = _setting(
+        True, "that state of model dru has the output that is fed back, too"
+    )
     # Training
     seed: int = _setting(0, "seed of the initial weights, the order of the data and the flips")
     epochs: int = _setting(100, "passes over the training videos")
@@ -68,7 +81,14 @@ class Config:
     lr_decay_epochs: int = _setting(25, "epochs between two decays in schedule 'steps'")
     warmup_steps: int = _setting(0, "updates over which the learning rate rises from zero")
     clip_norm: float = _setting(0.0, "largest global norm of the gradient; 0 does not clip")
-    focal_gamma: float = _setting(2.0, "focusing exponent of the focal loss")
+    focal_gamma: float = _setting(2.0, "focusing exponent of the focal loss; 0: cross-entropy")
+    step_decay: float = _setting(
+        0.0, "weight of a step's loss relative to that of the next; 0 counts the last step alone"
+    )
+    class_balance: float = _setting(
+        0.0, "exponent of the weights that rare classes get, 1 to make up for their rarity"
+    )
+    init_from: str = _setting("", "folder of a run whose best weights training begins with")
     gradient: str = _setting(
         "bptt",
         "how recurrent steps are differentiated: all of them (bptt), at the last state (rbp), or "
@@ -116,6 +136,9 @@ class Config:
         _check_model(self)
         _require(self, "learning_rate", 0 < self.learning_rate < float("inf"), "above 0, finite")
         _require(self, "penalty_bound", 0 <= self.penalty_bound < 1, "in 0..1, below 1")
+        _require(self, "zoom", 1 <= self.zoom < float("inf"), "at least 1, finite")
+        for name in ("color_jitter", "step_decay", "class_balance"):
+            _require(self, name, 0 <= getattr(self, name) <= 1, "in 0..1")
         _require(self, "lr_decay", 0 < self.lr_decay <= 1, "above 0 and at most 1")
         _require(self, "validation_share", 0 < self.validation_share < 1, "between 0 and 1")
         _require(self, "calibration_share", 0 <= self.calibration_share < 1, "in 0..1, below 1")
@@ -136,6 +159,8 @@ class Config:
 
 
 _AT_LEAST_ONE = (
+    "shrink",
+    "input_channels",
     "channels",
     "kernel_size",
     "slow_steps",
@@ -161,21 +186,22 @@ _AT_LEAST_ZERO = (
 )
 
 # Fields that decide which weights a model has.
-MODEL_FIELDS = ("model", "channels", "kernel_size", "classes")
+MODEL_FIELDS = ("model", "input_channels", "channels", "kernel_size", "classes")
 # Fields that may differ when a run is resumed: they do not change what is computed.
 FREE_ON_RESUME = (
     "max_minutes",
     "explosion",
     "diagnostics",
     "data_dir",
+    "manual_dir",
     "devices",
     "eval_batch_size",
 )
 
 
 def model_names() -> tuple[str, ...]:
-    """Returns what `config.model` may be: the registered cells and networks without recurrence."""
-    return (*CELLS, *FEEDFORWARD)
+    """Returns what `config.model` may be: the registered cells and the networks."""
+    return (*CELLS, *WHOLE, *FEEDFORWARD)
 
 
 def _check_type(field: dataclasses.Field, value: Any) -> None:
@@ -200,9 +226,11 @@ def _check_model(config: Config) -> None:
     """Models with recurrent steps keep no statistics; the others have one step a frame."""
     hint = ", or register a cell of this name first (rsf.register_cell, --cells=FILE)"
     _check_choice("model", config.model, model_names(), hint)
-    statistics = ("sample", "batch") if config.model in CELLS else ("running", "batch")
+    statistics = _STATISTICS.get(config.model, ("sample", "batch"))
     allowed = f"{' or '.join(statistics)} for model {config.model}"
     _require(config, "norm_statistics", config.norm_statistics in statistics, allowed)
+    if config.model not in WHOLE:
+        _require(config, "input_channels", config.input_channels == 1, f"1 for {config.model}")
     if config.model in FEEDFORWARD:
         for name in ("slow_steps", "fast_steps"):
             allowed = f"1: model {config.model} has no recurrent steps"
@@ -210,6 +238,12 @@ def _check_model(config: Config) -> None:
         _require(config, "gradient", config.gradient == "bptt", f"bptt for model {config.model}")
         allowed = f"false for model {config.model}, which has no recurrence"
         _require(config, "diagnostics", not config.diagnostics, allowed)
+    if config.step_decay:
+        holds = config.gradient == "bptt" and config.model not in FEEDFORWARD
+        _require(config, "step_decay", holds, "0 unless a recurrence is trained by bptt")
+
+
+_STATISTICS = dict.fromkeys(WHOLE, ("sample",)) | dict.fromkeys(FEEDFORWARD, ("running", "batch"))
 
 
 def _require(config: Config, name: str, holds: bool, allowed: str) -> None:

@@ -43,9 +43,9 @@ def cost(config: Config, frame_shape: tuple[int, int] = (128, 128), frame_count:
         frame_count: frames of a video.
     """
     model = build_model(config.replace(conv_method="direct"))
-    video = jax.ShapeDtypeStruct((1, 1, *frame_shape, 1), jnp.float32)
+    video = jax.ShapeDtypeStruct((1, 1, *frame_shape, model.input_channels), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), video)
-    frame = jax.ShapeDtypeStruct((1, *frame_shape, 1), jnp.float32)
+    frame = jax.ShapeDtypeStruct((1, *frame_shape, model.input_channels), jnp.float32)
     carry = jax.eval_shape(lambda: model.initial_carry(1, *frame_shape))
 
     def traced(method: str, *args: Any) -> int:

@@ -4,23 +4,22 @@ TFDS reads and writes the files, grain orders them; neither imports TensorFlow h
 """
 
 import dataclasses
-import importlib
-import os
-import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grain
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import read_only_builder
 
+from rsf_jax.augmentation import Example, augment
+from rsf_jax.building import REBUILD, find_or_build
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
+from rsf_jax.losses import IGNORED
+from rsf_jax.segmentation import balanced_weights
 from rsf_jax.training.step import Batch
-
-Example = dict[str, Any]
 
 # The division into training and validation videos is the same for every run and seed.
 _DIVISION_SEED = 0
@@ -37,6 +36,8 @@ class Dataset:
         calibration: videos for choosing a policy with a guarantee, which nothing else has
             touched; None if the dataset has none.
         frame_shape: (height, width) in pixels.
+        class_names: what classes are called; None if the dataset does not say.
+        colors: uint8 [K, 3], of the classes in pictures; None if the dataset does not say.
     """
 
     train: grain.MapDataset
@@ -44,21 +45,32 @@ class Dataset:
     test: grain.MapDataset
     calibration: grain.MapDataset | None
     frame_shape: tuple[int, int]
+    class_names: list[str] | None = None
+    colors: np.ndarray | None = None
 
 
 def open_dataset(config: Config) -> Dataset:
     """Opens the configured dataset, building it first if it is missing.
 
     Args:
-        config: uses `dataset`, `data_dir`, `classes` and the shares kept out of training.
+        config: uses what is said of data in it, `classes` and `input_channels`. Validation videos
+            are the split of that name, if there is one, or a share of the training split.
 
     Raises:
         InputError: if there is no such dataset, or its files are missing or damaged.
     """
-    builder = _find_or_build(config.dataset, config.data_dir)
-    training = Videos(builder, "train", config.classes)
+    builder = find_or_build(config)
+    metadata = dict(builder.info.metadata or {})
+    names = metadata.get("class_names")
+    if names is not None and len(names) != config.classes:
+        raise InputError(
+            f"dataset {config.dataset} has {len(names)} classes ({', '.join(names)}): use "
+            f"--config.classes={len(names)}"
+        )
+    training = Videos(builder, "train", config)
     division = np.random.default_rng(_DIVISION_SEED).permutation(len(training))
-    validation = max(1, round(config.validation_share * len(training)))
+    has_validation = "validation" in builder.info.splits
+    validation = 0 if has_validation else max(1, round(config.validation_share * len(training)))
     kept = validation + round(config.calibration_share * len(training))
     if kept >= len(training):
         raise InputError(
@@ -66,14 +78,27 @@ def open_dataset(config: Config) -> Dataset:
             f"{config.calibration_share}: of {len(training)} training videos none would be left to "
             "train on; lower them"
         )
-    _, height, width, _ = builder.info.features["frames"].shape
     return Dataset(
         train=_subset(training, division[kept:]),
-        validation=_subset(training, division[:validation]),
-        test=grain.MapDataset.source(Videos(builder, "test", config.classes)),
+        validation=_split(builder, "validation", config)
+        if has_validation
+        else _subset(training, division[:validation]),
+        test=_split(builder, "test", config),
         calibration=_calibration(builder, config, training, division[validation:kept]),
-        frame_shape=(height, width),
+        frame_shape=training.frame_shape,
+        class_names=names,
+        colors=np.array(metadata["colors"], np.uint8) if "colors" in metadata else None,
     )
+
+
+def class_weights(dataset: Dataset, config: Config) -> tuple[float, ...] | None:
+    """Returns the weights that `config.class_balance` asks for; None if it is 0."""
+    if not config.class_balance:
+        return None
+    counts = np.zeros(256, np.int64)
+    for video in dataset.train:
+        counts += np.bincount(video["masks"].ravel(), minlength=256)
+    return tuple(balanced_weights(counts[: config.classes], config.class_balance).tolist())
 
 
 def updates_per_epoch(dataset: Dataset, config: Config) -> int:
@@ -93,12 +118,12 @@ def training_batches(dataset: Dataset, config: Config, first_update: int) -> Ite
 
     Args:
         dataset: an open dataset.
-        config: uses `seed`, `batch_size`, `augment` and `norm_statistics`.
+        config: uses `seed`, `batch_size`, `norm_statistics` and the settings of augmentation.
         first_update: number of the first batch, counted from 0 over all epochs.
     """
     videos = dataset.train.seed(config.seed).shuffle()
     if config.augment:
-        videos = videos.random_map(_flip)
+        videos = videos.random_map(partial(augment, config=config))
     batches = videos.batch(
         config.batch_size, drop_remainder=_drops_remainder(config), batch_fn=_stack
     )
@@ -144,15 +169,25 @@ class Videos:
             damaged or an example is not a video with its masks.
     """
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, classes: int) -> None:
-        self._folder, self._classes = Path(builder.data_dir), classes
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, config: Config) -> None:
+        self._folder, self._config = Path(builder.data_dir), config
+        _, height, width, channels = builder.info.features["frames"].shape
+        if channels != config.input_channels:
+            raise InputError(
+                f"dataset {config.dataset} has frames of {channels} channels, "
+                f"config.input_channels is {config.input_channels}: use a model and a preset made "
+                "for such frames"
+            )
+        self.frame_shape = (height // config.shrink, width // config.shrink)
+        if min(self.frame_shape) < 1:
+            raise InputError(f"config.shrink is {config.shrink}: no pixel is left; lower it")
         if split not in builder.info.splits:
-            raise InputError(f"dataset {self._folder} has no split {split!r}: {_REBUILD}")
+            raise InputError(f"dataset {self._folder} has no split {split!r}: {REBUILD}")
         missing = [f for f in map(Path, builder.info.splits[split].filepaths) if not f.exists()]
         if missing:
             raise InputError(
                 f"dataset {self._folder} lacks {len(missing)} file(s), such as "
-                f"{missing[0].name}: {_REBUILD}"
+                f"{missing[0].name}: {REBUILD}"
             )
         try:
             self._source = builder.as_data_source(split)
@@ -172,57 +207,27 @@ class Videos:
             frames, masks = example["frames"], example["masks"]
         except Exception as error:
             raise InputError(self._damaged(f"{self._split} video {index}")) from error
-        if frames.shape[:-1] != masks.shape or masks.max(initial=0) >= self._classes:
+        unknown = (masks >= self._config.classes) & (masks != IGNORED)
+        if frames.shape[:-1] != masks.shape or unknown.any():
             raise InputError(self._damaged(f"{self._split} video {index}"))
-        return {"frames": frames, "masks": masks}
+        return _shrink(frames, masks, self._config.shrink)
 
     def _damaged(self, what: str) -> str:
-        return f"dataset {self._folder} is damaged: cannot read {what}. {_REBUILD}"
+        return f"dataset {self._folder} is damaged: cannot read {what}. {REBUILD}"
 
 
-_REBUILD = "Delete the folder; the next run builds it anew"
-
-
-def _find_or_build(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
-    folder = Path(data_dir).expanduser() if data_dir else None
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise InputError(f"config.data_dir is {data_dir!r}: a folder is needed, this is a file")
-    try:
-        return read_only_builder.builder_from_files(name, data_dir=folder)
-    except tfds.core.DatasetNotFoundError:
-        return _build(name, folder)
-    except Exception as error:  # its description is read by many parsers
-        where = folder or "TFDS's data directory"
-        raise InputError(f"dataset {name} in {where} is damaged: {error}. {_REBUILD}") from error
-
-
-def _build(name: str, folder: Path | None) -> tfds.core.DatasetBuilder:
-    """Builds `datasets/NAME`, found by path: no package may be called `datasets`."""
-    dataset, _, config = name.partition("/")
-    root = Path(os.environ.get("RSF_DATASETS", Path(__file__).parents[1] / "datasets"))
-    known = sorted(p.parent.name for p in root.glob("*/*_dataset_builder.py"))
-    if dataset not in known:
-        raise InputError(
-            f"config.dataset is {name!r}, which is neither built nor has a builder in {root}: "
-            f"choose one of {', '.join(known) or '(none found)'}, or set RSF_DATASETS to the "
-            "folder of builders"
-        )
-    if str(root) not in sys.path:
-        sys.path.append(str(root))
-    builder_class = importlib.import_module(f"{dataset}.{dataset}_dataset_builder").Builder
-    configs = [c.name for c in builder_class.BUILDER_CONFIGS]
-    if config not in configs:
-        raise InputError(
-            f"config.dataset is {name!r}: {dataset} has the configs {', '.join(configs)}; "
-            f"write {dataset}/CONFIG"
-        )
-    builder = builder_class(config=config, data_dir=folder)
-    print(f"Building {name} in {builder.data_dir}", flush=True)
-    try:
-        builder.download_and_prepare()
-    except OSError as error:
-        raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
-    return builder
+def _shrink(frames: np.ndarray, masks: np.ndarray, factor: int) -> Example:
+    """Means of blocks of pixels, and the class in their middle."""
+    if factor == 1:
+        return {"frames": frames, "masks": masks}
+    rows, columns = (n // factor for n in masks.shape[1:])
+    frames = frames[:, : rows * factor, : columns * factor]
+    blocks = frames.reshape(len(frames), rows, factor, columns, factor, -1)
+    middle = factor // 2
+    return {
+        "frames": np.rint(blocks.mean((2, 4))).astype(np.uint8),
+        "masks": masks[:, middle::factor, middle::factor][:, :rows, :columns],
+    }
 
 
 def _calibration(
@@ -233,7 +238,11 @@ def _calibration(
         return _subset(training, kept)
     if "calibration" not in builder.info.splits:
         return None
-    return grain.MapDataset.source(Videos(builder, "calibration", config.classes))
+    return _split(builder, "calibration", config)
+
+
+def _split(builder: tfds.core.DatasetBuilder, name: str, config: Config) -> grain.MapDataset:
+    return grain.MapDataset.source(Videos(builder, name, config))
 
 
 def _subset(videos: Videos, indices: np.ndarray) -> grain.MapDataset:
@@ -249,13 +258,6 @@ class _Selected:
 
     def __getitem__(self, index: Any) -> Example:
         return self._videos[self._indices[index]]
-
-
-def _flip(video: Example, rng: np.random.Generator) -> Example:
-    """One of four flip states, the same for every frame. Source: published code."""
-    vertical, horizontal = rng.integers(2, size=2)
-    rows, columns = slice(None, None, 1 - 2 * vertical), slice(None, None, 1 - 2 * horizontal)
-    return {name: array[:, rows, columns] for name, array in video.items()}
 
 
 def _stack(videos: Sequence[Example]) -> Batch:

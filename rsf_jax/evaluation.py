@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.build import build_model
+from rsf_jax.build import build_model, build_objective
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, evaluation_batches
 from rsf_jax.errors import InputError
@@ -22,17 +23,22 @@ from rsf_jax.figures import save_predictions
 from rsf_jax.metrics import foreground_iou
 from rsf_jax.models import VideoModel, count_parameters
 from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
-from rsf_jax.scoring import Scorer, summarize
+from rsf_jax.scoring import Scorer, SegmentationSummary, Summary, summarize
+from rsf_jax.segmentation import scores as segmentation_scores
+from rsf_jax.segmentation_figures import save_confusion, save_overlays, spread_colors
 from rsf_jax.speed import measure_speeds
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.parallel import devices_for
+from rsf_jax.training.scores import Scores
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.step import Scores
+from rsf_jax.training.step import Batch
 from rsf_jax.trivial import trivial_scores
 from rsf_jax.unroll import run_video
 
 _PICTURED = 2  # videos
+_PICTURED_FRAMES = 4  # of each, where every one takes a row
 _TIMED = 8  # videos, at batch 1
+_TWO = 2  # classes: background and foreground
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +85,7 @@ def load_trained(
         config = saved.replace(**changes or {})
         model = build_model(config)
         # Parameters do not depend on the frame size: a small one will do.
-        start = partial(create_state, model, build_optimizer(config, 1), 0, (8, 8))
+        start = partial(create_state, model, build_optimizer(config, 1), 0, (16, 16))
         variables = checkpoints.restore_variables(chosen, jax.eval_shape(start), config)
         # Restored arrays are bound to a device; a state made elsewhere is not, and what a call
         # returns then differs from what it was given: everything would be compiled twice.
@@ -106,7 +112,7 @@ def scorer_for(trained: Trained) -> Callable[[grain.MapDataset, StepPolicy], Sco
         devices,
         config.eval_batch_size,
         stateful=config.stateful,
-        gamma=config.focal_gamma,
+        objective=build_objective(config),
     )
     return partial(scorer, devices.replicate(trained.variables))
 
@@ -116,7 +122,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Tests a model on the test split and writes what was found.
 
-    Files in `workdir`: `results.json` and `predictions.png`; with a policy other than the one the
+    Files in `workdir`: `results.json` and `predictions.png`, for more than two classes
+    `confusion.png` too; with a policy other than the one the
     model was trained with, its name is added, as in `results_s6f2.json`; and so is the name of a
     dataset other than the one of training.
 
@@ -140,15 +147,46 @@ def evaluate(
         "update": trained.step,
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
-        "trivial": trivial_scores(evaluation_batches(dataset.test, config.eval_batch_size)),
+        "class_names": _class_names(dataset, config),
+        "trivial": _trivial(dataset, config, summary),
         "frames_per_second": _speeds(trained, dataset, policy),
         "device": jax.devices()[0].device_kind,
         "jax": jax.__version__,
         "config": dataclasses.asdict(config),
     }
+    results = _without_nan(results)
     Path(workdir, f"results{suffix}.json").write_text(json.dumps(results, indent=2) + "\n")
-    _save_picture(trained, dataset, policy, Path(workdir, f"predictions{suffix}.png"))
+    _save_pictures(trained, dataset, policy, Path(workdir), suffix)
+    if isinstance(summary, SegmentationSummary):
+        path = Path(workdir, f"confusion{suffix}.png")
+        save_confusion(path, np.array(summary.confusion), results["class_names"])
     return results
+
+
+def _class_names(dataset: Dataset, config: Config) -> list[str]:
+    """Names of the dataset, or numbers."""
+    return dataset.class_names or list(map(str, range(config.classes)))
+
+
+def _trivial(
+    dataset: Dataset, config: Config, summary: Summary | SegmentationSummary
+) -> dict[str, float]:
+    """Scores without a network."""
+    if isinstance(summary, Summary):
+        return trivial_scores(evaluation_batches(dataset.test, config.eval_batch_size))
+    pixels = np.sum(summary.confusion, axis=1)
+    matrix = np.zeros((len(pixels), len(pixels)))
+    matrix[:, pixels.argmax()] = pixels
+    return {"most_frequent_class": segmentation_scores(matrix).miou}
+
+
+def _without_nan(x: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(x, dict):
+        return {key: _without_nan(value) for key, value in x.items()}
+    if isinstance(x, list):
+        return [_without_nan(value) for value in x]
+    return None if isinstance(x, float) and math.isnan(x) else x
 
 
 def print_results(results: dict[str, Any]) -> None:
@@ -165,9 +203,7 @@ def print_results(results: dict[str, Any]) -> None:
         table.add_row(name.replace("_", " "), f"{score:.3f}")
     console = Console()
     console.print(table)
-    names = ("precision", "recall", "f1", "balanced_accuracy")
-    shares = (f"{name.replace('_', ' ')} {test[name]:.3f}" for name in names)
-    console.print(f"foreground: {', '.join(shares)}", highlight=False)
+    console.print(_details(results), highlight=False, soft_wrap=True)
     speeds = ", ".join(
         f"{fps:.1f} at batch {size}" for size, fps in results["frames_per_second"].items()
     )
@@ -178,6 +214,23 @@ def print_results(results: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _details(results: dict[str, Any]) -> str:
+    """What there is to say besides mIoU and steps."""
+    test = results["test"]
+    if "confusion" not in test:
+        names = ("precision", "recall", "f1", "balanced_accuracy")
+        shares = (f"{name.replace('_', ' ')} {test[name]:.3f}" for name in names)
+        return f"foreground: {', '.join(shares)}"
+    of_classes = (f"{n} {_number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
+    measures = ("accuracy", "class_accuracy", "flicker")
+    others = (f"{name.replace('_', ' ')} {_number(test[name])}" for name in measures)
+    return f"IoU: {', '.join(of_classes)}\n{', '.join(others)}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
 
 
 def _steps(test: dict[str, Any]) -> list[str]:
@@ -201,10 +254,29 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
     }
 
 
-def _save_picture(trained: Trained, dataset: Dataset, policy: StepPolicy, path: Path) -> None:
+def _save_pictures(
+    trained: Trained, dataset: Dataset, policy: StepPolicy, folder: Path, suffix: str
+) -> None:
     batch = next(evaluation_batches(dataset.test, min(_PICTURED, len(dataset.test))))
     frames = batch.frames.astype(np.float32) / 255
     stateful = trained.config.stateful
     out = run_video(trained.model, trained.variables, frames, policy, stateful=stateful)
-    predicted, truth = np.asarray(out.logits.argmax(-1) > 0), batch.masks > 0
+    predicted, path = np.asarray(out.logits.argmax(-1)), folder / f"predictions{suffix}.png"
+    if trained.config.classes > _TWO:
+        _save_overlays(trained.config, dataset, batch, predicted, path)
+        return
+    predicted, truth = predicted > 0, batch.masks > 0
     save_predictions(path, frames, truth, predicted, np.asarray(foreground_iou(predicted, truth)))
+
+
+def _save_overlays(
+    config: Config, dataset: Dataset, batch: Batch, predicted: np.ndarray, path: Path
+) -> None:
+    """The first frames of the first videos, one below the other."""
+    colors = spread_colors(config.classes) if dataset.colors is None else dataset.colors
+    frames, truth, ours = (
+        x[:, :_PICTURED_FRAMES].reshape(-1, *x.shape[2:])
+        for x in (batch.frames, batch.masks, predicted)
+    )
+    names = _class_names(dataset, config)
+    save_overlays(path, frames, truth, {"prediction": ours}, names, colors)

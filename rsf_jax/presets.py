@@ -4,7 +4,7 @@ import difflib
 import re
 
 from rsf_jax.cells import CELLS
-from rsf_jax.config import FEEDFORWARD, GRADIENTS, Config, model_names
+from rsf_jax.config import FEEDFORWARD, GRADIENTS, WHOLE, Config, model_names
 from rsf_jax.errors import InputError
 
 _SCHEDULE = re.compile(
@@ -60,10 +60,30 @@ _STATIC_BASES = {
     f"pathfinder_small{length}": _PATHFINDER_SMALL.replace(dataset=f"pathfinder/small{length}")
     for length in _PATHFINDER_SMALL_LENGTHS
 }
+# The recurrent U-Net of the paper's section 4.4, 32 / 4 channels wide.
+_CAMVID = Config(
+    dataset="camvid/pairs",
+    model="dru",
+    classes=11,
+    input_channels=3,
+    channels=8,
+    slow_steps=3,
+    fast_steps=3,
+    flip_vertical=False,
+    zoom=2.0,
+    color_jitter=0.2,
+    focal_gamma=0.0,
+    step_decay=0.4,
+    class_balance=0.5,
+    lr_schedule="cosine",
+    clip_norm=10.0,
+    eval_batch_size=4,
+)
 # What schedules and models are put into.
 _BASES = {
     "easy": Config(dataset="t_pathfinder/easy"),
     "hard": Config(dataset="t_pathfinder/hard"),
+    "camvid": _CAMVID,
     **_NAMED,
 }
 # Every row of the paper's Table 1 and Figure 3.
@@ -82,7 +102,7 @@ PAPER = (
 )
 GRAMMAR = (
     "{easy|hard|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, such as hard_s8f8, CELL "
-    "one of clstm and those that --cells=FILE registers; "
+    "one of clstm and those that --cells=FILE registers; camvid_s{S}f{F}_dru[_stateless]; "
     f"{{easy|hard}}_{{{'|'.join(FEEDFORWARD)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
     f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
@@ -96,6 +116,7 @@ def get_config(name: str) -> Config:
     `{easy|hard}_s{S}f{F}[_CELL][_stateless]` for any S >= F >= 1 is the paper's recipe with S
     recurrent steps on the first frame and F on each later one, and any registered cell in place of
     the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
+    `camvid_s{S}f{F}_dru` is the recurrent U-Net on driving video.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
     a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
@@ -140,8 +161,9 @@ def with_model(config: Config, model: str) -> Config:
 
 
 def _recurrent(base: Config, match: re.Match) -> Config:
-    cell = match["cell"] or "hgru"
-    if cell not in CELLS:
+    cell = match["cell"] or base.model
+    # What is made for grey frames of two classes does not fit the others, and the reverse.
+    if cell not in (CELLS if base.model in CELLS else WHOLE):
         raise InputError(_unknown_preset(base.name))
     slow, fast = int(match["slow"]), int(match["fast"])
     if not slow >= fast >= 1:
@@ -173,6 +195,7 @@ def _feedforward(base: Config, match: re.Match) -> Config:
 def _unknown_preset(name: str) -> str:
     known = [*_NAMED, *PAPER, "hard_s8f2_stateless", "easy_ff6"]
     known += [f"{base}_{gradient}_n20" for base in _STATIC_BASES for gradient in GRADIENTS]
+    known += [f"camvid_s3f{n}_dru" for n in (3, 1)]
     known += [f"{base}_{cell}" for base in ("quickstart", "hard_s8f8") for cell in CELLS]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""

@@ -10,10 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.data import evaluation_batches, pad_batch
+from rsf_jax.losses import FOCAL, Objective
 from rsf_jax.models import VideoModel, prepare
 from rsf_jax.policies import StepPolicy
+from rsf_jax.segmentation import mean_iou
+from rsf_jax.segmentation import scores as segmentation_scores
 from rsf_jax.training.parallel import Devices
-from rsf_jax.training.step import Batch, Scores, score_batch
+from rsf_jax.training.scores import Scores, score_batch
+from rsf_jax.training.step import Batch
 from rsf_jax.typing import Variables
 
 
@@ -46,6 +50,40 @@ class Summary:
     videos: int
 
 
+@dataclasses.dataclass(frozen=True)
+class SegmentationSummary:
+    """Scores of more than two classes over a set of videos.
+
+    Attributes:
+        loss: mean over videos.
+        miou: mean IoU over classes, of the confusion matrix of all frames.
+        miou_by_frame: the same for each frame position.
+        miou_deviation: standard deviation of the mean IoU of single videos.
+        iou: of each class; NaN for one that neither occurs nor is predicted.
+        accuracy: share of the pixels whose class is right.
+        class_accuracy: mean recall of the classes.
+        flicker: share of the pixels with the same true class as in the frame before whose
+            predicted class changes; NaN where there are none.
+        confusion: pixels by true and predicted class.
+        steps_by_frame: mean recurrent steps for each frame position.
+        steps_per_video: mean recurrent steps of a whole video.
+        videos: number of videos.
+    """
+
+    loss: float
+    miou: float
+    miou_by_frame: list[float]
+    miou_deviation: float
+    iou: list[float]
+    accuracy: float
+    class_accuracy: float
+    flicker: float
+    confusion: list[list[int]]
+    steps_by_frame: list[float]
+    steps_per_video: float
+    videos: int
+
+
 class Scorer:
     """Scores variables on videos; compiled once for each kind of policy, whatever its thresholds.
 
@@ -54,7 +92,7 @@ class Scorer:
         devices: where to compute.
         batch_size: videos computed together, over all devices.
         stateful: carry the hidden state across frames.
-        gamma: exponent of the focal loss.
+        objective: the loss of an image.
     """
 
     def __init__(
@@ -64,11 +102,13 @@ class Scorer:
         batch_size: int,
         *,
         stateful: bool = True,
-        gamma: float = 2.0,
+        objective: Objective = FOCAL,
     ) -> None:
         def score(variables: Variables, batch: Batch, policy: StepPolicy) -> Scores:
             prepared = prepare(model, variables, batch.frames.shape[2:4])
-            return score_batch(model, prepared, batch, policy, stateful=stateful, gamma=gamma)
+            return score_batch(
+                model, prepared, batch, policy, stateful=stateful, objective=objective
+            )
 
         self._score = devices.compile(score)
         self._devices, self._batch_size = devices, batch_size
@@ -103,8 +143,10 @@ class Scorer:
         return jax.tree.map(partial(_first, size), self._devices.collect(scores))
 
 
-def summarize(scores: Scores) -> Summary:
-    """Returns means over videos, every video weighing the same."""
+def summarize(scores: Scores) -> Summary | SegmentationSummary:
+    """Returns means over videos, every video weighing the same; IoU of classes over all pixels."""
+    if scores.confusion is not None:
+        return _summarize_classes(scores)
     loss, steps, foreground = scores.loss, scores.steps, scores.foreground
     iou = foreground.iou
     return Summary(
@@ -119,6 +161,27 @@ def summarize(scores: Scores) -> Summary:
         steps_by_frame=steps.mean(0).tolist(),
         steps_per_video=float(steps.sum(1).mean()),
         videos=len(loss),
+    )
+
+
+def _summarize_classes(scores: Scores) -> SegmentationSummary:
+    by_video = scores.confusion.astype(np.int64)  # [V, T, K, K]
+    total = by_video.sum((0, 1))
+    found = segmentation_scores(total)
+    changed, counted = scores.flicker.astype(np.int64).sum(0)
+    return SegmentationSummary(
+        loss=float(scores.loss.mean()),
+        miou=found.miou,
+        miou_by_frame=[segmentation_scores(matrix).miou for matrix in by_video.sum(0)],
+        miou_deviation=float(np.std(mean_iou(by_video.sum(1)))),
+        iou=found.iou.tolist(),
+        accuracy=found.accuracy,
+        class_accuracy=found.class_accuracy,
+        flicker=float(changed / counted) if counted else float("nan"),
+        confusion=total.tolist(),
+        steps_by_frame=scores.steps.mean(0).tolist(),
+        steps_per_video=float(scores.steps.sum(1).mean()),
+        videos=len(scores.loss),
     )
 
 

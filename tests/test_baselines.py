@@ -5,6 +5,7 @@ import oracle
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.losses import Objective
 from rsf_jax.norm import RUNNING
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.step import Batch, make_train_step, video_gradients
@@ -150,7 +151,7 @@ def test_conv3d_learns_through_frames():
     def measure(params):
         # Without the focal weight, through which nothing is differentiated.
         return video_gradients(
-            model, {**variables, "params": params}, batch, shares, ONCE, gamma=0.0
+            model, {**variables, "params": params}, batch, shares, ONCE, objective=Objective(0.0)
         )
 
     params = variables["params"]

@@ -10,7 +10,8 @@ from rsf_jax.data import evaluation_batches, open_dataset
 from rsf_jax.models import prepare
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.parallel import Devices
-from rsf_jax.training.step import Batch, score_batch
+from rsf_jax.training.scores import score_batch
+from rsf_jax.training.step import Batch
 from rsf_jax.trivial import trivial_scores
 
 

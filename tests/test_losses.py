@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from rsf_jax.losses import focal_loss
+from rsf_jax.losses import IGNORED, Objective, focal_loss, mean_over_labelled
 
 
 def _random():
@@ -47,3 +47,24 @@ def test_labels_of_another_shape_are_an_error():
     logits, labels = _random()
     with pytest.raises(Exception, match=r"shape|type"):
         focal_loss(logits, labels[:1])
+
+
+def test_pixels_without_a_label_count_nowhere():
+    logits, labels = _random()
+    unlabelled = labels.at[0, 1].set(IGNORED).at[1].set(IGNORED)
+    loss, gradient = jax.value_and_grad(lambda x: Objective()(x, unlabelled[:, None]).sum())(
+        logits[:, None]
+    )
+    assert gradient.shape == (2, 1, 3, 4)
+    assert not gradient[0, 0, 1].any()
+    assert not gradient[1].any()
+    assert gradient[0, 0, 0].any()
+    assert float(loss) == pytest.approx(float(focal_loss(logits, labels)[0, [0, 2]].mean()))
+
+
+def test_a_mean_by_class_weights_is_a_mean():
+    losses = jnp.array([[[1.0, 2.0, 4.0]]])
+    labels = jnp.array([[[0, 1, IGNORED]]])
+    assert mean_over_labelled(losses, labels, (1.0, 3.0)) == pytest.approx((1 + 3 * 2) / 4)
+    assert mean_over_labelled(losses, labels) == pytest.approx(1.5)
+    assert mean_over_labelled(losses, jnp.full((1, 1, 3), IGNORED)) == 0

@@ -11,10 +11,11 @@ from jax import lax
 
 from rsf_jax.benchmarks.pytorch import PyTorchModel
 from rsf_jax.benchmarks.timing import Case, compiled
-from rsf_jax.build import build_model
+from rsf_jax.build import build_model, build_objective
 from rsf_jax.config import Config
 from rsf_jax.conv import convolve, kernel_spectrum
 from rsf_jax.gradients import BPTT, REMAT, LipschitzPenalty
+from rsf_jax.losses import Objective
 from rsf_jax.models import Prepared, VideoModel, prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.spectral import Spectrum
@@ -136,7 +137,7 @@ def training_cases(work: Workload, schedule: FixedSchedule) -> dict[str, Case]:
             gradients,
             work.model,
             dataclasses.replace(schedule, gradient=BPTT(remat)),
-            work.config.focal_gamma,
+            build_objective(work.config),
             None,
         )
         name = f"remat {remat}"
@@ -152,14 +153,16 @@ def training_cases(work: Workload, schedule: FixedSchedule) -> dict[str, Case]:
 def gradients(
     model: VideoModel,
     schedule: FixedSchedule,
-    gamma: float,
+    objective: Objective,
     penalty: LipschitzPenalty | None,
     variables: dict[str, Any],
     batch: Batch,
 ) -> Any:
     """Loss, mIoU and gradients of a batch whose videos count alike."""
     shares = batch.weights / batch.weights.sum()
-    return video_gradients(model, variables, batch, shares, schedule, gamma=gamma, penalty=penalty)
+    return video_gradients(
+        model, variables, batch, shares, schedule, objective=objective, penalty=penalty
+    )
 
 
 def stream_cases(work: Workload, schedules: Iterable[FixedSchedule]) -> dict[str, Case]:

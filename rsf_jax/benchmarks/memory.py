@@ -24,7 +24,7 @@ from rsf_jax.benchmarks.cases import (
 )
 from rsf_jax.benchmarks.pytorch import PyTorchModel
 from rsf_jax.benchmarks.timing import Case, compiled
-from rsf_jax.build import build_model, build_penalty, build_schedule
+from rsf_jax.build import build_model, build_objective, build_penalty, build_schedule
 from rsf_jax.config import Config
 
 
@@ -62,7 +62,11 @@ def build_case(config: Config, shape: tuple[int, int, int]) -> Case:
     """Compiles the gradients of one batch: videos, frames of each, and their side in pixels."""
     work = build_workload(config, *shape, with_torch=False)
     run = functools.partial(
-        gradients, work.model, build_schedule(config), config.focal_gamma, build_penalty(config)
+        gradients,
+        work.model,
+        build_schedule(config),
+        build_objective(config),
+        build_penalty(config),
     )
     return compiled(run, work.variables, random_batch(work.frames))
 

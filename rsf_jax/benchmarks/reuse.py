@@ -21,9 +21,8 @@ from rsf_jax.benchmarks.reuse_networks import (
     NETWORKS,
     NOISE,
     Subject,
-    calibrated_thresholds,
+    calibrate_truncation,
     contour_network,
-    error,
     image_network,
     truncating_network,
 )
@@ -60,7 +59,7 @@ class Row:
         dense_ms: everything computed: the network as it is, compiled, or what reuse falls back to,
             whichever is faster.
         reuse_ms: with reuse.
-        error: largest difference of the outputs relative to the largest output.
+        error: the largest of all frames, see `Subject.error`.
     """
 
     network: str
@@ -132,7 +131,7 @@ def _cases(
         yield subject, "two objects", clips.fixed_camera(size, _OF_TWO, objects=2)
     if noise:
         for name in networks:
-            truncated = calibrated_thresholds(name)
+            truncated = calibrate_truncation(name)
             for size in sizes:
                 clip = clips.noisy(clips.fixed_camera(size, BEHIND_NOISE), NOISE)
                 yield truncating_network(name, size, truncated), "noisy camera", clip
@@ -195,7 +194,7 @@ class _Run:
             output = self.step(i)
             self.computed.append(np.asarray(self.state.computed))
             expected = subject.dense(frames[i])
-            self.error = max(self.error, error(output, expected))
+            self.error = max(self.error, subject.error(output, expected))
 
     def step(self, i: int) -> Any:
         self.state, output = self.reuse.step(self.state, self.frames[i])

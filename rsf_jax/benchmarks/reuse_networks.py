@@ -19,9 +19,9 @@ from rsf_jax.typing import Array, Variables
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"resnet18": ResNet, "alexnet": AlexNet}
 # A noisy camera: standard deviation, a grey level of 256; share of pixels that change besides.
 NOISE, BEHIND_NOISE = 1 / 255, 0.05
-# Truncation is calibrated on so many short clips of so many pixels, for outputs that differ by no
-# more than this share of the largest in the mean.
-_CLIPS, _FRAMES, _SIDE, _MAX_ERROR = 100, 3, 224, 0.05
+# Truncation is calibrated on so many short clips of so many pixels, for outputs whose mean error is
+# no more than this share of what the outputs of different scenes deviate by.
+_CLIPS, _FRAMES, _SIDE, _MAX_ERROR = 40, 3, 224, 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +32,20 @@ class Subject:
         name: its name.
         reuse: by method, or what else sets them apart.
         dense: the whole of a frame, compiled.
+        deviation: what errors are relative to, see `Truncation`; None for the largest output.
     """
 
     name: str
     reuse: dict[str, ReuseNetwork]
     dense: Callable[[Array], Any]
+    deviation: float | None = None
+
+    def error(self, output: Array, expected: Array) -> float:
+        """How far an output is from the dense network's."""
+        differences = np.abs(np.asarray(output) - np.asarray(expected))
+        if self.deviation is None:
+            return float(differences.max() / np.abs(expected).max())
+        return float(np.square(differences).mean() ** 0.5 / self.deviation)
 
 
 def image_network(name: str, size: tuple[int, ...], methods: Sequence[str]) -> Subject:
@@ -62,16 +71,32 @@ def _by_method(network: Any, variables: Variables, methods: Sequence[str]) -> di
     return {method: ReuseNetwork(network, variables, method=method) for method in methods}
 
 
-def truncating_network(name: str, size: tuple[int, int], thresholds: dict[str, float]) -> Subject:
+@dataclasses.dataclass(frozen=True)
+class Truncation:
+    """Thresholds for a network, and how much its outputs tell scenes apart.
+
+    Attributes:
+        thresholds: by layer.
+        deviation: root of the mean square deviation of the outputs of different scenes. The
+            outputs of random networks hardly differ: errors relative to the outputs themselves
+            would say nothing.
+    """
+
+    thresholds: dict[str, float]
+    deviation: float
+
+
+def truncating_network(name: str, size: tuple[int, int], truncation: Truncation) -> Subject:
     """Returns the network of `image_network` with and without truncation."""
     exact = image_network(name, size, METHODS[:1])
     network = NETWORKS[name]()
     variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))
-    truncated = ReuseNetwork(network, variables, thresholds=thresholds)
-    return Subject(name, exact.reuse | {"truncated": truncated}, exact.dense)
+    truncated = ReuseNetwork(network, variables, thresholds=truncation.thresholds)
+    both = exact.reuse | {"truncated": truncated}
+    return dataclasses.replace(exact, reuse=both, deviation=truncation.deviation)
 
 
-def calibrated_thresholds(name: str) -> dict[str, float]:
+def calibrate_truncation(name: str) -> Truncation:
     """Calibrates truncation in front of noisy cameras, for agreement with the dense network."""
     size = (_SIDE, _SIDE)
     subject = image_network(name, size, METHODS[:1])
@@ -79,17 +104,14 @@ def calibrated_thresholds(name: str) -> dict[str, float]:
         np.stack(clips.noisy(clips.fixed_camera(size, share, frames=_FRAMES, seed=i), NOISE, i))
         for i, share in enumerate(np.linspace(0.005, 2 * BEHIND_NOISE, _CLIPS))
     ]
-    expected = [[np.asarray(subject.dense(frame)) for frame in film] for film in films]
+    expected = np.array([[np.asarray(subject.dense(x)) for x in film] for film in films])
+    deviation = float(expected[:, 0].std(0).mean())
 
     def score(outputs: list[Any], i: int) -> float:
-        return max(0.0, 1 - float(np.mean(list(map(error, outputs, expected[i])))))
+        errors = np.square(np.array(outputs) - expected[i]).mean() ** 0.5 / deviation
+        return max(0.0, 1 - float(errors))
 
     found = calibrate(subject.reuse[METHODS[0]], films, score, max_drop=_MAX_ERROR)
     for each in found.tested:
         print(f"{name}: scale {each.scale:g}, error {each.drop:.4f}, work {each.work:.0%}")
-    return found.thresholds
-
-
-def error(output: Array, expected: Array) -> float:
-    """Largest difference relative to the largest output."""
-    return float(jnp.abs(output - expected).max() / jnp.abs(expected).max())
+    return Truncation(found.thresholds, deviation)

@@ -79,6 +79,11 @@ def video_scorer(trained: Trained) -> VideoScorer:
 
     def scored(policy: StepPolicy, split: grain.MapDataset) -> Scored:
         scores = score(split, policy)
+        if scores.foreground is None:
+            raise InputError(
+                f"{trained.config.name} has {trained.config.classes} classes: calibration is for "
+                "foreground and background, whose IoU is a mean over videos"
+            )
         return Scored(np.asarray(scores.foreground.iou).mean(1), scores.steps.mean(1))
 
     return scored

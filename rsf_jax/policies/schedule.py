@@ -78,15 +78,16 @@ class FixedSchedule:
 
     def reach(self, step: Step, carry: Carry, first: bool) -> Reached:
         """Returns the states in front of and after the last step of a frame."""
-        return self.gradient.unroll(step, carry, self._length(first))
+        return self.gradient.unroll(step, carry, self.length(first))
 
-    def _length(self, first: bool) -> int:
+    def length(self, first: bool) -> int:
+        """Returns the steps of a frame."""
         return self.slow if first else self.fast
 
     def _scan(
         self, step: Step, hidden: Hidden, carry: Carry, first: bool, recording: Recording | None
     ) -> Unrolled:
-        length = self._length(first)
+        length = self.length(first)
         steps = jnp.full((hidden(carry).shape[0],), length, jnp.int32)
         if recording is None:
             return Unrolled(self.reach(step, carry, first).after, steps, None)

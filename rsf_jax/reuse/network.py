@@ -126,8 +126,9 @@ class ReuseNetwork:
             return program.advance(program.weights, state, frame, chosen)
         if way == Way.RESTART:
             return program.restart(program.weights, state, frame)
-        state, (output, _) = program.pass_by(program.weights, state, frame)
-        return state, output
+        # What is stored does not enter the program, which would copy it.
+        output, _ = program.whole(program.weights, frame)
+        return state.passed_by(frame), output
 
     def whole(self, frame: Array) -> Any:
         """Returns what the network returns for a frame, everything computed and nothing stored.
@@ -198,7 +199,6 @@ class _Compiled:
 
         self.way = jax.jit(program.way)
         self.whole = jax.jit(program.whole)
-        self.pass_by = jax.jit(program.pass_by, donate_argnums=1)
         self.restart = jax.jit(restart, donate_argnums=1, keep_unused=True)
         self.start = jax.jit(program.start)
         self.advance = jax.jit(advance, donate_argnums=1)

@@ -1,7 +1,6 @@
 """A network as a program that is brought up to date frame by frame: pure functions."""
 
 import collections
-import dataclasses
 from typing import Any
 
 import jax
@@ -155,19 +154,6 @@ class Program:
         """
         maps = list(self._everything(weights, frame)[0].values())
         return self._output(weights.constants, maps), maps[-1]
-
-    def pass_by(
-        self, weights: Weights, state: ReuseState, frame: Array
-    ) -> tuple[ReuseState, tuple[Any, Array]]:
-        """Computes a frame as `whole` does, and takes note of it."""
-        state = dataclasses.replace(
-            state,
-            plain=jnp.asarray(frame),
-            is_plain=jnp.bool_(True),
-            age=state.age + 1,
-            computed=jnp.ones(len(self.stages)),
-        )
-        return state, self.whole(weights, frame)
 
     def advance(
         self,

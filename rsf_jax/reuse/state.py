@@ -5,8 +5,9 @@ import enum
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 
-from rsf_jax.typing import Leaf
+from rsf_jax.typing import Array, Leaf
 
 
 class Way(enum.IntEnum):
@@ -36,6 +37,16 @@ class ReuseState:
     is_plain: Leaf
     age: Leaf
     computed: Leaf
+
+    def passed_by(self, frame: Array) -> "ReuseState":
+        """Returns the state after a frame of which nothing was stored."""
+        return dataclasses.replace(
+            self,
+            plain=jnp.array(frame),  # a copy: a camera's buffer may be written to again
+            is_plain=jnp.bool_(True),
+            age=self.age + 1,
+            computed=jnp.ones_like(self.computed),
+        )
 
 
 @dataclasses.dataclass(frozen=True)

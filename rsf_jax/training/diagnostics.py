@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from rsf_jax.gradients import Reached, neumann_series
 from rsf_jax.gradients.penalty import LipschitzPenalty
 from rsf_jax.gradients.spectrum import norms, spectral_radius
-from rsf_jax.losses import focal_loss
+from rsf_jax.losses import FOCAL, Objective
 from rsf_jax.models import State, VideoModel, prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.training.step import Batch, as_float
@@ -35,7 +35,7 @@ class Diagnosis:
     residual: Leaf
 
 
-@partial(jax.jit, static_argnames=("model", "stateful", "gamma", "terms", "guard", "bound"))
+@partial(jax.jit, static_argnames=("model", "stateful", "objective", "terms", "guard", "bound"))
 def diagnose(
     model: VideoModel,
     variables: Variables,
@@ -43,7 +43,7 @@ def diagnose(
     schedule: FixedSchedule,
     *,
     stateful: bool = True,
-    gamma: float = 2.0,
+    objective: Objective = FOCAL,
     terms: int = 15,
     guard: str = "sample",
     bound: float = 0.9,
@@ -56,7 +56,7 @@ def diagnose(
         batch: the videos.
         schedule: recurrent steps of every frame.
         stateful: carry the hidden state across frames.
-        gamma: exponent of the focal loss, whose gradient the Neumann series begins with.
+        objective: the loss, whose gradient the Neumann series begins with.
         terms: most terms of the series.
         guard: what ends it early, see `neumann_series`.
         bound: of the penalty.
@@ -71,7 +71,7 @@ def diagnose(
             return pull_back(v)[0]
 
         def loss(carry: Leaf) -> Array:
-            return focal_loss(recurrence.readout(carry), labels, gamma).mean((1, 2)).sum()
+            return objective(recurrence.readout(carry), labels).sum()
 
         series = neumann_series(transpose, jax.grad(loss)(reached.after), terms, guard)
         after, before = (recurrence.hidden(carry) for carry in (reached.after, reached.before))

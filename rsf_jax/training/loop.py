@@ -7,9 +7,15 @@ import statistics
 import time
 from pathlib import Path
 
-from rsf_jax.build import build_model, build_penalty, build_schedule
+from rsf_jax.build import build_model, build_objective, build_penalty, build_schedule
 from rsf_jax.config import Config
-from rsf_jax.data import Dataset, evaluation_batches, training_batches, updates_per_epoch
+from rsf_jax.data import (
+    Dataset,
+    class_weights,
+    evaluation_batches,
+    training_batches,
+    updates_per_epoch,
+)
 from rsf_jax.errors import InputError
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.checkpoints import Checkpoints
@@ -82,18 +88,35 @@ class _Run:
         self.validate_every = config.validate_every or per_epoch
         self.learning_rate = learning_rate_schedule(config, per_epoch)
         self.optimizer = build_optimizer(config, per_epoch)
+        self.objective = build_objective(config, class_weights(dataset, config))
         self.scorer = Scorer(
             self.model,
             self.devices,
             config.eval_batch_size,
             stateful=config.stateful,
-            gamma=config.focal_gamma,
+            objective=self.objective,
         )
 
     def resume_or_create(self) -> TrainState:
         state = create_state(self.model, self.optimizer, self.config.seed, self.dataset.frame_shape)
         step = self.checkpoints.latest_step()
-        return state if step is None else self.checkpoints.restore(step, state, self.config)
+        if step is not None:
+            return self.checkpoints.restore(step, state, self.config)
+        return self._initialize(state) if self.config.init_from else state
+
+    def _initialize(self, state: TrainState) -> TrainState:
+        """Takes the best weights of another run."""
+        with Checkpoints(self.config.init_from) as others:
+            step = others.best_step()
+            if step is None:
+                raise InputError(
+                    f"config.init_from is {self.config.init_from!r}: {others.folder} has no "
+                    "checkpoint; name the folder of a run"
+                )
+            variables = dict(others.restore_variables(step, state, self.config))
+        print(f"Begins with the weights of update {step} in {self.config.init_from}")
+        params = variables.pop("params")
+        return TrainState(state.step, params, variables, state.opt_state)
 
     def train(self, state: TrainState, report: ProgressReport, stop: StopRequest) -> Outcome:
         first = int(state.step)
@@ -126,7 +149,7 @@ class _Run:
             self.schedule,
             self.optimizer,
             stateful=self.config.stateful,
-            focal_gamma=self.config.focal_gamma,
+            objective=self.objective,
             penalty=build_penalty(self.config),
             axis_name=self.devices.axis_name,
         )
@@ -165,7 +188,7 @@ class _Run:
             next(evaluation_batches(self.dataset.validation, count)),
             self.schedule,
             stateful=self.config.stateful,
-            gamma=self.config.focal_gamma,
+            objective=self.objective,
             terms=self.config.neumann_terms,
             guard=self.config.neumann_guard,
             bound=self.config.penalty_bound,

@@ -10,15 +10,16 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from rsf_jax.gradients import LipschitzPenalty
-from rsf_jax.losses import focal_loss
-from rsf_jax.metrics import foreground_iou, foreground_scores
+from rsf_jax.gradients import LipschitzPenalty, Reached
+from rsf_jax.losses import FOCAL, Objective
+from rsf_jax.metrics import foreground_iou
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.norm import RUNNING
-from rsf_jax.policies import FixedSchedule, StepPolicy
+from rsf_jax.policies import FixedSchedule
+from rsf_jax.segmentation import confusion_matrix, mean_iou
 from rsf_jax.training.state import TrainState
 from rsf_jax.typing import Array, Float, Frame, Int, Leaf, Variables
-from rsf_jax.unroll import begin_frame, run_video, scan_frames
+from rsf_jax.unroll import Recurrence, begin_frame, scan_frames
 
 
 @flax.struct.dataclass
@@ -27,7 +28,7 @@ class Batch:
 
     Attributes:
         frames: uint8 [B, T, H, W, 1] in 0..255, or float32 in 0..1.
-        masks: uint8 [B, T, H, W], class of every pixel.
+        masks: uint8 [B, T, H, W], class of every pixel, or `losses.IGNORED`.
         weights: float32 [B], 1 for a video and 0 for padding.
     """
 
@@ -36,27 +37,13 @@ class Batch:
     weights: Leaf
 
 
-@flax.struct.dataclass
-class Scores:
-    """Scores of each video of a batch.
-
-    Attributes:
-        loss: float32 [B], focal loss, mean over pixels and frames.
-        foreground: float32 [B, T] each, how well the foreground of every frame is found.
-        steps: int32 [B, T], recurrent steps spent.
-    """
-
-    loss: Leaf
-    foreground: Leaf
-    steps: Leaf
-
-
 class Gradients(NamedTuple):
     """What an update needs of a batch.
 
     Attributes:
-        loss: float32, mean focal loss.
-        miou: float32, mean foreground IoU.
+        loss: float32, mean of the objective.
+        miou: float32, mean foreground IoU; of more than two classes the mean over images of the
+            mean IoU of the classes in it.
         penalty: float32, mean Lipschitz coefficient penalty, without its weight; 0 without one.
         gradients: of the loss and the weighted penalty, as the parameters.
         model_state: the running statistics after the batch, if the model has them.
@@ -78,7 +65,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     *,
     stateful: bool = True,
-    focal_gamma: float = 2.0,
+    objective: Objective = FOCAL,
     penalty: LipschitzPenalty | None = None,
     axis_name: str | None = None,
 ) -> TrainStep:
@@ -89,7 +76,7 @@ def make_train_step(
         schedule: recurrent steps of every frame, and how they are differentiated.
         optimizer: as given to `create_state`.
         stateful: carry the hidden state across frames.
-        focal_gamma: exponent of the focal loss.
+        objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
         axis_name: the axis of `pmap`, over which gradients are summed; None on one device.
 
@@ -110,7 +97,7 @@ def make_train_step(
             shares,
             schedule,
             stateful=stateful,
-            gamma=focal_gamma,
+            objective=objective,
             penalty=penalty,
         )
         loss, miou, excess, gradients = all_sum(sums)
@@ -132,7 +119,7 @@ def video_gradients(
     schedule: FixedSchedule,
     *,
     stateful: bool = True,
-    gamma: float = 2.0,
+    objective: Objective = FOCAL,
     penalty: LipschitzPenalty | None = None,
 ) -> Gradients:
     """Returns loss, mIoU and gradients of a batch.
@@ -149,15 +136,15 @@ def video_gradients(
         shares: float32 [B], what each video contributes to the mean loss.
         schedule: recurrent steps of every frame, and how they are differentiated.
         stateful: carry the hidden state across frames.
-        gamma: exponent of the focal loss.
+        objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
 
     Source: Wang et al. 2023, section 4.2.
     """
     if model.recurrent:
-        loss = FrameLoss(model, schedule, stateful, gamma, penalty)
+        loss = FrameLoss(model, schedule, stateful, objective, penalty)
         return _recurrent_gradients(loss, variables, batch, shares)
-    return _feedforward_gradients(model, variables, batch, shares, gamma)
+    return _feedforward_gradients(model, variables, batch, shares, objective)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +154,7 @@ class FrameLoss:
     model: VideoModel
     schedule: FixedSchedule
     stateful: bool
-    gamma: float
+    objective: Objective
     penalty: LipschitzPenalty | None
 
     def __call__(
@@ -181,14 +168,32 @@ class FrameLoss:
     ) -> tuple[Array, tuple[State, tuple[Array, Array, Array]]]:
         """Returns the sum to be differentiated, and the next state with the means to report."""
         frame_of = begin_frame(self.model, prepared, state, frame, stateful=self.stateful)
-        reached = self.schedule.reach(frame_of.step, frame_of.start, first)
-        losses, iou = _scores(frame_of.readout(reached.after), labels, self.gamma)
+        reached, losses = self._run(frame_of, labels, first)
+        iou = _iou(frame_of.readout(reached.after), labels)
         loss, miou = jnp.sum(losses * shares), jnp.sum(iou * shares)
         next_state = State(lax.stop_gradient(reached.after), state.frame_index + 1)
         if self.penalty is None:
             return loss, (next_state, (loss, miou, jnp.float32(0)))
         excess = jnp.sum(self.penalty(frame_of.step, reached.before) * shares)
         return loss + self.penalty.weight * excess, (next_state, (loss, miou, excess))
+
+    def _run(
+        self, frame_of: Recurrence, labels: Int[Array, "B H W"], first: bool
+    ) -> tuple[Reached, Float[Array, " B"]]:
+        """Takes the steps of a frame; the loss of each sample, earlier steps included."""
+        decay = self.objective.step_decay
+        if not decay:
+            reached = self.schedule.reach(frame_of.step, frame_of.start, first)
+            return reached, self.objective(frame_of.readout(reached.after), labels)
+
+        def body(loop: tuple[Reached, Any], _: None) -> tuple[tuple[Reached, Any], None]:
+            last, losses = loop
+            reached = self.schedule.gradient.unroll(frame_of.step, last.after, 1)
+            here = self.objective(frame_of.readout(reached.after), labels)
+            return (reached, decay * losses + here), None
+
+        start = (Reached(frame_of.start, frame_of.start), jnp.zeros(labels.shape[0]))
+        return lax.scan(body, start, length=self.schedule.length(first))[0]
 
 
 def _recurrent_gradients(
@@ -225,7 +230,7 @@ def _feedforward_gradients(
     variables: Variables,
     batch: Batch,
     shares: Float[Array, " B"],
-    gamma: float,
+    objective: Objective,
 ) -> Gradients:
     model_state = {name: value for name, value in variables.items() if name != "params"}
     frames, labels = as_float(batch.frames), batch.masks.astype(jnp.int32)
@@ -234,7 +239,7 @@ def _feedforward_gradients(
         logits, changed = model.apply(
             {"params": params, **model_state}, frames, method="video", mutable=[RUNNING]
         )
-        losses, iou = _scores(logits, labels, gamma)
+        losses, iou = objective(logits, labels), _iou(logits, labels)
         return jnp.sum(losses.mean(1) * shares), (jnp.sum(iou.mean(1) * shares), changed)
 
     (loss, (miou, changed)), gradients = jax.value_and_grad(video_loss, has_aux=True)(
@@ -243,29 +248,18 @@ def _feedforward_gradients(
     return Gradients(loss, miou, jnp.float32(0), gradients, changed)
 
 
-def _scores(
-    logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"], gamma: float
-) -> tuple[Float[Array, "*axes"], Float[Array, "*axes"]]:
-    """Loss and foreground IoU of each image."""
-    losses = focal_loss(logits, labels, gamma).mean((-2, -1))
-    return losses, foreground_iou(logits.argmax(-1) > 0, labels > 0)
+# Background and foreground: scored by the latter.
+TWO = 2
 
 
-def score_batch(
-    model: VideoModel,
-    prepared: Prepared,
-    batch: Batch,
-    policy: StepPolicy,
-    *,
-    stateful: bool = True,
-    gamma: float = 2.0,
-) -> Scores:
-    """Runs a model over a batch and scores every video; weights are left to the caller."""
-    out = run_video(model, prepared, as_float(batch.frames), policy, stateful=stateful)
-    labels = batch.masks.astype(jnp.int32)
-    losses = focal_loss(out.logits, labels, gamma).mean((1, 2, 3))
-    foreground = foreground_scores(out.logits.argmax(-1) > 0, labels > 0)
-    return Scores(losses, foreground, out.steps)
+def _iou(
+    logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
+) -> Float[Array, "*axes"]:
+    """IoU of each image: of the foreground, or the mean over the classes in it."""
+    predicted, classes = logits.argmax(-1), logits.shape[-1]
+    if classes == TWO:
+        return foreground_iou(predicted > 0, labels > 0)
+    return mean_iou(confusion_matrix(predicted, labels, classes))
 
 
 def as_float(frames: Array) -> Array:

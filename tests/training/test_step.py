@@ -9,10 +9,11 @@ import pytest
 import rsf_jax as rsf
 from rsf_jax.data import pad_batch
 from rsf_jax.gradients import BPTT
-from rsf_jax.losses import focal_loss
+from rsf_jax.losses import Objective, focal_loss
 from rsf_jax.training.parallel import Devices
+from rsf_jax.training.scores import score_batch
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.step import Batch, make_train_step, score_batch, video_gradients
+from rsf_jax.training.step import Batch, make_train_step, video_gradients
 
 SCHEDULE = rsf.FixedSchedule(2, 2)
 CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
@@ -45,7 +46,7 @@ def _largest_difference(ours, theirs):
     return max(jax.tree.leaves(differences))
 
 
-_gradients = jax.jit(video_gradients, static_argnums=0, static_argnames="stateful")
+_gradients = jax.jit(video_gradients, static_argnums=0, static_argnames=("stateful", "objective"))
 
 
 @pytest.mark.parametrize(("schedule", "stateful"), [("s2f1", True), ("s2f2", False)])
@@ -131,3 +132,29 @@ def test_scores_are_per_video(model, state):
 def test_more_devices_than_there_are_is_an_error():
     with pytest.raises(rsf.InputError, match=r"config\.devices is 9: this machine has 4"):
         Devices(9)
+
+
+def test_earlier_steps_count_less_and_less(model, state):
+    batch, shares = _batch(2), jnp.full(2, 0.5)
+    objective = Objective(step_decay=0.4)
+    frames, labels = jnp.asarray(batch.frames, jnp.float32) / 255, jnp.int32(batch.masks)
+
+    def after_every_step(params):
+        state, total = model.initial_state(2, (12, 10)), 0.0
+        for t, steps in enumerate((3, 1, 1)):
+            here = 0.0
+            for _ in range(steps):  # one more call a step: the same frame, from where it stands
+                state, out = rsf.run_frame(
+                    model, {"params": params}, state, frames[:, t], rsf.FixedSchedule(1, 1)
+                )
+                here = 0.4 * here + objective(out.logits, labels[:, t]).mean()
+            total += here / 3
+            state = jax.lax.stop_gradient(state)
+        return total
+
+    expected, gradients = jax.jit(jax.value_and_grad(after_every_step))(state.params)
+    found = _gradients(
+        model, state.variables, batch, shares, rsf.FixedSchedule(3, 1), objective=objective
+    )
+    assert float(found.loss) == pytest.approx(float(expected), rel=1e-5)
+    assert _largest_difference(found.gradients, gradients) < 5e-4

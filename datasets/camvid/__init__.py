@@ -1,0 +1,1 @@
+"""CamVid: scenes seen from a driving car, in 11 classes."""

@@ -1,0 +1,223 @@
+"""Builder of datasets that are read from a folder of frames and masks. No TensorFlow here."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from t_pathfinder.building import FILE_FORMAT, array
+
+from frame_folders.images import Size, check, read_image, read_mask
+from frame_folders.labels import IGNORED, Labels
+from frame_folders.problems import Problems
+from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs
+
+Example = dict[str, Any]
+
+# TFDS keeps the examples of a file in memory until it is written.
+_BYTES_PER_FILE = 128 * 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a folder was found to hold.
+
+    Attributes:
+        frames: frames of every split.
+        cutting: how the frames of every split become clips.
+        labels: classes and their indices in the masks.
+    """
+
+    frames: dict[str, list[Frame]]
+    cutting: dict[str, Cutting]
+    labels: Labels
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be built: everything that is known once all files have been checked.
+
+    Attributes:
+        clips: clips of every split.
+        labels: classes and their indices in the masks.
+        length: frames of a clip, None if that varies.
+        size: height and width of all frames.
+        left_out: frames of every split that are in runs shorter than a clip.
+    """
+
+    clips: dict[str, list[Clip]]
+    labels: Labels
+    length: int | None
+    size: Size
+    left_out: dict[str, int]
+
+
+def make_plan(contents: Contents, problems: Problems) -> Plan:
+    """Cuts what was found into clips, after a look into every file.
+
+    Raises:
+        ValueError: naming every file that cannot be used, or a split in which no clip fits.
+    """
+    sequences = {split: in_order(frames, problems) for split, frames in contents.frames.items()}
+    every = [frame for frames in contents.frames.values() for frame in frames]
+    size = check(every, contents.labels, problems)
+    problems.raise_if_any()
+    if size is None:
+        raise ValueError("the folder that was given holds no frames")
+    made = {
+        split: _cut(split, list(by_name.values()), contents.cutting[split])
+        for split, by_name in sequences.items()
+    }
+    used = {s: {f.image for clip in cut for f in clip.frames} for s, cut in made.items()}
+    left_out = {s: len(frames) - len(used[s]) for s, frames in contents.frames.items()}
+    (length,) = {cutting.length for cutting in contents.cutting.values()}
+    return Plan(made, contents.labels, length, size, left_out)
+
+
+def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
+    """Clips of a split."""
+    parts = [run for sequence in sequences for run in runs(sequence)]
+    made = [clip for run in parts for clip in clips(run, cutting)]
+    if not made:
+        raise ValueError(
+            f"split {split} has {sum(map(len, sequences))} frame(s), but no "
+            f"{cutting.length or 1} in a row: give it more or take shorter clips"
+        )
+    return made
+
+
+class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
+    """Builder of clips from the frames and masks in `--manual_dir`.
+
+    Size and classes are the folder's: `info.features` is None until it has been read.
+    """
+
+    _plan: Plan | None = None
+
+    def __init__(self, *, file_format: Any = None, **kwargs: Any) -> None:
+        """Builder whose files are array_record unless `file_format` says otherwise.
+
+        Args:
+            file_format: TFDS file format; None means array_record for a dataset that is yet to
+                be built and the existing one's otherwise.
+            **kwargs: `config`, `data_dir` and `version`, as for every TFDS builder.
+        """
+        super().__init__(file_format=file_format, **kwargs)
+        if file_format is None and not self.info.initialized:
+            self.info.set_file_format(FILE_FORMAT, override=True)
+
+    def find(self, folder: pathlib.Path, problems: Problems) -> Contents:
+        """Finds the frames of every split.
+
+        Args:
+            folder: the folder that was given.
+            problems: takes files that cannot be used; those which are merely damaged or missing
+                are found later.
+        """
+        raise NotImplementedError
+
+    @property
+    def info(self) -> tfds.core.DatasetInfo:
+        """Description of the dataset; from the moment the folder was read, of what it holds."""
+        return super().info if self._plan is None else self._info_of_plan
+
+    @functools.cached_property
+    def _info_of_plan(self) -> tfds.core.DatasetInfo:
+        info = self._info()
+        info.set_file_format(super().info.file_format, override=True)
+        return info
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        plan, metadata = self._plan, None
+        if plan is not None:
+            metadata = tfds.core.MetadataDict(
+                plan.labels.as_metadata(), frames_left_out=plan.left_out
+            )
+        return self.dataset_info_from_configs(
+            features=None if plan is None else features(plan),
+            supervised_keys=("frames", "masks"),
+            disable_shuffling=True,  # clips of a sequence follow each other
+            metadata=metadata,
+        )
+
+    def _download_and_prepare(self, dl_manager: Any, download_config: Any = None) -> None:
+        """Reads the folder before TFDS asks what the features are."""
+        folder = _manual_folder(dl_manager)
+        problems = Problems(folder)
+        self._plan = make_plan(self.find(folder, problems), problems)
+        super()._download_and_prepare(dl_manager, download_config)
+
+    def _shard_iterators_per_split(
+        self, dl_manager: Any
+    ) -> dict[str, list[Callable[[], Iterator[tuple[int, Example]]]]]:
+        del dl_manager  # the folder has been read
+        plan = self._plan
+        return {split: _files(made, plan) for split, made in plan.clips.items()}
+
+
+def features(plan: Plan) -> tfds.features.FeaturesDict:
+    """Features of a clip. Only kinds that TFDS decodes without TensorFlow."""
+    return tfds.features.FeaturesDict(
+        {
+            "frames": array((plan.length, *plan.size, 3), np.uint8, "zlib"),
+            "masks": array((plan.length, *plan.size), np.uint8, "zlib"),
+            "sequence": tfds.features.Text(),
+            "frame_numbers": array((plan.length,), np.int64, "bytes"),
+        }
+    )
+
+
+def example(clip: Clip, labels: Labels, image: Callable, mask: Callable) -> Example:
+    """A clip with its pixels.
+
+    Args:
+        clip: what to read.
+        labels: classes and their indices in the masks.
+        image: reads an image as uint8 [H, W, 3].
+        mask: reads class indices as uint8 [H, W].
+
+    Returns:
+        `frames` uint8 [T, H, W, 3], `masks` uint8 [T, H, W] (classes, 255 where there is none),
+        `sequence` str, `frame_numbers` int64 [T].
+    """
+    masks = labels.stored(np.stack([mask(frame.mask) for frame in clip.frames]))
+    masks[: clip.context] = IGNORED
+    return {
+        "frames": np.stack([image(frame.image) for frame in clip.frames]),
+        "masks": masks,
+        "sequence": clip.frames[0].sequence,
+        "frame_numbers": np.array([frame.number for frame in clip.frames], np.int64),
+    }
+
+
+def _files(made: list[Clip], plan: Plan) -> list[Callable[[], Iterator[tuple[int, Example]]]]:
+    """Clips of a split, file by file."""
+    height, width = plan.size
+    longest = max(len(clip.frames) for clip in made)
+    per_file = max(1, _BYTES_PER_FILE // (longest * height * width * 4))
+    return [
+        functools.partial(_examples, made, range(i, min(i + per_file, len(made))), plan.labels)
+        for i in range(0, len(made), per_file)
+    ]
+
+
+def _examples(made: list[Clip], indices: range, labels: Labels) -> Iterator[tuple[int, Example]]:
+    """Yields (index, clip), in order."""
+    # Clips overlap: each file is decoded once, not once a clip.
+    recent = max(len(made[index].frames) for index in indices)
+    image = functools.lru_cache(recent)(read_image)
+    mask = functools.lru_cache(recent)(read_mask)
+    for index in indices:
+        yield index, example(made[index], labels, image, mask)
+
+
+def _manual_folder(dl_manager: Any) -> pathlib.Path:
+    try:
+        return pathlib.Path(dl_manager.manual_dir)
+    except AssertionError as error:  # TFDS: missing or empty, and what belongs there
+        raise ValueError(" ".join(str(error).split())) from None

@@ -1,0 +1,116 @@
+"""Image files to arrays, and what is to be said of those that cannot be read."""
+
+from __future__ import annotations
+
+import collections
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from frame_folders.labels import Labels
+from frame_folders.problems import Problems
+from frame_folders.sequences import Frame
+
+Size = tuple[int, int]  # height, width
+
+_DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes beyond 8 bits
+_INDEXED = ("1", "L", "P")  # one index a pixel; a palette's index, not its colour
+
+
+def read_image(path: pathlib.Path) -> np.ndarray:
+    """Reads an image as uint8 [H, W, 3]; grey becomes three equal channels.
+
+    Raises:
+        ValueError: when the file is damaged or has more than 8 bits a channel.
+    """
+    return _decode(path, _DEEP, forbidden=True, needed="8 bits a channel", convert="RGB")
+
+
+def read_mask(path: pathlib.Path) -> np.ndarray:
+    """Reads class indices as uint8 [H, W].
+
+    Raises:
+        ValueError: when the file is damaged or does not hold one index a pixel.
+    """
+    needed = "one class index a pixel (8-bit grey or palette)"
+    return _decode(path, _INDEXED, forbidden=False, needed=needed, convert=None)
+
+
+def _decode(
+    path: pathlib.Path, modes: tuple[str, ...], *, forbidden: bool, needed: str, convert: str | None
+) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            wrong = (mode in modes) == forbidden
+            array = None if wrong else np.array(image.convert(convert) if convert else image)
+    except Exception as error:  # Pillow's formats raise whatever their parsers meet
+        raise ValueError(f"damaged ({type(error).__name__} while decoding)") from error
+    if array is None:
+        raise ValueError(f"is of mode {mode}: {needed} is needed")
+    return array.astype(np.uint8, copy=False)
+
+
+def check(frames: Iterable[Frame], labels: Labels, problems: Problems) -> Size | None:
+    """Reads every file once, to find all that cannot be used before anything is written.
+
+    Args:
+        frames: the frames of all splits.
+        labels: the indices that masks may hold.
+        problems: takes what is found.
+
+    Returns:
+        The size that all images should have, which is the most frequent one; None without frames.
+    """
+    sizes: dict[pathlib.Path, Size] = {}
+    for frame in frames:
+        size = _check_image(frame.image, problems)
+        if size is not None:
+            sizes[frame.image] = size
+        _check_mask(frame, size, labels, problems)
+    if not sizes:
+        return None
+    common = collections.Counter(sizes.values()).most_common(1)[0][0]
+    for path, size in sizes.items():
+        if size != common:
+            problems.add(path, f"is {_in_words(size)}, most images are {_in_words(common)}")
+    return common
+
+
+def _check_image(path: pathlib.Path, problems: Problems) -> Size | None:
+    if path in problems:
+        return None
+    if not path.is_file():
+        problems.add(path, "missing")
+        return None
+    try:
+        height, width, _ = read_image(path).shape
+    except ValueError as error:
+        problems.add(path, str(error))
+        return None
+    return height, width
+
+
+def _check_mask(frame: Frame, size: Size | None, labels: Labels, problems: Problems) -> None:
+    if frame.mask in problems:
+        return
+    if not frame.mask.is_file():
+        problems.add(frame.mask, f"missing, the mask of {frame.image.name}")
+        return
+    try:
+        mask = read_mask(frame.mask)
+    except ValueError as error:
+        problems.add(frame.mask, str(error))
+        return
+    if size is not None and mask.shape != size:
+        problems.add(frame.mask, f"is {_in_words(mask.shape)}, its image is {_in_words(size)}")
+    strange = labels.not_allowed(mask)
+    if strange:
+        indices = ", ".join(map(str, strange[:5])) + (", ..." if len(strange) > 5 else "")
+        problems.add(frame.mask, f"has index {indices}; allowed are {labels.allowed()}")
+
+
+def _in_words(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size)) + " pixels (height x width)"

@@ -1,0 +1,46 @@
+"""Everything that is wrong with a folder's files, told in one error."""
+
+from __future__ import annotations
+
+import pathlib
+
+NAMED = 20  # problems told one by one
+
+
+class Problems:
+    """Files that cannot be used, collected until all have been looked at.
+
+    Args:
+        folder: the folder that was given; files are named relative to it.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        self._found: dict[pathlib.Path, str] = {}
+
+    def add(self, path: pathlib.Path, what: str) -> None:
+        """Notes what is wrong with a file; the first thing noted of it counts."""
+        self._found.setdefault(path, what)
+
+    def __contains__(self, path: pathlib.Path) -> bool:
+        return path in self._found
+
+    def raise_if_any(self) -> None:
+        """Ends the build if anything was found.
+
+        Raises:
+            ValueError: naming the first files and what is wrong with each.
+        """
+        if not self._found:
+            return
+        named = list(self._found.items())[:NAMED]
+        lines = [f"  {self._relative(path)}: {what}" for path, what in named]
+        if len(self._found) > NAMED:
+            lines.append(f"  and {len(self._found) - NAMED} more")
+        raise ValueError(
+            f"{len(self._found)} file(s) in {self._folder} cannot be used; nothing was built:\n"
+            + "\n".join(lines)
+        )
+
+    def _relative(self, path: pathlib.Path) -> pathlib.Path:
+        return path.relative_to(self._folder) if path.is_relative_to(self._folder) else path

@@ -1,0 +1,69 @@
+"""Finds built datasets, and builds those that are missing, without TensorFlow."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import read_only_builder
+
+from rsf_jax.config import Config
+from rsf_jax.errors import InputError
+
+REBUILD = "Delete the folder; the next run builds it anew"
+
+
+def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
+    """Opens a built dataset, building it first if it is missing.
+
+    Args:
+        config: uses `dataset`, `data_dir` and `manual_dir`.
+
+    Raises:
+        InputError: if there is no such dataset, it is damaged, or it cannot be built.
+    """
+    name, data_dir = config.dataset, config.data_dir
+    folder = Path(data_dir).expanduser() if data_dir else None
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise InputError(f"config.data_dir is {data_dir!r}: a folder is needed, this is a file")
+    try:
+        return read_only_builder.builder_from_files(name, data_dir=folder)
+    except tfds.core.DatasetNotFoundError:
+        return _build(name, folder, config.manual_dir)
+    except Exception as error:  # its description is read by many parsers
+        where = folder or "TFDS's data directory"
+        raise InputError(f"dataset {name} in {where} is damaged: {error}. {REBUILD}") from error
+
+
+def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.DatasetBuilder:
+    """Builds `datasets/NAME`, found by path: no package may be called `datasets`."""
+    dataset, _, config = name.partition("/")
+    root = Path(os.environ.get("RSF_DATASETS", Path(__file__).parents[1] / "datasets"))
+    known = sorted(p.parent.name for p in root.glob("*/*_dataset_builder.py"))
+    if dataset not in known:
+        raise InputError(
+            f"config.dataset is {name!r}, which is neither built nor has a builder in {root}: "
+            f"choose one of {', '.join(known) or '(none found)'}, or set RSF_DATASETS to the "
+            "folder of builders"
+        )
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    builder_class = importlib.import_module(f"{dataset}.{dataset}_dataset_builder").Builder
+    configs = [c.name for c in builder_class.BUILDER_CONFIGS]
+    if config not in configs:
+        raise InputError(
+            f"config.dataset is {name!r}: {dataset} has the configs {', '.join(configs)}; "
+            f"write {dataset}/CONFIG"
+        )
+    builder = builder_class(config=config, data_dir=folder)
+    print(f"Building {name} in {builder.data_dir}", flush=True)
+    settings = tfds.download.DownloadConfig(manual_dir=manual_dir or None)
+    try:
+        builder.download_and_prepare(download_config=settings)
+    except ValueError as error:  # of the files it is made of
+        hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
+        raise InputError(f"cannot build {name}: {error}{hint}") from error
+    except OSError as error:
+        raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
+    return builder

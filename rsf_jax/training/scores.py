@@ -1,0 +1,58 @@
+"""Scores of a batch of videos: a pure function, on one device or under `pmap`."""
+
+import flax.struct
+import jax.numpy as jnp
+
+from rsf_jax.losses import FOCAL, Objective
+from rsf_jax.metrics import foreground_scores
+from rsf_jax.models import Prepared, VideoModel
+from rsf_jax.policies import StepPolicy
+from rsf_jax.segmentation import confusion_matrix, flicker
+from rsf_jax.training.step import TWO, Batch, as_float
+from rsf_jax.typing import Leaf
+from rsf_jax.unroll import run_video
+
+
+@flax.struct.dataclass
+class Scores:
+    """Scores of each video of a batch.
+
+    Attributes:
+        loss: float32 [B], mean over frames.
+        steps: int32 [B, T], recurrent steps spent.
+        foreground: float32 [B, T] each, how well the foreground of every frame is found; None if
+            there are more classes than two.
+        confusion: int32 [B, T, K, K], pixels by true and predicted class; None for two classes.
+        flicker: int32 [B, 2], of the pixels that keep their true class from frame to frame those
+            whose predicted class changes, and all of them; None for two classes.
+    """
+
+    loss: Leaf
+    steps: Leaf
+    foreground: Leaf = None
+    confusion: Leaf = None
+    flicker: Leaf = None
+
+
+def score_batch(
+    model: VideoModel,
+    prepared: Prepared,
+    batch: Batch,
+    policy: StepPolicy,
+    *,
+    stateful: bool = True,
+    objective: Objective = FOCAL,
+) -> Scores:
+    """Runs a model over a batch and scores every video; weights are left to the caller."""
+    out = run_video(model, prepared, as_float(batch.frames), policy, stateful=stateful)
+    labels = batch.masks.astype(jnp.int32)
+    losses, predicted = objective(out.logits, labels).mean(1), out.logits.argmax(-1)
+    classes = out.logits.shape[-1]
+    if classes == TWO:
+        return Scores(losses, out.steps, foreground_scores(predicted > 0, labels > 0))
+    return Scores(
+        losses,
+        out.steps,
+        confusion=confusion_matrix(predicted, labels, classes),
+        flicker=jnp.stack(flicker(predicted, labels), -1),
+    )

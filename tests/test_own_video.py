@@ -1,0 +1,171 @@
+"""From a folder of colour frames and masks to a tested recurrent U-Net."""
+
+import dataclasses
+import json
+
+import matplotlib.image
+import numpy as np
+import pytest
+from PIL import Image
+
+import rsf_jax as rsf
+from rsf_jax import experiment
+from rsf_jax.data import class_weights, evaluation_batches, open_dataset
+from rsf_jax.evaluation import evaluate, load_trained
+
+# TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
+pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
+
+SIZE = (36, 40)
+
+
+def _write(folder):
+    """A green square that moves over a red background: three classes with its upper edge."""
+    for name in ("one", "two", "three"):
+        for part in (name, f"{name}_mask"):
+            (folder / part).mkdir(parents=True)
+        for t in range(3):
+            mask = np.zeros(SIZE, np.uint8)
+            mask[8:24, 4 * t : 4 * t + 16] = 1
+            mask[8:12, 4 * t : 4 * t + 16] = 2
+            frame = np.zeros((*SIZE, 3), np.uint8)
+            frame[..., 0], frame[..., 1] = 200 * (mask == 0), 200 * (mask > 0)
+            mask[0] = 255
+            Image.fromarray(frame).save(folder / name / f"{t}.png")
+            Image.fromarray(mask).save(folder / f"{name}_mask" / f"{t}.png")
+    (folder / "dataset.yaml").write_text(
+        "classes: [ground, square, edge]\n"
+        "splits: {train: [one], validation: [two], test: [three]}\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    manual = tmp_path_factory.mktemp("frames")
+    _write(manual)
+    return rsf.get_config("camvid_s2f1_dru").replace(
+        dataset="own_video/default",
+        data_dir=str(tmp_path_factory.mktemp("built")),
+        manual_dir=str(manual),
+        classes=3,
+        channels=2,
+        batch_size=2,
+        epochs=3,
+        eval_batch_size=2,
+        devices=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def workdir(config, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    experiment.run(config, workdir)
+    return workdir
+
+
+def test_clips_come_with_splits_names_and_weights(config):
+    dataset = open_dataset(config)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (2, 2, 2)
+    assert dataset.class_names == ["ground", "square", "edge"]
+    assert dataset.colors.shape == (3, 3)
+    (batch,) = evaluation_batches(dataset.test, 2)
+    assert batch.frames.shape == (2, 2, *SIZE, 3)
+    assert set(np.unique(batch.masks)) == {0, 1, 2, 255}
+    ground, square, edge = class_weights(dataset, config)
+    assert ground < 1 < square < edge
+    assert edge / square == pytest.approx(3**0.5, rel=1e-3)  # three times as rare, to the power 1/2
+    assert class_weights(dataset, config.replace(class_balance=0.0)) is None
+
+
+def test_frames_can_be_made_smaller(config):
+    dataset = open_dataset(config.replace(shrink=2))
+    assert dataset.frame_shape == (18, 20)
+    (whole,), (small,) = (evaluation_batches(d.test, 2) for d in (open_dataset(config), dataset))
+    assert small.frames.shape == (2, 2, 18, 20, 3)
+    np.testing.assert_array_equal(small.masks, whole.masks[:, :, 1::2, 1::2])
+    blocks = whole.frames.reshape(2, 2, 18, 2, 20, 2, 3).mean((3, 5))
+    np.testing.assert_allclose(small.frames, blocks, atol=0.5)
+
+
+def test_a_run_is_trained_and_tested(config, workdir):
+    results = json.loads((workdir / "results.json").read_text())
+    test = results["test"]
+    confusion = np.array(test["confusion"])
+    (batch,) = evaluation_batches(open_dataset(config).test, 2)
+    np.testing.assert_array_equal(confusion.sum(1), [(batch.masks == k).sum() for k in range(3)])
+    assert test["accuracy"] == pytest.approx(np.trace(confusion) / confusion.sum())
+    assert len(test["iou"]) == 3
+    assert test["steps_by_frame"] == [2, 1]
+    assert results["class_names"] == ["ground", "square", "edge"]
+    ground = confusion[0].sum() / confusion.sum()
+    assert results["trivial"] == {"most_frequent_class": pytest.approx(ground / 3)}
+    for name in ("predictions.png", "confusion.png"):
+        assert matplotlib.image.imread(workdir / name).size > 0
+
+
+def test_other_policies_and_a_state_that_is_not_carried(config, workdir):
+    trained, dataset = load_trained(workdir), open_dataset(config)
+    halting = evaluate(trained, dataset, workdir, rsf.parse_policy("l2:1e-9:3"))
+    assert halting["test"]["steps_by_frame"] == [3, 3]
+    for changes in ({"stateful": False}, {"carry_output": False}):
+        other = evaluate(load_trained(workdir, changes), dataset, workdir)
+        assert (
+            other["test"]["loss"]
+            != json.loads((workdir / "results_l2-1e-09-3.json").read_text())["test"]["loss"]
+        )
+
+
+def test_training_begins_with_the_weights_of_another_run(config, workdir, tmp_path):
+    finer = config.replace(
+        init_from=str(workdir), slow_steps=1, epochs=1, learning_rate=1e-12, augment=False
+    )
+    experiment.run(finer, tmp_path)
+    before, after = load_trained(workdir), load_trained(tmp_path)
+    for a, b in zip(*(_leaves(trained.variables) for trained in (before, after))):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    with pytest.raises(rsf.InputError, match="belongs to another model: channels=2 there, 4 here"):
+        experiment.run(finer.replace(channels=4), tmp_path / "wide")
+
+
+def _leaves(tree):
+    import jax
+
+    return jax.tree.leaves(tree)
+
+
+MISTAKES = [
+    ({"classes": 4}, r"has 3 classes \(ground, square, edge\): use --config.classes=3"),
+    ({"model": "hgru", "input_channels": 1}, "has frames of 3 channels, config.input_channels is"),
+    ({"shrink": 64}, "config.shrink is 64: no pixel is left"),
+    ({"dataset": "own_video/other"}, "own_video has the configs default"),
+    ({"init_from": "/nowhere"}, "no checkpoints in /nowhere"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), MISTAKES)
+def test_mistakes_are_named(config, tmp_path, changes, message):
+    with pytest.raises(rsf.InputError, match=message):
+        experiment.run(config.replace(**changes), tmp_path)
+
+
+def test_a_folder_that_cannot_be_used_is_named(config, tmp_path):
+    elsewhere = config.replace(data_dir=str(tmp_path / "data"))
+    with pytest.raises(rsf.InputError, match="manual_dir=FOLDER"):
+        experiment.run(elsewhere.replace(manual_dir=""), tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(rsf.InputError, match=r"dataset\.yaml is missing|manual_dir"):
+        experiment.run(elsewhere.replace(manual_dir=str(tmp_path / "empty")), tmp_path / "run")
+
+
+def test_presets_of_driving_video():
+    config = rsf.get_config("camvid_s3f1_dru_stateless")
+    assert (config.model, config.dataset) == ("dru", "camvid/pairs")
+    assert (config.slow_steps, config.fast_steps, config.stateful) == (3, 1, False)
+    assert rsf.get_config("camvid_s3f1") == rsf.get_config("camvid_s3f1_dru").replace(
+        name="camvid_s3f1"
+    )
+    for name in ("hard_s3f1_dru", "camvid_s3f1_clstm"):
+        with pytest.raises(rsf.InputError, match="unknown preset"):
+            rsf.get_config(name)
+    fields = {f.name for f in dataclasses.fields(rsf.Config)}
+    assert {"shrink", "zoom", "init_from", "manual_dir"} <= fields
