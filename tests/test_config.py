@@ -68,7 +68,7 @@ def test_unknown_presets_are_named_with_what_is_allowed(name, message):
         ("batch_size", 0, "at least 1"),
         ("max_minutes", -1.0, "at least 0"),
         ("norm_statistics", "instance", "sample, batch"),
-        ("model", "gru", "hgru, clstm, ff6"),
+        ("model", "gru", "hgru, clstm, dru, ff6"),
         ("model", "clsm", "did you mean 'clstm'"),
         ("conv_method", "winograd", "auto, fft, direct"),
         ("remat", "all", "none, step, sqrt"),

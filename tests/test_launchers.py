@@ -43,8 +43,8 @@ BAD = [
     (
         "train",
         ["--config=quickstart", "--config.model=hgr"],
-        "config.model is 'hgr': choose one of hgru, clstm, ff6, ff8, ffres6, ffres6fixed, ffres8, "
-        "conv3ds, conv3dm, or register a cell of this name first (rsf.register_cell, "
+        "config.model is 'hgr': choose one of hgru, clstm, dru, ff6, ff8, ffres6, ffres6fixed, "
+        "ffres8, conv3ds, conv3dm, or register a cell of this name first (rsf.register_cell, "
         "--cells=FILE); did you mean 'hgru'?",
     ),
     ("train", ["--config=quickstart_mine", "--cells=none.py"], "none.py is no Python file"),

@@ -126,9 +126,8 @@ class ReuseNetwork:
             return program.advance(program.weights, state, frame, chosen)
         if way == Way.RESTART:
             return program.restart(program.weights, state, frame)
-        # What is stored does not enter the program, which would copy it.
-        output, _ = program.whole(program.weights, frame)
-        return state.passed_by(frame), output
+        state = state.passed_by(frame)
+        return state, program.whole(program.weights, frame)[0]
 
     def whole(self, frame: Array) -> Any:
         """Returns what the network returns for a frame, everything computed and nothing stored.

