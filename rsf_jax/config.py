@@ -14,7 +14,7 @@ def _setting(default: Any, comment: str, choices: tuple[str, ...] = ()) -> Any:
 
 
 # Recurrent networks that are no stem, cell and readout.
-WHOLE = ("dru",)
+RECURRENT_NETWORKS = ("dru",)
 FEEDFORWARD = ("ff6", "ff8", "ffres6", "ffres6fixed", "ffres8", "conv3ds", "conv3dm")
 
 # "c_", contractor: with the Lipschitz coefficient penalty.
@@ -46,7 +46,8 @@ class Config:
     model: str = _setting(
         "hgru",
         f"recurrent cell ({', '.join(CELLS)}, or a registered one), recurrent network "
-        f"({', '.join(WHOLE)}) or network without recurrence ({', '.join(FEEDFORWARD)})",
+        f"({', '.join(RECURRENT_NETWORKS)}) or network without recurrence "
+        f"({', '.join(FEEDFORWARD)})",
     )
     input_channels: int = _setting(1, "channels of a frame: 1 for grey, 3 for colour")
     channels: int = _setting(25, "channels of stem and hidden state; of the first level of dru")
@@ -201,7 +202,7 @@ FREE_ON_RESUME = (
 
 def model_names() -> tuple[str, ...]:
     """Returns what `config.model` may be: the registered cells and the networks."""
-    return (*CELLS, *WHOLE, *FEEDFORWARD)
+    return (*CELLS, *RECURRENT_NETWORKS, *FEEDFORWARD)
 
 
 def _check_type(field: dataclasses.Field, value: Any) -> None:
@@ -229,7 +230,7 @@ def _check_model(config: Config) -> None:
     statistics = _STATISTICS.get(config.model, ("sample", "batch"))
     allowed = f"{' or '.join(statistics)} for model {config.model}"
     _require(config, "norm_statistics", config.norm_statistics in statistics, allowed)
-    if config.model not in WHOLE:
+    if config.model not in RECURRENT_NETWORKS:
         _require(config, "input_channels", config.input_channels == 1, f"1 for {config.model}")
     if config.model in FEEDFORWARD:
         for name in ("slow_steps", "fast_steps"):
@@ -243,7 +244,9 @@ def _check_model(config: Config) -> None:
         _require(config, "step_decay", holds, "0 unless a recurrence is trained by bptt")
 
 
-_STATISTICS = dict.fromkeys(WHOLE, ("sample",)) | dict.fromkeys(FEEDFORWARD, ("running", "batch"))
+_STATISTICS = dict.fromkeys(RECURRENT_NETWORKS, ("sample",)) | dict.fromkeys(
+    FEEDFORWARD, ("running", "batch")
+)
 
 
 def _require(config: Config, name: str, holds: bool, allowed: str) -> None:

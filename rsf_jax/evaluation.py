@@ -20,7 +20,7 @@ from rsf_jax.config import Config
 from rsf_jax.data import Dataset, evaluation_batches
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
-from rsf_jax.metrics import foreground_iou
+from rsf_jax.metrics import BINARY, foreground, foreground_iou
 from rsf_jax.models import VideoModel, count_parameters
 from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
 from rsf_jax.scoring import Scorer, SegmentationSummary, Summary, summarize
@@ -38,7 +38,6 @@ from rsf_jax.unroll import run_video
 _PICTURED = 2  # videos
 _PICTURED_FRAMES = 4  # of each, where every one takes a row
 _TIMED = 8  # videos, at batch 1
-_TWO = 2  # classes: background and foreground
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,9 +122,9 @@ def evaluate(
     """Tests a model on the test split and writes what was found.
 
     Files in `workdir`: `results.json` and `predictions.png`, for more than two classes
-    `confusion.png` too; with a policy other than the one the
-    model was trained with, its name is added, as in `results_s6f2.json`; and so is the name of a
-    dataset other than the one of training.
+    `confusion.png` too; with a policy other than the one the model was trained with, its name is
+    added, as in `results_s6f2.json`; and so is the name of a dataset other than the one of
+    training. The test loss is without the class weights of training.
 
     Args:
         trained: the model.
@@ -168,11 +167,9 @@ def _class_names(dataset: Dataset, config: Config) -> list[str]:
     return dataset.class_names or list(map(str, range(config.classes)))
 
 
-def _trivial(
-    dataset: Dataset, config: Config, summary: Summary | SegmentationSummary
-) -> dict[str, float]:
+def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, float]:
     """Scores without a network."""
-    if isinstance(summary, Summary):
+    if not isinstance(summary, SegmentationSummary):
         return trivial_scores(evaluation_batches(dataset.test, config.eval_batch_size))
     pixels = np.sum(summary.confusion, axis=1)
     matrix = np.zeros((len(pixels), len(pixels)))
@@ -262,11 +259,11 @@ def _save_pictures(
     stateful = trained.config.stateful
     out = run_video(trained.model, trained.variables, frames, policy, stateful=stateful)
     predicted, path = np.asarray(out.logits.argmax(-1)), folder / f"predictions{suffix}.png"
-    if trained.config.classes > _TWO:
+    if trained.config.classes > BINARY or trained.config.input_channels > 1:
         _save_overlays(trained.config, dataset, batch, predicted, path)
         return
-    predicted, truth = predicted > 0, batch.masks > 0
-    save_predictions(path, frames, truth, predicted, np.asarray(foreground_iou(predicted, truth)))
+    found, truth = (np.asarray(foreground(x, batch.masks)) for x in (predicted, batch.masks))
+    save_predictions(path, frames, truth, found, np.asarray(foreground_iou(found, truth)))
 
 
 def _save_overlays(

@@ -1,10 +1,14 @@
-"""Measures of segmentation quality."""
+"""Measures of how well the foreground is found, if there are two classes."""
 
 import flax.struct
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Integer
 
+from rsf_jax.losses import IGNORED
 from rsf_jax.typing import Array, Leaf
+
+# Background and foreground; more classes are scored as `segmentation` does.
+BINARY = 2
 
 
 @flax.struct.dataclass
@@ -47,8 +51,22 @@ def foreground_iou(
     return jnp.where(union == 0, 1.0, intersection / jnp.maximum(union, 1))
 
 
+def foreground(
+    classes: Integer[Array, "*axes H W"], labels: Integer[Array, "*axes H W"]
+) -> Bool[Array, "*axes H W"]:
+    """Which labelled pixels are of class 1: what two classes are scored by.
+
+    Args:
+        classes: integer [..., H, W], predicted classes, or the labels themselves.
+        labels: integer [..., H, W], true classes, or `IGNORED`.
+    """
+    return (classes == 1) & (labels != IGNORED)
+
+
 def foreground_scores(
-    predicted: Bool[Array, "*axes H W"], truth: Bool[Array, "*axes H W"]
+    predicted: Bool[Array, "*axes H W"],
+    truth: Bool[Array, "*axes H W"],
+    labelled: Bool[Array, "*axes H W"] | None = None,
 ) -> ForegroundScores:
     """Returns all scores of each image; see `ForegroundScores`.
 
@@ -58,24 +76,26 @@ def foreground_scores(
     Args:
         predicted: bool [..., H, W], pixels predicted as foreground.
         truth: bool [..., H, W].
+        labelled: bool [..., H, W], pixels that count; all of them for None.
     """
+    background = ~truth if labelled is None else labelled & ~truth
 
     def count(pixels: Bool[Array, "*axes H W"]) -> Float[Array, "*axes"]:
         return jnp.sum(pixels, axis=(-2, -1), dtype=jnp.float32)
 
     hits, wrong, missed = (
         count(predicted & truth),
-        count(predicted & ~truth),
+        count(predicted & background),
         count(~predicted & truth),
     )
-    background = count(~truth)
+    others = count(background)
     nothing = (hits + wrong + missed) == 0
 
     def share(part: Float[Array, "*axes"], whole: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
         return jnp.where(nothing, 1.0, part / jnp.maximum(whole, 1))
 
     recall = share(hits, hits + missed)
-    specificity = jnp.where(background == 0, 1.0, (background - wrong) / jnp.maximum(background, 1))
+    specificity = jnp.where(others == 0, 1.0, (others - wrong) / jnp.maximum(others, 1))
     return ForegroundScores(
         iou=share(hits, hits + wrong + missed),
         precision=share(hits, hits + wrong),

@@ -4,7 +4,7 @@ import difflib
 import re
 
 from rsf_jax.cells import CELLS
-from rsf_jax.config import FEEDFORWARD, GRADIENTS, WHOLE, Config, model_names
+from rsf_jax.config import FEEDFORWARD, GRADIENTS, RECURRENT_NETWORKS, Config, model_names
 from rsf_jax.errors import InputError
 
 _SCHEDULE = re.compile(
@@ -163,7 +163,7 @@ def with_model(config: Config, model: str) -> Config:
 def _recurrent(base: Config, match: re.Match) -> Config:
     cell = match["cell"] or base.model
     # What is made for grey frames of two classes does not fit the others, and the reverse.
-    if cell not in (CELLS if base.model in CELLS else WHOLE):
+    if cell not in (CELLS if base.model in CELLS else RECURRENT_NETWORKS):
         raise InputError(_unknown_preset(base.name))
     slow, fast = int(match["slow"]), int(match["fast"])
     if not slow >= fast >= 1:

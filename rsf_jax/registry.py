@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rsf_jax.cells import CELLS, RecurrentCell
-from rsf_jax.config import FEEDFORWARD, WHOLE
+from rsf_jax.config import FEEDFORWARD, RECURRENT_NETWORKS
 from rsf_jax.errors import InputError
 
 _Cell = TypeVar("_Cell")
@@ -81,7 +81,7 @@ def _check_name(name: str) -> None:
             "a letter in front, and neither a schedule such as s8f2 in front nor stateless at the "
             "end"
         )
-    if name in (*FEEDFORWARD, *WHOLE):
+    if name in (*FEEDFORWARD, *RECURRENT_NETWORKS):
         raise InputError(f"cell name {name!r} is taken by a network of this library: use another")
 
 

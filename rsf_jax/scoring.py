@@ -26,12 +26,10 @@ class Summary:
     """Scores over a set of videos.
 
     Attributes:
-        loss: mean focal loss.
-        miou: mean foreground IoU over videos and frames.
+        loss: mean over videos.
+        miou: mean IoU, of the foreground or over classes, as the subclasses say.
         miou_by_frame: the same for each frame position.
-        miou_deviation: standard deviation of the videos' mean IoU.
-        precision, recall, f1, balanced_accuracy: of the foreground, means over videos and frames;
-            see `ForegroundScores`.
+        miou_deviation: standard deviation of the videos' own mean IoU.
         steps_by_frame: mean recurrent steps for each frame position.
         steps_per_video: mean recurrent steps of a whole video.
         videos: number of videos.
@@ -41,47 +39,39 @@ class Summary:
     miou: float
     miou_by_frame: list[float]
     miou_deviation: float
-    precision: float
-    recall: float
-    f1: float
-    balanced_accuracy: float
     steps_by_frame: list[float]
     steps_per_video: float
     videos: int
 
 
 @dataclasses.dataclass(frozen=True)
-class SegmentationSummary:
-    """Scores of more than two classes over a set of videos.
+class ForegroundSummary(Summary):
+    """Scores of two classes, all means over videos and frames; see `ForegroundScores`."""
+
+    precision: float
+    recall: float
+    f1: float
+    balanced_accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentationSummary(Summary):
+    """Scores of more classes, of the confusion matrix of all frames.
 
     Attributes:
-        loss: mean over videos.
-        miou: mean IoU over classes, of the confusion matrix of all frames.
-        miou_by_frame: the same for each frame position.
-        miou_deviation: standard deviation of the mean IoU of single videos.
         iou: of each class; NaN for one that neither occurs nor is predicted.
         accuracy: share of the pixels whose class is right.
         class_accuracy: mean recall of the classes.
         flicker: share of the pixels with the same true class as in the frame before whose
             predicted class changes; NaN where there are none.
         confusion: pixels by true and predicted class.
-        steps_by_frame: mean recurrent steps for each frame position.
-        steps_per_video: mean recurrent steps of a whole video.
-        videos: number of videos.
     """
 
-    loss: float
-    miou: float
-    miou_by_frame: list[float]
-    miou_deviation: float
     iou: list[float]
     accuracy: float
     class_accuracy: float
     flicker: float
     confusion: list[list[int]]
-    steps_by_frame: list[float]
-    steps_per_video: float
-    videos: int
 
 
 class Scorer:
@@ -143,46 +133,41 @@ class Scorer:
         return jax.tree.map(partial(_first, size), self._devices.collect(scores))
 
 
-def summarize(scores: Scores) -> Summary | SegmentationSummary:
-    """Returns means over videos, every video weighing the same; IoU of classes over all pixels."""
+def summarize(scores: Scores) -> Summary:
+    """Returns the scores of all videos together; IoU of classes is that of all their pixels."""
+    shared: dict[str, Any] = {
+        "loss": float(scores.loss.mean()),
+        "steps_by_frame": scores.steps.mean(0).tolist(),
+        "steps_per_video": float(scores.steps.sum(1).mean()),
+        "videos": len(scores.loss),
+    }
     if scores.confusion is not None:
-        return _summarize_classes(scores)
-    loss, steps, foreground = scores.loss, scores.steps, scores.foreground
-    iou = foreground.iou
-    return Summary(
-        loss=float(loss.mean()),
-        miou=float(iou.mean()),
-        miou_by_frame=iou.mean(0).tolist(),
-        miou_deviation=float(iou.mean(1).std()),
-        precision=float(foreground.precision.mean()),
-        recall=float(foreground.recall.mean()),
-        f1=float(foreground.f1.mean()),
-        balanced_accuracy=float(foreground.balanced_accuracy.mean()),
-        steps_by_frame=steps.mean(0).tolist(),
-        steps_per_video=float(steps.sum(1).mean()),
-        videos=len(loss),
+        return SegmentationSummary(**shared, **_of_classes(scores))
+    found = scores.foreground
+    return ForegroundSummary(
+        **shared,
+        miou=float(found.iou.mean()),
+        miou_by_frame=found.iou.mean(0).tolist(),
+        miou_deviation=float(found.iou.mean(1).std()),
+        precision=float(found.precision.mean()),
+        recall=float(found.recall.mean()),
+        f1=float(found.f1.mean()),
+        balanced_accuracy=float(found.balanced_accuracy.mean()),
     )
 
 
-def _summarize_classes(scores: Scores) -> SegmentationSummary:
+def _of_classes(scores: Scores) -> dict[str, Any]:
     by_video = scores.confusion.astype(np.int64)  # [V, T, K, K]
     total = by_video.sum((0, 1))
-    found = segmentation_scores(total)
     changed, counted = scores.flicker.astype(np.int64).sum(0)
-    return SegmentationSummary(
-        loss=float(scores.loss.mean()),
-        miou=found.miou,
-        miou_by_frame=[segmentation_scores(matrix).miou for matrix in by_video.sum(0)],
-        miou_deviation=float(np.std(mean_iou(by_video.sum(1)))),
-        iou=found.iou.tolist(),
-        accuracy=found.accuracy,
-        class_accuracy=found.class_accuracy,
-        flicker=float(changed / counted) if counted else float("nan"),
-        confusion=total.tolist(),
-        steps_by_frame=scores.steps.mean(0).tolist(),
-        steps_per_video=float(scores.steps.sum(1).mean()),
-        videos=len(scores.loss),
-    )
+    found = dataclasses.asdict(segmentation_scores(total))
+    return found | {
+        "iou": found["iou"].tolist(),
+        "miou_by_frame": [segmentation_scores(matrix).miou for matrix in by_video.sum(0)],
+        "miou_deviation": float(np.std(mean_iou(by_video.sum(1)))),
+        "flicker": float(changed / counted) if counted else float("nan"),
+        "confusion": total.tolist(),
+    }
 
 
 def _first(count: int, values: np.ndarray) -> np.ndarray:

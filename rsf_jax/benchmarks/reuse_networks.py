@@ -48,12 +48,43 @@ class Subject:
         return float(np.square(differences).mean() ** 0.5 / self.deviation)
 
 
-def image_network(name: str, size: tuple[int, ...], methods: Sequence[str]) -> Subject:
-    """Returns a network of `NETWORKS` with random weights, for frames of a size."""
+@dataclasses.dataclass(frozen=True)
+class Truncation:
+    """Thresholds for a network, and how much its outputs tell scenes apart.
+
+    Attributes:
+        thresholds: by layer.
+        deviation: standard deviation of an output over scenes, mean over the outputs. Those of
+            random networks hardly differ: errors relative to the outputs would say nothing.
+    """
+
+    thresholds: dict[str, float]
+    deviation: float
+
+
+def image_network(
+    name: str,
+    size: tuple[int, ...],
+    methods: Sequence[str],
+    truncation: Truncation | None = None,
+) -> Subject:
+    """Returns a network of `NETWORKS` with random weights, for frames of a size.
+
+    Args:
+        name: of the network.
+        size: height and width in pixels.
+        methods: of reuse.
+        truncation: adds the network "truncated", by these thresholds.
+    """
     network = NETWORKS[name]()
     variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))
     apply = jax.jit(network.apply)
-    return Subject(name, _by_method(network, variables, methods), lambda x: apply(variables, x))
+    subject = Subject(name, _by_method(network, variables, methods), lambda x: apply(variables, x))
+    if truncation is None:
+        return subject
+    truncated = ReuseNetwork(network, variables, thresholds=truncation.thresholds)
+    both = subject.reuse | {"truncated": truncated}
+    return dataclasses.replace(subject, reuse=both, deviation=truncation.deviation)
 
 
 def contour_network(preset: str, shape: tuple[int, int], methods: Sequence[str]) -> Subject:
@@ -69,31 +100,6 @@ def contour_network(preset: str, shape: tuple[int, int], methods: Sequence[str])
 
 def _by_method(network: Any, variables: Variables, methods: Sequence[str]) -> dict:
     return {method: ReuseNetwork(network, variables, method=method) for method in methods}
-
-
-@dataclasses.dataclass(frozen=True)
-class Truncation:
-    """Thresholds for a network, and how much its outputs tell scenes apart.
-
-    Attributes:
-        thresholds: by layer.
-        deviation: root of the mean square deviation of the outputs of different scenes. The
-            outputs of random networks hardly differ: errors relative to the outputs themselves
-            would say nothing.
-    """
-
-    thresholds: dict[str, float]
-    deviation: float
-
-
-def truncating_network(name: str, size: tuple[int, int], truncation: Truncation) -> Subject:
-    """Returns the network of `image_network` with and without truncation."""
-    exact = image_network(name, size, METHODS[:1])
-    network = NETWORKS[name]()
-    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))
-    truncated = ReuseNetwork(network, variables, thresholds=truncation.thresholds)
-    both = exact.reuse | {"truncated": truncated}
-    return dataclasses.replace(exact, reuse=both, deviation=truncation.deviation)
 
 
 def calibrate_truncation(name: str) -> Truncation:

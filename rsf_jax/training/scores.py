@@ -3,12 +3,12 @@
 import flax.struct
 import jax.numpy as jnp
 
-from rsf_jax.losses import FOCAL, Objective
-from rsf_jax.metrics import foreground_scores
+from rsf_jax.losses import FOCAL, IGNORED, Objective
+from rsf_jax.metrics import BINARY, foreground, foreground_scores
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.segmentation import confusion_matrix, flicker
-from rsf_jax.training.step import TWO, Batch, as_float
+from rsf_jax.training.step import Batch, as_float
 from rsf_jax.typing import Leaf
 from rsf_jax.unroll import run_video
 
@@ -18,7 +18,7 @@ class Scores:
     """Scores of each video of a batch.
 
     Attributes:
-        loss: float32 [B], mean over frames.
+        loss: float32 [B], mean over the frames that have labels.
         steps: int32 [B, T], recurrent steps spent.
         foreground: float32 [B, T] each, how well the foreground of every frame is found; None if
             there are more classes than two.
@@ -46,10 +46,14 @@ def score_batch(
     """Runs a model over a batch and scores every video; weights are left to the caller."""
     out = run_video(model, prepared, as_float(batch.frames), policy, stateful=stateful)
     labels = batch.masks.astype(jnp.int32)
-    losses, predicted = objective(out.logits, labels).mean(1), out.logits.argmax(-1)
+    # A frame without a label, which another video counts, has no loss.
+    counts = (labels != IGNORED).any((-2, -1))
+    losses = objective(out.logits, labels).sum(1) / jnp.maximum(counts.sum(1), 1)
+    predicted = out.logits.argmax(-1)
     classes = out.logits.shape[-1]
-    if classes == TWO:
-        return Scores(losses, out.steps, foreground_scores(predicted > 0, labels > 0))
+    if classes == BINARY:
+        found, truth = foreground(predicted, labels), foreground(labels, labels)
+        return Scores(losses, out.steps, foreground_scores(found, truth, labels != IGNORED))
     return Scores(
         losses,
         out.steps,

@@ -12,7 +12,7 @@ from jax import lax
 
 from rsf_jax.gradients import LipschitzPenalty, Reached
 from rsf_jax.losses import FOCAL, Objective
-from rsf_jax.metrics import foreground_iou
+from rsf_jax.metrics import BINARY, foreground, foreground_iou
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.norm import RUNNING
 from rsf_jax.policies import FixedSchedule
@@ -248,17 +248,13 @@ def _feedforward_gradients(
     return Gradients(loss, miou, jnp.float32(0), gradients, changed)
 
 
-# Background and foreground: scored by the latter.
-TWO = 2
-
-
 def _iou(
     logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
 ) -> Float[Array, "*axes"]:
     """IoU of each image: of the foreground, or the mean over the classes in it."""
     predicted, classes = logits.argmax(-1), logits.shape[-1]
-    if classes == TWO:
-        return foreground_iou(predicted > 0, labels > 0)
+    if classes == BINARY:
+        return foreground_iou(foreground(predicted, labels), foreground(labels, labels))
     return mean_iou(confusion_matrix(predicted, labels, classes))
 
 

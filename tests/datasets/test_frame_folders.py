@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from frame_files import write_frame, write_mask
 from frame_folders.images import check, read_image, read_mask
-from frame_folders.labels import Labels, spread_colors
+from frame_folders.labels import Labels
 from frame_folders.problems import NAMED, Problems
 from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs, split_name
 from PIL import Image
 
-LABELS = Labels(("ground", "thing"), spread_colors(2), ignored=9)
+LABELS = Labels(("ground", "thing"), ignored=9)
 
 
 def sequence(*numbers, name="A"):

@@ -176,7 +176,7 @@ def test_missing_settings_are_told(tmp_path):
         read_settings(tmp_path / "dataset.yaml")
 
 
-def test_colors_are_made_where_none_are_given(tmp_path):
+def test_colors_are_left_out_where_none_are_given(tmp_path):
     labels = read_settings(write_yaml(tmp_path, "classes: [a, b, c]")).labels
-    assert len(set(labels.colors)) == 3
-    assert labels.ignored == 255
+    assert labels.colors is None
+    assert "colors" not in labels.as_metadata()

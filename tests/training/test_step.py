@@ -9,11 +9,12 @@ import pytest
 import rsf_jax as rsf
 from rsf_jax.data import pad_batch
 from rsf_jax.gradients import BPTT
-from rsf_jax.losses import Objective, focal_loss
+from rsf_jax.losses import IGNORED, Objective, focal_loss
+from rsf_jax.metrics import foreground_scores
 from rsf_jax.training.parallel import Devices
 from rsf_jax.training.scores import score_batch
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.step import Batch, make_train_step, video_gradients
+from rsf_jax.training.step import Batch, _iou, make_train_step, video_gradients
 
 SCHEDULE = rsf.FixedSchedule(2, 2)
 CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
@@ -158,3 +159,18 @@ def test_earlier_steps_count_less_and_less(model, state):
     )
     assert float(found.loss) == pytest.approx(float(expected), rel=1e-5)
     assert _largest_difference(found.gradients, gradients) < 5e-4
+
+
+def test_pixels_without_a_label_are_no_foreground(model, state):
+    batch = _batch(2)
+    masks = batch.masks.copy()
+    masks[:, :, :5] = IGNORED
+    prepared = rsf.prepare(model, state.variables, (12, 10))
+    scores = score_batch(model, prepared, batch.replace(masks=masks), SCHEDULE)
+    logits = rsf.run_video(model, prepared, jnp.float32(batch.frames) / 255, SCHEDULE).logits
+    found, truth = np.asarray(logits.argmax(-1))[:, :, 5:] == 1, masks[:, :, 5:] == 1
+    below = foreground_scores(found, truth)
+    jax.tree.map(np.testing.assert_allclose, scores.foreground, below)
+    assert 0 < below.iou.min() < below.iou.max() < 1
+    labels = jnp.int32(masks)
+    np.testing.assert_allclose(_iou(logits, labels), below.iou, rtol=1e-6)
