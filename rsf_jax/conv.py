@@ -5,8 +5,8 @@ The spectrum of a kernel depends on the parameters and the frame size alone: com
 """
 
 import jax.numpy as jnp
-from jax import lax
 
+from rsf_jax.direct import convolve_direct
 from rsf_jax.errors import InputError
 from rsf_jax.spectral import Spectrum, convolve_spectral, spectrum_of, tile_grid
 from rsf_jax.typing import Array, Float, Kernel
@@ -89,12 +89,4 @@ def _check_odd(kernel: Kernel) -> None:
 
 def _convolve_direct(x: Input, kernel: Kernel) -> Output:
     # Channels last is the only layout in which XLA's CPU convolution is fast.
-    y = lax.conv_general_dilated(
-        jnp.moveaxis(x, 1, -1),
-        jnp.asarray(kernel),
-        window_strides=(1, 1),
-        padding="SAME",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision="highest",
-    )
-    return jnp.moveaxis(y, -1, 1)
+    return jnp.moveaxis(convolve_direct(jnp.moveaxis(x, 1, -1), jnp.asarray(kernel)), -1, 1)

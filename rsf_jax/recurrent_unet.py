@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from rsf_jax.cells.dru import DRU, ConvBlock, kaiming_normal, normalize_groups
+from rsf_jax.direct import Conv
 from rsf_jax.errors import InputError
 from rsf_jax.models import VideoModel
 from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits
@@ -40,13 +41,31 @@ class Decoder(nn.Module):
         self, x: Float[Array, "B h w D"], skip: Float[Array, "B H W C"]
     ) -> Float[Array, "B H W C"]:
         """Returns features of the skip's size."""
-        up = nn.ConvTranspose(self.channels, (2, 2), (2, 2), kernel_init=kaiming_normal, name="up")
-        x = _fit(up(x), skip.shape[1], skip.shape[2])
+        x = _fit(Double(self.channels, name="up")(x), skip.shape[1], skip.shape[2])
         x = jnp.concatenate([skip, x], -1)
         for i in range(2):
-            x = nn.Conv(self.channels, (3, 3), kernel_init=kaiming_normal, name=f"conv_{i}")(x)
-            x = nn.relu(x)
+            x = nn.relu(Conv(self.channels, kernel_init=kaiming_normal, name=f"conv_{i}")(x))
         return x
+
+
+class Double(nn.Module):
+    """A 2x2 transposed convolution of stride 2: every pixel becomes four.
+
+    Attributes:
+        channels: of the result.
+    """
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B h w D"]) -> Float[Array, "B H W C"]:
+        """Returns features of twice the height and width."""
+        kernel = self.param("kernel", kaiming_normal, (2, 2, x.shape[-1], self.channels))
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        # Windows do not overlap: it is a product of matrices.
+        pixels = jnp.einsum("bhwd,kldc->bhkwlc", x, kernel, precision="highest")
+        batch_size, height, _, width, _, channels = pixels.shape
+        return pixels.reshape(batch_size, 2 * height, 2 * width, channels) + bias[None, None, None]
 
 
 class RecurrentUNet(VideoModel):
@@ -76,15 +95,13 @@ class RecurrentUNet(VideoModel):
         """Declares encoder, unit and decoder."""
         c = self.channels
         # The first convolution in two parts: that of the frame is the same at every step.
-        self.from_frame = nn.Conv(c, (3, 3), kernel_init=_first_layer(self._entering))
-        self.from_output = nn.Conv(
-            c, (3, 3), use_bias=False, kernel_init=_first_layer(self._entering)
-        )
+        self.from_frame = Conv(c, kernel_init=_first_layer(self._entering))
+        self.from_output = Conv(c, use_bias=False, kernel_init=_first_layer(self._entering))
         self.first = _FirstBlock(c)
         self.encoder = [ConvBlock(c * 2**i) for i in range(1, _LEVELS)]
         self.unit = DRU(c * 2**_LEVELS)
         self.decoder = [Decoder(c * 2**i) for i in reversed(range(_LEVELS))]
-        self.head = nn.Conv(self.classes, (1, 1), kernel_init=kaiming_normal)
+        self.head = Conv(self.classes, (1, 1), kernel_init=kaiming_normal)
 
     @property
     def _entering(self) -> int:
@@ -148,7 +165,7 @@ class _FirstBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
         x = normalize_groups(x, "norm_0")
-        x = nn.Conv(self.channels, (3, 3), kernel_init=kaiming_normal, name="conv_1")(x)
+        x = Conv(self.channels, kernel_init=kaiming_normal, name="conv_1")(x)
         return normalize_groups(x, "norm_1")
 
 
@@ -158,7 +175,11 @@ def _first_layer(entering: int) -> nn.initializers.Initializer:
 
 
 def _halve(x: Float[Array, "B H W C"]) -> Float[Array, "B h w C"]:
-    return nn.max_pool(x, (2, 2), (2, 2))
+    """Maximum of every 2x2 pixels; written out, because XLA's gradient of it is slow on a CPU."""
+    height, width = x.shape[1] // 2, x.shape[2] // 2
+    x = x[:, : 2 * height, : 2 * width].reshape(x.shape[0], height, 2, width, 2, x.shape[-1])
+    x = jnp.maximum(x[:, :, 0], x[:, :, 1])
+    return jnp.maximum(x[:, :, :, 0], x[:, :, :, 1])
 
 
 def _fit(x: Float[Array, "B h w C"], height: int, width: int) -> Float[Array, "B H W C"]:

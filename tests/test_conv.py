@@ -61,7 +61,8 @@ def _fft(x, kernel):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_direct_is_the_cross_correlation(shape):
     x, kernel = _random(shape)
-    np.testing.assert_allclose(_direct(x, kernel), _oracle(x, kernel), rtol=1e-4, atol=1e-4)
+    # Sums of up to 5,625 products.
+    np.testing.assert_allclose(_direct(x, kernel), _oracle(x, kernel), rtol=1e-4, atol=5e-4)
 
 
 @pytest.mark.parametrize(("shape", "longest"), TILED, indirect=["longest"])

@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
+from rsf_jax.direct import Conv
 from rsf_jax.typing import Array, Float
 
 _GROUPS = 8
@@ -24,7 +25,7 @@ class ConvBlock(nn.Module):
     def __call__(self, x: Float[Array, "B H W D"]) -> Float[Array, "B H W C"]:
         """Maps features [B, H, W, D] to [B, H, W, C]."""
         for i in range(2):
-            x = nn.Conv(self.channels, (3, 3), kernel_init=kaiming_normal, name=f"conv_{i}")(x)
+            x = Conv(self.channels, kernel_init=kaiming_normal, name=f"conv_{i}")(x)
             x = normalize_groups(x, f"norm_{i}")
         return x
 

@@ -1,0 +1,79 @@
+"""Direct convolution against XLA's, and the form of its gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from rsf_jax.direct import _correlate, _products_of_shifts, convolve_direct
+
+SHAPES = [  # batch, height, width, channels of input and output, kernel
+    (2, 7, 9, 3, 5, (3, 3)),
+    (1, 6, 4, 2, 2, (1, 5)),
+    (3, 5, 5, 1, 3, (5, 3)),
+    (2, 3, 2, 2, 4, (5, 5)),  # a kernel larger than the map
+    (2, 4, 5, 3, 2, (1, 1)),
+]
+
+
+def _random(shape):
+    batch, height, width, c_in, c_out, kernel = shape
+    keys = jax.random.split(jax.random.key(0), 3)
+    sizes = ((batch, height, width, c_in), (*kernel, c_in, c_out), (batch, height, width, c_out))
+    return [jax.random.normal(key, size) for key, size in zip(keys, sizes)]
+
+
+def _plain(x, kernel):
+    return lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest"
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients_are_those_of_the_convolution(shape):
+    x, kernel, y = _random(shape)
+    ours, theirs = (jax.vjp(f, x, kernel)[1](y) for f in (convolve_direct, _plain))
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    for form in (_products_of_shifts, _correlate):  # of the processor, of an accelerator
+        np.testing.assert_allclose(form(x, y, shape[-1]), theirs[1], atol=1e-4)
+
+
+def test_second_derivatives_are_those_of_the_convolution():
+    x, kernel, y = _random(SHAPES[0])
+
+    def squared_gradients(f):
+        def size(x, kernel, y):
+            return sum((g**2).sum() for g in jax.vjp(f, x, kernel)[1](y))
+
+        return jax.jit(jax.grad(size, argnums=(0, 1, 2)))(x, kernel, y)
+
+    for a, b in zip(squared_gradients(convolve_direct), squared_gradients(_plain)):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-2)
+
+
+def test_all_convolutions_of_a_loop_are_in_the_fast_form():
+    x, kernel, _ = _random((2, 8, 8, 4, 4, (3, 3)))
+
+    def forms(f):
+        def loss(kernel):
+            return lax.scan(lambda x, _: (f(x, kernel), None), x, length=3)[0].sum()
+
+        program = jax.jit(jax.grad(loss)).lower(kernel).compile().as_text()
+        lines = [line for line in program.splitlines() if " convolution(" in line]
+        return {line.split("dim_labels=")[1].split(",")[0] for line in lines}
+
+    assert forms(convolve_direct) == {"b01f_01io->b01f"}
+    assert len(forms(_plain)) > 1, "XLA has learnt it: `direct.py` may go"
+
+
+def test_the_form_is_chosen_by_platform():
+    x, kernel, _ = _random(SHAPES[0])
+
+    def gradient(platform):
+        f = jax.jit(jax.grad(lambda k: jnp.sum(convolve_direct(x, k) ** 2)))
+        return f.trace(kernel).lower(lowering_platforms=(platform,)).as_text()
+
+    assert gradient("cpu").count("dot_general") == 9
+    assert gradient("cuda").count("dot_general") == 0
