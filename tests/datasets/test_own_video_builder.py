@@ -1,7 +1,9 @@
 """The builder of one's own videos, on frames that are made here."""
 
+import numpy as np
 import pytest
 from frame_files import build, write_frame, write_mask
+from own_video import example
 from own_video.files import divide
 from own_video.own_video_dataset_builder import Builder
 from own_video.settings import read_settings
@@ -180,3 +182,26 @@ def test_colors_are_left_out_where_none_are_given(tmp_path):
     labels = read_settings(write_yaml(tmp_path, "classes: [a, b, c]")).labels
     assert labels.colors is None
     assert "colors" not in labels.as_metadata()
+
+
+def test_the_example_is_a_folder_of_videos(tmp_path, monkeypatch):
+    monkeypatch.setattr(example, "SPLITS", {"train": 2, "validation": 1, "test": 1})
+    example.write(tmp_path / "manual")
+    builder = built(tmp_path / "manual", tmp_path / "data")
+    assert {split: len(clips) for split, clips in contents(builder).items()} == {
+        "train": 2 * (example.FRAMES - 1),
+        "validation": example.FRAMES // 2,
+        "test": example.FRAMES // 2,
+    }
+    with pytest.raises(FileExistsError, match="train00"):
+        example.write(tmp_path / "manual")
+
+
+def test_colours_do_not_tell_the_classes_of_the_example():
+    rng = np.random.default_rng(0)
+    drawn = [example.draw_sequence(rng) for _ in range(100)]
+    frames, masks = (np.stack(x) for x in zip(*drawn))
+    means = [frames[masks == k].mean(0) for k in range(3)]
+    np.testing.assert_allclose(means, 127.5, atol=10)
+    disc, square = (example._inside(k, np.array([30.0, 40.0]), 10.0).sum() for k in (1, 2))
+    assert disc == pytest.approx(square, rel=0.1)
