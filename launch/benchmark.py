@@ -1,7 +1,8 @@
 """Measures speed and memory: python launch/benchmark.py --config=hard_s8f8.
 
 With --suite=training_memory, memory and time of gradients against the number of recurrent steps;
-with --suite=reuse, feedforward networks that recompute only what has changed.
+with --suite=reuse, feedforward networks that recompute only what has changed; with
+--suite=streaming, many live videos on the trained model in --workdir.
 """
 
 import re
@@ -11,13 +12,13 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import experiment
-from rsf_jax.benchmarks import plot, pytorch, reuse, suite, training_memory
+from rsf_jax import evaluation, experiment, policies
+from rsf_jax.benchmarks import plot, pytorch, reuse, streaming, suite, training_memory
 
 flags.adopt_module_key_flags(launcher)
 
 _SUITE = flags.DEFINE_enum(
-    "suite", "speed", ["speed", "training_memory", "reuse"], "what to measure"
+    "suite", "speed", ["speed", "training_memory", "reuse", "streaming"], "what to measure"
 )
 _STEPS = flags.DEFINE_list(
     "steps",
@@ -53,8 +54,21 @@ _NOISE = flags.DEFINE_boolean(
 )
 _CLIP = flags.DEFINE_string("clip", None, "folder of images: a video for the networks of reuse")
 
+_POLICY = flags.DEFINE_string(
+    "policy", "pattern:1e-9:12:rtol=0.1", f"of --suite=streaming: {policies.GRAMMAR}"
+)
+_SLOTS = flags.DEFINE_integer("slots", 8, "frames computed together", lower_bound=1)
+_STREAMS = flags.DEFINE_integer("streams", 64, "streams that send frames", lower_bound=1)
+_MANY = flags.DEFINE_integer("many", 1000, "streams of the test with many", lower_bound=1)
+_LOADS = flags.DEFINE_list(
+    "loads", list(map(str, streaming.LOADS)), "arrivals over throughput, each for --seconds"
+)
+
 
 def main() -> None:
+    if _SUITE.value == "streaming":
+        _measure_streaming()
+        return
     config = rsf.get_config(launcher.CONFIG.value or "hard_s8f8").replace(**launcher.overrides())
     measure = {
         "training_memory": _measure_training_memory,
@@ -90,6 +104,24 @@ def _measure_reuse(_: rsf.Config) -> None:
     print(f"Figures are in {reuse.save(folder, rows)}")
 
 
+def _measure_streaming() -> None:
+    workdir = launcher.workdir()
+    settings = streaming.Settings(
+        rsf.parse_policy(_POLICY.value),
+        _SLOTS.value,
+        _STREAMS.value,
+        _MANY.value,
+        tuple(map(_share, _LOADS.value)),
+        _SECONDS.value,
+    )
+    trained = evaluation.load_trained(workdir, launcher.model_settings() | launcher.overrides())
+    launcher.print_header(trained.config)
+    report = streaming.run(trained, settings)
+    streaming.print_report(report)
+    plot.save_latency(workdir / "streaming.png", report.latency)
+    print(f"Figures are in {streaming.save(workdir, settings, report)}")
+
+
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if match is None or min(map(int, match.groups())) < 64:
@@ -103,7 +135,7 @@ def _share(text: str) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise rsf.InputError(f"share {text!r} must be a number above 0, at most 1")
+        raise rsf.InputError(f"{text!r} must be a number above 0, at most 1")
     return share
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from rsf_jax.benchmarks import reuse, training_memory
 from rsf_jax.benchmarks.cases import METHODS
+from rsf_jax.benchmarks.refilling import ENGINE, LOCK_STEP, Latency
 from rsf_jax.benchmarks.suite import Row
 
 _AXES = {"kernel": "kernel side (pixels)", "side": "frame side (pixels)", "batch": "batch"}
@@ -92,6 +93,28 @@ def save_reuse(path: Path, rows: list[reuse.Row]) -> None:
     if networks:
         np.atleast_1d(panels)[0].set_ylabel("times faster than dense")
         np.atleast_1d(panels)[0].legend(frameon=False, fontsize=7)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def save_latency(path: Path, rows: list[Latency]) -> None:
+    """Draws the latency of frames that arrive at random against the load, logarithmic.
+
+    Args:
+        path: picture to write; the ending decides the format.
+        rows: what `streaming.run` measured.
+    """
+    figure, panel = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    for name, colour in zip((ENGINE, LOCK_STEP), _SIZE_COLOURS):
+        found = [row for row in rows if row.name == name]
+        loads = [row.load for row in found]
+        for percentile, style in zip((50, 99), ("-", "--")):
+            values = [row.milliseconds[percentile] for row in found]
+            label = f"{name}, {percentile} %"
+            panel.plot(loads, values, style, color=colour, marker="o", ms=4, label=label)
+    panel.set(yscale="log", xlabel="arrivals over throughput", ylabel="ms to the result")
+    panel.grid(alpha=0.3)
+    panel.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

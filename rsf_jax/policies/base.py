@@ -13,8 +13,6 @@ from rsf_jax.typing import Array, Carry, Leaf, Step
 
 Hidden = Callable[[Carry], Array]  # carry -> h, batch first
 Memory = Any
-# (steps made, h before, h after, memory) -> (which samples [B] go on, memory)
-Decide = Callable[[Array, Array, Array, Memory], tuple[Array, Memory]]
 
 
 @flax.struct.dataclass
@@ -64,36 +62,55 @@ class StepPolicy(Protocol):
         """
 
 
+@runtime_checkable
+class StepwisePolicy(StepPolicy, Protocol):
+    """A policy that decides after every step, for each sample: what streams need."""
+
+    def remember(self, hidden: Array) -> Memory:
+        """Returns what `goes_on` is given with a frame's first step: a pytree of arrays [B].
+
+        Args:
+            hidden: h [B, ...] in front of it.
+        """
+
+    def goes_on(
+        self, n: Array, before: Array, after: Array, memory: Memory, first: bool | Array
+    ) -> tuple[Array, Memory]:
+        """Decides which samples need another step.
+
+        Args:
+            n: int32, steps made, for all samples or for each.
+            before: h [B, ...] in front of the last step.
+            after: h [B, ...] after it.
+            memory: what the decision before this one left.
+            first: whether this is a video's first frame, for all samples or for each.
+
+        Returns:
+            bool [B], false for all at `max_steps` at the latest; and the next memory.
+        """
+
+
 def unroll_while(
+    policy: StepwisePolicy,
     step: Step,
     hidden: Hidden,
     carry: Carry,
-    decide: Decide,
-    memory: Memory,
-    max_steps: int,
+    first: bool | Array,
     recording: Recording | None,
 ) -> Unrolled:
     """Applies a step until no sample goes on; a sample that has stopped stays as it is, to the bit.
 
     Every sample makes at least one step. The loop runs until the last one has stopped; it has no
-    reverse-mode derivative.
-
-    Args:
-        step: one recurrent step.
-        hidden: takes h [B, ...] out of a carry.
-        carry: the state to start from.
-        decide: which samples go on after a step; false for all at `max_steps` at the latest.
-        memory: what `decide` is given with the first step.
-        max_steps: the most steps.
-        recording: what to keep of h after every step.
+    reverse-mode derivative. The arguments are those of `StepPolicy.unroll`.
     """
-    batch_size = hidden(carry).shape[0]
-    store: Any = recording.begin(hidden(carry), max_steps) if recording else None
+    h = hidden(carry)
+    batch_size = h.shape[0]
+    store: Any = recording.begin(h, policy.max_steps) if recording else None
 
     def body(loop: Any) -> Any:
         n, active, steps, carry, memory, store = loop
         new = select(active, step(carry), carry)
-        goes_on, memory = decide(n + 1, hidden(carry), hidden(new), memory)
+        goes_on, memory = policy.goes_on(n + 1, hidden(carry), hidden(new), memory, first)
         if recording:
             store = recording.write(store, n, hidden(new))
         return n + 1, active & goes_on, steps + active, new, memory, store
@@ -103,7 +120,7 @@ def unroll_while(
         jnp.ones(batch_size, bool),
         jnp.zeros(batch_size, jnp.int32),
         carry,
-        memory,
+        policy.remember(h),
         store,
     )
     n, _, steps, carry, _, store = lax.while_loop(_any_active, body, start)

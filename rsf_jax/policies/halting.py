@@ -140,20 +140,23 @@ class DistanceHalting:
         recording: Recording | None = None,
     ) -> Unrolled:
         """Applies steps until the state has settled; see `StepPolicy.unroll`."""
+        return unroll_while(self, step, hidden, carry, first, recording)
+
+    def remember(self, hidden: Array) -> Array:
+        """Returns the distance in front of the first step, 0; see `StepwisePolicy`."""
+        return jnp.zeros(hidden.shape[0], hidden.dtype)
+
+    def goes_on(
+        self, n: Array, before: Array, after: Array, memory: Array, first: bool | Array
+    ) -> tuple[Array, Array]:
+        """Applies the rule; see `StepwisePolicy`."""
         metric = METRICS[self.metric] if isinstance(self.metric, str) else self.metric
-        at_first = max(self.min_steps, self.min_first_steps)
-        fewest = jnp.where(first, at_first, self.min_steps)
-
-        def decide(n: Array, before: Array, after: Array, last: Array) -> tuple[Array, Array]:
-            distance = metric(after, before)
-            settled = distance / (last + self.epsilon) < self.threshold
-            still = distance <= self.rtol * metric(after, jnp.zeros_like(after))
-            halts = (settled | still) & (n >= fewest)
-            return ~halts & (n < self.max_steps), distance
-
-        h = hidden(carry)
-        none = jnp.zeros(h.shape[0], h.dtype)
-        return unroll_while(step, hidden, carry, decide, none, self.max_steps, recording)
+        fewest = jnp.where(first, max(self.min_steps, self.min_first_steps), self.min_steps)
+        distance = metric(after, before)
+        settled = distance / (memory + self.epsilon) < self.threshold
+        still = distance <= self.rtol * metric(after, jnp.zeros_like(after))
+        halts = (settled | still) & (n >= fewest)
+        return ~halts & (n < self.max_steps), distance
 
 
 def _checked(name: str, value: Any, allows_zero: bool) -> Any:

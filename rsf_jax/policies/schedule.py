@@ -69,12 +69,18 @@ class FixedSchedule:
         """
         if isinstance(first, bool):
             return self._scan(step, hidden, carry, first, recording)
+        return unroll_while(self, step, hidden, carry, first, recording)
+
+    def remember(self, hidden: Array) -> tuple:
+        """Returns nothing; see `StepwisePolicy`."""
+        return ()
+
+    def goes_on(
+        self, n: Array, before: Array, after: Array, memory: tuple, first: bool | Array
+    ) -> tuple[Array, tuple]:
+        """Counts; see `StepwisePolicy`."""
         limit = jnp.where(first, self.slow, self.fast)
-
-        def decide(n: Array, before: Array, after: Array, memory: tuple) -> tuple[Array, tuple]:
-            return n < limit, memory
-
-        return unroll_while(step, hidden, carry, decide, (), self.max_steps, recording)
+        return jnp.broadcast_to(n < limit, (after.shape[0],)), memory
 
     def reach(self, step: Step, carry: Carry, first: bool) -> Reached:
         """Returns the states in front of and after the last step of a frame."""

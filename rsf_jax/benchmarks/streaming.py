@@ -1,0 +1,173 @@
+"""Slots that are refilled against batches that wait for their slowest frame."""
+
+import dataclasses
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rsf_jax.benchmarks.refilling import (
+    ENGINE,
+    LOCK_STEP,
+    PERCENTILES,
+    Latency,
+    Pair,
+    Throughput,
+)
+from rsf_jax.benchmarks.suite import machine
+from rsf_jax.data import evaluation_batches, first_videos, open_dataset
+from rsf_jax.evaluation import Trained
+from rsf_jax.models import Prepared, prepare
+from rsf_jax.policies import StepPolicy
+from rsf_jax.streaming import StreamEngine
+
+FILE = "streaming.json"
+LOADS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
+_DIFFERENT = 64  # videos, of many streams
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What to measure.
+
+    Attributes:
+        policy: when frames end.
+        slots: frames computed together.
+        streams: that send frames.
+        many: streams of the test with many.
+        loads: frames that arrive, over what the engine could compute.
+        seconds: of each load.
+    """
+
+    policy: StepPolicy
+    slots: int = 8
+    streams: int = 64
+    many: int = 1000
+    loads: tuple[float, ...] = LOADS
+    seconds: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """All that was measured.
+
+    Attributes:
+        throughput: of both, and of the engine with many streams.
+        latency: of both, by load.
+        difference: the largest between logits of both.
+        other_steps: share of the frames whose steps differ: those with a ratio at the threshold.
+    """
+
+    throughput: list[Throughput]
+    latency: list[Latency]
+    difference: float
+    other_steps: float
+
+
+def run(trained: Trained, settings: Settings) -> Report:
+    """Measures all of it."""
+    videos = load_videos(trained, settings.streams)
+    prepared = prepare(trained.model, trained.variables, videos.shape[2:4])
+    pair = Pair(trained.model, prepared, settings.policy, settings.slots, settings.streams)
+    difference, other_steps = pair.compare(videos)
+    throughput = pair.throughput(videos)
+    capacity = throughput[0].frames_per_second
+    latency = [
+        found
+        for load in settings.loads
+        for found in pair.latency(videos, load, capacity, settings.seconds)
+    ]
+    throughput.append(_many(trained, prepared, settings))
+    return Report(throughput, latency, difference, other_steps)
+
+
+def load_videos(trained: Trained, count: int) -> np.ndarray:
+    """Returns frames float32 [count, T, H, W, I] of test videos, repeated if there are fewer."""
+    videos = first_videos(open_dataset(trained.config).test, count)
+    frames = next(evaluation_batches(videos, len(videos))).frames.astype(np.float32) / 255
+    return frames[np.arange(count) % len(frames)]
+
+
+def _many(trained: Trained, prepared: Prepared, settings: Settings) -> Throughput:
+    """Many streams, two frames of each in a queue at most."""
+    engine = StreamEngine(
+        trained.model,
+        prepared,
+        settings.policy,
+        prepared.frame_shape,
+        slots=settings.slots,
+        max_streams=settings.many,
+    )
+    videos = load_videos(trained, _DIFFERENT)
+    streams = [engine.open() for _ in range(settings.many)]
+    before = _peak_mb()
+    began = time.perf_counter()
+    for t in range(videos.shape[1]):
+        for i, stream in enumerate(streams):
+            engine.submit(stream, videos[i % len(videos), t])
+        engine.poll()  # what is not fetched stays
+    done = sum(1 for _ in engine.results())
+    seconds = time.perf_counter() - began
+    counted = engine.statistics()
+    if counted.done != settings.many * videos.shape[1] or done > counted.done:
+        raise RuntimeError(f"frames were lost: {counted}")
+    return Throughput(
+        ENGINE,
+        counted.done / seconds,
+        counted.useful_share,
+        counted.useful_steps / counted.done,
+        settings.many,
+        _peak_mb() - before,
+    )
+
+
+def _peak_mb() -> float:
+    """The process's peak memory."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def save(folder: Path, settings: Settings, report: Report) -> Path:
+    """Writes `streaming.json`; returns its path."""
+    path = folder / FILE
+    told = dataclasses.asdict(settings) | {"policy": str(settings.policy)}
+    content = machine() | {"settings": told} | dataclasses.asdict(report)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def print_report(report: Report) -> None:
+    """Prints two tables."""
+    console = Console()
+    table = Table(title="All streams have frames waiting")
+    for column in ("", "streams", "frames/s", "useful steps", "steps a frame", "memory (MB)"):
+        table.add_column(column, justify="right" if column else "left")
+    for row in report.throughput:
+        table.add_row(
+            row.name,
+            str(row.streams),
+            f"{row.frames_per_second:.1f}",
+            f"{row.useful_share:.1%}",
+            f"{row.mean_steps:.2f}",
+            f"{row.memory_mb:.0f}" if row.streams != report.throughput[0].streams else "",
+        )
+    console.print(table)
+    table = Table(title="Frames arrive at random: milliseconds to the result")
+    table.add_column("load")
+    for name in (ENGINE, LOCK_STEP):
+        for percentile in PERCENTILES:
+            table.add_column(f"{name} {percentile} %", justify="right")
+    for load in dict.fromkeys(row.load for row in report.latency):
+        rows = {row.name: row.milliseconds for row in report.latency if row.load == load}
+        values = [rows[name][p] for name in (ENGINE, LOCK_STEP) for p in PERCENTILES]
+        table.add_row(f"{load:.0%}", *(f"{value:.1f}" for value in values))
+    console.print(table)
+    console.print(
+        f"Between both, logits differ by {report.difference:.1e} at most, steps in "
+        f"{report.other_steps:.2%} of the frames."
+    )

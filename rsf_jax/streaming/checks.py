@@ -1,0 +1,80 @@
+"""What is checked of an engine's arguments and of frames."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from rsf_jax.checks import check_frames, show_size
+from rsf_jax.errors import InputError
+from rsf_jax.models import Prepared, VideoModel, prepare
+from rsf_jax.policies import StepPolicy
+from rsf_jax.policies.base import StepwisePolicy
+from rsf_jax.typing import Variables
+
+
+def check_counts(**counts: int) -> None:
+    """Raises InputError unless all are whole numbers of at least 1."""
+    for name, value in counts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
+
+
+def check_model(model: VideoModel) -> None:
+    """Raises InputError unless the streams of a model can be computed apart."""
+    if not model.recurrent:
+        raise InputError(
+            "this model has no recurrent steps, so that no frame can end before another: "
+            "use run_frame"
+        )
+    if model.norm_statistics != "sample":
+        raise InputError(
+            f"norm_statistics is {model.norm_statistics!r}: streams would change each other; "
+            'build the model with "sample"'
+        )
+
+
+def checked_policy(policy: StepPolicy) -> StepwisePolicy:
+    """Returns a policy that decides after every step, one rule for all streams."""
+    if not isinstance(policy, StepwisePolicy):
+        raise InputError(
+            f"policy {policy} decides nothing after a step: streams need one with the methods "
+            "remember and goes_on, as FixedSchedule and DistanceHalting have"
+        )
+    if any(np.ndim(leaf) for leaf in jax.tree.leaves(policy)):
+        raise InputError(
+            f"policy {policy} has a value for each sample of a batch: streams share one rule"
+        )
+    # Arrays, so that a number of another type is not another program.
+    return jax.tree.map(np.float32, policy)
+
+
+def checked_variables(
+    model: VideoModel, variables: Variables | Prepared, frame_shape: tuple[int, int]
+) -> Prepared:
+    """Returns variables prepared for the frame size."""
+    if not isinstance(variables, Prepared):
+        return prepare(model, variables, frame_shape)
+    if variables.frame_shape != tuple(frame_shape):
+        raise InputError(
+            f"variables were prepared for frames of {show_size(variables.frame_shape)} pixels, "
+            f"these have {show_size(frame_shape)}"
+        )
+    return variables
+
+
+def checked_frame(frame: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """Returns a frame as float32 in 0..1.
+
+    Raises:
+        InputError: if it is no array of that shape, or its values are none of a frame.
+    """
+    if not hasattr(frame, "shape") or tuple(frame.shape) != shape:
+        given = list(frame.shape) if hasattr(frame, "shape") else type(frame).__name__
+        raise InputError(f"the frame is {given}: an array {list(shape)} is needed")
+    frame = np.asarray(frame)
+    if frame.dtype == np.uint8:
+        return frame.astype(np.float32) / 255
+    check_frames(frame[None], 4, "1, H, W", shape[-1])
+    # Not the caller's array, who may write the next frame into it.
+    return frame.copy()

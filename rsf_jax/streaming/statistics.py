@@ -1,0 +1,95 @@
+"""What an engine has done: counts, shares and latencies."""
+
+import dataclasses
+from collections import deque
+
+import numpy as np
+
+from rsf_jax.streaming.streams import CUT, DONE, DROPPED, FAILED
+
+_PERCENTILES = (50, 95, 99)
+# Latencies are those of the last frames, so that memory is bounded.
+_REMEMBERED = 20_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """What an engine has done since it was made or `reset_statistics` was called.
+
+    Every frame that was submitted is counted once: `done + cut + dropped + failed + waiting`.
+    Frames that `submit` refused are `refused`.
+
+    Attributes:
+        ticks: calls of the compiled program.
+        slot_steps: recurrent steps computed, in all slots, needed or not.
+        useful_steps: recurrent steps that frames needed.
+        occupancy: mean share of the slots that held a frame.
+        done, cut, dropped, failed: frames by `FrameResult.status`.
+        waiting: frames in queues and slots now.
+        refused: frames that were not taken: of a wrong size or type, NaN, or a full queue.
+        seconds: spent in ticks.
+        latency: seconds from `submit` to the result of frames that were done or cut, by
+            percentile 50, 95, 99; of the last 20,000 of them; empty without any.
+    """
+
+    ticks: int
+    slot_steps: int
+    useful_steps: int
+    occupancy: float
+    done: int
+    cut: int
+    dropped: int
+    failed: int
+    waiting: int
+    refused: int
+    seconds: float
+    latency: dict[int, float]
+
+    @property
+    def useful_share(self) -> float:
+        """Useful steps over executed ones; 0 before the first tick."""
+        return self.useful_steps / self.slot_steps if self.slot_steps else 0.0
+
+
+class Counter:
+    """Counts for `Statistics`."""
+
+    def __init__(self) -> None:
+        self.ticks = self.slot_steps = self.useful_steps = self.loaded = self.slots = 0
+        self.refused = 0
+        self.seconds = 0.0
+        self.by_status = {DONE: 0, CUT: 0, DROPPED: 0, FAILED: 0}
+        self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def count_tick(self, slots: int, loaded: int, steps: int, useful: int, seconds: float) -> None:
+        """Counts a tick of `steps` steps in `slots` slots, of which `loaded` held a frame."""
+        self.ticks += 1
+        self.slots += slots
+        self.loaded += loaded
+        self.slot_steps += slots * steps
+        self.useful_steps += useful
+        self.seconds += seconds
+
+    def count_result(self, status: str, seconds: float) -> None:
+        """Counts what became of a frame."""
+        self.by_status[status] += 1
+        if status in (DONE, CUT):
+            self._latencies.append(seconds)
+
+    def statistics(self, waiting: int) -> Statistics:
+        """Returns what was counted."""
+        latency = {}
+        if self._latencies:
+            values = np.percentile(np.array(self._latencies), _PERCENTILES)
+            latency = dict(zip(_PERCENTILES, values.tolist()))
+        return Statistics(
+            ticks=self.ticks,
+            slot_steps=self.slot_steps,
+            useful_steps=self.useful_steps,
+            occupancy=self.loaded / self.slots if self.slots else 0.0,
+            waiting=waiting,
+            refused=self.refused,
+            seconds=self.seconds,
+            latency=latency,
+            **self.by_status,
+        )
