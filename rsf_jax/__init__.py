@@ -18,6 +18,7 @@ from rsf_jax.policies import DistanceHalting, FixedSchedule, StepPolicy, parse_p
 from rsf_jax.presets import get_config
 from rsf_jax.recording import Recording
 from rsf_jax.registry import register_cell
+from rsf_jax.streaming import StreamEngine
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "RecurrentModel",
     "State",
     "StepPolicy",
+    "StreamEngine",
     "VideoModel",
     "VideoOutput",
     "build_model",

@@ -10,14 +10,29 @@ from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, VideoModel, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
+from rsf_jax.streaming.streams import WHEN_FULL
 from rsf_jax.typing import Variables
 
 
-def check_counts(**counts: int) -> None:
+def check_counts(**counts: Any) -> None:
     """Raises InputError unless all are whole numbers of at least 1."""
     for name, value in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
+
+
+def check_budget(budget: Any) -> None:
+    """Raises InputError unless it is a time in seconds, or None."""
+    if budget is None:
+        return
+    if not isinstance(budget, (int, float)) or not 0 < budget < float("inf"):
+        raise InputError(f"budget is {budget!r}: seconds above 0 are needed, or None")
+
+
+def check_when_full(name: str) -> None:
+    """Raises InputError unless it is one of `WHEN_FULL`."""
+    if name not in WHEN_FULL:
+        raise InputError(f"when_full is {name!r}: choose one of {', '.join(WHEN_FULL)}")
 
 
 def check_model(model: VideoModel) -> None:

@@ -14,13 +14,12 @@ from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import checks
-from rsf_jax.streaming.program import Ended, Program, Transform
+from rsf_jax.streaming.program import Ended, Program, Transform, to_host
 from rsf_jax.streaming.statistics import Counter, Statistics
 from rsf_jax.streaming.streams import (
     CUT,
     DONE,
     FAILED,
-    WHEN_FULL,
     FrameResult,
     OnResult,
     Stream,
@@ -84,8 +83,7 @@ class StreamEngine:
         checks.check_counts(
             slots=slots, max_streams=max_streams, queue=queue, steps_per_tick=steps_per_tick
         )
-        if when_full not in WHEN_FULL:
-            raise InputError(f"when_full is {when_full!r}: choose one of {', '.join(WHEN_FULL)}")
+        checks.check_when_full(when_full)
         checks.check_model(model)
         prepared = checks.checked_variables(model, variables, frame_shape)
         self._program = Program(
@@ -118,7 +116,8 @@ class StreamEngine:
         self,
         name: str = "",
         *,
-        budget: float | None = None,
+        budget: Any = None,
+        when_full: str = "",
         on_result: OnResult | None = None,
     ) -> Stream:
         """Opens a stream.
@@ -127,6 +126,8 @@ class StreamEngine:
             name: of its results; a number unless given. It must not be in use.
             budget: seconds from `submit` to the result: a frame that has not halted by then is
                 read out as it is, after one step at least; None for as long as it takes.
+            when_full: what `submit` does then, if not what it does for the engine's others: a
+                camera may drop frames where a file waits.
             on_result: called with each result, in order, by the thread whose call made it, instead
                 of leaving it to `results`. It may call the engine; it must not wait for another
                 thread that does.
@@ -134,18 +135,19 @@ class StreamEngine:
         Raises:
             InputError: if the name is in use or as many streams are open as may be.
         """
+        checks.check_budget(budget)
+        checks.check_when_full(when_full or self._when_full)
         with self._lock:
             name = name or next(n for n in map(str, self._names) if n not in self._streams)
             if name in self._streams:
                 raise InputError(f"a stream named {name!r} is open: choose another name")
-            if budget is not None and not budget > 0:
-                raise InputError(f"budget is {budget}: seconds above 0 are needed")
             if not self._rows:
                 raise InputError(
                     f"{len(self._streams)} streams are open, as many as this engine keeps states "
                     "of: close one, or make it with a larger max_streams"
                 )
-            stream = Stream(name, self._rows.pop(), budget, on_result)
+            row = self._rows.pop()
+            stream = Stream(name, row, budget, when_full or self._when_full, on_result)
             self._streams[name] = stream
             return stream
 
@@ -204,7 +206,7 @@ class StreamEngine:
             load = self._turns.load(then=began + 2 * self._tick_seconds)
             loaded = self._turns.loaded
             if loaded:
-                ended = _to_host(self._program.tick(load))
+                ended = to_host(self._program.tick(load))
                 now = self._clock()
                 self._tick_seconds += _RECENT * (now - began - self._tick_seconds)
                 self._counter.count_tick(
@@ -273,19 +275,19 @@ class StreamEngine:
         return any_left
 
     def _make_room(self, stream: Stream) -> None:
-        """Does what `when_full` says, if the queue is full."""
+        """Does what the stream's `when_full` says, if the queue is full."""
         while len(stream.queue) >= self._queue:
-            if self._when_full == "block":
+            if stream.when_full == "block":
                 self.tick()
                 stream.check_takes()  # a tick may have failed it
-            elif self._when_full == "drop_oldest":
+            elif stream.when_full == "drop_oldest":
                 self._put_out(stream, stream.drop("newer frames came", self._clock()))
                 if not (stream.queue or stream.in_slot):
                     self._turns.withdraw(stream)
             else:
                 raise InputError(
-                    f"{len(stream.queue)} frames wait, as many as may: submit fewer, make the "
-                    'engine with a longer queue, or with when_full="block" or "drop_oldest"'
+                    f"its queue is full ({self._queue}): submit fewer frames, make the engine "
+                    'with a longer queue, or with when_full="block" or "drop_oldest"'
                 )
 
     def _forget_if_over(self, stream: Stream) -> None:
@@ -293,10 +295,3 @@ class StreamEngine:
         if stream.closed and not stream.left and self._streams.get(stream.name) is stream:
             del self._streams[stream.name]
             self._rows.append(stream.row)
-
-
-def _to_host(ended: Ended) -> Ended:
-    """Waits for a tick; outputs are fetched only if there are any."""
-    outputs = ended.outputs
-    ended = jax.device_get(ended._replace(outputs=None))
-    return ended._replace(outputs=jax.device_get(outputs)) if ended.ended.any() else ended

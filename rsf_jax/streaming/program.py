@@ -209,3 +209,10 @@ class Program:
 
 def _finite(x: Array) -> Array:
     return jnp.isfinite(x).all(tuple(range(1, x.ndim)))
+
+
+def to_host(ended: Ended) -> Ended:
+    """Waits for a tick; outputs are fetched only if there are any."""
+    outputs = ended.outputs
+    ended = jax.device_get(ended._replace(outputs=None))
+    return ended._replace(outputs=jax.device_get(outputs)) if ended.ended.any() else ended

@@ -67,6 +67,7 @@ class Stream:
         name: as in the results.
         row: where its state is stored.
         budget: seconds from `submit` to the result; None for any.
+        when_full: what happens to another frame when as many wait as may.
         on_result: called with each result, in order; None to leave them to `results`.
         closed: whether it takes no more frames.
         failure: why it takes no more frames; empty unless it failed.
@@ -76,9 +77,15 @@ class Stream:
     """
 
     def __init__(
-        self, name: str, row: int, budget: float | None, on_result: OnResult | None
+        self,
+        name: str,
+        row: int,
+        budget: float | None,
+        when_full: str,
+        on_result: OnResult | None,
     ) -> None:
         self.name, self.row, self.budget, self.on_result = name, row, budget, on_result
+        self.when_full = when_full
         self.closed, self.failure, self.submitted = False, "", 0
         self.begun = False
         self.queue: deque[Waiting] = deque()

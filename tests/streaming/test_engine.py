@@ -202,10 +202,23 @@ def test_full_queues(variables):
     stream = engine.open("door")
     for frame in frames[:2]:
         engine.submit(stream, frame)
-    with pytest.raises(rsf.InputError, match="stream 'door': 2 frames wait, as many as may"):
+    with pytest.raises(rsf.InputError, match="stream 'door': its queue is full"):
         engine.submit(stream, frames[2])
     assert engine.statistics().refused == 1
     assert [r.index for r in engine.results()] == [0, 1]
+
+
+def test_a_stream_may_have_a_rule_of_its_own(variables):
+    rng, engine = np.random.default_rng(0), _engine(variables, queue=1, when_full="error")
+    camera, file = engine.open("camera", when_full="drop_oldest"), engine.open("file")
+    for _ in range(2):
+        engine.submit(camera, _frame(rng))
+    engine.submit(file, _frame(rng))
+    with pytest.raises(rsf.InputError, match=r"'file': its queue is full \(1\)"):
+        engine.submit(file, _frame(rng))
+    assert [r.status for r in engine.results()] == ["dropped", "done", "done"]
+    with pytest.raises(rsf.InputError, match="when_full is 'wait'"):
+        engine.open(when_full="wait")
 
 
 def test_dropped_frames_come_after_the_one_in_a_slot(variables):
@@ -294,7 +307,7 @@ def test_opening_and_closing(variables):
         engine.submit(stream, _frame(rng))
     assert [r.status for r in engine.results()] == ["done"]
     engine.open("a")
-    with pytest.raises(rsf.InputError, match="budget is 0"):
+    with pytest.raises(rsf.InputError, match="budget is 0: seconds above 0"):
         _engine(variables).open(budget=0)
 
 
@@ -343,7 +356,7 @@ def test_threads_share_an_engine(variables):
 def test_bad_arguments_are_named(variables):
     for options, message in (
         ({"slots": 0}, "slots is 0"),
-        ({"queue": 1.5}, "queue is 1.5"),
+        ({"queue": -1}, "queue is -1"),
         ({"when_full": "wait"}, "when_full is 'wait': choose one of block, drop_oldest, error"),
     ):
         with pytest.raises(rsf.InputError, match=message):
