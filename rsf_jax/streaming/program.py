@@ -140,53 +140,45 @@ class Program:
         self, prepared: Prepared, policy: StepwisePolicy, store: Carry, slots: Slots, load: Load
     ) -> tuple[Carry, Slots, Ended]:
         self.compilations += 1  # when it is traced
-        slots = lax.cond(
-            load.mask.any(), lambda: self._fill(prepared, policy, store, slots, load), lambda: slots
+        slots = _for_each(
+            load.mask, lambda i, slots: self._begin(prepared, policy, store, slots, load, i), slots
         )
-        loaded = slots.active
-        before = slots.steps
+        loaded, before = slots.active, slots.steps
         slots = lax.fori_loop(
             0, self._steps, lambda _, slots: self._step(prepared, policy, slots), slots
         )
         cut = slots.active & load.cut
         slots = dataclasses.replace(slots, active=slots.active & ~load.cut)
         ended = loaded & ~slots.active
-        logits = jax.eval_shape(lambda: self._apply(prepared, "readout", slots.carry))
-        finite, outputs = lax.cond(
-            ended.any(),
-            lambda: self._read(prepared, slots.carry),
-            lambda: (
-                jnp.ones(ended.shape, bool),
-                jax.tree.map(
-                    lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(self._transform, logits)
-                ),
-            ),
+        store, finite, outputs = _for_each(
+            ended,
+            lambda i, results: self._read_out(prepared, slots, i, *results),
+            (store, jnp.ones_like(ended), self._no_outputs(prepared, slots)),
         )
-        # Rows that do not exist are written nowhere.
-        nowhere = jax.tree.leaves(store)[0].shape[0]
-        row = jnp.where(ended, slots.row, nowhere)
-        store = jax.tree.map(lambda s, c: s.at[row].set(c, mode="drop"), store, slots.carry)
         useful = (slots.steps - before).sum()
         return store, slots, Ended(ended, slots.steps, cut, useful, finite, outputs)
 
-    def _fill(
-        self, prepared: Prepared, policy: StepwisePolicy, store: Carry, slots: Slots, load: Load
+    def _begin(
+        self,
+        prepared: Prepared,
+        policy: StepwisePolicy,
+        store: Carry,
+        slots: Slots,
+        load: Load,
+        slot: Array,
     ) -> Slots:
-        start = fresh = self._fresh(load.mask.shape[0])
+        """Puts a frame into its slot."""
+        mine: Load = _row(load, slot)
+        start = fresh = self._fresh(1)
         if self._stateful:
-            kept = self.model.resume(jax.tree.map(lambda s: s[load.row], store))
-            start = select(load.first, fresh, kept)
+            kept = self.model.resume(_row(store, mine.row[0]))
+            start = select(mine.first, fresh, kept)
         memory = policy.remember(self._apply(prepared, "hidden", start))
-        new = Slots(
-            start,
-            self._apply(prepared, "drive", load.frames),
-            memory,
-            jnp.zeros_like(slots.steps),
-            load.first,
-            load.mask,
-            load.row,
+        drive = self._apply(prepared, "drive", mine.frames)
+        steps = jnp.zeros(1, jnp.int32)
+        return _set_row(
+            slots, slot, Slots(start, drive, memory, steps, mine.first, mine.mask, mine.row)
         )
-        return select(load.mask, new, slots)
 
     def _step(self, prepared: Prepared, policy: StepwisePolicy, slots: Slots) -> Slots:
         carry = self._apply(prepared, "step", slots.carry, slots.drive)
@@ -201,14 +193,54 @@ class Program:
             active=slots.active & goes_on,
         )
 
-    def _read(self, prepared: Prepared, carry: Carry) -> tuple[Array, Any]:
+    def _read_out(
+        self,
+        prepared: Prepared,
+        slots: Slots,
+        slot: Array,
+        store: Carry,
+        finite: Array,
+        outputs: Any,
+    ) -> tuple[Carry, Array, Any]:
+        """Stores the state of a slot, and writes what its frame gave to the others' results."""
+        carry: Carry = _row(slots.carry, slot)
         logits = self._apply(prepared, "readout", carry)
         hidden = self._apply(prepared, "hidden", carry)
-        return _finite(logits) & _finite(hidden), self._transform(logits)
+        sound = jnp.isfinite(logits).all() & jnp.isfinite(hidden).all()
+        return (
+            _set_row(store, slots.row[slot], carry),
+            _set_row(finite, slot, sound[None]),
+            _set_row(outputs, slot, self._transform(logits)),
+        )
+
+    def _no_outputs(self, prepared: Prepared, slots: Slots) -> Any:
+        """Zeros in place of the transformed logits of all slots."""
+        shapes = jax.eval_shape(
+            lambda: self._transform(self._apply(prepared, "readout", slots.carry))
+        )
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
 
-def _finite(x: Array) -> Array:
-    return jnp.isfinite(x).all(tuple(range(1, x.ndim)))
+def _for_each(mask: Array, body: Callable[[Array, Any], Any], value: Any) -> Any:
+    """Applies `value = body(slot, value)` to the slots of a mask, one after the other.
+
+    A tick has few of them: all slots at once, and what is not needed thrown away, took a quarter
+    of the quickstart model's tick.
+    """
+    order = jnp.argsort(~mask, stable=True)
+    return lax.fori_loop(0, mask.sum(), lambda i, value: body(order[i], value), value)
+
+
+def _row(tree: Any, row: Array) -> Any:
+    """One row of all arrays, the axis kept."""
+    return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, row, 1), tree)
+
+
+def _set_row(tree: Any, row: Array, values: Any) -> Any:
+    """All arrays with one row replaced."""
+    return jax.tree.map(
+        lambda x, new: lax.dynamic_update_slice_in_dim(x, new, row, 0), tree, values
+    )
 
 
 def to_host(ended: Ended) -> Ended:
