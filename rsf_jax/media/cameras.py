@@ -24,7 +24,7 @@ def camera_name(text: str) -> str:
     return f"camera{device}" if device.isdecimal() else Path(device).name
 
 
-def open_camera(text: str, timeout: float) -> av.container.InputContainer:
+def open_camera(text: str, timeout: int | float) -> av.container.InputContainer:
     """Opens a camera.
 
     Args:
@@ -37,8 +37,8 @@ def open_camera(text: str, timeout: float) -> av.container.InputContainer:
     form = _FORMATS.get(sys.platform, "v4l2")
     # avfoundation's own default is a rate that most cameras do not have.
     options = {"framerate": "30"} if form == "avfoundation" else {}
+    device = _device(text.removeprefix(_PREFIX), form)
     try:
-        device = _device(text.removeprefix(_PREFIX), form)
         return av.open(device, format=form, options=options, timeout=timeout)
     except FFmpegError as error:
         raise InputError(f"{text} cannot be opened: {error.strerror}; {_present(form)}") from None

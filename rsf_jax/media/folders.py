@@ -17,7 +17,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 class FolderSource(Source):
     """The images of a folder in natural order: 2 before 10."""
 
-    def __init__(self, folder: Path, images_per_second: float, shaper: Shaper) -> None:
+    def __init__(self, folder: Path, images_per_second: int | float, shaper: Shaper) -> None:
         if not images_per_second > 0:
             raise InputError(
                 f"images_per_second is {images_per_second}: it has to be above 0, for example 25"
@@ -26,7 +26,7 @@ class FolderSource(Source):
         self._seconds_each = 1 / images_per_second
         self._closed = False
         name = folder.resolve().name or "images"
-        super().__init__(f"{name}/", name, False, images_per_second, shaper)
+        super().__init__(f"{name}/", name, False, float(images_per_second), shaper)
 
     def _read(self) -> Iterator[Picture]:
         for index, path in enumerate(self._paths):

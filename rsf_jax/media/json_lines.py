@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class JsonLinesWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w", encoding="utf-8")
 
-    def write(self, result: FrameResult, seconds: float, classes: np.ndarray | None) -> None:
+    def write(self, result: FrameResult, seconds: int | float, classes: np.ndarray | None) -> None:
         """Writes the line of one frame.
 
         Args:
@@ -81,7 +81,7 @@ class JsonLinesWriter:
         shares = (100 * counts / classes.size).round(2).tolist()
         return dict(zip(self._class_names, shares))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "JsonLinesWriter":
         return self
 
     def __exit__(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -65,7 +64,7 @@ class MaskWriter:
     def close(self) -> None:
         """Does nothing: each mask is complete once it is written."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "MaskWriter":
         return self
 
     def __exit__(

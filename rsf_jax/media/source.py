@@ -3,7 +3,6 @@
 import abc
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
 
 from rsf_jax.media.pictures import Picture, Shaper
 
@@ -20,6 +19,7 @@ class Source(abc.ABC):
         live: whether frames arrive in their own time, and are lost unless they are taken.
         frames_per_second: as stated by the source; None if it states nothing.
         count: pictures yielded so far.
+        damaged: how many of these the decoder had to patch up.
         skipped: frames or files that could not be decoded so far.
         problem: why it ended before its end; empty while there is none.
     """
@@ -29,7 +29,7 @@ class Source(abc.ABC):
     ) -> None:
         self.label, self.name, self.live = label, name, live
         self.frames_per_second = frames_per_second
-        self.count, self.skipped, self.problem = 0, 0, ""
+        self.count, self.damaged, self.skipped, self.problem = 0, 0, 0, ""
         self._shaper = shaper
         self._pictures = self._read()
 
@@ -45,7 +45,7 @@ class Source(abc.ABC):
         """Returns what is left of its pictures."""
         return self._pictures
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Source":
         return self
 
     def __exit__(

@@ -23,8 +23,8 @@ def open_source(
     frame_shape: tuple[int, int] | None,
     channels: int = 3,
     *,
-    images_per_second: float = 25.0,
-    timeout: float = 10.0,
+    images_per_second: int | float = 25.0,
+    timeout: int | float = 10.0,
 ) -> Source:
     """Opens a source of frames.
 
@@ -78,7 +78,7 @@ def _open_file(path: Path) -> av.container.InputContainer:
     return container
 
 
-def _open_address(address: str, label: str, timeout: float) -> av.container.InputContainer:
+def _open_address(address: str, label: str, timeout: int | float) -> av.container.InputContainer:
     # Over UDP, FFmpeg's first choice, lost packets damage pictures.
     options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
     try:

@@ -4,7 +4,7 @@ import contextlib
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -34,7 +34,9 @@ class VideoWriter:
         InputError: if an argument is not allowed, or the file exists.
     """
 
-    def __init__(self, path: str | Path, frames_per_second: float, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, frames_per_second: int | float, overwrite: bool = False
+    ) -> None:
         self.path = Path(path)
         suffix = self.path.suffix.lower()
         if suffix not in _FORMATS:
@@ -114,8 +116,9 @@ class VideoWriter:
         self._stream = cast(av.VideoStream, stream)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
+        self._container.start_encoding()  # or what is wrong with the place shows much later
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "VideoWriter":
         return self
 
     def __exit__(

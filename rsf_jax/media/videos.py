@@ -59,6 +59,7 @@ class VideoSource(Source):
             for frame in decoded:
                 seconds = self._time(frame)
                 self.count += 1
+                self.damaged += frame.is_corrupt
                 yield self._shaper.picture(frame, seconds)
         if not self._closed:
             self.problem = self._reason()
