@@ -1,0 +1,29 @@
+"""Frames of videos into a model, and results out to files.
+
+In: `sources` opens what a text names, `videos` reads files, streams and `cameras`, `folders` reads
+images, `pictures` resizes frames for a model; a `source` says how it ended. Out: `overlay` draws a
+class map over a frame, `video_writer`, `mask_writer` and `json_lines` write files, `targets` and
+`checks` are what they have in common.
+
+It needs PyAV, whose import takes its time: `import rsf_jax` does without.
+"""
+
+from rsf_jax.media.folders import IMAGE_SUFFIXES
+from rsf_jax.media.json_lines import JsonLinesWriter
+from rsf_jax.media.mask_writer import MaskWriter
+from rsf_jax.media.overlay import draw
+from rsf_jax.media.pictures import Picture
+from rsf_jax.media.source import Source
+from rsf_jax.media.sources import open_source
+from rsf_jax.media.video_writer import VideoWriter
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "JsonLinesWriter",
+    "MaskWriter",
+    "Picture",
+    "Source",
+    "VideoWriter",
+    "draw",
+    "open_source",
+]

@@ -1,0 +1,72 @@
+"""A folder of images as a source of frames."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from rsf_jax.errors import InputError
+from rsf_jax.media.pictures import Picture, Shaper
+from rsf_jax.media.source import Source
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+
+class FolderSource(Source):
+    """The images of a folder in natural order: 2 before 10."""
+
+    def __init__(self, folder: Path, images_per_second: int | float, shaper: Shaper) -> None:
+        if not images_per_second > 0:
+            raise InputError(
+                f"images_per_second is {images_per_second}: it has to be above 0, for example 25"
+            )
+        self._paths = _images_in(folder)
+        self._seconds_each = 1 / images_per_second
+        self._closed = False
+        name = folder.resolve().name or "images"
+        super().__init__(f"{name}/", name, False, float(images_per_second), shaper)
+
+    def _read(self) -> Iterator[Picture]:
+        for index, path in enumerate(self._paths):
+            if self._closed:
+                return
+            image = _load(path)
+            if image is None:
+                self.skipped += 1
+                continue
+            self.count += 1
+            yield self._shaper.picture_of_image(image, index * self._seconds_each)
+
+    def close(self) -> None:
+        """Ends it: no more images are read."""
+        self._closed = True
+
+
+def _images_in(folder: Path) -> list[Path]:
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not found:
+        raise InputError(
+            f"folder {folder} holds no images: files that end in {', '.join(IMAGE_SUFFIXES)} are "
+            "taken, folders inside it are not looked into"
+        )
+    return sorted(found, key=_natural)
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Sorts digits as the numbers they are, and the rest without regard to case."""
+    parts = re.findall(r"(\d+)|(\D+)", path.name)
+    return [(int(number or 0), text.lower()) for number, text in parts], path.name
+
+
+def _load(path: Path) -> np.ndarray | None:
+    """An image as uint8 [h, w, 3], upright; None if it is damaged."""
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I;16"):  # Pillow would clip it
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            return np.array(image.convert("RGB"))
+    except Exception:  # Damaged files raise a dozen kinds in Pillow, by format and place.
+        return None

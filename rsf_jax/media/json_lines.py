@@ -1,0 +1,95 @@
+"""Writes what became of each frame as a line of JSON."""
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.media.checks import check_classes
+from rsf_jax.media.targets import check_free, disk_errors
+from rsf_jax.streaming import FrameResult
+
+
+class JsonLinesWriter:
+    """A text file with one JSON object a line, each on the disk before the next is written.
+
+    An object holds `stream`, `frame` (number of the frame), `seconds` (when it is shown), `status`,
+    `steps`, `latency_ms` and `share` (per cent of the pixels by class; null without a class map);
+    and the `reason` if there is one.
+
+    Args:
+        path: of the file.
+        class_names: of the K classes.
+        overwrite: whether a file of that name may be replaced.
+
+    Raises:
+        InputError: if the file exists, or cannot be written.
+    """
+
+    def __init__(
+        self, path: str | Path, class_names: Sequence[str], overwrite: bool = False
+    ) -> None:
+        self.path, self._class_names = Path(path), tuple(class_names)
+        with disk_errors(self.path):
+            check_free(self.path, overwrite)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", encoding="utf-8")
+
+    def write(self, result: FrameResult, seconds: int | float, classes: np.ndarray | None) -> None:
+        """Writes the line of one frame.
+
+        Args:
+            result: of the frame; its `outputs` are not looked at.
+            seconds: when the frame is shown.
+            classes: integer [H, W], class indices; None for a frame without a result.
+
+        Raises:
+            InputError: if the classes do not fit their names, or the disk is full.
+        """
+        line: dict[str, Any] = {
+            "stream": result.stream,
+            "frame": result.index,
+            "seconds": round(seconds, 6),
+            "status": result.status,
+            "steps": result.steps,
+            "latency_ms": round(1000 * result.seconds, 3),
+            "share": None if classes is None else self._shares(classes),
+        }
+        if result.reason:
+            line["reason"] = result.reason
+        with disk_errors(self.path):
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file.
+
+        Raises:
+            InputError: if the disk is full.
+        """
+        with disk_errors(self.path):
+            self._file.close()
+
+    def _shares(self, classes: np.ndarray) -> dict[str, float]:
+        check_classes(classes, len(self._class_names))
+        counts = np.bincount(classes.ravel(), minlength=len(self._class_names))
+        shares = (100 * counts / classes.size).round(2).tolist()
+        return dict(zip(self._class_names, shares))
+
+    def __enter__(self) -> "JsonLinesWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # After an error on the disk closing fails as well: the first tells more.
+        with contextlib.nullcontext() if kind is None else contextlib.suppress(InputError):
+            self.close()

@@ -1,0 +1,76 @@
+"""Writes class maps to palette images."""
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+
+from rsf_jax.errors import InputError
+from rsf_jax.media.checks import check_classes, check_colors
+from rsf_jax.media.targets import disk_errors
+
+_MASKS = "[0-9]" * 6 + ".png"
+
+
+class MaskWriter:
+    """A folder of PNG files 000000.png, ... whose pixels are class indices, shown in colour.
+
+    Args:
+        folder: made if it is not there.
+        colors: uint8 [K, 3], red, green and blue of each class; K up to 256.
+        overwrite: whether masks that are in the folder may be deleted.
+
+    Raises:
+        InputError: if an argument is not allowed, or the folder holds something.
+    """
+
+    def __init__(self, folder: str | Path, colors: np.ndarray, overwrite: bool = False) -> None:
+        self.folder = Path(folder)
+        check_colors(colors)
+        self._colors = colors
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder} is a file: give the name of a folder")
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not overwrite and any(self.folder.iterdir()):
+                raise InputError(
+                    f"folder {self.folder} is not empty: give another, or allow overwrite"
+                )
+            for mask in self.folder.glob(_MASKS):  # or those of a longer video would stay
+                mask.unlink()
+
+    def write(self, index: int, classes: np.ndarray) -> None:
+        """Writes the mask of one frame.
+
+        Args:
+            index: number of the frame, which the file is called after.
+            classes: integer [H, W] in 0..K - 1.
+
+        Raises:
+            InputError: if the classes are not such, or the disk is full.
+        """
+        check_classes(classes, len(self._colors))
+        mask = Image.fromarray(classes.astype(np.uint8)).convert("P")
+        mask.putpalette(self._colors.tobytes())
+        path = self.folder / f"{index:06d}.png"
+        with disk_errors(path):
+            try:
+                mask.save(path, optimize=False)
+            except OSError:
+                path.unlink(missing_ok=True)  # half a mask
+                raise
+
+    def close(self) -> None:
+        """Does nothing: each mask is complete once it is written."""
+
+    def __enter__(self) -> "MaskWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

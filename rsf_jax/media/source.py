@@ -1,0 +1,57 @@
+"""What all sources of frames have in common."""
+
+import abc
+from collections.abc import Iterator
+from types import TracebackType
+
+from rsf_jax.media.pictures import Picture, Shaper
+
+
+class Source(abc.ABC):
+    """Frames from a file, a folder, a camera or a stream address. `open_source` makes it.
+
+    Iteration yields each `Picture` once: a second loop goes on where the first was left. It raises
+    nothing when the source breaks down, but ends, and `problem` says why.
+
+    Attributes:
+        label: what messages call it: "clip.mp4", "camera:0", "rtsp://host/door".
+        name: the same, as part of a file name: "clip", "camera0", "door".
+        live: whether frames arrive in their own time, and are lost unless they are taken.
+        frames_per_second: as stated by the source; None if it states nothing.
+        count: pictures yielded so far.
+        damaged: how many of these the decoder had to patch up.
+        skipped: frames or files that could not be decoded so far.
+        problem: why it ended before its end; empty while there is none.
+    """
+
+    def __init__(
+        self, label: str, name: str, live: bool, frames_per_second: float | None, shaper: Shaper
+    ) -> None:
+        self.label, self.name, self.live = label, name, live
+        self.frames_per_second = frames_per_second
+        self.count, self.damaged, self.skipped, self.problem = 0, 0, 0, ""
+        self._shaper = shaper
+        self._pictures = self._read()
+
+    @abc.abstractmethod
+    def _read(self) -> Iterator[Picture]:
+        """Yields the pictures, and counts them."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Ends it; may be called from another thread than the one that iterates, and twice."""
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Returns what is left of its pictures."""
+        return self._pictures
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

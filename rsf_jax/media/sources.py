@@ -1,0 +1,143 @@
+"""Opens whatever a text names as a source of frames."""
+
+import math
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import av
+from av.error import ExitError, FFmpegError
+
+from rsf_jax.errors import InputError
+from rsf_jax.media.cameras import camera_name, is_camera, open_camera
+from rsf_jax.media.folders import FolderSource
+from rsf_jax.media.pictures import Shaper
+from rsf_jax.media.source import Source
+from rsf_jax.media.videos import VideoSource
+
+_LISTED = 5  # names in a message
+
+
+def open_source(
+    text: str | Path,
+    frame_shape: tuple[int, int] | None,
+    channels: int = 3,
+    *,
+    images_per_second: int | float = 25.0,
+    timeout: int | float = 10.0,
+) -> Source:
+    """Opens a source of frames.
+
+    A live source has to be read as fast as its frames come, in a thread of its own if need be.
+
+    Args:
+        text: a video file; a folder of images; a stream address such as "rtsp://host/door"; or a
+            camera, "camera:0" or "camera:/dev/video0".
+        frame_shape: (H, W) in pixels of the frames for the model; None for those of the first
+            frame.
+        channels: 3 for colour, 1 for grey (Rec. 601 luma).
+        images_per_second: at which the images of a folder were taken.
+        timeout: seconds without data after which a camera or a stream counts as gone.
+
+    Raises:
+        InputError: if there is nothing there that can be decoded, or an argument is not allowed.
+    """
+    shaper = Shaper(_checked_shape(frame_shape), _checked_channels(channels))
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise InputError(f"timeout is {timeout}: it has to be a number of seconds above 0")
+    address = str(text)
+    if is_camera(address):
+        container = open_camera(address, timeout)
+        return VideoSource(container, address, camera_name(address), True, True, shaper)
+    if "://" in address:
+        label, name = _address_names(address)
+        container = _open_address(address, label, timeout)
+        return VideoSource(container, label, name, True, False, shaper)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return FolderSource(path, images_per_second, shaper)
+    return VideoSource(_open_file(path), path.name, path.stem, False, False, shaper)
+
+
+def _open_file(path: Path) -> av.container.InputContainer:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; {_present(path)}")
+    try:
+        # With its protocol, or a colon in a name would end one.
+        container = av.open(f"file:{path}")
+    except FFmpegError as error:
+        if _lacks_index(path):
+            raise _no_index(path) from None
+        raise InputError(
+            f"{path} cannot be read as a video: {error.strerror}; it is not a video, or damaged "
+            "from its beginning on"
+        ) from None
+    if not len(container.streams) and _lacks_index(path):
+        container.close()
+        raise _no_index(path)
+    return container
+
+
+def _open_address(address: str, label: str, timeout: int | float) -> av.container.InputContainer:
+    # Over UDP, FFmpeg's first choice, lost packets damage pictures.
+    options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
+    try:
+        return av.open(address, options=options, timeout=timeout)
+    except FFmpegError as error:
+        late = isinstance(error, ExitError)  # what PyAV makes of a timeout
+        words = f"no answer within {timeout:g} seconds" if late else error.strerror
+        raise InputError(
+            f"{label} cannot be opened: {words}; check the address, and that it sends"
+        ) from None
+
+
+def _address_names(address: str) -> tuple[str, str]:
+    """An address for messages, without passwords, and a name for files."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    name = Path(parts.path).stem or host.partition(":")[0] or parts.scheme
+    return f"{parts.scheme}://{host}{parts.path}", name
+
+
+def _lacks_index(path: Path) -> bool:
+    """Whether it is an MP4 or MOV file whose recording was broken off: the index comes last."""
+    with path.open("rb") as file:
+        if file.read(8)[4:] != b"ftyp":
+            return False
+        at, end = 0, file.seek(0, os.SEEK_END)
+        while 0 <= at < end:
+            file.seek(at)
+            head = file.read(16)
+            if head[4:8] == b"moov":
+                return False
+            size = int.from_bytes(head[:4])
+            size = int.from_bytes(head[8:]) if size == 1 else size
+            at = at + size if size >= 8 else end
+    return True
+
+
+def _no_index(path: Path) -> InputError:
+    return InputError(
+        f"{path} is cut short: its index (moov) is missing, without which no frame can be found; "
+        "copy or record it again"
+    )
+
+
+def _present(path: Path) -> str:
+    """What there is, for a path that does not exist."""
+    parent = next(parent for parent in (*path.parents, Path()) if parent.is_dir())
+    names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
+    more = ", ..." if len(names) > _LISTED else ""
+    return f"{parent.resolve()} holds {', '.join(names[:_LISTED]) or 'nothing'}{more}"
+
+
+def _checked_shape(shape: tuple[int, int] | None) -> tuple[int, int] | None:
+    if shape is not None and min(shape) < 1:
+        raise InputError(f"frame_shape is {list(shape)}: height and width are 1 pixel or more")
+    return shape
+
+
+def _checked_channels(channels: int) -> int:
+    if channels not in (1, 3):
+        raise InputError(f"channels is {channels}: choose 3 for colour or 1 for grey")
+    return channels

@@ -1,0 +1,33 @@
+"""What all writers do about what is there already, and about a full disk."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from av.error import FFmpegError
+
+from rsf_jax.errors import InputError
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raises InputError if there is something at a path that would be lost, or cannot be.
+
+    Args:
+        path: of a file.
+        overwrite: whether a file there may be lost.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file")
+    if not overwrite and path.exists() and path.stat().st_size:
+        raise InputError(f"{path} exists already: give another name, or allow overwrite")
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Makes InputError of what the disk says while `path` is written."""
+    try:
+        yield
+    except (OSError, FFmpegError) as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}; make room, or write elsewhere"
+        ) from error

@@ -1,0 +1,133 @@
+"""Writes images to a video file."""
+
+import contextlib
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import av
+import numpy as np
+from av.error import FFmpegError
+
+from rsf_jax.errors import InputError
+from rsf_jax.media.checks import check_image
+from rsf_jax.media.targets import check_free, disk_errors
+
+_FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
+_RATES = (0.1, 1000.0)  # frames a second
+# The second, less good and not for browsers, is in every build of FFmpeg.
+_CODECS = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"qscale": "3"}}
+
+
+class VideoWriter:
+    """A video file, complete once it is closed.
+
+    Until then it is called `name.part.mp4`. Leaving the `with` block by an exception deletes that.
+
+    Args:
+        path: ends in .mp4 or .mkv.
+        frames_per_second: 0.1 to 1000.
+        overwrite: whether a file of that name may be replaced.
+
+    Raises:
+        InputError: if an argument is not allowed, or the file exists.
+    """
+
+    def __init__(
+        self, path: str | Path, frames_per_second: int | float, overwrite: bool = False
+    ) -> None:
+        self.path = Path(path)
+        suffix = self.path.suffix.lower()
+        if suffix not in _FORMATS:
+            raise InputError(
+                f"{self.path} ends in {suffix or 'nothing'}: choose {' or '.join(_FORMATS)}"
+            )
+        if not _RATES[0] <= frames_per_second <= _RATES[1]:
+            raise InputError(
+                f"frames_per_second is {frames_per_second}: it lies between {_RATES[0]:g} and "
+                f"{_RATES[1]:g}"
+            )
+        check_free(self.path, overwrite)
+        # Such that 30000/1001 stays what it is.
+        self._rate = Fraction(frames_per_second).limit_denominator(1001)
+        self._part = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
+        self._size: tuple[int, int] | None = None
+        self._count = 0
+
+    def write(self, image: np.ndarray) -> None:
+        """Adds a frame, uint8 [h, w, 3].
+
+        Where a size is odd, its last row or column is repeated: the usual format has none such.
+
+        Raises:
+            InputError: if it is no image, has another size than the first, or the disk is full.
+        """
+        check_image(image)
+        height, width = image.shape[:2]
+        with disk_errors(self.path):
+            if self._size is None:
+                self._begin(height, width)
+            if self._size != (height, width):
+                raise InputError(
+                    f"{self.path}: a frame is {list(image.shape[:2])} pixels and the first was "
+                    f"{list(self._size or ())}: one video holds frames of one size"
+                )
+            even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+            frame.pts, frame.time_base = self._count, 1 / self._rate
+            self._container.mux(self._stream.encode(frame))
+            self._count += 1
+
+    def close(self) -> None:
+        """Completes the file, and gives it its name; without any frame there is no file.
+
+        Raises:
+            InputError: if the disk is full; nothing is left then.
+        """
+        if self._size is None:
+            return
+        try:
+            with disk_errors(self.path):
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+                self._part.replace(self.path)
+                self._size = None
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Deletes what was written since it was opened."""
+        if self._size is None:
+            return
+        self._size = None
+        with contextlib.suppress(FFmpegError):  # The file is of no use anyway.
+            self._container.close()
+        self._part.unlink(missing_ok=True)
+
+    def _begin(self, height: int, width: int) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        codec = next(name for name in _CODECS if name in av.codecs_available)
+        # With its protocol, or a colon in a name would end one.
+        form = _FORMATS[self.path.suffix.lower()]
+        self._container = av.open(f"file:{self._part}", "w", format=form)
+        self._size = (height, width)
+        stream = self._container.add_stream(codec, rate=self._rate, options=_CODECS[codec])
+        self._stream = cast(av.VideoStream, stream)
+        self._stream.width, self._stream.height = width + width % 2, height + height % 2
+        self._stream.pix_fmt = "yuv420p"
+        self._container.start_encoding()  # or what is wrong with the place shows much later
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from filming import scenes
+from PIL import Image
+
+from rsf_jax.errors import InputError
+from rsf_jax.media import IMAGE_SUFFIXES, open_source
+
+
+def _save(path, level, size=(48, 64)):
+    Image.fromarray(np.full((*size, 3), level, np.uint8)).save(path)
+
+
+def _levels(source):
+    return [int(picture.image.mean()) for picture in source]
+
+
+def test_images_come_in_natural_order(tmp_path):
+    for level, name in enumerate(("a1.png", "A2.png", "a10.png", "b1_2.png", "b1_11.png")):
+        _save(tmp_path / name, 10 * level)
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "later").mkdir()
+    with open_source(tmp_path, (24, 32)) as source:
+        assert _levels(source) == [0, 10, 20, 30, 40]
+    assert (source.name, source.live, source.frames_per_second) == (tmp_path.name, False, 25)
+    assert (source.count, source.skipped, source.problem) == (5, 0, "")
+
+
+@pytest.mark.parametrize("suffix", [*IMAGE_SUFFIXES, ".PNG"])
+def test_all_kinds_of_image_are_read(tmp_path, suffix):
+    image = scenes(1)[0]
+    Image.fromarray(image).save(tmp_path / f"image{suffix}")
+    with open_source(tmp_path, (24, 32)) as source:
+        (picture,) = source
+    assert np.median(np.abs(picture.image.astype(int) - image)) <= 2
+    assert np.abs(picture.frame[2:10, 2:14].astype(int) - image[0, 0]).max() < 12
+
+
+def test_images_of_different_sizes_have_one_size_for_the_model(tmp_path):
+    sizes = [(48, 64), (20, 30), (9, 101)]
+    for index, size in enumerate(sizes):
+        _save(tmp_path / f"{index}.png", 100, size)
+    with open_source(tmp_path, None, 1) as source:
+        pictures = list(source)
+    assert [p.image.shape[:2] for p in pictures] == sizes
+    assert {p.frame.shape for p in pictures} == {(48, 64, 1)}
+    assert all((p.frame == 100).all() for p in pictures)
+
+
+def test_damaged_images_are_skipped_and_keep_their_time(tmp_path):
+    for index in range(6):
+        _save(tmp_path / f"{index}.png", 20 * index)
+    whole = (tmp_path / "1.png").read_bytes()
+    (tmp_path / "1.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "3.png").write_bytes(b"")
+    (tmp_path / "4.png").write_text("not an image")
+    with open_source(tmp_path, None, images_per_second=10) as source:
+        pictures = list(source)
+    assert [int(p.image.mean()) for p in pictures] == [0, 40, 100]
+    np.testing.assert_allclose([p.seconds for p in pictures], [0, 0.2, 0.5])
+    assert (source.count, source.skipped, source.problem) == (3, 3, "")
+
+
+def test_a_cut_jpeg_is_skipped_too(tmp_path):
+    for name in ("0.jpg", "1.jpg"):
+        Image.fromarray(scenes(1)[0]).save(tmp_path / name)
+    whole = (tmp_path / "1.jpg").read_bytes()
+    (tmp_path / "1.jpg").write_bytes(whole[:-200])
+    with open_source(tmp_path, None) as source:
+        assert len(list(source)) == 1
+    assert source.skipped == 1
+
+
+def test_photographs_are_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    image = scenes(1)[0]
+    Image.fromarray(image).save(tmp_path / "0.png", exif=exif)
+    with open_source(tmp_path, None) as source:
+        (picture,) = source
+    np.testing.assert_array_equal(picture.image, np.rot90(image, -1))
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    image = np.linspace(0, 65535, 48 * 64).reshape(48, 64).astype(np.uint16)
+    Image.fromarray(image).save(tmp_path / "0.png")
+    with open_source(tmp_path, None) as source:
+        (picture,) = source
+    np.testing.assert_array_equal(picture.image[..., 1], image >> 8)
+
+
+def test_a_closed_folder_yields_no_more(tmp_path):
+    for index in range(3):
+        _save(tmp_path / f"{index}.png", index)
+    source = open_source(tmp_path, None)
+    assert int(next(iter(source)).image.mean()) == 0
+    source.close()
+    assert list(source) == []
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("not an image")
+    with pytest.raises(InputError, match=r"holds no images: files that end in \.png, \.jpg"):
+        open_source(tmp_path, None)
+
+
+def test_the_rate_of_a_folder_is_above_zero(tmp_path):
+    _save(tmp_path / "0.png", 0)
+    with pytest.raises(InputError, match="images_per_second is 0"):
+        open_source(tmp_path, None, images_per_second=0)
