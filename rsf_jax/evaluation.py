@@ -147,6 +147,8 @@ def evaluate(
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
         "class_names": _class_names(dataset, config),
+        "colors": _colors(dataset, config).tolist(),
+        "frame_size": list(dataset.frame_shape),
         "trivial": _trivial(dataset, config, summary),
         "frames_per_second": _speeds(trained, dataset, policy),
         "device": jax.devices()[0].device_kind,
@@ -165,6 +167,11 @@ def evaluate(
 def _class_names(dataset: Dataset, config: Config) -> list[str]:
     """Names of the dataset, or numbers."""
     return dataset.class_names or list(map(str, range(config.classes)))
+
+
+def _colors(dataset: Dataset, config: Config) -> np.ndarray:
+    """Colours of the dataset, uint8 [K, 3], or a palette."""
+    return spread_colors(config.classes) if dataset.colors is None else dataset.colors
 
 
 def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, float]:
@@ -270,10 +277,9 @@ def _save_overlays(
     config: Config, dataset: Dataset, batch: Batch, predicted: np.ndarray, path: Path
 ) -> None:
     """The first frames of the first videos, one below the other."""
-    colors = spread_colors(config.classes) if dataset.colors is None else dataset.colors
     frames, truth, ours = (
         x[:, :_PICTURED_FRAMES].reshape(-1, *x.shape[2:])
         for x in (batch.frames, batch.masks, predicted)
     )
     names = _class_names(dataset, config)
-    save_overlays(path, frames, truth, {"prediction": ours}, names, colors)
+    save_overlays(path, frames, truth, {"prediction": ours}, names, _colors(dataset, config))

@@ -98,8 +98,7 @@ class StreamEngine:
         )
         self._frame = (*prepared.frame_shape, model.input_channels)
         self._queue, self._when_full = queue, when_full
-        self._slots, self._steps = slots, steps_per_tick
-        self._clock = clock
+        self._slots, self._steps, self._clock = slots, steps_per_tick, clock
         self._lock = threading.RLock()
         self._turns = Turns(slots, self._frame)
         self._streams: dict[str, Stream] = {}  # open, or with frames left
@@ -182,6 +181,11 @@ class StreamEngine:
                 self._turns.wait(stream)
             return stream.submitted - 1
 
+    def has_room(self, stream: Stream) -> bool:
+        """Whether another frame of a stream would be queued at once."""
+        with self._lock:
+            return len(stream.queue) < self._queue
+
     def close(self, stream: Stream) -> None:
         """Takes no more frames of a stream; those that wait are still computed.
 
@@ -240,8 +244,7 @@ class StreamEngine:
 
     def reset_statistics(self) -> None:
         """Counts from here on."""
-        with self._lock:
-            self._counter = Counter()
+        self._counter = Counter()
 
     def _end(self, slot: int, ended: Ended, now: float) -> None:
         """Takes a frame out of its slot."""

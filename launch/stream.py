@@ -1,0 +1,90 @@
+"""Runs a trained model on videos: python launch/stream.py --workdir=runs/quickstart --inputs=a.mp4.
+
+Inputs are video files, folders of images, stream addresses and cameras, several at once. Ctrl-C
+ends it: frames that wait are computed, and the files are complete.
+"""
+
+import re
+from pathlib import Path
+
+import launcher
+from absl import flags
+
+import rsf_jax as rsf
+from rsf_jax import calibration, evaluation, experiment, policies
+from rsf_jax.appearance import load_appearance
+from rsf_jax.media import outputs, play, run
+from rsf_jax.training.stop import StopRequest
+
+flags.adopt_module_key_flags(launcher)
+
+_INPUTS = flags.DEFINE_list(
+    "inputs", [], "video files, folders of images, stream addresses, cameras (camera:0)"
+)
+_OUT = flags.DEFINE_string("out", "streamed", "folder for what is written")
+_WRITE = flags.DEFINE_list(
+    "write", [outputs.OVERLAY], f"what is written of each input: {', '.join(outputs.KINDS)}"
+)
+_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "replace files of an earlier call")
+_POLICY = flags.DEFINE_string(
+    "policy",
+    None,
+    f"{policies.GRAMMAR}; or calibrated, what launch/calibrate.py found; the schedule of training "
+    "unless given",
+)
+_SIZE = flags.DEFINE_string(
+    "frame_size", None, "HEIGHTxWIDTH that frames are resized to; that of training unless given"
+)
+_SLOTS = flags.DEFINE_integer(
+    "slots", 0, "frames computed together; 0 for as many as inputs, up to 8", 0
+)
+_BUDGET = flags.DEFINE_float(
+    "budget_ms", None, "time from a frame to its result, after which it is read out as it is"
+)
+_MAX_FRAMES = flags.DEFINE_integer("max_frames", 0, "frames of each input; 0 for all", 0)
+_CALIBRATED = "calibrated"
+
+
+def main() -> None:
+    workdir = launcher.workdir()
+    trained = evaluation.load_trained(workdir, launcher.model_settings() | launcher.overrides())
+    policy = _policy(workdir, trained)
+    launcher.print_header(trained.config)
+    settings = run.Settings(
+        inputs=_INPUTS.value,
+        folder=experiment.writable_folder(Path(_OUT.value)),
+        write=tuple(_WRITE.value),
+        overwrite=_OVERWRITE.value,
+        frame_size=_size(_SIZE.value),
+        slots=_SLOTS.value,
+        budget=None if _BUDGET.value is None else _BUDGET.value / 1000,
+        max_frames=_MAX_FRAMES.value,
+    )
+    look = load_appearance(workdir, trained.config)
+    with StopRequest() as request:
+        summary = run.run(trained, policy, look, settings, lambda: request.reason)
+    play.save_summary(summary, settings.folder)
+    print(play.summary_text(summary))
+    print(f"What was written is in {settings.folder}")
+
+
+def _policy(workdir: Path, trained: evaluation.Trained) -> rsf.StepPolicy:
+    if _POLICY.value == _CALIBRATED:
+        found = calibration.load_calibration(workdir, trained)
+        return rsf.parse_policy(found["policy"])
+    if _POLICY.value:
+        return rsf.parse_policy(_POLICY.value)
+    return evaluation.training_schedule(trained.config)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
+        raise rsf.InputError(f"frame_size {text!r} is no HEIGHTxWIDTH in pixels, as 360x480")
+    return int(match[1]), int(match[2])
+
+
+if __name__ == "__main__":
+    launcher.run(main)

@@ -1,0 +1,154 @@
+"""One video on its way through an engine: source, stream, files, and what was counted."""
+
+import collections
+import dataclasses
+import time
+
+from rsf_jax.errors import InputError
+from rsf_jax.media.outputs import Outputs
+from rsf_jax.media.pictures import Picture
+from rsf_jax.media.reader import Reader
+from rsf_jax.media.source import Source
+from rsf_jax.streaming import FrameResult, Stream, StreamEngine
+
+_WINDOW = 2.0  # seconds over which rates are taken
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """What became of the frames of a video: `read` is the sum of what follows it, but for `steps`.
+
+    Attributes:
+        name: of the stream.
+        read: frames that were decoded.
+        done, cut, dropped, failed: as in `FrameResult.status`.
+        lost: given up before the engine saw them, because its ticks took too long.
+        waiting: without a result when it was stopped.
+        skipped: frames or files that could not be decoded.
+        steps: recurrent steps of all frames.
+        problem: why it ended before its end; empty if it did not.
+    """
+
+    name: str
+    read: int
+    done: int
+    cut: int
+    dropped: int
+    failed: int
+    lost: int
+    waiting: int
+    skipped: int
+    steps: int
+    problem: str
+
+
+class Feed:
+    """Feeds a source to an engine.
+
+    A file waits for the engine; of a live source old frames are dropped for new ones.
+
+    Args:
+        source: frames, of the engine's size.
+        engine: whose `transform` gives class indices [H, W].
+        name: of the stream.
+        budget: seconds for a frame; None for any.
+        outputs: files that are written.
+        max_frames: frames after which it ends; 0 for all.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        engine: StreamEngine,
+        name: str,
+        budget: float | None,
+        outputs: Outputs,
+        max_frames: int = 0,
+    ) -> None:
+        self.name, self._engine, self._outputs = name, engine, outputs
+        self._max_frames = max_frames
+        self._live = source.live
+        self.stream: Stream = engine.open(
+            name, budget=budget, when_full="drop_oldest" if source.live else "error"
+        )
+        self._pictures: dict[int, Picture] = {}  # without a result yet
+        self._counts: collections.Counter[str] = collections.Counter()
+        self._recent: collections.deque[tuple[float, int]] = collections.deque()
+        self._failure = ""
+        self._reader = Reader(source)
+
+    @property
+    def over(self) -> bool:
+        """Whether all results have come."""
+        return self.stream.closed and not self._pictures
+
+    def submit(self) -> None:
+        """Submits what has been decoded and may be taken."""
+        while not self.stream.closed and (self._live or self._engine.has_room(self.stream)):
+            picture = self._reader.take()
+            if picture is None:
+                if self._reader.over:
+                    self._end()
+                return
+            self._counts["taken"] += 1
+            try:
+                index = self._engine.submit(self.stream, picture.frame)
+            except InputError as error:
+                self._counts["failed"] += 1
+                self._fail(str(error))
+                return
+            self._pictures[index] = picture
+            if self._max_frames and index + 1 >= self._max_frames:
+                self._end()
+
+    def take(self, result: FrameResult) -> None:
+        """Writes a result.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
+        self._counts[result.status] += 1
+        self._counts["steps"] += result.steps
+        self._recent.append((time.monotonic(), result.steps))
+        self._outputs.write(result, self._pictures.pop(result.index))
+        if result.status == "failed":
+            self._fail(result.reason)
+
+    def stop(self) -> None:
+        """Takes no more frames, and reads no more."""
+        if not self.stream.closed:
+            self._end()
+
+    def rates(self) -> tuple[float, float]:
+        """Returns frames a second and steps a frame, of the last two seconds."""
+        now = time.monotonic()
+        while self._recent and self._recent[0][0] < now - _WINDOW:
+            self._recent.popleft()
+        count = len(self._recent)
+        steps = sum(steps for _, steps in self._recent)
+        return count / _WINDOW, steps / count if count else 0.0
+
+    def account(self) -> Account:
+        """Returns what became of its frames so far."""
+        source, counts = self._reader.source, self._counts
+        return Account(
+            name=self.name,
+            read=counts["taken"] + self._reader.lost,
+            done=counts["done"],
+            cut=counts["cut"],
+            dropped=counts["dropped"],
+            failed=counts["failed"],
+            lost=self._reader.lost,
+            waiting=len(self._pictures),
+            skipped=source.skipped,
+            steps=counts["steps"],
+            problem=self._failure or source.problem,
+        )
+
+    def _fail(self, reason: str) -> None:
+        self._failure = self._failure or reason
+        self.stop()
+
+    def _end(self) -> None:
+        self._engine.close(self.stream)
+        self._reader.stop()

@@ -1,0 +1,137 @@
+"""Runs videos through an engine until they end or are stopped."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+from rich.table import Table
+
+from rsf_jax.media.feed import Account, Feed
+from rsf_jax.streaming import Statistics, StreamEngine
+
+SUMMARY = "summary.json"
+_IDLE = 0.002  # seconds to wait for a frame
+_SHOWN_EVERY = 0.25  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a run of several videos came to.
+
+    Attributes:
+        accounts: of each video.
+        statistics: of the engine.
+        seconds: that it took.
+        stopped: why it was stopped; empty if all videos ended.
+    """
+
+    accounts: list[Account]
+    statistics: Statistics
+    seconds: float
+    stopped: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as plain values."""
+        return dataclasses.asdict(self)
+
+
+def play(
+    engine: StreamEngine,
+    feeds: Sequence[Feed],
+    stop: Callable[[], str | None] = lambda: None,
+    show: Callable[[Table], None] = lambda table: None,
+) -> Summary:
+    """Submits frames as they come, computes, and writes results until all videos have ended.
+
+    Args:
+        engine: of the feeds.
+        feeds: videos.
+        stop: returns why to stop now, or None. Frames that wait are computed still.
+        show: is handed a table of what goes on a few times a second.
+
+    Raises:
+        InputError: if a result cannot be written. The feeds' threads are ended then, too.
+    """
+    by_name, began, shown, stopped = {feed.name: feed for feed in feeds}, time.monotonic(), 0.0, ""
+    try:
+        while not all(feed.over for feed in feeds):
+            if not stopped and (reason := stop()):
+                stopped = reason
+                for feed in feeds:
+                    feed.stop()
+            for feed in feeds:
+                feed.submit()
+            busy = engine.tick()
+            for result in engine.poll():
+                by_name[result.stream].take(result)
+            if time.monotonic() - shown > _SHOWN_EVERY:
+                shown = time.monotonic()
+                show(status_table(feeds))
+            if not busy:
+                time.sleep(_IDLE)
+    finally:
+        for feed in feeds:
+            feed.stop()
+    show(status_table(feeds))
+    accounts = [feed.account() for feed in feeds]
+    return Summary(accounts, engine.statistics(), time.monotonic() - began, stopped)
+
+
+def play_in_terminal(
+    engine: StreamEngine, feeds: Sequence[Feed], stop: Callable[[], str | None]
+) -> Summary:
+    """Runs `play` with a live table; without a terminal the last one alone is printed."""
+    with Live(status_table(feeds), auto_refresh=False) as live:
+        return play(engine, feeds, stop, lambda table: live.update(table, refresh=True))
+
+
+def save_summary(summary: Summary, folder: Path) -> Path:
+    """Writes `summary.json`."""
+    path = folder / SUMMARY
+    path.write_text(json.dumps(summary.to_json(), indent=2) + "\n")
+    return path
+
+
+def status_table(feeds: Sequence[Feed]) -> Table:
+    """Returns a row for each video: frames a second and steps a frame now, and counts so far."""
+    table = Table()
+    table.add_column("video")
+    for heading in ("frames/s", "steps/frame", "frames", "cut", "dropped", "failed", "skipped"):
+        table.add_column(heading, justify="right")
+    table.add_column("state")
+    for feed in feeds:
+        account, (rate, steps) = feed.account(), feed.rates()
+        state = account.problem or ("ended" if feed.over else "runs")
+        counts = (
+            account.done + account.cut,
+            account.cut,
+            account.dropped + account.lost,
+            account.failed,
+            account.skipped,
+        )
+        table.add_row(account.name, f"{rate:.1f}", f"{steps:.2f}", *map(str, counts), state)
+    return table
+
+
+def summary_text(summary: Summary) -> str:
+    """Returns the totals in a few lines."""
+    s = summary.statistics
+    frames = s.done + s.cut
+    lines = [
+        f"{frames} frames in {summary.seconds:.1f} s, {frames / summary.seconds:.1f} a second, "
+        f"{s.useful_steps / max(frames, 1):.2f} steps a frame; {s.useful_share:.0%} of the steps "
+        "computed were needed"
+    ]
+    if s.latency:
+        shown = ", ".join(f"{p} % within {1000 * t:.0f} ms" for p, t in s.latency.items())
+        lines.append(f"from frame to result: {shown}")
+    lost = sum(a.lost for a in summary.accounts)
+    if s.cut or s.dropped or s.failed or lost:
+        lines.append(f"cut {s.cut}, dropped {s.dropped + lost}, failed {s.failed}")
+    if summary.stopped:
+        lines.append(f"stopped: {summary.stopped}")
+    return "\n".join(lines + [f"problem: {a.problem}" for a in summary.accounts if a.problem])

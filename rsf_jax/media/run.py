@@ -1,0 +1,120 @@
+"""A trained model on videos, from sources to files."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax.numpy as jnp
+
+from rsf_jax.appearance import Appearance
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import Trained
+from rsf_jax.media import outputs
+from rsf_jax.media.feed import Feed
+from rsf_jax.media.outputs import Outputs, check_kinds
+from rsf_jax.media.play import Summary, play_in_terminal
+from rsf_jax.media.source import Source
+from rsf_jax.media.sources import open_source
+from rsf_jax.policies import StepPolicy
+from rsf_jax.streaming import StreamEngine
+
+_MOST_SLOTS = 8
+_QUEUE = 2  # frames of a video that wait: more of a live one would only be older
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is run on what.
+
+    Attributes:
+        inputs: as `open_source` takes them.
+        folder: for what is written.
+        write: kinds of files, of `outputs.KINDS`.
+        overwrite: whether older files may be replaced.
+        frame_size: (H, W) that frames are resized to; None for that of training.
+        slots: frames computed together; 0 for as many as inputs, up to 8.
+        budget: seconds from a frame to its result; None for any.
+        max_frames: of each input; 0 for all.
+    """
+
+    inputs: Sequence[str]
+    folder: Path
+    write: tuple[str, ...] = (outputs.OVERLAY,)
+    overwrite: bool = False
+    frame_size: tuple[int, int] | None = None
+    slots: int = 0
+    budget: float | None = None
+    max_frames: int = 0
+
+
+def run(
+    trained: Trained,
+    policy: StepPolicy,
+    appearance: Appearance,
+    settings: Settings,
+    stop: Callable[[], str | None],
+) -> Summary:
+    """Runs a model on all inputs at once, and writes files.
+
+    Args:
+        trained: the model.
+        policy: recurrent steps of every frame.
+        appearance: names and colours of its classes.
+        settings: what is run on what.
+        stop: returns why to stop now, or None.
+
+    Raises:
+        InputError: if an input cannot be opened, a file not be written, or a setting is not
+            allowed.
+    """
+    if not settings.inputs:
+        raise InputError("no inputs: give a video file, a folder of images or camera:0")
+    check_kinds(settings.write)
+    size = settings.frame_size or appearance.frame_size
+    if size is None:
+        raise InputError("the size of the frames of training is not known: give --frame_size")
+    with contextlib.ExitStack() as stack:
+        channels = trained.config.input_channels
+        sources = [stack.enter_context(open_source(i, size, channels)) for i in settings.inputs]
+        names = distinct_names(sources)
+        files = [
+            stack.enter_context(
+                Outputs(
+                    settings.folder,
+                    name,
+                    settings.write,
+                    appearance,
+                    source.frames_per_second,
+                    settings.overwrite,
+                )
+            )
+            for name, source in zip(names, sources)
+        ]
+        engine = StreamEngine(
+            trained.model,
+            trained.variables,
+            policy,
+            size,
+            slots=settings.slots or min(len(sources), _MOST_SLOTS),
+            max_streams=len(sources),
+            queue=_QUEUE,
+            stateful=trained.config.stateful,
+            transform=lambda logits: logits.argmax(-1).astype(jnp.uint8),
+        )
+        feeds = [
+            Feed(source, engine, name, settings.budget, out, settings.max_frames)
+            for source, name, out in zip(sources, names, files)
+        ]
+        return play_in_terminal(engine, feeds, stop)
+
+
+def distinct_names(sources: Sequence[Source]) -> list[str]:
+    """Returns the names of sources, with numbers where two have the same."""
+    names: list[str] = []
+    for source in sources:
+        name, number = source.name, 2
+        while name in names:
+            name, number = f"{source.name}_{number}", number + 1
+        names.append(name)
+    return names
