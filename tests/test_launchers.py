@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import filming
 import golden
 import jax
 import launching
@@ -70,6 +71,9 @@ BAD = [
     ("compare", ["--sweeps=a.json,b.json"], "sweep 'a.json' is not NAME=FILE"),
     ("compare", ["--sweeps=A=a.json,B=b.json"], "a.json cannot be read (No such file"),
     ("analyze", ["--workdir=/nowhere", "--policy=s0f1"], "slow steps must be"),
+    ("benchmark", ["--suite=streaming", "--loads=0.5,2x"], "load '2x'"),
+    ("stream", ["--workdir=/nowhere", "--inputs=a.mp4"], "no checkpoints in /nowhere"),
+    ("stream", ["--inputs=a.mp4"], "give --config=PRESET, or --workdir"),
 ]
 
 
@@ -151,6 +155,27 @@ def test_imported_weights_are_a_run(launch, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, trained.variables, recording.variables)
     done = launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
     assert "holds a run already: give another --workdir" in done.stderr
+
+
+def test_videos_are_streamed_to_files(launch, run, tmp_path):
+    clip = filming.film(tmp_path / "clip.mp4", filming.scenes(5))
+    flags = [f"--workdir={run[1]}", f"--inputs={clip}", f"--out={tmp_path / 'out'}"]
+    done = launch("stream", *flags, "--write=masks,json", "--policy=l2:0.5:4", "--budget_ms=60000")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"5 frames in [\d.]+ s", done.stdout)
+    account = json.loads((tmp_path / "out" / "summary.json").read_text())["accounts"][0]
+    assert (account["name"], account["read"], account["done"]) == ("clip", 5, 5)
+    assert len(list((tmp_path / "out" / "clip_masks").iterdir())) == 5
+    for more, message in (
+        (["--frame_size=36"], "frame_size '36' is no HEIGHTxWIDTH"),
+        ([f"--inputs={tmp_path / 'none.mp4'}"], "none.mp4 does not exist"),
+        ([], "clip.jsonl exists already"),
+    ):
+        bad = launch("stream", *flags, "--write=json", *more)
+        assert bad.returncode == 1
+        assert bad.stderr.startswith("error: ")
+        assert message in bad.stderr
+        assert len(bad.stderr.splitlines()) == 1
 
 
 def test_help_lists_every_setting(launch):

@@ -11,7 +11,7 @@ from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import StreamEngine
 
-ENGINE, LOCK_STEP = "slots refilled", "lock-step"
+ENGINE, LOCK_STEP = "refilled", "lock-step"
 PERCENTILES = (50, 95, 99)
 _TURNS = 3
 # Frames of a stream that may wait in front of both: the load decides how many do.

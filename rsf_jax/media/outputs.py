@@ -105,9 +105,9 @@ def check_kinds(kinds: tuple[str, ...]) -> None:
 
 
 def _caption(result: FrameResult) -> str:
-    place = f"{result.stream}  frame {result.index}"
+    place = f"{result.stream}, frame {result.index}"
     if result.outputs is None:
-        return f"{place}  {result.status}"
+        return f"{place}: {result.status}"
     steps = f"{result.steps} step{'s' if result.steps > 1 else ''}"
     cut = f" ({result.status})" if result.status != "done" else ""
-    return f"{place}  {steps}{cut}  {1000 * result.seconds:.0f} ms"
+    return f"{place}: {steps}{cut}, {1000 * result.seconds:.0f} ms"

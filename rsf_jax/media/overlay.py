@@ -1,4 +1,4 @@
-"""Draws a class map and a caption over a frame."""
+"""Draws a class map over a frame, and a caption below it."""
 
 import functools
 
@@ -9,7 +9,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.media.checks import check_classes, check_colors, check_image
 
 _LEAST_WIDTH = 320  # pixels; on less a caption is not legible
-_DARKENED = 0.2  # what is left of the image under the caption
+_STRIP = 1.6  # its height, in heights of letters
 _TEXT_COLOR = (255, 255, 255)
 _LEAST_LETTERS = 10  # pixels high
 
@@ -22,7 +22,7 @@ def draw(
     opacity: int | float = 0.45,
     transparent: int | None = None,
 ) -> np.ndarray:
-    """Lays the colours of the classes over an image, and a caption over its lower edge.
+    """Lays the colours of the classes over an image, and a caption in a strip below it.
 
     An image of less than 320 pixels' width is enlarged by a whole factor first, its pixels as
     squares. The class map is enlarged to the image, by nearest neighbour.
@@ -36,7 +36,8 @@ def draw(
         transparent: class that is left clear; None for none.
 
     Returns:
-        uint8 [h, w, 3], or a whole multiple of both sizes.
+        uint8 [h, w, 3], or a whole multiple of both sizes; with a caption higher by the strip,
+        whose height does not depend on the text.
 
     Raises:
         InputError: if the image or the colours do not have such shapes, a class has no colour, or
@@ -82,12 +83,11 @@ def _blend(
 
 def _write(image: np.ndarray, caption: str) -> np.ndarray:
     height, width = image.shape[:2]
-    font, text = _fit(caption, max(_LEAST_LETTERS, min(height, width) // 20), width)
-    strip = min(height, round(1.6 * font.size))
-    written = image.copy()
-    written[-strip:] = np.rint(written[-strip:] * _DARKENED)
-    canvas = Image.fromarray(written)
-    place = (font.size // 2, height - strip / 2)
+    letters = max(_LEAST_LETTERS, min(height, width) // 20)
+    strip = round(_STRIP * letters)
+    canvas = Image.fromarray(np.pad(image, ((0, strip), (0, 0), (0, 0))))
+    font, text = _fit(caption, letters, width)
+    place = (letters // 2, height + strip / 2)
     ImageDraw.Draw(canvas).text(place, text, _TEXT_COLOR, font, anchor="lm")
     return np.array(canvas)
 

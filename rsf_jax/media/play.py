@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
@@ -85,7 +86,12 @@ def play_in_terminal(
     engine: StreamEngine, feeds: Sequence[Feed], stop: Callable[[], str | None]
 ) -> Summary:
     """Runs `play` with a live table; without a terminal the last one alone is printed."""
-    with Live(status_table(feeds), auto_refresh=False) as live:
+    console = Console()
+    if not console.is_terminal:
+        summary = play(engine, feeds, stop)
+        console.print(status_table(feeds))
+        return summary
+    with Live(status_table(feeds), console=console, auto_refresh=False) as live:
         return play(engine, feeds, stop, lambda table: live.update(table, refresh=True))
 
 
@@ -99,8 +105,8 @@ def save_summary(summary: Summary, folder: Path) -> Path:
 def status_table(feeds: Sequence[Feed]) -> Table:
     """Returns a row for each video: frames a second and steps a frame now, and counts so far."""
     table = Table()
-    table.add_column("video")
-    for heading in ("frames/s", "steps/frame", "frames", "cut", "dropped", "failed", "skipped"):
+    table.add_column("video", no_wrap=True)
+    for heading in ("a second", "steps", "frames", "cut", "dropped", "failed", "skipped"):
         table.add_column(heading, justify="right")
     table.add_column("state")
     for feed in feeds:

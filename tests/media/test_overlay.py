@@ -57,19 +57,17 @@ def test_small_images_are_enlarged_by_a_whole_factor():
 
 
 @pytest.mark.parametrize("caption", ["door 12 steps", "door, 12 of 20 steps " * 20])
-def test_the_caption_is_light_on_a_dark_strip_at_the_bottom(caption):
+def test_the_caption_is_light_on_a_dark_strip_below(caption):
     image = np.full((240, 320, 3), 250, np.uint8)
     found = draw(image, None, COLORS, caption)
-    assert found.shape == image.shape
-    changed = np.flatnonzero((found != image).any((1, 2)))
-    np.testing.assert_array_equal(changed, np.arange(changed[0], 240))
-    assert 12 <= len(changed) <= 30
-    strip = found[changed]
-    assert np.median(strip) == 50
+    np.testing.assert_array_equal(found[:240], image)
+    strip = found[240:]
+    assert strip.shape == (19, 320, 3)
+    assert np.median(strip) == 0
     assert 0.01 < (strip > 200).mean() < 0.3
     # Letters do not touch the edges: nothing of them is cut off.
-    assert (strip[:, [0, 1, -2, -1]] == 50).all()
-    assert (strip[[0, -1]] == 50).all()
+    assert not strip[:, [0, 1, -2, -1]].any()
+    assert not strip[[0, -1]].any()
 
 
 def test_a_caption_fits_the_smallest_images():

@@ -1,0 +1,210 @@
+"""Videos through a trained model into files."""
+
+import dataclasses
+import json
+import threading
+
+import av
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from filming import film
+from PIL import Image
+
+import rsf_jax as rsf
+from rsf_jax import evaluation
+from rsf_jax.appearance import Appearance, load_appearance
+from rsf_jax.media import open_source
+from rsf_jax.media import run as runs
+from rsf_jax.media.pictures import Shaper
+from rsf_jax.media.source import Source
+
+SIZE = (16, 18)
+POLICY = rsf.DistanceHalting("l2", 1e-9, max_steps=4, rtol=0.1)
+
+
+@pytest.fixture(scope="module")
+def trained(run):
+    return evaluation.load_trained(run[1])
+
+
+def _scenes(count, seed=0):
+    """Frames that differ in contrast, and so in how long they take."""
+    rng = np.random.default_rng(seed)
+    tops = rng.choice([20, 255], (count, 1, 1, 1))
+    images = rng.integers(0, tops, (count, 32, 36, 1)).astype(np.uint8)
+    return images.repeat(3, -1)
+
+
+def _look():
+    colors = np.array([[0, 0, 200], [200, 0, 0]], np.uint8)
+    return Appearance(["rest", "target"], colors, SIZE, 0)
+
+
+def _play(trained, tmp_path, inputs, policy=POLICY, stop=lambda: None, **settings):
+    settings = runs.Settings(list(map(str, inputs)), tmp_path / "out", **settings)
+    return runs.run(trained, policy, _look(), settings, stop)
+
+
+def test_files_go_in_and_files_come_out(trained, tmp_path):
+    clips = [film(tmp_path / f"clip{n}.mp4", _scenes(n, n)) for n in (3, 7)]
+    (tmp_path / "stills").mkdir()
+    for i, image in enumerate(_scenes(5, 5)):
+        Image.fromarray(image).save(tmp_path / "stills" / f"{i}.png")
+    kinds = ("overlay", "masks", "json")
+    summary = _play(trained, tmp_path, [*clips, tmp_path / "stills"], write=kinds, slots=2)
+    assert [(a.name, a.read, a.done, a.problem) for a in summary.accounts] == [
+        ("clip3", 3, 3, ""), ("clip7", 7, 7, ""), ("stills", 5, 5, ""),
+    ]  # fmt: skip
+    assert summary.statistics.done == 15
+    for path, count in ((clips[0], 3), (clips[1], 7), (tmp_path / "stills", 5)):
+        with open_source(path, SIZE, 1) as source:
+            frames = np.stack([np.float32(p.frame) / 255 for p in source])
+        out = rsf.run_video(trained.model, trained.variables, frames[None], POLICY)
+        wanted = out.logits[0].argmax(-1)
+        name = path.stem
+        lines = (tmp_path / "out" / f"{name}.jsonl").read_text().splitlines()
+        assert [json.loads(line)["steps"] for line in lines] == out.steps[0].tolist()
+        for t in range(count):
+            mask = np.array(Image.open(tmp_path / "out" / f"{name}_masks" / f"{t:06d}.png"))
+            assert (mask == wanted[t]).mean() > 0.99  # ties of logits
+            shares = json.loads(lines[t])["share"]
+            assert shares["target"] == pytest.approx(100 * (mask == 1).mean(), abs=0.01)
+        with av.open(str(tmp_path / "out" / f"{name}.mp4")) as film_out:
+            assert len(list(film_out.decode(video=0))) == count
+
+
+def test_a_file_cut_short_is_told_of_and_the_others_are_whole(trained, tmp_path):
+    whole = film(tmp_path / "whole.mkv", _scenes(4))
+    short = film(tmp_path / "short.mkv", _scenes(20), codec_options={"g": "1"})
+    short.write_bytes(short.read_bytes()[: short.stat().st_size * 2 // 3])
+    found = {a.name: a for a in _play(trained, tmp_path, [short, whole]).accounts}
+    assert found["whole"].done == 4
+    assert not found["whole"].problem
+    assert 0 < found["short"].done < 20
+    assert "short.mkv ends after" in found["short"].problem
+
+
+class Camera(Source):
+    """Sends frames faster than they can be computed."""
+
+    def __init__(self, images):
+        super().__init__("camera:9", "camera9", True, None, Shaper(SIZE, 1))
+        self.images = images
+
+    def _read(self):
+        for i, image in enumerate(self.images):
+            self.count += 1
+            yield self._shaper.picture_of_image(image, i / 25)
+        self.problem = f"camera:9 went away after {self.count} frames: unplugged"
+
+    def close(self):
+        pass
+
+
+def test_a_camera_drops_what_is_too_much_and_counts_it(trained, tmp_path, monkeypatch):
+    opened = runs.open_source
+    monkeypatch.setattr(
+        runs,
+        "open_source",
+        lambda text, *args: Camera(_scenes(200)) if text == "camera:9" else opened(text, *args),
+    )
+    clip = film(tmp_path / "clip.mp4", _scenes(6))
+    kinds = ("overlay", "json")
+    summary = _play(trained, tmp_path, ["camera:9", clip], rsf.FixedSchedule(3, 3), write=kinds)
+    camera, file = summary.accounts
+    assert camera.problem == "camera:9 went away after 200 frames: unplugged"
+    assert camera.read == 200
+    assert camera.dropped + camera.lost > 0
+    assert camera.done + camera.dropped + camera.lost == 200
+    assert (file.done, file.dropped) == (6, 0)
+    lines = (tmp_path / "out" / "camera9.jsonl").read_text().splitlines()
+    assert len(lines) == 200 - camera.lost
+    statuses = [json.loads(line)["status"] for line in lines]
+    assert statuses.count("dropped") == camera.dropped
+
+
+def test_stopping_completes_the_files(trained, tmp_path):
+    clip = film(tmp_path / "clip.mp4", _scenes(60))
+    lines = tmp_path / "out" / "clip.jsonl"
+
+    def stop():
+        return "SIGTERM received" if lines.read_text().count("\n") > 2 else None
+
+    summary = _play(trained, tmp_path, [clip], write=("overlay", "json"), stop=stop)
+    (account,) = summary.accounts
+    assert summary.stopped == "SIGTERM received"
+    assert 0 < account.done < 60
+    assert (account.read, account.waiting) == (account.done, 0)
+    with av.open(str(tmp_path / "out" / "clip.mp4")) as video:
+        assert len(list(video.decode(video=0))) == account.done
+
+
+def test_so_many_frames_and_no_more(trained, tmp_path):
+    clip = film(tmp_path / "clip.mp4", _scenes(9))
+    (account,) = _play(trained, tmp_path, [clip], max_frames=4).accounts
+    assert (account.read, account.done) == (4, 4)
+
+
+def test_a_full_disk_ends_everything_with_one_line(trained, tmp_path):
+    clips = [film(tmp_path / f"{n}.mp4", _scenes(20)) for n in "ab"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.jsonl").symlink_to("/dev/full")
+    before = threading.active_count()
+    with pytest.raises(rsf.InputError, match=r"a\.jsonl cannot be written: No space left"):
+        _play(trained, tmp_path, clips, write=("json", "overlay"))
+    assert threading.active_count() == before
+    assert not list((tmp_path / "out").glob("*.mp4"))
+
+
+def test_weights_that_are_no_numbers_fail_the_stream(trained, tmp_path):
+    broken = dataclasses.replace(
+        trained, variables=jax.tree.map(lambda x: x * jnp.nan, trained.variables)
+    )
+    clip = film(tmp_path / "clip.mp4", _scenes(9))
+    summary = _play(broken, tmp_path, [clip], write=("overlay", "masks", "json"))
+    (account,) = summary.accounts
+    assert (account.done, account.failed) == (0, 1)
+    assert account.read == account.failed + account.dropped
+    assert account.problem == "the state became NaN or infinite"
+    assert not list((tmp_path / "out" / "clip_masks").iterdir())
+
+
+def test_videos_of_one_name_get_files_of_their_own(trained, tmp_path):
+    for folder in ("north", "south"):
+        (tmp_path / folder).mkdir()
+    clips = [film(tmp_path / folder / "door.mp4", _scenes(2)) for folder in ("north", "south")]
+    _play(trained, tmp_path, clips)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["door.mp4", "door_2.mp4"]
+    with pytest.raises(rsf.InputError, match=r"door\.mp4 exists already"):
+        _play(trained, tmp_path, clips)
+    _play(trained, tmp_path, clips, overwrite=True)
+
+
+def test_bad_settings_are_named(trained, tmp_path):
+    clip = film(tmp_path / "clip.mp4", _scenes(2))
+    with pytest.raises(rsf.InputError, match="no inputs"):
+        _play(trained, tmp_path, [])
+    with pytest.raises(rsf.InputError, match="'mask' cannot be written: choose from overlay"):
+        _play(trained, tmp_path, [clip], write=("mask",))
+    with pytest.raises(rsf.InputError, match="budget is -1"):
+        _play(trained, tmp_path, [clip], budget=-1.0)
+    unknown = dataclasses.replace(_look(), frame_size=None)
+    settings = runs.Settings([str(clip)], tmp_path / "out")
+    with pytest.raises(rsf.InputError, match="give --frame_size"):
+        runs.run(trained, POLICY, unknown, settings, lambda: None)
+
+
+def test_appearance_comes_from_the_run(run, tmp_path):
+    config, workdir = run
+    found = load_appearance(workdir, config)
+    assert (found.frame_size, found.background, len(found.class_names)) == ((36, 36), 0, 2)
+    assert load_appearance(tmp_path, config).frame_size is None
+    (tmp_path / "results.json").write_text('{"class_names": ["a", "b", "c"]}')
+    with pytest.raises(rsf.InputError, match="of 3 classes, the model has 2"):
+        load_appearance(tmp_path, config)
+    (tmp_path / "results.json").write_text("[]")
+    with pytest.raises(rsf.InputError, match=r"results\.json is damaged"):
+        load_appearance(tmp_path, config)
