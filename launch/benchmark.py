@@ -84,7 +84,8 @@ def _measure_reuse(_: rsf.Config) -> None:
         for value in flag.value:
             if value not in allowed:
                 raise rsf.InputError(f"--{name}={value}: choose among {', '.join(allowed)}")
-    sizes, shares = list(map(_size, _SIZES.value)), list(map(_share, _SHARES.value))
+    sizes = list(map(_size, _SIZES.value))
+    shares = [_share("share", text) for text in _SHARES.value]
     folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
     print(" ".join(f"{name}={value}" for name, value in suite.machine().items()), flush=True)
     rows: list[reuse.Row] = []
@@ -105,15 +106,15 @@ def _measure_reuse(_: rsf.Config) -> None:
 
 
 def _measure_streaming() -> None:
-    workdir = launcher.workdir()
     settings = streaming.Settings(
         rsf.parse_policy(_POLICY.value),
         _SLOTS.value,
         _STREAMS.value,
         _MANY.value,
-        tuple(map(_share, _LOADS.value)),
+        tuple(_share("load", text) for text in _LOADS.value),
         _SECONDS.value,
     )
+    workdir = launcher.workdir()
     trained = evaluation.load_trained(workdir, launcher.model_settings() | launcher.overrides())
     launcher.print_header(trained.config)
     report = streaming.run(trained, settings)
@@ -129,13 +130,13 @@ def _size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _share(text: str) -> float:
+def _share(name: str, text: str) -> float:
     try:
         share = float(text)
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise rsf.InputError(f"{text!r} must be a number above 0, at most 1")
+        raise rsf.InputError(f"{name} {text!r} must be a number above 0, at most 1")
     return share
 
 

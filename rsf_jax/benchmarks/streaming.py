@@ -88,7 +88,8 @@ def run(trained: Trained, settings: Settings) -> Report:
 
 def load_videos(trained: Trained, count: int) -> np.ndarray:
     """Returns frames float32 [count, T, H, W, I] of test videos, repeated if there are fewer."""
-    videos = first_videos(open_dataset(trained.config).test, count)
+    test = open_dataset(trained.config).test
+    videos = first_videos(test, min(count, len(test)))
     frames = next(evaluation_batches(videos, len(videos))).frames.astype(np.float32) / 255
     return frames[np.arange(count) % len(frames)]
 
