@@ -13,9 +13,9 @@ from rsf_jax.presets import PAPER
 
 flags.adopt_module_key_flags(launcher)
 
-_SIDE = flags.DEFINE_integer("side", 128, "frame height and width in pixels", lower_bound=1)
+_SIZE = flags.DEFINE_string("frame_size", "128x128", "HEIGHTxWIDTH of a frame in pixels")
 _FRAMES = flags.DEFINE_integer(
-    "frames", None, "frames of a video; 6 for easy, 8 otherwise, unless given", lower_bound=1
+    "frames", None, "frames of a video; 6 for easy, 2 for CamVid, 8 otherwise, unless given", lower_bound=1
 )
 _JSON = flags.DEFINE_boolean("json", False, "print JSON in place of a table")
 
@@ -23,13 +23,12 @@ _JSON = flags.DEFINE_boolean("json", False, "print JSON in place of a table")
 def main() -> None:
     names = [launcher.CONFIG.value] if launcher.CONFIG.value else PAPER
     configs = [rsf.get_config(name).replace(**launcher.overrides()) for name in names]
-    costs = {
-        config.name: cost(config, (_SIDE.value, _SIDE.value), _frames(config)) for config in configs
-    }
+    size = launcher.frame_size(_SIZE.value)
+    costs = {config.name: cost(config, size, _frames(config)) for config in configs}
     if _JSON.value:
         print(json.dumps({name: vars(c) for name, c in costs.items()}, indent=1))
         return
-    table = Table(title=f"Multiply-adds of {_SIDE.value}x{_SIDE.value} pixels, direct convolutions")
+    table = Table(title=f"Multiply-adds of {_SIZE.value} pixels, direct convolutions")
     table.add_column("preset", no_wrap=True)
     for title in ("parameters", "a step", "frame besides", "frames", "a video"):
         table.add_column(title, justify="right")
@@ -37,12 +36,14 @@ def main() -> None:
         c = costs[config.name]
         sizes = (f"{n / 1e9:.3f} G" for n in (c.per_step, c.per_frame))
         row = (config.name, f"{c.parameters:,}", *sizes, str(_frames(config)))
-        table.add_row(*row, f"{c.per_video / 1e9:.1f} G")
+        table.add_row(*row, f"{c.per_video / 1e9:.3g} G")
     Console().print(table)
 
 
 def _frames(config: rsf.Config) -> int:
-    return _FRAMES.value or (6 if config.dataset.endswith("easy") else 8)
+    if _FRAMES.value:
+        return _FRAMES.value
+    return {"t_pathfinder/easy": 6, "camvid/pairs": 2}.get(config.dataset, 8)
 
 
 if __name__ == "__main__":

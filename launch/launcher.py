@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,14 @@ def model_settings() -> dict[str, object]:
         return {}
     preset = rsf.get_config(CONFIG.value)
     return {name: getattr(preset, name) for name in MODEL_FIELDS}
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Returns (height, width) in pixels of the value of a flag, such as 360x480."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
+        raise rsf.InputError(f"frame_size {text!r} is no HEIGHTxWIDTH in pixels, as 360x480")
+    return int(match[1]), int(match[2])
 
 
 def workdir(default: str | None = None) -> Path:

@@ -4,7 +4,6 @@ Inputs are video files, folders of images, stream addresses and cameras, several
 ends it: frames that wait are computed, and the files are complete.
 """
 
-import re
 from pathlib import Path
 
 import launcher
@@ -55,7 +54,7 @@ def main() -> None:
         folder=experiment.writable_folder(Path(_OUT.value)),
         write=tuple(_WRITE.value),
         overwrite=_OVERWRITE.value,
-        frame_size=_size(_SIZE.value),
+        frame_size=launcher.frame_size(_SIZE.value) if _SIZE.value else None,
         slots=_SLOTS.value,
         budget=None if _BUDGET.value is None else _BUDGET.value / 1000,
         max_frames=_MAX_FRAMES.value,
@@ -75,15 +74,6 @@ def _policy(workdir: Path, trained: evaluation.Trained) -> rsf.StepPolicy:
     if _POLICY.value:
         return rsf.parse_policy(_POLICY.value)
     return evaluation.training_schedule(trained.config)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if match is None:
-        raise rsf.InputError(f"frame_size {text!r} is no HEIGHTxWIDTH in pixels, as 360x480")
-    return int(match[1]), int(match[2])
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def test_misspelt_flags_are_corrected(launch):
 
 
 def test_describe_prints_every_preset_of_the_paper(launch):
-    done = launch("describe", "--json", "--side=8")
+    done = launch("describe", "--json", "--frame_size=8x8")
     assert done.returncode == 0, done.stderr
     costs = json.loads(done.stdout)
     assert set(costs) == set(PAPER)
