@@ -15,7 +15,10 @@ flags.adopt_module_key_flags(launcher)
 
 _SIZE = flags.DEFINE_string("frame_size", "128x128", "HEIGHTxWIDTH of a frame in pixels")
 _FRAMES = flags.DEFINE_integer(
-    "frames", None, "frames of a video; 6 for easy, 2 for CamVid, 8 otherwise, unless given", lower_bound=1
+    "frames",
+    None,
+    "frames of a video; 6 for easy, 2 for CamVid, 8 otherwise, unless given",
+    lower_bound=1,
 )
 _JSON = flags.DEFINE_boolean("json", False, "print JSON in place of a table")
 
