@@ -8,6 +8,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import ticker
 
 from rsf_jax.benchmarks import reuse, training_memory
 from rsf_jax.benchmarks.cases import METHODS
@@ -113,8 +114,10 @@ def save_latency(path: Path, rows: list[Latency]) -> None:
             label = f"{name}, {percentile} %"
             panel.plot(loads, values, style, color=colour, marker="o", ms=4, label=label)
     panel.set(yscale="log", xlabel="arrivals over throughput", ylabel="ms to the result")
-    panel.grid(alpha=0.3)
-    panel.legend(frameon=False, fontsize=8)
+    for of in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+        of(ticker.FormatStrFormatter("%g"))
+    panel.grid(alpha=0.3, which="both")
+    figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=2)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
