@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -104,10 +105,10 @@ def save_summary(summary: Summary, folder: Path) -> Path:
 
 def status_table(feeds: Sequence[Feed]) -> Table:
     """Returns a row for each video: frames a second and steps a frame now, and counts so far."""
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("video", no_wrap=True)
-    for heading in ("a second", "steps", "frames", "cut", "dropped", "failed", "skipped"):
-        table.add_column(heading, justify="right")
+    for heading in ("frames/s", "steps", "frames", "cut", "dropped", "failed", "skipped"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("state")
     for feed in feeds:
         account, (rate, steps) = feed.account(), feed.rates()
