@@ -12,7 +12,16 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 
 from rsf_jax.config import FREE_ON_RESUME, MODEL_FIELDS, Config, model_names
 from rsf_jax.errors import InputError
-from rsf_jax.training.integrity import damage, is_sealed, seal
+from rsf_jax.training.integrity import (
+    DELETED,
+    damage,
+    find_damaged,
+    remove_unfinished,
+    seal,
+    sealed_steps,
+    set_aside_damaged,
+)
+from rsf_jax.training.lock import WriterLock
 from rsf_jax.training.state import TrainState
 
 FOLDER = "checkpoints"
@@ -29,7 +38,8 @@ class Checkpoints:
 
     Args:
         workdir: the run's folder; checkpoints lie in `workdir/checkpoints`.
-        create: whether a missing folder is made. If not, it is an InputError.
+        create: to write, by one process at a time. A missing folder is made, damaged checkpoints
+            are moved out of the way. If not, both are InputErrors.
     """
 
     def __init__(self, workdir: str | Path, *, create: bool = False) -> None:
@@ -39,22 +49,34 @@ class Checkpoints:
                 f"no checkpoints in {workdir}: train first (python launch/train.py "
                 f"--workdir={workdir}), or give the --workdir of a trained model"
             )
+        self._lock: WriterLock | None = None
         try:
+            if create:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._lock = WriterLock(self.folder.parent)
+                remove_unfinished(self.folder)
+                set_aside_damaged(self.folder)
             self._manager = ocp.CheckpointManager(
                 self.folder, options=_options(create), item_names=_ITEMS
             )
         except OSError as error:
             raise InputError(f"cannot write checkpoints to {self.folder}: {error}") from error
+        except ValueError:  # Orbax reads some files on opening
+            for step, problem in find_damaged(self.folder).items():
+                raise self._unreadable(step, problem) from None
+            raise
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._manager.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def steps(self) -> list[int]:
         """Returns the numbers of updates of all complete checkpoints, ascending."""
-        return [step for step in sorted(self._manager.all_steps()) if is_sealed(self._path(step))]
+        return sealed_steps(self.folder)
 
     def latest_step(self) -> int | None:
         """Returns the number of updates of the latest checkpoint, None if there is none."""
@@ -84,10 +106,9 @@ class Checkpoints:
             ),
         )
         try:
-            if step in self._manager.all_steps():  # cut off before it was sealed
-                self._manager.delete(step)
             self._manager.save(step, args=items, metrics=metrics, force=True)
             seal(self._path(step))
+            remove_unfinished(self.folder)
         except OSError as error:
             raise InputError(
                 f"cannot save the checkpoint of update {step} in {self.folder}: {error}; earlier "
@@ -197,6 +218,7 @@ def _options(create: bool) -> ocp.CheckpointManagerOptions:
     return ocp.CheckpointManagerOptions(
         create=create,
         cleanup_tmp_directories=create,
+        todelete_subdir=DELETED if create else None,
         enable_async_checkpointing=False,
         best_fn=_validation_loss,
         best_mode="min",

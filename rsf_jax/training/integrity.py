@@ -2,9 +2,15 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
+from rsf_jax.errors import InputError
+
 MANIFEST = "sha256.json"
+DAMAGED = "damaged"
+# Checkpoints that are to be deleted are first moved here at once: half of one looks like damage.
+DELETED = "deleted"
 
 
 def seal(folder: Path) -> None:
@@ -18,9 +24,9 @@ def seal(folder: Path) -> None:
     draft.rename(folder / MANIFEST)
 
 
-def is_sealed(folder: Path) -> bool:
-    """Returns whether the folder was written to its end."""
-    return (folder / MANIFEST).is_file()
+def sealed_steps(folder: Path) -> list[int]:
+    """Returns the checkpoints of a run, by number of updates, that were written to their end."""
+    return sorted(int(path.parent.name) for path in folder.glob(f"*/{MANIFEST}"))
 
 
 def damage(folder: Path) -> str | None:
@@ -36,6 +42,48 @@ def damage(folder: Path) -> str | None:
         if present[name] != checksum:
             return f"{name} is not what was saved"
     return None
+
+
+def find_damaged(folder: Path) -> dict[int, str]:
+    """Returns what is wrong with each damaged checkpoint of a run, by number of updates."""
+    found = {step: damage(folder / str(step)) for step in sealed_steps(folder)}
+    return {step: problem for step, problem in found.items() if problem is not None}
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Deletes what a kill has left in a run's folder of checkpoints, half written or half deleted.
+
+    To keep it would be dangerous: it would count as one of the latest, of which two are kept.
+    """
+    shutil.rmtree(folder / DELETED, ignore_errors=True)
+    for path in folder.iterdir():
+        if path.name.isdigit() and not (path / MANIFEST).is_file():
+            shutil.rmtree(path)
+
+
+def set_aside_damaged(folder: Path) -> None:
+    """Moves the damaged checkpoints of a run to `damaged/` beside their folder, and says so.
+
+    Raises:
+        InputError: if there would be none left.
+    """
+    damaged = find_damaged(folder)
+    intact = [step for step in sealed_steps(folder) if step not in damaged]
+    if damaged and not intact:
+        found = "; ".join(f"update {step}: {problem}" for step, problem in damaged.items())
+        raise InputError(
+            f"every checkpoint in {folder} is damaged ({found}): restore one from a copy, or start "
+            "anew in another --workdir"
+        )
+    for step, problem in damaged.items():
+        place = folder.parent / DAMAGED / str(step)
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(exist_ok=True)
+        shutil.move(folder / str(step), place)
+        print(
+            f"The checkpoint of update {step} is damaged ({problem}). It was moved to {place}; the "
+            f"latest that is not is of update {intact[-1]}"
+        )
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -50,7 +50,8 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
 
     The latest checkpoint is resumed exactly: parameters, optimiser and position in the data, so
     that a run which was killed ends with the same parameters, to the bit, as one that was not.
-    The checkpoint with the lowest validation loss is kept beside it.
+    The checkpoint with the lowest validation loss is kept beside it. If the latest is
+    damaged, it is moved out of the way, and the one before it resumed.
 
     Args:
         config: the run.
@@ -62,7 +63,8 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
         `config.explosion`), or was stopped by a signal or by `config.max_minutes`.
 
     Raises:
-        InputError: if the folder holds another run, or a damaged checkpoint.
+        InputError: if the folder holds another run or damaged checkpoints alone, or another
+            process trains in it.
         TrainingDiverged: if the loss is NaN or infinite.
     """
     with (
