@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 _FORKSERVER = multiprocessing.get_context("forkserver")
 _FORKSERVER.set_forkserver_preload(
-    ["launching", "rsf_jax.experiment", "rsf_jax.analysis", "grain", "matplotlib.pyplot"]
+    [__name__, "rsf_jax.experiment", "rsf_jax.analysis", "grain", "matplotlib.pyplot"]
 )
 
 

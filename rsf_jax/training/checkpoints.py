@@ -12,6 +12,7 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 
 from rsf_jax.config import FREE_ON_RESUME, MODEL_FIELDS, Config, model_names
 from rsf_jax.errors import InputError
+from rsf_jax.training.disk import check_room, disk_errors
 from rsf_jax.training.integrity import (
     DELETED,
     damage,
@@ -94,7 +95,12 @@ class Checkpoints:
     def save(
         self, state: TrainState, config: Config, metrics: dict[str, float] | None = None
     ) -> None:
-        """Saves a state, unless one of the same step is there already."""
+        """Saves a state, unless one of the same step is there already.
+
+        Raises:
+            InputError: if the disk is full, or another error of the disk; earlier checkpoints are
+                untouched.
+        """
         step = int(state.step)
         if step in self.steps():
             return
@@ -105,15 +111,11 @@ class Checkpoints:
                 {"config": dataclasses.asdict(config), "shapes": _shapes(state.variables)}
             ),
         )
-        try:
+        with disk_errors(self.folder.parent):
+            check_room(self.folder, (state.variables, state.opt_state))
             self._manager.save(step, args=items, metrics=metrics, force=True)
             seal(self._path(step))
             remove_unfinished(self.folder)
-        except OSError as error:
-            raise InputError(
-                f"cannot save the checkpoint of update {step} in {self.folder}: {error}; earlier "
-                "checkpoints are untouched, make room and start again to resume"
-            ) from error
 
     def config(self, step: int) -> Config:
         """Returns the configuration a checkpoint was trained with.

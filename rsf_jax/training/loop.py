@@ -20,6 +20,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.diagnostics import diagnose
+from rsf_jax.training.disk import disk_errors
 from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.progress import ProgressReport
 from rsf_jax.training.state import (
@@ -68,6 +69,7 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
         TrainingDiverged: if the loss is NaN or infinite.
     """
     with (
+        disk_errors(workdir),
         StopRequest(config.max_minutes) as stop,
         Checkpoints(workdir, create=True) as checkpoints,
     ):

@@ -3,10 +3,8 @@
 import dataclasses
 import os
 import signal
-import time
 
 import jax
-import launching
 import numpy as np
 import pytest
 
@@ -62,54 +60,6 @@ def _config(data_dir):
 def _same(one, other):
     assert one[0] == other[0]
     jax.tree.map(np.testing.assert_array_equal, one[1], other[1])
-
-
-def _start(config, workdir):
-    flags = [
-        f"--config.{name}={getattr(config, name)}"
-        for name in (
-            *("dataset", "data_dir", "channels", "kernel_size", "slow_steps", "batch_size"),
-            *("epochs", "lr_schedule", "warmup_steps", "validation_share", "validate_every"),
-            *("save_every", "log_every", "eval_batch_size", "devices"),
-        )
-    ]
-    flags += ["--config=quickstart", f"--workdir={workdir}"]
-    # Compiled as here: their ends are compared to the bit.
-    xla_flags = os.environ["XLA_FLAGS"]
-    return launching.start(workdir.with_name("launched"), "train", *flags, xla_flags=xla_flags)
-
-
-def _wait_for_checkpoint(workdir, process, after):
-    deadline = time.monotonic() + 120
-    while process.returncode is None and time.monotonic() < deadline:
-        done = [int(p.parent.name) for p in workdir.glob("checkpoints/*/sha256.json")]
-        if any(step >= after for step in done):
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"no checkpoint: {process.stdout}{process.stderr}")
-
-
-def test_a_killed_run_resumes_to_the_same_end_to_the_bit(unbroken, tmp_path):
-    config, expected, _ = unbroken
-    for after in (2, 6):  # mid-epoch twice: an epoch has 5 updates
-        process = _start(config, tmp_path)
-        _wait_for_checkpoint(tmp_path, process, after)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not (tmp_path / "results.json").exists()
-    assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
-    _same(_final(tmp_path, config), expected)
-
-
-def test_sigterm_saves_and_ends_cleanly(unbroken, tmp_path):
-    config, expected, _ = unbroken
-    process = _start(config, tmp_path)
-    _wait_for_checkpoint(tmp_path, process, 2)
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait().returncode == 0, process.stderr
-    assert "SIGTERM received. Run again to resume" in process.stdout
-    assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
-    _same(_final(tmp_path, config), expected)
 
 
 def test_time_limits_save_and_end_cleanly(unbroken, tmp_path, capsys):
