@@ -167,8 +167,9 @@ def test_reduced_precision_is_read(tmp_path):
     ],
 )
 def test_tensors_cannot_reach_beyond_their_storage(offset, shape, stride, message):
+    storage = state_dicts._Tensor(np.arange(8, dtype=np.float32))
     with pytest.raises(rsf.InputError, match=message):
-        state_dicts._tensor(np.arange(8, dtype=np.float32), offset, shape, stride)
+        state_dicts._tensor(storage, offset, shape, stride)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):
