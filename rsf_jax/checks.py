@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, State, VideoModel
+from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.typing import Array, Frame
 
@@ -78,7 +78,7 @@ def checked_prepared(prepared: Prepared, shape: tuple[int, int]) -> Prepared:
     return prepared
 
 
-def check_state(model: VideoModel, state: State, frame: Frame) -> None:
+def check_state(model: VideoModel, state: Any, frame: Frame) -> None:
     """Raises InputError unless a state fits the model and a frame [B, H, W, 1]."""
     batch, height, width, _ = frame.shape
     expected = jax.eval_shape(lambda: model.initial_state(batch, (height, width)))

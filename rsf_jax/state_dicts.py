@@ -93,9 +93,9 @@ def _read_torch(path: Path) -> Any:
 
 def _check_pickle(content: bytes) -> None:
     """Refuses what would make the unpickler reserve memory that the pickle does not fill."""
-    for operation, argument, _ in pickletools.genops(content):  # checks lengths
-        if operation.name in ("PUT", "LONG_BINPUT") and argument > len(content):
-            raise InputError(f"its pickle counts to {argument} in {len(content)} bytes: damaged")
+    for operation, place, _ in pickletools.genops(content):  # checks lengths
+        if operation.name in ("PUT", "LONG_BINPUT") and place is not None and place > len(content):
+            raise InputError(f"its pickle counts to {place} in {len(content)} bytes: damaged")
 
 
 def _only_tensors(path: Path, content: Any) -> dict[str, np.ndarray]:

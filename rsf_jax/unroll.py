@@ -289,7 +289,7 @@ def scan_frames(
     return carry, jax.tree.map(lambda h, t: jnp.concatenate([h[None], t]), head, tail)
 
 
-def _prepared(model: VideoModel, variables: Variables | Prepared, frames: Array) -> Prepared:
+def _prepared(model: VideoModel, variables: Any, frames: Array) -> Prepared:
     shape = (frames.shape[-3], frames.shape[-2])
     if isinstance(variables, Prepared):
         return checked_prepared(variables, shape)

@@ -62,6 +62,8 @@ class Checkpoints:
             )
         except OSError as error:
             raise InputError(f"cannot write checkpoints to {self.folder}: {error}") from error
+        except InputError:
+            raise
         except ValueError:  # Orbax reads some files on opening
             for step, problem in find_damaged(self.folder).items():
                 raise self._unreadable(step, problem) from None
