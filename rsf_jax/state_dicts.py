@@ -36,8 +36,8 @@ _DTYPES = {
 }
 # Names under which training scripts nest a state dict among other things.
 _NESTED = ("model", "state_dict", "model_state_dict")
-# Of what messages quote from files: names, and characters of each.
-_LISTED, _LONGEST = 20, 200
+# Of what messages quote from files: names, characters of a name, and of a reader's words.
+_LISTED, _NAME, _LONGEST = 10, 60, 200
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
@@ -54,23 +54,22 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     path = expand(path)
     if not path.is_file():
         raise InputError(f"{path} is no file: give a .pt, .pth or .safetensors file")
+    is_torch = path.suffix != ".safetensors"
     try:
-        if path.suffix == ".safetensors":
-            return _only_tensors(path, safetensors.numpy.load_file(path))
-        return _only_tensors(path, _read_torch(path))
-    except InputError:
-        raise
+        content = _read_torch(path) if is_torch else safetensors.numpy.load_file(path)
     # Whatever a damaged file makes of itself, in the words of its reader.
     except Exception as error:
-        kind = "safetensors" if path.suffix == ".safetensors" else "a PyTorch file"
-        why = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
+        kind = "a PyTorch file" if is_torch else "safetensors"
+        reader = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        why = " ".join(f"{reader}{error}".split())[:_LONGEST]
         raise InputError(f"{path} cannot be read as {kind}: {why}") from error
+    return _only_tensors(path, content)
 
 
 def show_names(names: Iterable[Any]) -> str:
     """Returns names out of a file as messages show them: on one line, and not thousands of them."""
     texts = [name if isinstance(name, str) and name.isprintable() else repr(name) for name in names]
-    shown = [text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..." for text in texts[:_LISTED]]
+    shown = [text if len(text) <= _NAME else f"{text[:_NAME]}..." for text in texts[:_LISTED]]
     more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
     return ", ".join(shown) + more
 
@@ -78,13 +77,13 @@ def show_names(names: Iterable[Any]) -> str:
 def _read_torch(path: Path) -> Any:
     if not zipfile.is_zipfile(path):
         raise InputError(
-            f"{path} is not a zip archive, as torch.save writes since PyTorch 1.6: it is damaged, "
-            "or older; load it there and save it again"
+            "it is not a zip archive, as torch.save writes since PyTorch 1.6: it is damaged, or "
+            "older; load it there and save it again"
         )
     with zipfile.ZipFile(path) as archive:
         name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
         if name is None:
-            raise InputError(f"{path} holds no data.pkl: it was not written by torch.save")
+            raise InputError("it holds no data.pkl, as torch.save writes")
         entries = _Entries(archive, name.removesuffix("data.pkl"), path.stat().st_size)
         content = entries.read("data.pkl")
         _check_pickle(content)
