@@ -122,7 +122,8 @@ class _Entries:
         """Returns the content of one file."""
         info = self._archive.getinfo(self._folder + name)
         self._left -= info.file_size
-        if info.compress_type != zipfile.ZIP_STORED or self._left < 0:
+        compressed = info.compress_type != zipfile.ZIP_STORED
+        if compressed or info.compress_size != info.file_size or self._left < 0:
             raise InputError(
                 f"{name} is compressed, or larger than the file: save it with torch.save"
             )

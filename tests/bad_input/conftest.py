@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import launching
 import pytest
+from bad_cases import Launched, check_message, snapshot
 
 SWEEP = {"training_schedule": "s1f1", "points": [{"policy": "s1f1", "miou": 0.5, "steps": 1.0}]}
 # Texts of files that are not what they seem.
@@ -70,6 +72,27 @@ def damaged_files(small_run, tmp_path_factory):
     shutil.rmtree(folder / "no_checkpoint/checkpoints/0")
     (folder / "bad_policy/policy.json").write_text('{"policy": "s1f1"}')
     return folder
+
+
+@pytest.fixture
+def ends_with_one_line(small_run, damaged_files, data_dir, tmp_path):
+    """Checks a case: exit code, one line, no traceback, and no file that changed."""
+    _, run = small_run
+    places = {"run": run, "data": data_dir, "bad": damaged_files, "new": tmp_path / "new"}
+
+    def check(case: Launched):
+        before = snapshot(run, damaged_files, data_dir)
+        flags = case.flags.format(**places).split()
+        done = launching.start(tmp_path / "output", case.launcher, *flags).wait()
+        assert done.returncode == 1, done.stderr
+        prefix, _, message = done.stderr.removesuffix("\n").partition(": ")
+        assert prefix == "error", done.stderr
+        check_message(message, case.says)
+        assert "Traceback" not in done.stdout
+        assert snapshot(run, damaged_files, data_dir) == before
+        assert snapshot(tmp_path / "new") == {}
+
+    return check
 
 
 def _size(path):

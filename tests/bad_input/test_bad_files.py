@@ -2,7 +2,6 @@
 
 import pytest
 from bad_cases import Launched
-from launched import ends_with_one_line  # noqa: F401
 
 TINY = "--config=quickstart --config.dataset=t_pathfinder/tiny --config.data_dir={data}"
 NEW = f"{TINY} --workdir={{new}}"
@@ -108,5 +107,5 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_bad_file_ends_a_launcher_with_one_line(case, ends_with_one_line):  # noqa: F811
+def test_a_bad_file_ends_a_launcher_with_one_line(case, ends_with_one_line):
     ends_with_one_line(case)
