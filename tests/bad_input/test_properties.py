@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 from bad_cases import check_message
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis.extra.numpy import arrays
 
 import rsf_jax as rsf
@@ -23,6 +23,9 @@ from rsf_jax.metrics import foreground_iou, foreground_scores
 from rsf_jax.policies import METRICS
 from rsf_jax.tiles import blocks, join_blocks, tile_axis, windows
 
+# Threads that other tests have left, which read data, may draw random numbers while Hypothesis does.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 QUICK = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)
 MODEL = rsf.build_model(QUICK)
 # Every new shape is compiled.
@@ -32,7 +35,13 @@ CLASSES = 3
 
 def examples(count):
     """Settings of a property: the same examples in every run."""
-    return settings(max_examples=count, deadline=None, derandomize=True, database=None)
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 
 def floats(shape, low, high):
