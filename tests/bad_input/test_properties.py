@@ -23,7 +23,7 @@ from rsf_jax.metrics import foreground_iou, foreground_scores
 from rsf_jax.policies import METRICS
 from rsf_jax.tiles import blocks, join_blocks, tile_axis, windows
 
-# Threads that other tests have left, which read data, may draw random numbers while Hypothesis does.
+# Threads that other tests have left, reading data, may draw random numbers while Hypothesis does.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 
 QUICK = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)
