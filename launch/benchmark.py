@@ -66,6 +66,9 @@ _LOADS = flags.DEFINE_list(
 
 
 def main() -> None:
+    for flag in (_STEPS, _SECTIONS, _SCHEDULES, _BATCH_SIZES, _LOADS):
+        if not flag.value:
+            raise rsf.InputError(f"--{flag.name} is empty: give a value, or leave it out")
     if _SUITE.value == "streaming":
         _measure_streaming()
         return

@@ -1,7 +1,6 @@
 """What the launchers share: flags, the configuration they resolve to, and readable errors."""
 
 import dataclasses
-import difflib
 import logging
 import os
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import parsing
 from absl import app, flags
 from absl import logging as absl_logging
 
@@ -150,10 +150,9 @@ def run(main: Callable[[], None]) -> None:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=parsing.parse)
 
 
 def _unknown_argument(argument: str) -> str:
-    close = difflib.get_close_matches(argument.lstrip("-"), list(flags.FLAGS), n=1)
-    hint = f"; did you mean --{close[0]}?" if close else "; flags are written --NAME=VALUE"
+    hint = parsing.suggestion(argument) or "; flags are written --NAME=VALUE"
     return f"{argument!r} is not a flag{hint}"

@@ -46,7 +46,7 @@ def load_appearance(workdir: str | Path, config: Config) -> Appearance:
         colors = np.array(found.get("colors") or spread_colors(config.classes), np.uint8)
         size = found.get("frame_size")
         frame_size = None if size is None else (int(size[0]), int(size[1]))
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise InputError(f"{path} is damaged ({error}): test the model anew") from error
     if (len(names), colors.shape) != (config.classes, (config.classes, 3)):
         raise InputError(

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from tensorflow_datasets.core import read_only_builder
 
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
+from rsf_jax.paths import expand
 
+# NAME, NAME/CONFIG or NAME/CONFIG:VERSION; TFDS takes others for damaged.
+_NAME = re.compile(r"\w+(:[\d.*]+)?(/[\w.-]+(:[\d.*]+)?)?", re.ASCII)
 REBUILD = "Delete the folder; the next run builds it anew"
 
 
@@ -24,29 +28,26 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
         InputError: if there is no such dataset, it is damaged, or it cannot be built.
     """
     name, data_dir = config.dataset, config.data_dir
-    folder = Path(data_dir).expanduser() if data_dir else None
+    folder = expand(data_dir) if data_dir else None
     if folder is not None and folder.exists() and not folder.is_dir():
         raise InputError(f"config.data_dir is {data_dir!r}: a folder is needed, this is a file")
+    if not _NAME.fullmatch(name):
+        raise _unknown(name, *_builders())
     try:
         return read_only_builder.builder_from_files(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError:
         return _build(name, folder, config.manual_dir)
     except Exception as error:  # its description is read by many parsers
-        where = folder or "TFDS's data directory"
-        raise InputError(f"dataset {name} in {where} is damaged: {error}. {REBUILD}") from error
+        where, why = folder or "TFDS's data directory", _line(error)
+        raise InputError(f"dataset {name} in {where} is damaged: {why}. {REBUILD}") from error
 
 
 def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.DatasetBuilder:
     """Builds `datasets/NAME`, found by path: no package may be called `datasets`."""
     dataset, _, config = name.partition("/")
-    root = Path(os.environ.get("RSF_DATASETS", Path(__file__).parents[1] / "datasets"))
-    known = sorted(p.parent.name for p in root.glob("*/*_dataset_builder.py"))
+    root, known = _builders()
     if dataset not in known:
-        raise InputError(
-            f"config.dataset is {name!r}, which is neither built nor has a builder in {root}: "
-            f"choose one of {', '.join(known) or '(none found)'}, or set RSF_DATASETS to the "
-            "folder of builders"
-        )
+        raise _unknown(name, root, known)
     if str(root) not in sys.path:
         sys.path.append(str(root))
     builder_class = importlib.import_module(f"{dataset}.{dataset}_dataset_builder").Builder
@@ -63,7 +64,25 @@ def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.Dataset
         builder.download_and_prepare(download_config=settings)
     except ValueError as error:  # of the files it is made of
         hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
-        raise InputError(f"cannot build {name}: {error}{hint}") from error
+        raise InputError(f"cannot build {name}: {_line(error)}{hint}") from error
     except OSError as error:
         raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
     return builder
+
+
+def _builders() -> tuple[Path, list[str]]:
+    """The folder of builders, and what they are called."""
+    root = Path(os.environ.get("RSF_DATASETS", Path(__file__).parents[1] / "datasets"))
+    return root, sorted(p.parent.name for p in root.glob("*/*_dataset_builder.py"))
+
+
+def _unknown(name: str, root: Path, known: list[str]) -> InputError:
+    return InputError(
+        f"config.dataset is {name!r}, which is neither built nor has a builder in {root}: "
+        f"choose one of {', '.join(known) or '(none found)'}, or set RSF_DATASETS to the "
+        "folder of builders"
+    )
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

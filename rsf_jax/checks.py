@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.models import State, VideoModel
+from rsf_jax.models import Prepared, VideoModel
+from rsf_jax.policies import StepPolicy
 from rsf_jax.typing import Array, Frame
 
 
-def check_frames(frames: Array, rank: int, axes: str, channels: int = 1) -> None:
+def check_frames(frames: Any, rank: int, axes: str, channels: int = 1) -> None:
     """Checks frames where they enter.
 
     Args:
@@ -24,8 +25,12 @@ def check_frames(frames: Array, rank: int, axes: str, channels: int = 1) -> None
         InputError: if rank, size or dtype is wrong; for NumPy arrays, also if values are NaN or
             outside 0..1.
     """
-    shape, dtype = jnp.shape(frames), frames.dtype
     wanted = f"[{axes}, {channels}]"
+    if not isinstance(frames, Array):
+        raise InputError(
+            f"frames are {type(frames).__name__}: an array {wanted} of NumPy or JAX is needed"
+        )
+    shape, dtype = frames.shape, frames.dtype
     if len(shape) != rank or shape[-1] != channels:
         kind = "one grey channel" if channels == 1 else f"{channels} channels"
         raise InputError(f"frames have shape {list(shape)}: {wanted} is needed, {kind}")
@@ -53,7 +58,27 @@ def _check_values(frames: np.ndarray) -> None:
         )
 
 
-def check_state(model: VideoModel, state: State, frame: Frame) -> None:
+def check_policy(policy: Any) -> None:
+    """Raises InputError unless it is a step policy."""
+    if isinstance(policy, str):
+        raise InputError(f"policy is {policy!r}: give rsf.parse_policy({policy!r})")
+    if not isinstance(policy, StepPolicy):
+        raise InputError(
+            f"policy is {policy!r}: a step policy is needed, such as rsf.FixedSchedule(8, 2)"
+        )
+
+
+def checked_prepared(prepared: Prepared, shape: tuple[int, int]) -> Prepared:
+    """Returns variables; raises InputError unless they were prepared for frames of a size."""
+    if prepared.frame_shape != shape:
+        raise InputError(
+            f"variables were prepared for frames of {show_size(prepared.frame_shape)} pixels, "
+            f"these have {show_size(shape)}: call rsf_jax.prepare(model, variables, {shape})"
+        )
+    return prepared
+
+
+def check_state(model: VideoModel, state: Any, frame: Frame) -> None:
     """Raises InputError unless a state fits the model and a frame [B, H, W, 1]."""
     batch, height, width, _ = frame.shape
     expected = jax.eval_shape(lambda: model.initial_state(batch, (height, width)))

@@ -56,7 +56,9 @@ def _cell(point: Mapping[str, Any] | None) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         sweep = json.loads(path.read_text())
-        sweep["points"], sweep["training_schedule"]
+        str(sweep["training_schedule"])
+        for point in sweep["points"]:
+            str(point["policy"]), float(point["miou"]), float(point["steps"])
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}): give what evaluate.py --sweep wrote, "

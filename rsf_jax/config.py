@@ -17,6 +17,9 @@ def _setting(default: Any, comment: str, choices: tuple[str, ...] = ()) -> Any:
 RECURRENT_NETWORKS = ("dru",)
 FEEDFORWARD = ("ff6", "ff8", "ffres6", "ffres6fixed", "ffres8", "conv3ds", "conv3dm")
 
+# Counts are int32 on a device.
+MOST = 2**31 - 1
+
 # "c_", contractor: with the Lipschitz coefficient penalty.
 GRADIENTS = ("bptt", "rbp", "one_step", "c_bptt", "c_rbp", "c_one_step")
 
@@ -138,6 +141,8 @@ class Config:
         _require(self, "learning_rate", 0 < self.learning_rate < float("inf"), "above 0, finite")
         _require(self, "penalty_bound", 0 <= self.penalty_bound < 1, "in 0..1, below 1")
         _require(self, "zoom", 1 <= self.zoom < float("inf"), "at least 1, finite")
+        for name in ("focal_gamma", "penalty_weight"):
+            _require(self, name, getattr(self, name) < float("inf"), "finite")
         for name in ("color_jitter", "step_decay", "class_balance"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "in 0..1")
         _require(self, "lr_decay", 0 < self.lr_decay <= 1, "above 0 and at most 1")
@@ -155,7 +160,17 @@ class Config:
         return self.neumann_guard == "batch" and self.gradient.endswith("rbp")
 
     def replace(self, **changes: Any) -> "Config":
-        """Returns a copy with some fields changed."""
+        """Returns a copy with some fields changed.
+
+        Raises:
+            InputError: if there is no such field, or a value is not allowed.
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                guess = f"; did you mean {close[0]!r}?" if close else ""
+                raise InputError(f"a configuration has no field {name!r}{guess}")
         return dataclasses.replace(self, **changes)
 
 
@@ -211,6 +226,8 @@ def _check_type(field: dataclasses.Field, value: Any) -> None:
     # To Python a bool is an int; to a user it is not.
     if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
         raise InputError(f"config.{field.name} is {value!r}: {wanted.__name__} is needed")
+    if wanted is int and cast(int, value) > MOST:
+        raise InputError(f"config.{field.name} is {value}: it must be at most {MOST}")
     if field.metadata["choices"]:
         _check_choice(field.name, value, field.metadata["choices"])
 

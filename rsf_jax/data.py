@@ -102,8 +102,17 @@ def class_weights(dataset: Dataset, config: Config) -> tuple[float, ...] | None:
 
 
 def updates_per_epoch(dataset: Dataset, config: Config) -> int:
-    """Returns the number of batches that hold every training video once."""
+    """Returns the number of batches that hold every training video once.
+
+    Raises:
+        InputError: if there are too few videos for a whole batch where one is needed.
+    """
     videos, size = len(dataset.train), config.batch_size
+    if _drops_remainder(config) and videos < size:
+        raise InputError(
+            f"config.batch_size is {size}: with config.norm_statistics={config.norm_statistics} "
+            f"batches are whole, and there are {videos} training videos; lower it"
+        )
     return videos // size if _drops_remainder(config) else -(-videos // size)
 
 
@@ -208,7 +217,13 @@ class Videos:
         except Exception as error:
             raise InputError(self._damaged(f"{self._split} video {index}")) from error
         unknown = (masks >= self._config.classes) & (masks != IGNORED)
-        if frames.shape[:-1] != masks.shape or unknown.any():
+        if unknown.any():
+            raise InputError(
+                f"dataset {self._folder} has class {masks[unknown].max()} in {self._split} video "
+                f"{index}, config.classes is {self._config.classes}: raise it; or the file is "
+                f"damaged. {REBUILD}"
+            )
+        if frames.shape[:-1] != masks.shape:
             raise InputError(self._damaged(f"{self._split} video {index}"))
         return _shrink(frames, masks, self._config.shrink)
 

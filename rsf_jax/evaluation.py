@@ -77,7 +77,8 @@ def load_trained(
         chosen = checkpoints.best_step() if step is None else step
         if chosen is None or chosen not in checkpoints.steps():
             raise InputError(
-                f"{checkpoints.folder} has no checkpoint of update {chosen or '(any)'}; it has "
+                f"{checkpoints.folder} has no checkpoint of update "
+                f"{'(any)' if chosen is None else chosen}; it has "
                 f"{', '.join(map(str, checkpoints.steps())) or 'none at all: train first'}"
             )
         saved = checkpoints.config(chosen)

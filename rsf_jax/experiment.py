@@ -8,6 +8,7 @@ from rsf_jax.config import Config
 from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate, load_trained, print_results
+from rsf_jax.paths import expand
 from rsf_jax.training.loop import Outcome, train
 
 
@@ -44,7 +45,7 @@ def writable_folder(path: Path) -> Path:
     Raises:
         InputError: if it cannot be made or written to.
     """
-    path = path.expanduser()
+    path = expand(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".writable"

@@ -13,6 +13,7 @@ from typing import Any
 
 import flax.traverse_util
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.build import FEEDFORWARD, build_model
@@ -21,10 +22,11 @@ from rsf_jax.errors import InputError
 from rsf_jax.models import VideoModel
 from rsf_jax.norm import RUNNING
 from rsf_jax.presets import with_model
-from rsf_jax.state_dicts import read_state_dict
+from rsf_jax.state_dicts import read_state_dict, show_names
 
 StateDict = Mapping[str, np.ndarray]
 Keys = tuple[str, ...]
+_LISTED = 40  # problems in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +89,8 @@ def load_published(
         The model and its variables.
 
     Raises:
-        InputError: if the file cannot be read, or entries are missing, unknown or misshapen: all of
-            them are listed.
+        InputError: if the file cannot be read, or entries are missing, unknown or misshapen: they
+            are listed.
     """
     tensors = tensors_of(source)
     config = detect_config(tensors).replace(**overrides)
@@ -96,8 +98,14 @@ def load_published(
 
 
 def tensors_of(source: StateDict | str | Path) -> dict[str, np.ndarray]:
-    """Returns arrays by published name, read from a file if need be, without `module.` in front."""
+    """Returns arrays by published name, read from a file if need be, without `module.` in front.
+
+    Raises:
+        InputError: if the file cannot be read, or there are no arrays by name.
+    """
     tensors = source if isinstance(source, Mapping) else read_state_dict(source)
+    if not all(isinstance(name, str) for name in tensors):
+        raise InputError(f"names of tensors are {show_names(tensors)}: texts are needed")
     return {name.removeprefix("module."): np.asarray(t) for name, t in tensors.items()}
 
 
@@ -114,7 +122,7 @@ def detect_config(tensors: StateDict) -> Config:
     model = {6: "ff6", 8: "ff8"}.get(layers)
     if model is None or "conv1.weight" not in tensors:
         raise InputError(
-            f"these {len(tensors)} tensors ({', '.join(sorted(tensors)[:4])}, ...) are of none of "
+            f"these {len(tensors)} tensors ({show_names(sorted(tensors)[:4])}, ...) are of none of "
             "the published models: hGRU has unit1.w_gate_inh, cLSTM unit1.Wxi.weight, FF-6 and "
             "FF-8 conv1.weight and as many batch norms bn1, bn2, ..."
         )
@@ -129,22 +137,29 @@ def to_flax(tensors: StateDict, config: Config) -> dict[str, Any]:
         config: the model they belong to.
 
     Raises:
-        InputError: if entries are missing, unknown or misshapen: all of them are listed.
+        InputError: if entries are missing, unknown, misshapen or no numbers: they are listed.
     """
     shapes = published_shapes(config)
     problems = [
         *(f"{name} is missing" for name in shapes.keys() - tensors.keys()),
-        *(f"{name} is unknown" for name in tensors.keys() - shapes.keys()),
+        *(f"{show_names([name])} is unknown" for name in tensors.keys() - shapes.keys()),
         *(
             f"{name} has shape {list(tensors[name].shape)} instead of {list(shapes[name])}"
             for name in shapes.keys() & tensors.keys()
             if tensors[name].shape != shapes[name]
         ),
+        *(
+            f"{name} holds {tensors[name].dtype} instead of numbers"
+            for name in shapes.keys() & tensors.keys()
+            if not jnp.issubdtype(tensors[name].dtype, jnp.number)
+        ),
     ]
     if problems:
+        more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
         raise InputError(
             f"not the weights of a model {config.model} with {config.channels} channels and "
-            f"{config.kernel_size}x{config.kernel_size} kernels: {'; '.join(sorted(problems))}"
+            f"{config.kernel_size}x{config.kernel_size} kernels: "
+            f"{'; '.join(sorted(problems)[:_LISTED])}{more}"
         )
     flat = {entry.path: entry.to_flax(tensors) for entry in entries(config)}
     wanted = _abstract_variables(config)
@@ -192,8 +207,13 @@ def entries(config: Config) -> tuple[Entry, ...]:
 
 
 def _config(model: str, kernel: np.ndarray) -> Config:
-    if kernel.ndim != 4:
-        raise InputError(f"the kernels of this {model} have {kernel.ndim} axes instead of 4")
+    shape = list(kernel.shape)
+    # Also because a forged size would make shapes to compare with that no memory holds.
+    if len(shape) != 4 or shape[0] != shape[1] or shape[2] != shape[3]:
+        raise InputError(
+            f"the kernels of this {model} have shape {shape}: [C, C, K, K] is needed, as many "
+            "channels in as out, as high as wide"
+        )
     config = with_model(Config(name="published"), model)
     return config.replace(channels=kernel.shape[0], kernel_size=kernel.shape[2])
 

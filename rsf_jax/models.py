@@ -1,11 +1,15 @@
 """What every model offers, and the recurrent one: stem, cell and readout as a Flax module."""
 
+import contextlib
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeParamShapeError
 
 from rsf_jax.cells import RecurrentCell
 from rsf_jax.errors import InputError
@@ -253,9 +257,39 @@ def prepare(model: VideoModel, variables: Variables, frame_shape: tuple[int, int
 
     Returns:
         A pytree; compute it anew after every change of the parameters.
+
+    Raises:
+        InputError: if the variables are of another model, or the frame size is none.
     """
-    _, spectra = model.apply(variables, frame_shape, method="prepare", mutable=[SPECTRA])
+    check_frame_shape(frame_shape)
+    with check_variables(variables):
+        _, spectra = model.apply(variables, frame_shape, method="prepare", mutable=[SPECTRA])
     return Prepared({**variables, **spectra}, frame_shape)
+
+
+def check_frame_shape(shape: Any) -> None:
+    """Raises InputError unless a shape is (height, width) in pixels."""
+    fits = isinstance(shape, tuple) and len(shape) == 2
+    if not fits or not all(isinstance(n, int) and n >= 1 for n in shape):
+        raise InputError(f"frame_shape is {shape!r}: (height, width) of 1 pixel or more is needed")
+
+
+@contextlib.contextmanager
+def check_variables(variables: Any) -> Iterator[None]:
+    """Makes InputError of what Flax says, while a model is applied, of variables that do not fit.
+
+    Raises:
+        InputError: if these are no variables, or of another model.
+    """
+    if not isinstance(variables, Mapping):
+        raise InputError(
+            f"variables are {type(variables).__name__}: what model.init gives is needed"
+        )
+    try:
+        yield
+    except (ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeParamShapeError) as error:
+        said = str(error).partition(" (https://")[0]
+        raise InputError(f"these are not the variables of this model: {said}") from error
 
 
 def count_parameters(variables: Variables) -> int:

@@ -8,12 +8,14 @@ from rsf_jax.config import FEEDFORWARD, GRADIENTS, RECURRENT_NETWORKS, Config, m
 from rsf_jax.errors import InputError
 
 _SCHEDULE = re.compile(
-    r"(?P<data>[a-z0-9]+)_s(?P<slow>\d+)f(?P<fast>\d+)"
-    r"(_(?!stateless$)(?P<cell>[a-z][a-z0-9_]*?))?(?P<stateless>_stateless)?"
+    r"(?P<data>[a-z0-9]+)_s(?P<slow>\d{1,9})f(?P<fast>\d{1,9})"
+    r"(_(?!stateless$)(?P<cell>[a-z][a-z0-9_]*?))?(?P<stateless>_stateless)?",
+    re.ASCII,
 )
 _STATIC = re.compile(
-    r"(?P<data>pathfinder(\d+|_small\d+))_(?P<gradient>[a-z_]+?)_n(?P<steps>\d+)"
-    r"(_(?P<cell>[a-z][a-z0-9_]*))?"
+    r"(?P<data>pathfinder(\d+|_small\d+))_(?P<gradient>[a-z_]+?)_n(?P<steps>\d{1,9})"
+    r"(_(?P<cell>[a-z][a-z0-9_]*))?",
+    re.ASCII,
 )
 _FEEDFORWARD = re.compile(rf"(?P<data>[a-z0-9]+)_(?P<model>{'|'.join(FEEDFORWARD)})")
 _NAMED = {

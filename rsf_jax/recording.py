@@ -79,13 +79,21 @@ class Recording:
 
 
 def as_recording(record_states: "bool | Recording") -> Recording | None:
-    """Returns what `record_states` stands for; None to record nothing."""
+    """Returns what `record_states` stands for; None to record nothing.
+
+    Raises:
+        InputError: if it is neither a bool nor a `Recording`.
+    """
     if isinstance(record_states, bool):
         return Recording() if record_states else None
+    if not isinstance(record_states, Recording):
+        raise InputError(f"record_states is {record_states!r}: give True, False or a Recording")
     return record_states
 
 
 def _positions(name: str, chosen: Iterable[int], least: int) -> tuple[int, ...]:
+    if not isinstance(chosen, Iterable):
+        raise InputError(f"{name} to record are {chosen!r}: write {name}=({chosen!r},)")
     positions = tuple(chosen)
     integers = all(isinstance(p, int) and not isinstance(p, bool) for p in positions)
     if (

@@ -11,6 +11,7 @@ from typing import TypeVar
 from rsf_jax.cells import CELLS, RecurrentCell
 from rsf_jax.config import FEEDFORWARD, RECURRENT_NETWORKS
 from rsf_jax.errors import InputError
+from rsf_jax.paths import expand
 
 _Cell = TypeVar("_Cell")
 
@@ -56,13 +57,13 @@ def load_cells(path: str | Path) -> None:
     Raises:
         InputError: if there is no such file, it fails, or it registers nothing.
     """
-    path = Path(path).expanduser().resolve()
+    path = expand(path).resolve()
     if not path.is_file() or path.suffix != ".py":
         raise InputError(f"{path} is no Python file: give one that registers cells")
     before = dict(CELLS)
     try:
         _execute(path)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{path.name}{_line(error, path)}: {_summary(error)}") from error
     if before == CELLS:
         raise InputError(
@@ -111,7 +112,7 @@ def _execute(path: Path) -> None:
     exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
 
 
-def _line(error: Exception, path: Path) -> str:
+def _line(error: BaseException, path: Path) -> str:
     """Where in the file it failed, if it did there."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f", line {error.lineno}"
@@ -119,7 +120,7 @@ def _line(error: Exception, path: Path) -> str:
     return f", line {lines[-1]}" if lines else ""
 
 
-def _summary(error: Exception) -> str:
+def _summary(error: BaseException) -> str:
     if isinstance(error, InputError):
         return str(error)
     text = error.msg if isinstance(error, SyntaxError) else str(error)

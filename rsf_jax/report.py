@@ -47,22 +47,29 @@ def write_report(workdir: str | Path) -> Path:
             f"{folder} has no results: train first, or test what is trained (python "
             f"launch/evaluate.py --workdir={folder})"
         )
-    page = _template().render(
-        workdir=str(folder),
-        run=tests[0],
-        tests=tests,
-        curves=_curves(folder),
-        predictions=_pictures(folder, "predictions*.png"),
-        sweep=_read(folder / "sweep.json"),
-        sweep_picture=_embed(folder / "sweep.svg"),
-        calibration=_read(folder / "policy.json"),
-        analysis=_read(folder / "analysis.json"),
-        analysis_pictures=[
+    content = {
+        "workdir": str(folder),
+        "run": tests[0],
+        "tests": tests,
+        "curves": _curves(folder),
+        "predictions": _pictures(folder, "predictions*.png"),
+        "sweep": _read(folder / "sweep.json"),
+        "sweep_picture": _embed(folder / "sweep.svg"),
+        "calibration": _read(folder / "policy.json"),
+        "analysis": _read(folder / "analysis.json"),
+        "analysis_pictures": [
             (caption, embedded)
             for name, caption in _ANALYSIS.items()
             if (embedded := _embed(folder / f"{name}.png"))
         ],
-    )
+    }
+    try:
+        page = _template().render(content)
+    except (jinja2.UndefinedError, TypeError, ValueError) as error:
+        raise InputError(
+            f"a JSON file in {folder} is not what this version writes ({error}): make results, "
+            "sweep, policy and analysis anew"
+        ) from error
     path = folder / FILE
     try:
         path.write_text(page)
@@ -92,7 +99,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     try:
         return json.loads(path.read_text())
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}): delete it and make it anew") from error
 
 

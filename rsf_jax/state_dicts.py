@@ -6,19 +6,21 @@ a tensor stands for an object that does nothing.
 """
 
 import collections
+import io
 import math
 import pickle
+import pickletools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from rsf_jax.errors import InputError
+from rsf_jax.paths import expand
 
 _DTYPES = {
     "DoubleStorage": np.float64,
@@ -34,6 +36,8 @@ _DTYPES = {
 }
 # Names under which training scripts nest a state dict among other things.
 _NESTED = ("model", "state_dict", "model_state_dict")
+# Of what messages quote from files: names, characters of a name, and of a reader's words.
+_LISTED, _NAME, _LONGEST = 10, 60, 200
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
@@ -47,36 +51,50 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: if the file is missing, damaged or holds no state dict.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     if not path.is_file():
         raise InputError(f"{path} is no file: give a .pt, .pth or .safetensors file")
+    is_torch = path.suffix != ".safetensors"
     try:
-        if path.suffix == ".safetensors":
-            return safetensors.numpy.load_file(path)
-        return _only_tensors(path, _read_torch(path))
-    except InputError:
-        raise
-    except safetensors.SafetensorError as error:
-        raise InputError(f"{path} cannot be read as safetensors: {error}") from error
-    # Whatever a damaged pickle makes of itself.
+        content = _read_torch(path) if is_torch else safetensors.numpy.load_file(path)
+    # Whatever a damaged file makes of itself, in the words of its reader.
     except Exception as error:
-        raise InputError(
-            f"{path} cannot be read as a PyTorch file: {type(error).__name__}: {error}"
-        ) from error
+        kind = "a PyTorch file" if is_torch else "safetensors"
+        reader = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        why = " ".join(f"{reader}{error}".split())[:_LONGEST]
+        raise InputError(f"{path} cannot be read as {kind}: {why}") from error
+    return _only_tensors(path, content)
+
+
+def show_names(names: Iterable[Any]) -> str:
+    """Returns names out of a file as messages show them: on one line, and not thousands of them."""
+    texts = [name if isinstance(name, str) and name.isprintable() else repr(name) for name in names]
+    shown = [text if len(text) <= _NAME else f"{text[:_NAME]}..." for text in texts[:_LISTED]]
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return ", ".join(shown) + more
 
 
 def _read_torch(path: Path) -> Any:
     if not zipfile.is_zipfile(path):
         raise InputError(
-            f"{path} is not a zip archive, as torch.save writes since PyTorch 1.6: it is damaged, "
-            "or older; load it there and save it again"
+            "it is not a zip archive, as torch.save writes since PyTorch 1.6: it is damaged, or "
+            "older; load it there and save it again"
         )
     with zipfile.ZipFile(path) as archive:
         name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
         if name is None:
-            raise InputError(f"{path} holds no data.pkl: it was not written by torch.save")
-        with archive.open(name) as file:
-            return _TensorUnpickler(file, archive, name.removesuffix("data.pkl")).load()
+            raise InputError("it holds no data.pkl, as torch.save writes")
+        entries = _Entries(archive, name.removesuffix("data.pkl"), path.stat().st_size)
+        content = entries.read("data.pkl")
+        _check_pickle(content)
+        return _TensorUnpickler(content, entries).load()
+
+
+def _check_pickle(content: bytes) -> None:
+    """Refuses what would make the unpickler reserve memory that the pickle does not fill."""
+    for operation, place, _ in pickletools.genops(content):  # checks lengths
+        if operation.name in ("PUT", "LONG_BINPUT") and place is not None and place > len(content):
+            raise InputError(f"its pickle counts to {place} in {len(content)} bytes: damaged")
 
 
 def _only_tensors(path: Path, content: Any) -> dict[str, np.ndarray]:
@@ -85,12 +103,31 @@ def _only_tensors(path: Path, content: Any) -> dict[str, np.ndarray]:
             content = content[key]
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds {type(content).__name__} instead of a state dict")
-    tensors = {k: v for k, v in content.items() if isinstance(v, np.ndarray)}
+    arrays = {k: v.array if isinstance(v, _Tensor) else v for k, v in content.items()}
+    tensors = {k: v for k, v in arrays.items() if isinstance(v, np.ndarray)}
     if not tensors:
-        raise InputError(
-            f"{path} holds no tensors, but {', '.join(map(str, content)) or 'nothing'}"
-        )
+        raise InputError(f"{path} holds no tensors, but {show_names(content) or 'nothing'}")
+    if not all(isinstance(name, str) for name in tensors):
+        raise InputError(f"{path} names tensors {show_names(tensors)}: texts are needed")
     return tensors
+
+
+class _Entries:
+    """The files of an archive, which together are not larger than it is: nothing is compressed."""
+
+    def __init__(self, archive: zipfile.ZipFile, folder: str, size: int) -> None:
+        self._archive, self._folder, self._left = archive, folder, size
+
+    def read(self, name: str) -> bytes:
+        """Returns the content of one file."""
+        info = self._archive.getinfo(self._folder + name)
+        self._left -= info.file_size
+        compressed = info.compress_type != zipfile.ZIP_STORED
+        if compressed or info.compress_size != info.file_size or self._left < 0:
+            raise InputError(
+                f"{name} is compressed, or larger than the file: save it with torch.save"
+            )
+        return self._archive.read(info)
 
 
 class _Inert:
@@ -112,47 +149,72 @@ class _Inert:
         """Takes items of a list."""
 
 
+class _Tensor(_Inert):
+    """A tensor, which nothing in a pickle can change."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+
+class _Maker(_Inert):
+    """A function or a type of numbers; a pickle could set defaults of a function itself."""
+
+    def __init__(self, make: Any) -> None:
+        self.make = make
+
+    def __call__(self, *args: Any) -> Any:
+        return self.make(*args)
+
+
 class _TensorUnpickler(pickle.Unpickler):
     """Unpickles containers, numbers and tensors alone."""
 
-    def __init__(self, file: Any, archive: zipfile.ZipFile, folder: str) -> None:
-        super().__init__(file, encoding="utf-8")
-        self._archive, self._folder = archive, folder
+    def __init__(self, content: bytes, entries: _Entries) -> None:
+        super().__init__(io.BytesIO(content), encoding="utf-8")
+        self._entries = entries
+        self._storages: dict[str, np.ndarray] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
+            return _Maker(_tensor)
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return _parameter
+            return _Maker(_parameter)
         if module == "torch" and name in _DTYPES:
-            return np.dtype(_DTYPES[name])
+            return _Maker(_DTYPES[name])
         return _Inert
 
-    def persistent_load(self, pid: Any) -> np.ndarray:
+    def persistent_load(self, pid: Any) -> _Tensor:
         kind, dtype, key, _, count = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise InputError(f"tensors of an unknown kind: {kind!r} of {dtype!r}")
-        numbers = np.frombuffer(self._archive.read(f"{self._folder}data/{key}"), dtype)
+        if kind != "storage" or not isinstance(dtype, _Maker):
+            raise InputError(f"tensors of an unknown kind: {show_names([kind, dtype])}")
+        if key not in self._storages:
+            content = self._entries.read(f"data/{key}")
+            self._storages[key] = np.frombuffer(content, dtype.make)
+        numbers = self._storages[key]
         if len(numbers) < count:
             raise InputError(f"storage {key} holds {len(numbers)} numbers of {count}: cut off")
-        return numbers
+        return _Tensor(numbers)
 
 
 def _tensor(
-    storage: np.ndarray, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
-) -> np.ndarray:
-    if math.prod(shape) > len(storage):
+    storage: _Tensor, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
+) -> _Tensor:
+    numbers = storage.array
+    if min((*shape, *stride), default=0) < 0 or len(shape) != len(stride):
+        raise InputError(f"a tensor has shape {list(shape)} and strides {list(stride)}")
+    if math.prod(shape) > len(numbers):
         raise InputError(f"a tensor of shape {list(shape)} is larger than its storage")
-    # Views are made of indices, not of memory: a damaged offset cannot reach beyond the storage.
-    index = np.full(shape, offset)
-    for axis, (size, step) in enumerate(zip(shape, stride, strict=True)):
-        index += (np.arange(size) * step).reshape(-1, *[1] * (len(shape) - axis - 1))
-    if index.size and not 0 <= index.min() <= index.max() < len(storage):
+    if math.prod(shape) == 0:
+        return _Tensor(np.zeros(shape, numbers.dtype))
+    last = offset + sum((size - 1) * step for size, step in zip(shape, stride))
+    if not 0 <= offset <= last < len(numbers):
         raise InputError(f"a tensor of shape {list(shape)} reaches beyond its storage")
-    return np.asarray(storage[index])  # a NumPy scalar otherwise, where there are no axes
+    # A view, as in PyTorch: however many tensors share a storage, it is in memory once.
+    steps = [step * numbers.itemsize for step in stride]
+    return _Tensor(np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps))
 
 
-def _parameter(data: np.ndarray, *_: Any) -> np.ndarray:
+def _parameter(data: _Tensor, *_: Any) -> _Tensor:
     return data

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.checks import check_frames, check_state, show_size
+from rsf_jax.checks import check_frames, check_policy, check_state, checked_prepared
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, State, VideoModel, prepare
+from rsf_jax.models import Prepared, State, VideoModel, check_variables, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.recording import Recording, as_recording
 from rsf_jax.typing import Array, Carry, Frame, Leaf, Step, Variables, Video
@@ -72,14 +72,16 @@ def run_video(
 
     Raises:
         InputError: if frames are of the wrong rank, size or dtype; for NumPy arrays, also if values
-            are NaN or outside 0..1.
+            are NaN or outside 0..1; or if the variables are of another model.
 
     Source: Wang et al. 2023, eq. 1-5.
     """
     check_frames(frames, 5, "B, T, H, W", model.input_channels)
+    check_policy(policy)
     prepared = _prepared(model, variables, frames)
     recording = as_recording(record_states)
-    return _run_video(model, prepared, frames, policy, stateful, recording)
+    with check_variables(prepared.variables):
+        return _run_video(model, prepared, frames, policy, stateful, recording)
 
 
 def run_frame(
@@ -112,12 +114,14 @@ def run_frame(
             arrays, also if values are NaN or outside 0..1.
     """
     check_frames(frame, 4, "B, H, W", model.input_channels)
+    check_policy(policy)
     check_state(model, state, frame)
     prepared = _prepared(model, variables, frame)
     recording = as_recording(record_states)
     if recording and recording.frames is not None:
         raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
-    return _run_frame(model, prepared, state, frame, policy, stateful, recording)
+    with check_variables(prepared.variables):
+        return _run_frame(model, prepared, state, frame, policy, stateful, recording)
 
 
 def advance(
@@ -285,16 +289,12 @@ def scan_frames(
     return carry, jax.tree.map(lambda h, t: jnp.concatenate([h[None], t]), head, tail)
 
 
-def _prepared(model: VideoModel, variables: Variables | Prepared, frames: Array) -> Prepared:
+def _prepared(model: VideoModel, variables: Any, frames: Array) -> Prepared:
     shape = (frames.shape[-3], frames.shape[-2])
-    if not isinstance(variables, Prepared):
+    if isinstance(variables, Prepared):
+        return checked_prepared(variables, shape)
+    with check_variables(variables):
         return _prepare(model, variables, shape)
-    if variables.frame_shape != shape:
-        raise InputError(
-            f"variables were prepared for frames of {show_size(variables.frame_shape)} pixels, "
-            f"these have {show_size(shape)}: call rsf_jax.prepare(model, variables, {shape})"
-        )
-    return variables
 
 
 _prepare = partial(jax.jit, static_argnames=("model", "frame_shape"))(prepare)

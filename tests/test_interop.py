@@ -1,6 +1,4 @@
-import io
 import pickle
-import zipfile
 
 import golden
 import jax
@@ -8,6 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+from torch_files import Trap, save_torch, write_torch
 
 import rsf_jax as rsf
 from rsf_jax import interop, state_dicts
@@ -60,77 +59,10 @@ def test_weights_of_something_else_are_refused():
         interop.entries(rsf.get_config("hard_conv3ds"))
 
 
-def _write_torch(path, content, storages):
-    """Writes what `torch.save` writes: a pickle, and the storages beside it."""
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", content)
-        for key, numbers in storages.items():
-            archive.writestr(f"archive/data/{key}", numbers.tobytes())
-
-
-class _Named:
-    """Pickles as the global of another module."""
-
-    def __init__(self, module, name):
-        self.module, self.name = module, name
-
-
-class _Pickler(pickle._Pickler):
-    """The pure Python pickler, taught to write tensors as PyTorch does."""
-
-    dispatch = pickle._Pickler.dispatch.copy()
-
-    def __init__(self, file):
-        super().__init__(file, protocol=2)
-        self.storages = {}
-
-    def persistent_id(self, obj):
-        if isinstance(obj, tuple) and obj and obj[0] == "storage":
-            return obj
-        return None
-
-    def save_named(self, obj):
-        self.write(pickle.GLOBAL + f"{obj.module}\n{obj.name}\n".encode())
-
-    dispatch[_Named] = save_named
-
-    def save_array(self, array):
-        flat = np.ascontiguousarray(array).reshape(-1)
-        key, kinds = str(len(self.storages)), {"f": "Float", "i": "Long", "V": "BFloat16"}
-        self.storages[key] = flat
-        stride = tuple(step // flat.itemsize for step in np.array(array, order="C").strides)
-        kind = _Named("torch", f"{kinds[array.dtype.kind]}Storage")
-        storage = ("storage", kind, key, "cpu", flat.size)
-        args = (storage, 0, array.shape, stride, False, None)
-        self.save(_Named("torch._utils", "_rebuild_tensor_v2"))
-        self.save(args)
-        self.write(pickle.REDUCE)
-
-    dispatch[np.ndarray] = save_array
-
-
-def _save_torch(path, content):
-    file = io.BytesIO()
-    pickler = _Pickler(file)
-    pickler.dump(content)
-    _write_torch(path, file.getvalue(), pickler.storages)
-    return path
-
-
-class _Trap:
-    """Would write a file if it were unpickled as pickles usually are."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
 def test_published_checkpoints_are_read_without_pytorch(tmp_path, recording):
     tensors = {f"module.{name}": t for name, t in recording.tensors.items()}
     content = {"epoch": 3, "model": tensors, "optimizer": {"state": {}, "lr": 1e-3}}
-    path = _save_torch(tmp_path / "published.pt", content)
+    path = save_torch(tmp_path / "published.pt", content)
     _, variables = interop.load_published(path)
     jax.tree.map(np.testing.assert_array_equal, variables, recording.variables)
 
@@ -144,7 +76,7 @@ def test_safetensors_are_read(tmp_path):
 
 def test_nothing_in_a_file_is_run(tmp_path):
     trap, tensor = tmp_path / "trapped", np.arange(3, dtype=np.float32)
-    path = _save_torch(tmp_path / "w.pt", {"w": tensor, "args": _Trap(trap)})
+    path = save_torch(tmp_path / "w.pt", {"w": tensor, "args": Trap(trap)})
     read = read_state_dict(path)
     assert list(read) == ["w"]
     np.testing.assert_array_equal(read["w"], tensor)
@@ -153,7 +85,7 @@ def test_nothing_in_a_file_is_run(tmp_path):
 
 def test_reduced_precision_is_read(tmp_path):
     tensor = np.asarray([1.5, -2, 3], ml_dtypes.bfloat16)
-    read = read_state_dict(_save_torch(tmp_path / "w.pt", {"w": tensor}))["w"]
+    read = read_state_dict(save_torch(tmp_path / "w.pt", {"w": tensor}))["w"]
     np.testing.assert_array_equal(read.astype(np.float32), [1.5, -2, 3])
 
 
@@ -167,8 +99,9 @@ def test_reduced_precision_is_read(tmp_path):
     ],
 )
 def test_tensors_cannot_reach_beyond_their_storage(offset, shape, stride, message):
+    storage = state_dicts._Tensor(np.arange(8, dtype=np.float32))
     with pytest.raises(rsf.InputError, match=message):
-        state_dicts._tensor(np.arange(8, dtype=np.float32), offset, shape, stride)
+        state_dicts._tensor(storage, offset, shape, stride)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):
@@ -180,9 +113,9 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "text.safetensors").write_text("not one either")
     with pytest.raises(rsf.InputError, match="cannot be read as safetensors"):
         read_state_dict(tmp_path / "text.safetensors")
-    path = _save_torch(tmp_path / "numbers.pt", {"epoch": 3, "lr": 0.1})
+    path = save_torch(tmp_path / "numbers.pt", {"epoch": 3, "lr": 0.1})
     with pytest.raises(rsf.InputError, match="holds no tensors, but epoch, lr"):
         read_state_dict(path)
-    _write_torch(tmp_path / "cut.pt", pickle.dumps([1, 2, 3])[:-3], {})
+    write_torch(tmp_path / "cut.pt", pickle.dumps([1, 2, 3])[:-3], {})
     with pytest.raises(rsf.InputError, match=r"cut\.pt cannot be read as a PyTorch file"):
         read_state_dict(tmp_path / "cut.pt")

@@ -27,7 +27,7 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
         parse_policy(results["policy"]), parse_policy(results["reference"])
         Target(**results["target"])
         made_for = {"update": results["update"], "dataset": results["dataset"]}
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}): make it anew with {advice}") from error
     here = {"update": trained.step, "dataset": trained.config.dataset}
     for name, value in made_for.items():

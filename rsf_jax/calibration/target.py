@@ -36,6 +36,8 @@ class Target:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
+        if self.quantity not in ("miou_drop", "steps"):
+            raise InputError(f"quantity is {self.quantity!r}: choose miou_drop or steps")
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence is {self.confidence}: it must be between 0 and 1")
         if self.quantity == "miou_drop" and not 0 < self.limit < 1:

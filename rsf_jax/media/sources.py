@@ -14,6 +14,7 @@ from rsf_jax.media.folders import FolderSource
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.source import Source
 from rsf_jax.media.videos import VideoSource
+from rsf_jax.paths import expand
 
 _LISTED = 5  # names in a message
 
@@ -53,7 +54,7 @@ def open_source(
         label, name = _address_names(address)
         container = _open_address(address, label, timeout)
         return VideoSource(container, label, name, True, False, shaper)
-    path = Path(text).expanduser()
+    path = expand(text)
     if path.is_dir():
         return FolderSource(path, images_per_second, shaper)
     return VideoSource(_open_file(path), path.name, path.stem, False, False, shaper)

@@ -13,6 +13,8 @@ from rsf_jax.typing import Array, Carry, Leaf, Step
 
 Hidden = Callable[[Carry], Array]  # carry -> h, batch first
 Memory = Any
+# Steps are counted in int32.
+MOST_STEPS = 2**31 - 1
 
 
 @flax.struct.dataclass

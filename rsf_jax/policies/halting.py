@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.policies.base import Hidden, Unrolled, unroll_while
+from rsf_jax.policies.base import MOST_STEPS, Hidden, Unrolled, unroll_while
 from rsf_jax.recording import Recording
 from rsf_jax.typing import Array, Carry, Step
 
@@ -103,7 +103,7 @@ class DistanceHalting:
 
     def __post_init__(self) -> None:
         """Checks everything that is known; traced values are not."""
-        if not callable(self.metric) and self.metric not in METRICS:
+        if not callable(self.metric) and self.metric not in list(METRICS):
             raise InputError(
                 f"metric is {self.metric!r}: choose one of {', '.join(METRICS)}, or give a function"
             )
@@ -111,6 +111,8 @@ class DistanceHalting:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
+            if value > MOST_STEPS:
+                raise InputError(f"{name} is {value}: {MOST_STEPS} is the most there can be")
         for name in ("min_steps", "min_first_steps"):
             if self.max_steps < getattr(self, name):
                 raise InputError(
@@ -143,7 +145,18 @@ class DistanceHalting:
         return unroll_while(self, step, hidden, carry, first, recording)
 
     def remember(self, hidden: Array) -> Array:
-        """Returns the distance in front of the first step, 0; see `StepwisePolicy`."""
+        """Returns the distance in front of the first step, 0; see `StepwisePolicy`.
+
+        Raises:
+            InputError: if there are thresholds of another number of samples.
+        """
+        for name in ("threshold", "epsilon", "rtol"):
+            shape = jnp.shape(getattr(self, name))
+            if shape not in ((), hidden.shape[:1]):
+                raise InputError(
+                    f"{name} has shape {list(shape)}: a number is needed, or one for each sample, "
+                    f"{list(hidden.shape[:1])}"
+                )
         return jnp.zeros(hidden.shape[0], hidden.dtype)
 
     def goes_on(
@@ -161,12 +174,15 @@ class DistanceHalting:
 
 def _checked(name: str, value: Any, allows_zero: bool) -> Any:
     """Checks a number; arrays of JAX and tracers pass, as does what stands for them in a tree."""
-    if isinstance(value, bool | str):
-        raise InputError(f"{name} is {value!r}: a number is needed")
+    if isinstance(value, bool | str | bytes | list | complex):
+        raise InputError(f"{name} is {value!r}: a number is needed, or an array [B] of them")
     if not isinstance(value, numbers.Real | np.ndarray):
         return value
-    least = np.min(np.asarray(value))
-    if not np.isfinite(np.asarray(value)).all() or least < 0 or (least == 0 and not allows_zero):
+    array = np.asarray(value)
+    if array.size == 0 or not np.issubdtype(array.dtype, np.number):
+        raise InputError(f"{name} is {value!r}: a number is needed, or an array [B] of them")
+    least = np.min(array)
+    if not np.isfinite(array).all() or least < 0 or (least == 0 and not allows_zero):
         allowed = "at least 0" if allows_zero else "above 0"
         raise InputError(f"{name} is {value}: a finite number {allowed} is needed")
     # One type for all numbers, or 1 and 1.0 would be compiled apart.

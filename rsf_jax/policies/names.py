@@ -23,7 +23,9 @@ def parse_policy(text: str) -> StepPolicy:
     Raises:
         InputError: if it is none.
     """
-    schedule = re.fullmatch(r"s(\d+)f(\d+)", text)
+    if not isinstance(text, str):
+        raise InputError(f"policy {text!r} is no text: write {GRAMMAR}")
+    schedule = re.fullmatch(r"s(\d+)f(\d+)", text, re.ASCII)
     try:
         if schedule is not None:
             return FixedSchedule(int(schedule[1]), int(schedule[2]))
@@ -43,10 +45,21 @@ def _parse_halting(text: str) -> DistanceHalting:
     metric, threshold, max_steps, *options = text.split(":")
     if metric not in METRICS:
         raise InputError(f"metric {metric!r} is none of {', '.join(METRICS)}")
-    settings: dict[str, Any] = dict(map(_option, options))
-    return DistanceHalting(metric, float(threshold), int(max_steps), **settings)
+    settings: dict[str, Any] = {}
+    for name, value in map(_option, options):
+        if name in settings:
+            raise InputError(f"{name} is given twice: leave one out")
+        settings[name] = value
+    return DistanceHalting(metric, _number(float, threshold), _number(int, max_steps), **settings)
 
 
-def _option(text: str) -> tuple[str, int | float]:
+def _option(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
-    return name, type(DEFAULTS[name])(value)
+    return name, _number(type(DEFAULTS[name]), value)
+
+
+def _number(kind: type, text: str) -> Any:
+    """As Python reads it, but for spaces, underscores and the digits of other scripts."""
+    if not re.fullmatch(r"[a-z0-9.+-]+", text, re.IGNORECASE | re.ASCII):
+        raise ValueError(f"{text!r} is no number")
+    return kind(text)

@@ -8,7 +8,7 @@ from jax import lax
 
 from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, Estimator, Reached
-from rsf_jax.policies.base import Hidden, Unrolled, unroll_while
+from rsf_jax.policies.base import MOST_STEPS, Hidden, Unrolled, unroll_while
 from rsf_jax.recording import Recording
 from rsf_jax.typing import Array, Carry, Step
 
@@ -37,6 +37,8 @@ class FixedSchedule:
                     f"{name} steps must be a whole number of at least 1, not {value!r}: "
                     "a frame needs a recurrent step to be seen at all"
                 )
+            if value > MOST_STEPS:
+                raise InputError(f"{name} steps are {value}: {MOST_STEPS} is the most")
         if not isinstance(self.gradient, Estimator):
             raise InputError(f"gradient is {self.gradient!r}: an estimator is needed, as BPTT()")
 

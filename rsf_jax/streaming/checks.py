@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from rsf_jax.checks import check_frames, show_size
+from rsf_jax.checks import check_frames, check_policy, checked_prepared
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, VideoModel, prepare
+from rsf_jax.models import Prepared, VideoModel, check_frame_shape, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.streaming.streams import WHEN_FULL
@@ -51,6 +51,7 @@ def check_model(model: VideoModel) -> None:
 
 def checked_policy(policy: StepPolicy) -> StepwisePolicy:
     """Returns a policy that decides after every step, one rule for all streams."""
+    check_policy(policy)
     if not isinstance(policy, StepwisePolicy):
         raise InputError(
             f"policy {policy} decides nothing after a step: streams need one with the methods "
@@ -67,15 +68,15 @@ def checked_policy(policy: StepPolicy) -> StepwisePolicy:
 def checked_variables(
     model: VideoModel, variables: Variables | Prepared, frame_shape: tuple[int, int]
 ) -> Prepared:
-    """Returns variables prepared for the frame size."""
+    """Returns variables prepared for the frame size.
+
+    Raises:
+        InputError: if they are of another size or model, or the size is none.
+    """
+    check_frame_shape(frame_shape)
     if not isinstance(variables, Prepared):
         return prepare(model, variables, frame_shape)
-    if variables.frame_shape != tuple(frame_shape):
-        raise InputError(
-            f"variables were prepared for frames of {show_size(variables.frame_shape)} pixels, "
-            f"these have {show_size(frame_shape)}"
-        )
-    return variables
+    return checked_prepared(variables, frame_shape)
 
 
 def checked_frame(frame: Any, shape: tuple[int, int, int]) -> np.ndarray:

@@ -12,6 +12,7 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 
 from rsf_jax.config import FREE_ON_RESUME, MODEL_FIELDS, Config, model_names
 from rsf_jax.errors import InputError
+from rsf_jax.paths import expand
 from rsf_jax.training.disk import check_room, disk_errors
 from rsf_jax.training.integrity import (
     DELETED,
@@ -44,7 +45,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: str | Path, *, create: bool = False) -> None:
-        self.folder = Path(workdir).expanduser().resolve() / FOLDER
+        self.folder = expand(workdir).resolve() / FOLDER
         if not create and not self.folder.is_dir():
             raise InputError(
                 f"no checkpoints in {workdir}: train first (python launch/train.py "
@@ -62,6 +63,8 @@ class Checkpoints:
             )
         except OSError as error:
             raise InputError(f"cannot write checkpoints to {self.folder}: {error}") from error
+        except InputError:
+            raise
         except ValueError:  # Orbax reads some files on opening
             for step, problem in find_damaged(self.folder).items():
                 raise self._unreadable(step, problem) from None
@@ -219,7 +222,8 @@ def _options(create: bool) -> ocp.CheckpointManagerOptions:
     )
     return ocp.CheckpointManagerOptions(
         create=create,
-        cleanup_tmp_directories=create,
+        # `remove_unfinished` does that: Orbax does it in a thread that fails where we end at once.
+        cleanup_tmp_directories=False,
         todelete_subdir=DELETED if create else None,
         enable_async_checkpointing=False,
         best_fn=_validation_loss,

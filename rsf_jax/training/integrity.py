@@ -57,7 +57,8 @@ def remove_unfinished(folder: Path) -> None:
     """
     shutil.rmtree(folder / DELETED, ignore_errors=True)
     for path in folder.iterdir():
-        if path.name.isdigit() and not (path / MANIFEST).is_file():
+        number, _, unfinished = path.name.partition(".orbax-checkpoint-tmp")
+        if number.isdigit() and (unfinished or not (path / MANIFEST).is_file()):
             shutil.rmtree(path)
 
 

@@ -1,0 +1,259 @@
+"""The library called with what it cannot use."""
+
+import functools
+import inspect
+import json
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from bad_cases import Called, check_message
+
+import rsf_jax as rsf
+from rsf_jax import calibration, conv, data, models, segmentation
+from rsf_jax.checks import check_frames
+from rsf_jax.interop import load_published, tensors_of, to_flax, to_torch
+from rsf_jax.media.sources import open_source
+from rsf_jax.streaming import checks as streaming_checks
+
+MODEL = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, kernel_size=3))
+ONE_STEP = rsf.FixedSchedule(1, 1)
+FRAMES = np.zeros((1, 2, 8, 8, 1), np.float32)
+QUICK = rsf.get_config("quickstart")
+
+
+def _unwrapped(function, *args, **options):
+    """Calls as users do: the tests' type checker would speak first."""
+    return inspect.unwrap(function)(*args, **options)
+
+
+@functools.cache
+def _variables():
+    return MODEL.init(jax.random.key(0), jnp.asarray(FRAMES))
+
+
+def _run(frames=FRAMES, policy=ONE_STEP, variables=None, **options):
+    variables = _variables() if variables is None else variables
+    return _unwrapped(rsf.run_video, MODEL, variables, frames, policy, **options)
+
+
+def _frame(state, frame=FRAMES[:, 0]):
+    return _unwrapped(rsf.run_frame, MODEL, _variables(), state, frame, ONE_STEP)
+
+
+def _halting(**settings):
+    return rsf.DistanceHalting(**settings)
+
+
+def _without(*path):
+    variables = jax.tree.map(lambda x: x, dict(_variables()))
+    inner = functools.reduce(lambda tree, key: tree[key], path[:-1], variables)
+    del inner[path[-1]]
+    return variables
+
+
+CASES = [
+    # Frames
+    Called("a list of frames", lambda: _run([[1.0]]), "frames are list: an array [B, T, H, W, 1]"),
+    Called("no frames", lambda: _run(None), "frames are NoneType"),
+    Called(
+        "frames of integers", lambda: _run(FRAMES.astype(np.int64)), "frames are int64: float32"
+    ),
+    Called("bytes of 0 to 255", lambda: _run(FRAMES.astype(np.uint8)), "divide by 255"),
+    Called("frames of text", lambda: _run(FRAMES.astype(str)), "frames are <U32: float32"),
+    Called("infinity", lambda: _run(FRAMES + np.float32(np.inf)), "frames lie between inf and inf"),
+    Called("a frame for a video", lambda: _run(FRAMES[0]), "[B, T, H, W, 1] is needed"),
+    Called("a video for a frame", lambda: _frame(None, FRAMES), "[B, H, W, 1] is needed"),
+    Called("colour", lambda: _run(np.zeros((1, 2, 8, 8, 3), np.float32)), "one grey channel"),
+    Called("no pixels", lambda: _run(FRAMES[:, :, :0]), "must be non-empty"),
+    Called(
+        "grey for a colour model",
+        lambda: _unwrapped(check_frames, FRAMES, 5, "B, T, H, W", 3),
+        "[B, T, H, W, 3] is needed, 3 channels",
+    ),
+    # States and variables
+    Called("no state", lambda: _frame(None), "the state does not belong to this model and frame"),
+    Called("no variables", lambda: _run(variables={}), "these are not the variables of this model"),
+    Called("a number for variables", lambda: _run(variables=3), "variables are int: what model.in"),
+    Called(
+        "parameters alone",
+        lambda: _run(variables=_variables()["params"]),
+        "these are not the variables of this model",
+    ),
+    Called(
+        "variables without a readout",
+        lambda: _run(variables=_without("params", "output")),
+        "these are not the variables of this model",
+    ),
+    Called(
+        "variables of another width",
+        lambda: _run(variables=jax.tree.map(lambda x: jnp.concatenate([x, x]), dict(_variables()))),
+        "these are not the variables of this model",
+    ),
+    Called("a text to record", lambda: _run(record_states="yes"), "record_states is 'yes': give"),
+    Called(
+        "frames beyond the end",
+        lambda: _run(record_states=rsf.Recording(frames=(5,))),
+        "frames to record reach 5: there are 0 to 1 here",
+    ),
+    Called("a number of frames", lambda: rsf.Recording(frames=3), "write frames=(3,)"),
+    Called("a type of NumPy", lambda: rsf.Recording(dtype=np.float64), "choose one of float32"),
+    Called(
+        "a size of nothing",
+        lambda: _unwrapped(rsf.prepare, MODEL, _variables(), (0, 8)),
+        "frame_shape is (0, 8): (height, width) of 1 pixel or more is needed",
+    ),
+    Called("a side for a size", lambda: _unwrapped(models.check_frame_shape, 8), "is 8: (height"),
+    # Policies
+    Called("the name of a policy", lambda: _run(policy="s1f1"), "give rsf.parse_policy('s1f1')"),
+    Called("no policy", lambda: _run(policy=None), "policy is None: a step policy is needed"),
+    Called(
+        "steps of a fraction", lambda: rsf.FixedSchedule(1.0, 1), "a whole number of at least 1"
+    ),
+    Called("too many steps", lambda: rsf.FixedSchedule(2**40, 1), "2147483647 is the most"),
+    Called("too high a cap", lambda: _halting(max_steps=2**40), "2147483647 is the most"),
+    Called("a list of metrics", lambda: _halting(metric=["l2"]), "choose one of l1, l2, pattern"),
+    Called("a list of thresholds", lambda: _halting(threshold=[1.0]), "or an array [B] of them"),
+    Called("no thresholds", lambda: _halting(threshold=np.zeros(0)), "or an array [B] of them"),
+    Called("texts as thresholds", lambda: _halting(threshold=np.array(["1"])), "array [B] of them"),
+    Called("a complex threshold", lambda: _halting(threshold=1j), "threshold is 1j: a number is"),
+    Called(
+        "thresholds of another batch",
+        lambda: _run(policy=_halting(threshold=np.ones(3, np.float32))),
+        "threshold has shape [3]: a number is needed, or one for each sample, [1]",
+    ),
+    Called("a policy that is no text", lambda: rsf.parse_policy(8), "policy 8 is no text: write s"),
+    Called("a name with a new line", lambda: rsf.parse_policy("s1f1\n"), r"policy 's1f1\n' is unk"),
+    Called(
+        "an option given twice", lambda: rsf.parse_policy("l2:1:9:rtol=1:rtol=2"), "given twice"
+    ),
+    Called("digits of another script", lambda: rsf.parse_policy("s\u0661f1"), "is unknown: write"),
+    Called("numbers as in Python", lambda: rsf.parse_policy("l2:1:1_2"), "is unknown: write"),
+    Called("a threshold too large", lambda: rsf.parse_policy("l2:1e999:9"), "threshold is inf"),
+    # Configurations
+    Called(
+        "a misspelt field", lambda: QUICK.replace(chanels=3), "'chanels'; did you mean 'channels'"
+    ),
+    Called(
+        "a count that is too large", lambda: QUICK.replace(channels=2**31), "at most 2147483647"
+    ),
+    Called("no value", lambda: QUICK.replace(channels=None), "config.channels is None: int is"),
+    Called("a list for a choice", lambda: QUICK.replace(remat=["none"]), "str is needed"),
+    Called(
+        "a new line in a name", lambda: rsf.get_config("hard_s8f8\n"), "did you mean 'hard_s8f8'"
+    ),
+    # Streams
+    Called(
+        "a stream of no pixels",
+        lambda: _unwrapped(streaming_checks.checked_variables, MODEL, _variables(), (0, 8)),
+        "frame_shape is (0, 8)",
+    ),
+    Called(
+        "a stream with the name of a policy",
+        lambda: _unwrapped(streaming_checks.checked_policy, "s1f1"),
+        "give rsf.parse_policy('s1f1')",
+    ),
+    Called(
+        "half a slot", lambda: _unwrapped(streaming_checks.check_counts, slots=0.5), "slots is 0.5"
+    ),
+    Called(
+        "an endless budget", lambda: streaming_checks.check_budget(float("nan")), "budget is nan"
+    ),
+    Called(
+        "a home that is none", lambda: open_source("~no_such_user/a.mp4", None), "in place of ~"
+    ),
+    # Weights
+    Called("no weights", lambda: load_published({}), "these 0 tensors"),
+    Called("weights by number", lambda: _unwrapped(tensors_of, {1: FRAMES}), "texts are needed"),
+    Called(
+        "kernels that are not square",
+        lambda: load_published({"unit1.w_gate_inh": np.zeros((4000, 1, 3, 3), np.float32)}),
+        "have shape [4000, 1, 3, 3]: [C, C, K, K] is needed",
+    ),
+    Called(
+        "kernels of an even size",
+        lambda: load_published({"unit1.w_gate_inh": np.zeros((2, 2, 4, 4), np.float32)}),
+        "config.kernel_size is 4: it must be odd",
+    ),
+    Called(
+        "weights that are no numbers",
+        lambda: to_flax(_published() | {"bn.bias": np.array(["a", "b"])}, _config()),
+        "bn.bias holds <U1 instead of numbers",
+    ),
+    # Others
+    Called(
+        "a convolution of another name",
+        lambda: conv.convolve(FRAMES[0, :, None, ..., 0], np.zeros((3, 3, 1, 1)), method="x"),
+        "method 'x' is unknown",
+    ),
+    Called("a matrix of images", lambda: segmentation.scores(np.zeros((2, 3, 3))), "sum those of"),
+    Called(
+        "300 classes", lambda: segmentation.confusion_matrix(_mask(), _mask(), 300), "1 to 255 are"
+    ),
+    Called(
+        "nothing to balance", lambda: segmentation.balanced_weights(np.zeros(2), 1.0), "no pixel"
+    ),
+    Called("a target of another kind", lambda: calibration.Target("miou", 0.1), "choose miou_drop"),
+]
+
+
+@functools.cache
+def _config():
+    return QUICK.replace(channels=2, kernel_size=3, name="published")
+
+
+def _published():
+    return to_torch(jax.device_get(_variables()), _config())
+
+
+def _mask():
+    return jnp.zeros((4, 4), jnp.int32)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_bad_call_raises_one_line(case):
+    with pytest.raises(rsf.InputError) as error:
+        case.call()
+    check_message(str(error.value), case.says)
+
+
+TARGET = {"quantity": "steps", "limit": 3.0, "confidence": 0.95}
+POLICY = {
+    "policy": "s1f1",
+    "reference": "s3f1",
+    "target": TARGET,
+    "update": 0,
+    "dataset": "t_pathfinder/tiny",
+}
+POLICIES = {
+    "nothing": b"",
+    "no JSON": b"policy",
+    "not of text": b"\xff\xfe\x00",
+    "a list": b"[1]",
+    "an empty object": b"{}",
+    "a number for a policy": json.dumps(POLICY | {"policy": 3}).encode(),
+    "an unknown policy": json.dumps(POLICY | {"policy": "s9"}).encode(),
+    "an unknown target": json.dumps(POLICY | {"target": TARGET | {"quantity": "luck"}}).encode(),
+    "another field": json.dumps(POLICY | {"target": TARGET | {"price": 3}}).encode(),
+}
+
+
+@pytest.mark.parametrize("content", POLICIES.values(), ids=POLICIES)
+def test_a_damaged_policy_is_named(tmp_path, content):
+    (tmp_path / "policy.json").write_bytes(content)
+    trained = types.SimpleNamespace(step=0, config=QUICK.replace(dataset="t_pathfinder/tiny"))
+    with pytest.raises(rsf.InputError) as error:
+        _unwrapped(calibration.load_calibration, tmp_path, trained)
+    check_message(str(error.value), "policy.json is damaged")
+
+
+def test_a_class_too_many_is_not_called_damage_alone():
+    example = {"frames": FRAMES[0], "masks": np.full((2, 8, 8), 3, np.uint8)}
+    videos = types.SimpleNamespace(
+        _source=[example], _config=QUICK, _folder="folder", _split="test"
+    )
+    with pytest.raises(rsf.InputError) as error:
+        _unwrapped(data.Videos.__getitem__, videos, 0)
+    check_message(str(error.value), "has class 3 in test video 0, config.classes is 2: raise it")

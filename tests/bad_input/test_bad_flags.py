@@ -1,0 +1,90 @@
+"""Flags that are unknown, misspelt, of a wrong type, out of range or contradictory."""
+
+import pytest
+from bad_cases import Launched
+
+QUICK = "--config=quickstart"
+CASES = [
+    # Names of flags
+    Launched("train", "--confg=quickstart", "--confg is no flag; did you mean --config?"),
+    Launched("train", f"{QUICK} --config.learning_rat=1", "did you mean --config.learning_rate?"),
+    Launched("train", "--zzzzz", "--zzzzz is no flag; --help lists all"),
+    Launched("train", f"{QUICK} --config.name=mine", "--config.name is no flag"),
+    Launched("train", f"{QUICK} quick", "'quick' is not a flag; flags are written --NAME=VALUE"),
+    Launched("train", f"{QUICK} workdir={{new}}", "is not a flag"),
+    # Their values
+    Launched("train", "--config", "--config has no value: write --config=VALUE"),
+    Launched("train", f"{QUICK} --config.slow_steps=three", "=three: an integer is needed"),
+    Launched("train", f"{QUICK} --config.slow_steps=", "--config.slow_steps=: an integer is"),
+    Launched("train", f"{QUICK} --config.slow_steps=1.5", "=1.5: an integer is needed"),
+    Launched("train", f"{QUICK} --config.learning_rate=fast", "=fast: a number is needed"),
+    Launched("train", f"{QUICK} --config.stateful=maybe", "=maybe: true or false is needed"),
+    Launched("train", f"{QUICK} --config.remat=all", "=all: choose one of none, step, sqrt"),
+    Launched("train", f"{QUICK} --config.gradient=crbp", "did you mean 'c_rbp'?"),
+    Launched("train", f"{QUICK} --workdir=", "--workdir is empty: give a value, or leave it out"),
+    Launched("evaluate", "--workdir={run} --policy=", "--policy is empty"),
+    Launched("evaluate", "--workdir={run} --videos=-1", "=-1: a non-negative integer is needed"),
+    Launched("evaluate", "--workdir={run} --checkpoint=last", "=last: an integer is needed"),
+    Launched("benchmark", "--suite=fast", "choose one of speed, training_memory, reuse, streaming"),
+    Launched("benchmark", "--side=0", "--side=0: a positive integer is needed"),
+    Launched("benchmark", "--batch_sizes=", "--batch_sizes is empty"),
+    Launched("import_weights", QUICK, "give --weights: a .pt, .pth or .safetensors file"),
+    # What is missing
+    Launched("train", "", "give --config=PRESET"),
+    Launched("evaluate", "", "give --config=PRESET, or --workdir"),
+    Launched("stream", "--inputs=a.mp4", "give --config=PRESET, or --workdir"),
+    Launched("import_weights", "--weights=none.pt", "give --config=PRESET: the model"),
+    Launched("calibrate", "--workdir={run}", "give --max_miou_drop=0.01 or --mean_steps=4, one of"),
+    Launched("compare", "--sweeps=", "two or more, of different names"),
+    Launched("compare", "--sweeps=A=a.json", "two or more, of different names"),
+    # Presets
+    Launched("train", "--config=", "--config is empty"),
+    Launched("train", "--config=hrd_s8f8", "did you mean 'hard_s8f8'"),
+    Launched("train", "--config=hard_s0f0", "slow >= fast >= 1"),
+    Launched("train", "--config=hard_s99999999999f1", "unknown preset"),
+    Launched("train", "--config=pathfinder14_crbp_n20", "did you mean 'pathfinder14_c_rbp_n20'"),
+    Launched("train", "--config=quickstart_mine", "those that --cells=FILE registers"),
+    Launched("describe", "--config=hard_ff9", "did you mean 'hard_ff8'"),
+    # Settings out of range
+    Launched("train", f"{QUICK} --config.slow_steps=0", "config.slow_steps is 0"),
+    Launched("train", f"{QUICK} --config.slow_steps=99999999999", "at most 2147483647"),
+    Launched("train", f"{QUICK} --config.seed=99999999999999999999", "at most 2147483647"),
+    Launched("train", f"{QUICK} --config.seed=-1", "config.seed is -1: it must be at least 0"),
+    Launched("train", f"{QUICK} --config.learning_rate=nan", "config.learning_rate is nan"),
+    Launched("train", f"{QUICK} --config.focal_gamma=inf", "it must be finite"),
+    Launched("evaluate", "--workdir={run} --config.eval_batch_size=0", "eval_batch_size is 0"),
+    Launched("describe", "--frame_size=0x8", "frame_size '0x8' is no HEIGHTxWIDTH"),
+    Launched("calibrate", "--mean_steps=0.5", "mean_steps is 0.5: it must be above 1"),
+    Launched("calibrate", "--max_miou_drop=0.1 --confidence=1", "confidence is 1.0: it must be"),
+    Launched("benchmark", "--batch_sizes=1,0", "batch size '0' must be a whole number"),
+    Launched("benchmark", "--suite=training_memory --steps=5,x", "number of steps 'x' must be"),
+    Launched("benchmark", "--suite=streaming --loads=0.5,2x", "load '2x'"),
+    Launched("benchmark", "--suite=reuse --sizes=8x8", "no HEIGHTxWIDTH of at least 64 pixels"),
+    Launched("benchmark", "--suite=reuse --networks=vgg", "choose among resnet18, alexnet"),
+    Launched("benchmark", "--sections=step,speed", "section 'speed' is unknown: choose among step"),
+    # Contradictions
+    Launched(
+        "train",
+        f"{QUICK} --config.model=hgr",
+        "config.model is 'hgr': choose one of hgru, clstm, dru, ff6, ff8, ffres6, ffres6fixed, "
+        "ffres8, conv3ds, conv3dm, or register a cell of this name first (rsf.register_cell, "
+        "--cells=FILE); did you mean 'hgru'?",
+    ),
+    Launched("train", "--config=hard_ff8 --config.gradient=rbp", "must be bptt for model ff8"),
+    Launched("train", f"{QUICK} --config.input_channels=3", "it must be 1 for hgru"),
+    Launched("calibrate", "--mean_steps=2 --max_miou_drop=0.1", "one of the two"),
+    Launched("compare", "--sweeps=A=a.json,B=b.json,A=c.json", "of different names"),
+    # Policies
+    Launched("evaluate", "--workdir={run} --policy=s0f1", "slow steps must be"),
+    Launched("evaluate", "--workdir={run} --policy=8x2", "policy '8x2' is unknown"),
+    Launched("evaluate", "--workdir={run} --sweep --policies=s1f1,,s2f2", "policy '' is unknown"),
+    Launched("analyze", "--workdir={run} --policy=l2:0:3", "threshold is 0.0: a finite number"),
+    Launched("calibrate", "--max_miou_drop=0.1 --reference=s0f0", "slow steps must be"),
+    Launched("benchmark", "--schedules=l2:1:3", "policy 'l2:1:3' is no schedule"),
+    Launched("benchmark", "--suite=streaming --policy=l2", "policy 'l2' is unknown"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_bad_flag_ends_a_launcher_with_one_line(case, ends_with_one_line):
+    ends_with_one_line(case)

@@ -1,0 +1,236 @@
+"""Files of weights that were changed at random, and pickles that were made to do harm."""
+
+import pickle
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from bad_cases import check_message
+from torch_files import Trap, save_torch, write_torch
+
+import rsf_jax as rsf
+from rsf_jax import state_dicts
+from rsf_jax.state_dicts import read_state_dict
+
+TENSORS = {
+    "unit1.w_gate_inh": np.arange(36, dtype=np.float32).reshape(2, 2, 3, 3),
+    "unit1.alpha": np.ones((2, 1, 1), np.float32),
+    "bn0.num_batches_tracked": np.array(7),
+}
+ROUNDS = 150
+# Beside what a file holds: for the reader itself.
+SPARE = 4 << 20
+
+
+def _read(path):
+    """Returns the tensors or None; checks the message, and the memory that was taken."""
+    tracemalloc.start()
+    try:
+        return read_state_dict(path)
+    except rsf.InputError as error:
+        check_message(str(error).replace(str(path), path.name), path.name)
+        return None
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 20 * path.stat().st_size + SPARE, peak
+
+
+def _check_arrays(found, size):
+    for name, array in found.items():
+        assert isinstance(name, str)
+        assert isinstance(array, np.ndarray)
+        assert array.nbytes <= size
+        array.copy()  # reads all of it
+
+
+def _mutate(rng, content):
+    """Cuts, flips, splices, repeats or overwrites a part of a file."""
+    content, size = bytearray(content), len(content)
+    at, other = sorted(rng.integers(0, size, 2))
+    kind = rng.integers(6)
+    if kind == 0:
+        del content[at:]
+    elif kind == 1:
+        for place in rng.integers(0, size, rng.integers(1, 9)):
+            content[place] ^= 1 << int(rng.integers(8))
+    elif kind == 2:
+        length = min(int(rng.integers(1, 64)), size - int(other))
+        content[at : at + length] = content[other : other + length]
+    elif kind == 3:
+        del content[at : at + int(rng.integers(1, 64))]
+    elif kind == 4:
+        content[at:at] = content[other : other + int(rng.integers(1, 64))]
+    else:
+        extreme = rng.choice([2**63, 2**62, 2**40, 2**31, 2**24, 0], 1).astype(np.uint64)
+        content[at : at + 8] = extreme.tobytes()
+    return bytes(content)
+
+
+def test_changed_torch_files_give_the_tensors_or_one_line(tmp_path):
+    rng = np.random.default_rng(0)
+    content = save_torch(tmp_path / "whole.pt", {"model": TENSORS}).read_bytes()
+    path, outcomes = tmp_path / "changed.pt", set()
+    for _ in range(ROUNDS):
+        path.write_bytes(_mutate(rng, content))
+        found = _read(path)
+        outcomes.add(found is None)
+        if found is not None:  # the checksums of the archive hold
+            assert found.keys() == TENSORS.keys()
+            for name, tensor in TENSORS.items():
+                np.testing.assert_array_equal(found[name], tensor)
+    assert outcomes == {True, False}
+
+
+def test_changed_pickles_give_arrays_or_one_line(tmp_path):
+    rng = np.random.default_rng(1)
+    with zipfile.ZipFile(save_torch(tmp_path / "whole.pt", {"model": TENSORS})) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    path, outcomes = tmp_path / "changed.pt", set()
+    storages = {
+        n.removeprefix("archive/data/"): np.frombuffer(c, np.uint8) for n, c in parts.items()
+    }
+    content = parts["archive/data.pkl"]
+    del storages["archive/data.pkl"]
+    for _ in range(2 * ROUNDS):
+        write_torch(path, _mutate(rng, content), storages)
+        found = _read(path)
+        outcomes.add(found is None)
+        if found is not None:
+            _check_arrays(found, path.stat().st_size)
+    assert outcomes == {True, False}
+
+
+def test_changed_safetensors_give_arrays_or_one_line(tmp_path):
+    rng = np.random.default_rng(2)
+    path, outcomes = tmp_path / "changed.safetensors", set()
+    safetensors.numpy.save_file(TENSORS, path)
+    content = path.read_bytes()
+    for i in range(2 * ROUNDS):
+        # Half of them in the header, where the lengths are.
+        part = len(content) if i % 2 else content.index(b"}}") + 2
+        path.write_bytes(_mutate(rng, content[:part]) + content[part:])
+        found = _read(path)
+        outcomes.add(found is None)
+        if found is not None:
+            _check_arrays(found, path.stat().st_size)
+    assert outcomes == {True, False}
+
+
+def test_other_archives_are_no_weights(tmp_path):
+    rng = np.random.default_rng(3)
+    np.savez(tmp_path / "whole.npz", **TENSORS)
+    content, path = (tmp_path / "whole.npz").read_bytes(), tmp_path / "changed.npz"
+    for changed in (content, *(_mutate(rng, content) for _ in range(ROUNDS // 3))):
+        path.write_bytes(changed)
+        assert _read(path) is None
+
+
+def _global(name):
+    return b"c" + name.replace(" ", "\n").encode() + b"\n"
+
+
+# Each would write a file, were its names what they say.
+CALLS = {
+    "a reduced object": lambda path: pickle.dumps({"w": Trap(path)}, 2),
+    "a global": lambda path: (
+        _global("builtins open") + b"(X" + _text(path) + b"X" + _text("w") + b"tR."
+    ),
+    "an instance": lambda path: b"(X" + _text(path) + b"X" + _text("w") + b"ibuiltins\nopen\n.",
+    "an object": lambda path: (
+        b"(" + _global("builtins open") + b"X" + _text(path) + b"X" + _text("w") + b"o."
+    ),
+    "a new object": lambda path: _global("pathlib Path") + b"X" + _text(path) + b"\x85\x81.",
+    "a global from the stack": lambda path: (
+        b"\x80\x04X"
+        + _text("builtins")
+        + b"X"
+        + _text("open")
+        + b"\x93X"
+        + _text(path)
+        + b"X"
+        + _text("w")
+        + b"\x86R."
+    ),
+    "code": lambda path: (
+        _global("builtins exec") + b"X" + _text(f"open({str(path)!r}, 'w')") + b"\x85R."
+    ),
+    "a command": lambda path: _global("os system") + b"X" + _text(f"touch {path}") + b"\x85R.",
+    "an extension": lambda path: b"\x80\x02\x82\x01.",
+}
+
+
+def _text(text):
+    data = str(text).encode()
+    return struct.pack("<I", len(data)) + data
+
+
+@pytest.mark.parametrize("make", CALLS.values(), ids=CALLS)
+def test_no_pickle_runs_anything(tmp_path, make):
+    marker, path = tmp_path / "marker", tmp_path / "w.pt"
+    write_torch(path, make(marker), {})
+    assert _read(path) is None
+    assert not marker.exists()
+
+
+REBUILD = _global("torch._utils _rebuild_tensor_v2")
+STATE = b"N}X" + _text("__defaults__") + b"K\x01\x85s\x86b"
+DAMAGES = {
+    # A table of so many places, all but one of them empty.
+    "a memo beyond all bounds": b"\x80\x02K\x01r\xff\xff\xff\x0f.",
+    "bytes that are not there": b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.",
+    "text that is not there": b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b"x.",
+    "a frame that is not there": b"\x80\x04\x95" + struct.pack("<Q", 2**40) + b"}.",
+    "a hundred thousand marks": b"\x80\x02" + b"(" * 100_000 + b".",
+    "a hundred thousand tuples": b"\x80\x02)" + b"\x85" * 100_000 + b".",
+    "a name with new lines": b"\x80\x02}X" + _text("a\nb") + b"K\x01s.",
+    "names without end": pickle.dumps({"x" * 100 + str(i): 0 for i in range(1000)}, 2),
+    "state for a function": b"\x80\x02" + REBUILD + STATE + b".",
+    "a number for a dict": b"\x80\x02K\x01.",
+}
+
+
+@pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
+def test_pickles_that_do_harm_are_refused(tmp_path, content):
+    write_torch(tmp_path / "w.pt", content, {})
+    assert _read(tmp_path / "w.pt") is None
+    assert state_dicts._tensor.__defaults__ is None
+    whole = read_state_dict(save_torch(tmp_path / "whole.pt", TENSORS))
+    np.testing.assert_array_equal(whole["unit1.alpha"], TENSORS["unit1.alpha"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "stride"),
+    [((0, 2**40), (1, 1)), ((2**40,), (0,)), ((-1,), (1,)), ((2,), (-1,)), ((2, 2), (1,))],
+)
+def test_shapes_take_no_more_memory_than_the_file(shape, stride):
+    tracemalloc.start()
+    storage = state_dicts._Tensor(np.arange(8, dtype=np.float32))
+    try:
+        assert state_dicts._tensor(storage, 0, shape, stride).array.size == 0
+    except rsf.InputError:
+        assert shape != (0, 2**40)
+    assert tracemalloc.get_traced_memory()[1] < SPARE
+    tracemalloc.stop()
+
+
+def test_compressed_entries_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(30_000_000))
+    assert _read(tmp_path / "w.pt") is None
+
+
+def test_tensors_that_share_a_storage_are_in_memory_once(tmp_path):
+    one = _global("torch FloatStorage")
+    storage = b"(X" + _text("storage") + one + b"X" + _text("0") + b"X" + _text("cpu") + b"J"
+    storage += struct.pack("<i", 100_000) + b"tQ"
+    tensor = REBUILD + b"(" + storage + b"K\x00J" + struct.pack("<i", 100_000) + b"\x85K\x01\x85tR"
+    pairs = b"".join(b"X" + _text(f"w{i}") + tensor for i in range(100))
+    numbers = np.arange(100_000, dtype=np.float32)
+    write_torch(tmp_path / "w.pt", b"\x80\x02}(" + pairs + b"u.", {"0": numbers})
+    found = _read(tmp_path / "w.pt")
+    assert len(found) == 100
+    np.testing.assert_array_equal(found["w99"], numbers)
