@@ -1,6 +1,7 @@
 """Trains a model and tests it: python launch/train.py --config=hard_s8f8.
 
-Run it again to resume where it stopped.
+Run it again to resume where it stopped. Several processes train one model with --distributed, or
+with --coordinator, --num_processes and --process_id.
 """
 
 import launcher
@@ -8,17 +9,44 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax import experiment
+from rsf_jax.training.processes import ALONE, Processes, join
 
 flags.adopt_module_key_flags(launcher)
+
+_DISTRIBUTED = flags.DEFINE_boolean(
+    "distributed", False, "one of several processes that a cluster's manager has started"
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "HOST:PORT of process 0, where nothing manages the processes"
+)
+_PROCESSES = flags.DEFINE_integer("num_processes", None, "with --coordinator", lower_bound=1)
+_PROCESS = flags.DEFINE_integer("process_id", None, "with --coordinator, from 0", lower_bound=0)
 
 
 def main() -> None:
     if launcher.CONFIG.value is None:
         raise rsf.InputError("give --config=PRESET, such as --config=quickstart")
     config = rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides())
-    launcher.use_cpu_cores(config.batch_size)
-    launcher.print_header(config)
+    launcher.use_cpu_cores(-(-config.batch_size // (_PROCESSES.value or 1)))
+    processes = _join()
+    if processes.is_first:
+        launcher.print_header(config)
+    if processes.count > 1:
+        print(f"process {processes.index} of {processes.count}", flush=True)
     experiment.run(config, launcher.workdir())
+
+
+def _join() -> Processes:
+    coordinator, count, index = _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+    if coordinator is None and count is None and index is None:
+        return join() if _DISTRIBUTED.value else ALONE
+    if coordinator is None or count is None or index is None:
+        raise rsf.InputError("give --coordinator, --num_processes and --process_id, all three")
+    if index >= count:
+        raise rsf.InputError(
+            f"--process_id={index}: of {count} processes the last has number {count - 1}"
+        )
+    return join(coordinator, count, index)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-"""Built datasets as batches of videos.
+"""Built datasets as videos, by split.
 
-TFDS reads and writes the files, grain orders them; neither imports TensorFlow here.
+TFDS reads and writes the files, grain gives random access; neither imports TensorFlow here.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,12 @@ import grain
 import numpy as np
 import tensorflow_datasets as tfds
 
-from rsf_jax.augmentation import Example, augment
+from rsf_jax.augmentation import Example
 from rsf_jax.building import REBUILD, find_or_build
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.losses import IGNORED
 from rsf_jax.segmentation import balanced_weights
-from rsf_jax.training.step import Batch
 
 # The division into training and validation videos is the same for every run and seed.
 _DIVISION_SEED = 0
@@ -101,52 +98,6 @@ def class_weights(dataset: Dataset, config: Config) -> tuple[float, ...] | None:
     return tuple(balanced_weights(counts[: config.classes], config.class_balance).tolist())
 
 
-def updates_per_epoch(dataset: Dataset, config: Config) -> int:
-    """Returns the number of batches that hold every training video once.
-
-    Raises:
-        InputError: if there are too few videos for a whole batch where one is needed.
-    """
-    videos, size = len(dataset.train), config.batch_size
-    if _drops_remainder(config) and videos < size:
-        raise InputError(
-            f"config.batch_size is {size}: with config.norm_statistics={config.norm_statistics} "
-            f"batches are whole, and there are {videos} training videos; lower it"
-        )
-    return videos // size if _drops_remainder(config) else -(-videos // size)
-
-
-def training_batches(dataset: Dataset, config: Config, first_update: int) -> Iterator[Batch]:
-    """Yields training batches without end, from a given update on.
-
-    The batch of an update is a function of the seed and the update's number alone, whatever ran
-    before: a resumed run goes on exactly where it stopped. Every epoch has its own order and its
-    own flips, the same for all frames of a video. The last batch of an epoch is padded with videos
-    of zero weight; where statistics are those of the batch, padding would change them, and the
-    remainder is left out instead.
-
-    Args:
-        dataset: an open dataset.
-        config: uses `seed`, `batch_size`, `norm_statistics` and the settings of augmentation.
-        first_update: number of the first batch, counted from 0 over all epochs.
-    """
-    videos = dataset.train.seed(config.seed).shuffle()
-    if config.augment:
-        videos = videos.random_map(partial(augment, config=config))
-    batches = videos.batch(
-        config.batch_size, drop_remainder=_drops_remainder(config), batch_fn=_stack
-    )
-    reading = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
-    for batch in batches.repeat()[first_update:].to_iter_dataset(reading):
-        yield pad_batch(batch, config.batch_size)
-
-
-def evaluation_batches(videos: grain.MapDataset, batch_size: int) -> Iterator[Batch]:
-    """Yields every video once, in order; the last batch may be smaller."""
-    batches = videos.batch(batch_size, batch_fn=_stack)
-    yield from batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
-
-
 def first_videos(videos: grain.MapDataset, count: int) -> grain.MapDataset:
     """Returns the first videos of a split; all of them for 0.
 
@@ -156,18 +107,6 @@ def first_videos(videos: grain.MapDataset, count: int) -> grain.MapDataset:
     if count > len(videos):
         raise InputError(f"{count} videos are asked for: the split has {len(videos)}")
     return videos[:count] if count else videos
-
-
-def pad_batch(batch: Batch, size: int) -> Batch:
-    """Appends black videos of zero weight up to `size` videos."""
-    missing = size - len(batch.weights)
-    if missing == 0:
-        return batch
-
-    def pad(x: np.ndarray) -> np.ndarray:
-        return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
-
-    return Batch(pad(batch.frames), pad(batch.masks), pad(batch.weights))
 
 
 class Videos:
@@ -273,15 +212,3 @@ class _Selected:
 
     def __getitem__(self, index: Any) -> Example:
         return self._videos[self._indices[index]]
-
-
-def _stack(videos: Sequence[Example]) -> Batch:
-    return Batch(
-        np.stack([video["frames"] for video in videos]),
-        np.stack([video["masks"] for video in videos]),
-        np.ones(len(videos), np.float32),
-    )
-
-
-def _drops_remainder(config: Config) -> bool:
-    return config.normalizes_over_batch

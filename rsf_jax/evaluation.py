@@ -15,9 +15,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.batches import evaluation_batches
 from rsf_jax.build import build_model, build_objective
 from rsf_jax.config import Config
-from rsf_jax.data import Dataset, evaluation_batches
+from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
 from rsf_jax.metrics import BINARY, foreground, foreground_iou
@@ -87,9 +88,7 @@ def load_trained(
         # Parameters do not depend on the frame size: a small one will do.
         start = partial(create_state, model, build_optimizer(config, 1), 0, (16, 16))
         variables = checkpoints.restore_variables(chosen, jax.eval_shape(start), config)
-        # Restored arrays are bound to a device; a state made elsewhere is not, and what a call
-        # returns then differs from what it was given: everything would be compiled twice.
-        variables = jax.tree.map(jnp.asarray, jax.device_get(variables))
+        variables = jax.tree.map(jnp.asarray, variables)
         return Trained(config, saved, model, variables, chosen)
 
 

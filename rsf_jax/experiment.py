@@ -4,12 +4,14 @@ import dataclasses
 import json
 from pathlib import Path
 
+from rsf_jax.building import find_or_build
 from rsf_jax.config import Config
 from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate, load_trained, print_results
 from rsf_jax.paths import expand
 from rsf_jax.training.loop import Outcome, train
+from rsf_jax.training.processes import here
 
 
 def run(config: Config, workdir: Path) -> None:
@@ -23,9 +25,18 @@ def run(config: Config, workdir: Path) -> None:
     Raises:
         InputError: if a setting, the dataset or the folder cannot be used.
     """
-    workdir = writable_folder(workdir)
+    workdir, processes = expand(workdir), here()
+
+    def prepare() -> None:
+        writable_folder(workdir)
+        find_or_build(config)  # once, not by all at the same time
+
+    processes.first_does(prepare)
     dataset = open_dataset(config)
     outcome = train(config, dataset, workdir)
+    processes.part()
+    if not processes.is_first:
+        return
     save_config(config, workdir)
     if outcome is Outcome.STOPPED:
         return

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.data import evaluation_batches, pad_batch
+from rsf_jax.batches import evaluation_batches, pad_batch
 from rsf_jax.losses import FOCAL, Objective
 from rsf_jax.models import VideoModel, prepare
 from rsf_jax.policies import StepPolicy

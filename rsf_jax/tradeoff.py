@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from rsf_jax.batches import evaluation_batches
 from rsf_jax.config import Config
-from rsf_jax.data import Dataset, evaluation_batches, first_videos
+from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, dataset_suffix, scorer_for, training_schedule
 from rsf_jax.figures import save_tradeoff

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax import batches as batching
 from rsf_jax import data
 
 
@@ -45,10 +46,10 @@ def test_splits_share_no_video(dataset):
 
 def test_an_epoch_holds_every_training_video_once_and_pads_the_rest(dataset, data_dir):
     config = _config(data_dir, augment=False)
-    per_epoch = data.updates_per_epoch(dataset, config)
+    per_epoch = batching.updates_per_epoch(dataset, config)
     assert per_epoch == 5
     for epoch in range(2):
-        batches = _take(data.training_batches(dataset, config, epoch * per_epoch), per_epoch)
+        batches = _take(batching.training_batches(dataset, config, epoch * per_epoch), per_epoch)
         weights = np.concatenate([b.weights for b in batches])
         frames = np.concatenate([b.frames for b in batches])
         assert frames.shape[0] == 40
@@ -60,16 +61,16 @@ def test_an_epoch_holds_every_training_video_once_and_pads_the_rest(dataset, dat
 
 def test_a_resumed_stream_goes_on_where_it_stopped(dataset, data_dir):
     config = _config(data_dir)
-    whole = _take(data.training_batches(dataset, config, 0), 12)
+    whole = _take(batching.training_batches(dataset, config, 0), 12)
     for first in (0, 3, 5, 7):  # within, at the end of, and beyond the first epoch
-        for ours, expected in zip(data.training_batches(dataset, config, first), whole[first:]):
+        for ours, expected in zip(batching.training_batches(dataset, config, first), whole[first:]):
             _same(ours, expected)
 
 
 def test_seeds_and_epochs_have_their_own_order(dataset, data_dir):
     def first_batch(seed, update):
         config = _config(data_dir, seed=seed)
-        return _take(data.training_batches(dataset, config, update), 1)[0].frames
+        return _take(batching.training_batches(dataset, config, update), 1)[0].frames
 
     assert (first_batch(0, 0) == first_batch(0, 0)).all()
     assert (first_batch(0, 0) != first_batch(1, 0)).any()
@@ -84,7 +85,7 @@ def test_flips_keep_a_video_whole(dataset, data_dir):
             key = video["frames"][:, ::rows, ::columns].tobytes()
             originals[key] = ((rows, columns), video["masks"][:, ::rows, ::columns])
     states = set()
-    for batch in _take(data.training_batches(dataset, _config(data_dir), 0), 5):
+    for batch in _take(batching.training_batches(dataset, _config(data_dir), 0), 5):
         for frames, masks in zip(batch.frames, batch.masks):
             if frames.any():
                 state, expected = originals[frames.tobytes()]
@@ -95,13 +96,13 @@ def test_flips_keep_a_video_whole(dataset, data_dir):
 
 def test_batch_statistics_leave_the_remainder_out(dataset, data_dir):
     config = _config(data_dir, norm_statistics="batch")
-    assert data.updates_per_epoch(dataset, config) == 4
-    for batch in _take(data.training_batches(dataset, config, 0), 8):
+    assert batching.updates_per_epoch(dataset, config) == 4
+    for batch in _take(batching.training_batches(dataset, config, 0), 8):
         assert batch.weights.all()
 
 
 def test_evaluation_sees_every_video_once(dataset):
-    batches = list(data.evaluation_batches(dataset.test, 4))
+    batches = list(batching.evaluation_batches(dataset.test, 4))
     assert [len(b.weights) for b in batches] == [4, 4, 2]
     frames = [frame.tobytes() for b in batches for frame in b.frames]
     assert frames == _bytes(dataset.test)

@@ -6,7 +6,8 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax import evaluation, unroll
-from rsf_jax.data import evaluation_batches, open_dataset
+from rsf_jax.batches import evaluation_batches
+from rsf_jax.data import open_dataset
 from rsf_jax.models import prepare
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.parallel import Devices

@@ -11,7 +11,8 @@ from PIL import Image
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.analysis import analyze
-from rsf_jax.data import class_weights, evaluation_batches, open_dataset
+from rsf_jax.batches import evaluation_batches
+from rsf_jax.data import class_weights, open_dataset
 from rsf_jax.evaluation import load_trained, scorer_for
 from rsf_jax.losses import Objective
 from rsf_jax.training import loop

@@ -34,8 +34,9 @@ from rsf_jax.analysis.movement import (
     step_distances,
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
+from rsf_jax.batches import evaluation_batches
 from rsf_jax.config import Config
-from rsf_jax.data import Dataset, evaluation_batches
+from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, training_schedule
 from rsf_jax.metrics import BINARY

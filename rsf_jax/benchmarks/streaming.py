@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.batches import evaluation_batches
 from rsf_jax.benchmarks.refilling import (
     ENGINE,
     LOCK_STEP,
@@ -20,7 +21,7 @@ from rsf_jax.benchmarks.refilling import (
     Throughput,
 )
 from rsf_jax.benchmarks.suite import machine
-from rsf_jax.data import evaluation_batches, first_videos, open_dataset
+from rsf_jax.data import first_videos, open_dataset
 from rsf_jax.evaluation import Trained
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import StepPolicy

@@ -7,6 +7,7 @@ from typing import Any
 
 import flax.traverse_util
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
@@ -107,6 +108,7 @@ class Checkpoints:
         step = int(state.step)
         if step in self.steps():
             return
+        state = jax.device_get(state)  # of several processes Orbax takes no arrays on devices
         items = ocp.args.Composite(
             variables=ocp.args.StandardSave(state.variables),
             opt_state=ocp.args.StandardSave(state.opt_state),
@@ -139,7 +141,7 @@ class Checkpoints:
             raise self._unreadable(step, f"settings of another version: {error}") from error
 
     def restore(self, step: int, like: TrainState, config: Config) -> TrainState:
-        """Restores a state to go on training with.
+        """Restores a state to go on training with, as NumPy arrays.
 
         Args:
             step: number of updates.
@@ -162,13 +164,13 @@ class Checkpoints:
             variables=ocp.args.StandardRestore(_abstract(like.variables)),
             opt_state=ocp.args.StandardRestore(_abstract(like.opt_state)),
         )
-        counter = jax.numpy.asarray(step, like.step.dtype)
+        counter = np.asarray(step, like.step.dtype)
         model_state = dict(items["variables"])
         params = model_state.pop("params")
         return TrainState(counter, params, model_state, items["opt_state"])
 
     def restore_variables(self, step: int, like: TrainState, config: Config) -> dict[str, Any]:
-        """Restores what a model of the given configuration is applied to."""
+        """Restores what a model of the given configuration is applied to, as NumPy arrays."""
         saved = self.config(step)
         changed = _differences(saved, config, only=MODEL_FIELDS)
         if changed:
@@ -221,7 +223,7 @@ def _options(create: bool) -> ocp.CheckpointManagerOptions:
         get_metric_fn=_validation_loss, reverse=True, n=1, keep_checkpoints_without_metrics=False
     )
     return ocp.CheckpointManagerOptions(
-        create=create,
+        create=False,  # the folder is there
         # `remove_unfinished` does that: Orbax does it in a thread that fails where we end at once.
         cleanup_tmp_directories=False,
         todelete_subdir=DELETED if create else None,
@@ -230,6 +232,12 @@ def _options(create: bool) -> ocp.CheckpointManagerOptions:
         best_mode="min",
         # Two: a kill may leave the last one unsealed.
         preservation_policy=AnyPreservationPolicy([LatestN(2), best]),
+        # Of several processes one alone reads and writes a folder: nobody is waited for.
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=jax.process_index(),
+            active_processes={jax.process_index()},
+            barrier_sync_key_prefix=f"process_{jax.process_index()}",
+        ),
     )
 
 
@@ -238,7 +246,7 @@ def _validation_loss(metrics: dict[str, float]) -> float:
 
 
 def _abstract(tree: Any) -> Any:
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+    return jax.tree.map(lambda x: np.empty(x.shape, x.dtype), tree)
 
 
 def _shapes(variables: dict[str, Any]) -> dict[str, list[int]]:

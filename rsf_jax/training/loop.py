@@ -1,27 +1,27 @@
 """The training loop: a composition of state, data, step, validation and checkpoints."""
 
 import collections
+import contextlib
 import enum
 import math
 import statistics
 import time
 from pathlib import Path
 
+import jax
+import numpy as np
+
+from rsf_jax.batches import evaluation_batches, training_batches, updates_per_epoch
 from rsf_jax.build import build_model, build_objective, build_penalty, build_schedule
 from rsf_jax.config import Config
-from rsf_jax.data import (
-    Dataset,
-    class_weights,
-    evaluation_batches,
-    training_batches,
-    updates_per_epoch,
-)
+from rsf_jax.data import Dataset, class_weights
 from rsf_jax.errors import InputError
-from rsf_jax.scoring import Scorer, summarize
+from rsf_jax.scoring import Scorer, Summary, summarize
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.diagnostics import diagnose
 from rsf_jax.training.disk import disk_errors
 from rsf_jax.training.parallel import devices_for
+from rsf_jax.training.processes import Processes, failing_together, here
 from rsf_jax.training.progress import ProgressReport
 from rsf_jax.training.state import (
     TrainState,
@@ -54,6 +54,9 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
     The checkpoint with the lowest validation loss is kept beside it. If the latest is
     damaged, it is moved out of the way, and the one before it resumed.
 
+    Of several processes (see `processes.join`) all have to call it. Each reads its part of every
+    batch; the first alone writes to `workdir`.
+
     Args:
         config: the run.
         dataset: an open dataset.
@@ -68,23 +71,34 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
             process trains in it.
         TrainingDiverged: if the loss is NaN or infinite.
     """
+    processes = here()
     with (
+        failing_together(processes),
         disk_errors(workdir),
         StopRequest(config.max_minutes) as stop,
-        Checkpoints(workdir, create=True) as checkpoints,
+        contextlib.ExitStack() as files,
     ):
-        run = _Run(config, dataset, checkpoints)
-        state = run.resume_or_create()
-        with ProgressReport(workdir, run.total, int(state.step)) as report:
-            return run.train(state, report, stop)
+        run = _Run(config, dataset, processes)
+        state = run.resume_or_create(workdir, files)
+        return run.train(state, stop)
 
 
 class _Run:
-    """What stays the same while a run trains."""
+    """What stays the same while a run trains.
 
-    def __init__(self, config: Config, dataset: Dataset, checkpoints: Checkpoints) -> None:
-        self.config, self.dataset, self.checkpoints = config, dataset, checkpoints
-        self.devices = devices_for(config)
+    Attributes:
+        checkpoints: in the first process alone, as `report`.
+        devices: for training, of all processes.
+        own: for all else, of this process.
+    """
+
+    checkpoints: Checkpoints
+    report: ProgressReport | None = None
+
+    def __init__(self, config: Config, dataset: Dataset, processes: Processes) -> None:
+        self.config, self.dataset, self.processes = config, dataset, processes
+        self.devices = devices_for(config, everywhere=True)
+        self.own = self.devices if processes.count == 1 else devices_for(config)
         self.model = build_model(config)
         self.schedule = build_schedule(config)
         per_epoch = updates_per_epoch(dataset, config)
@@ -95,18 +109,28 @@ class _Run:
         self.objective = build_objective(config, class_weights(dataset, config))
         self.scorer = Scorer(
             self.model,
-            self.devices,
+            self.own,
             config.eval_batch_size,
             stateful=config.stateful,
             objective=self.objective,
         )
 
-    def resume_or_create(self) -> TrainState:
+    def resume_or_create(self, workdir: Path, files: contextlib.ExitStack) -> TrainState:
         state = create_state(self.model, self.optimizer, self.config.seed, self.dataset.frame_shape)
-        step = self.checkpoints.latest_step()
-        if step is not None:
-            return self.checkpoints.restore(step, state, self.config)
-        return self._initialize(state) if self.config.init_from else state
+
+        def resume() -> None:
+            nonlocal state
+            self.checkpoints = files.enter_context(Checkpoints(workdir, create=True))
+            step = self.checkpoints.latest_step()
+            if step is not None:
+                state = self.checkpoints.restore(step, state, self.config)
+            elif self.config.init_from:
+                state = self._initialize(state)
+            report = ProgressReport(workdir, self.total, int(state.step))
+            self.report = files.enter_context(report)
+
+        self.processes.first_does(resume)
+        return self.processes.first_says(state)
 
     def _initialize(self, state: TrainState) -> TrainState:
         """Takes the best weights of another run."""
@@ -122,28 +146,29 @@ class _Run:
         params = variables.pop("params")
         return TrainState(state.step, params, variables, state.opt_state)
 
-    def train(self, state: TrainState, report: ProgressReport, stop: StopRequest) -> Outcome:
+    def train(self, state: TrainState, stop: StopRequest) -> Outcome:
         first = int(state.step)
         if self._has_exploded(first):
             return Outcome.EXPLODED
         state = self.devices.replicate(state)
         train_step = self._compile_step()
         meter = _Meter(self.config.batch_size)
-        batches = training_batches(self.dataset, self.config, first)
+        batches = training_batches(self.dataset, self.config, first, self.processes)
         for step, batch in zip(range(first + 1, self.total + 1), batches):
             state, metrics = train_step(state, self.devices.share(batch))
             numbers = self._numbers(step, metrics, meter)
-            if step % self.config.log_every == 0 or step == self.total:
-                report.update(step, numbers)
-            ending = stop.reason
+            if self.report and (step % self.config.log_every == 0 or step == self.total):
+                self.report.update(step, numbers)
+            ending = self.processes.any_reason(stop.reason)
             if step % self.validate_every == 0 or step == self.total:
-                self._validate_and_save(state, report)
+                self._validate_and_save(state)
                 if self._has_exploded(step):
                     return Outcome.EXPLODED
             elif step % self.config.save_every == 0 or ending:
-                self.checkpoints.save(self.devices.unreplicate(state), self.config)
+                self._save(state)
             if ending and step < self.total:
-                print(f"Stopped after update {step} of {self.total}: {ending}. Run again to resume")
+                where = f"after update {step} of {self.total}"
+                self._say(f"Stopped {where}: {ending}. Run again to resume")
                 return Outcome.STOPPED
         return Outcome.FINISHED
 
@@ -164,7 +189,7 @@ class _Run:
         values = {k: float(v) for k, v in self.devices.unreplicate(metrics).items()}
         rate = float(self.learning_rate(step - 1))
         if not math.isfinite(values["loss"]) or not math.isfinite(values["grad_norm"]):
-            last = self.checkpoints.latest_step()
+            last = self.checkpoints.latest_step() if self.processes.is_first else None
             kept = f"the last good checkpoint is of update {last}" if last else "none was saved yet"
             raise TrainingDiverged(
                 f"loss {values['loss']} and gradient norm {values['grad_norm']} in update {step} "
@@ -173,15 +198,33 @@ class _Run:
             )
         return {**values, "learning_rate": rate, "videos_per_second": meter.rate()}
 
-    def _validate_and_save(self, state: TrainState, report: ProgressReport) -> None:
-        summary = summarize(self.scorer(state.variables, self.dataset.validation, self.schedule))
+    def _save(self, state: TrainState) -> None:
+        state = self.devices.unreplicate(state)
+        self.processes.first_does(lambda: self.checkpoints.save(state, self.config))
+
+    def _validate_and_save(self, state: TrainState) -> None:
+        summary = self._validate(state)
         metrics = {"loss": summary.loss, "miou": summary.miou}
         state = self.devices.unreplicate(state)
-        if self.config.diagnostics:
-            metrics |= self._diagnose(state)
-        self.checkpoints.save(state, self.config, metrics)
-        step = int(state.step)
-        report.validated(step, metrics, self.checkpoints.best_step() == step)
+
+        def save() -> None:
+            if self.config.diagnostics:
+                metrics.update(self._diagnose(state))
+            self.checkpoints.save(state, self.config, metrics)
+            step = int(state.step)
+            if self.report:
+                self.report.validated(step, metrics, self.checkpoints.best_step() == step)
+
+        self.processes.first_does(save)
+
+    def _validate(self, state: TrainState) -> Summary:
+        """Scores the validation videos, each in one of the processes."""
+        variables = state.variables
+        if self.own is not self.devices:
+            variables = self.own.replicate(jax.device_get(self.devices.unreplicate(variables)))
+        videos = self.dataset.validation
+        scores = self.scorer(variables, self.processes.share(videos), self.schedule)
+        return summarize(self.processes.join(scores, len(videos)))
 
     def _diagnose(self, state: TrainState) -> dict[str, float]:
         """Means over the frames of a few validation videos."""
@@ -201,8 +244,14 @@ class _Run:
 
     def _has_exploded(self, step: int) -> bool:
         """Whether the loss of the validated checkpoint `step` is far above the lowest; says so."""
+        if not self.config.explosion:
+            return False
+        found = self.processes.is_first and self._find_explosion(step)
+        return bool(self.processes.first_says(np.bool_(found)))
+
+    def _find_explosion(self, step: int) -> bool:
         best = self.checkpoints.best_step()
-        if not self.config.explosion or step not in self.checkpoints.steps() or best is None:
+        if step not in self.checkpoints.steps() or best is None:
             return False
         loss, lowest = (self.checkpoints.metrics(s).get("loss", 0.0) for s in (step, best))
         if loss <= self.config.explosion * lowest:
@@ -214,6 +263,10 @@ class _Run:
             "--config.learning_rate, in a new --workdir"
         )
         return True
+
+    def _say(self, text: str) -> None:
+        if self.processes.is_first:
+            print(text)
 
 
 class _Meter:

@@ -6,8 +6,8 @@ from typing import Any
 import flax.jax_utils
 import jax
 
+from rsf_jax.batches import pad_batch
 from rsf_jax.config import Config
-from rsf_jax.data import pad_batch
 from rsf_jax.errors import InputError
 from rsf_jax.training.step import Batch
 
@@ -22,11 +22,20 @@ class Devices:
     mapped with `jax.pmap` over the axis `AXIS`.
 
     Attributes:
-        devices: the devices used.
+        devices: the local devices used.
     """
 
-    def __init__(self, count: int = 0) -> None:
-        """Takes the first `count` local devices, or all of them for 0."""
+    def __init__(self, count: int = 0, *, everywhere: bool = False) -> None:
+        """Takes the first `count` local devices, or all of them for 0.
+
+        With `everywhere`, functions are mapped over the devices of all processes: each gives and
+        gets the shares of its own.
+        """
+        self._everywhere = everywhere and jax.process_count() > 1
+        if self._everywhere and count not in (0, len(jax.local_devices())):
+            raise InputError(
+                f"config.devices is {count}: several processes use all their devices, give 0"
+            )
         available = jax.local_devices()
         if count > len(available):
             raise InputError(
@@ -38,16 +47,15 @@ class Devices:
     @property
     def axis_name(self) -> str | None:
         """Name of the mapped axis, or None on one device."""
-        return AXIS if len(self.devices) > 1 else None
+        return AXIS if self._everywhere or len(self.devices) > 1 else None
 
     def compile(self, function: Callable, *, donate_first: bool = False) -> Callable:
         """Returns `function` compiled for these devices."""
         donated = (0,) if donate_first else ()
         if self.axis_name is None:
             return jax.jit(function, donate_argnums=donated)
-        return jax.pmap(
-            function, axis_name=self.axis_name, devices=self.devices, donate_argnums=donated
-        )
+        devices = None if self._everywhere else self.devices
+        return jax.pmap(function, axis_name=self.axis_name, devices=devices, donate_argnums=donated)
 
     def replicate(self, tree: Any) -> Any:
         """Puts a copy of `tree` on every device."""
@@ -56,8 +64,10 @@ class Devices:
         return flax.jax_utils.replicate(tree, self.devices)
 
     def unreplicate(self, tree: Any) -> Any:
-        """Takes the first device's copy."""
-        return tree if self.axis_name is None else flax.jax_utils.unreplicate(tree)
+        """Takes the first local device's copy."""
+        if self.axis_name is None:
+            return tree
+        return jax.tree.map(lambda x: x.addressable_data(0)[0], tree)
 
     def share(self, batch: Batch) -> Batch:
         """Pads a batch with videos of zero weight and deals it to the devices."""
@@ -76,7 +86,7 @@ class Devices:
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
 
 
-def devices_for(config: Config) -> Devices:
+def devices_for(config: Config, *, everywhere: bool = False) -> Devices:
     """Returns the devices a configuration asks for.
 
     What is computed over a batch (statistics, the guard of a Neumann series) is computed over one
@@ -90,9 +100,9 @@ def devices_for(config: Config) -> Devices:
         "neumann_guard": config.guards_over_batch,
     }
     for name, holds in tied.items():
-        if holds and config.devices > 1:
+        if holds and (config.devices > 1 or (everywhere and jax.process_count() > 1)):
             raise InputError(
                 f"config.devices is {config.devices}: with config.{name}={getattr(config, name)} "
-                "results would depend on it; use one device"
+                "results would depend on it; use one device in one process"
             )
-    return Devices(1 if any(tied.values()) else config.devices)
+    return Devices(1 if any(tied.values()) else config.devices, everywhere=everywhere)

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.data import pad_batch
+from rsf_jax.batches import pad_batch
 from rsf_jax.gradients import BPTT
 from rsf_jax.losses import IGNORED, Objective, focal_loss
 from rsf_jax.metrics import foreground_scores
