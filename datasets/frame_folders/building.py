@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from t_pathfinder.building import FILE_FORMAT, array
 
-from frame_folders.images import Size, check, read_image, read_mask
+from frame_folders.images import COLOR, Reading, Size, check
 from frame_folders.labels import IGNORED, Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs
@@ -31,11 +31,13 @@ class Contents:
         frames: frames of every split.
         cutting: how the frames of every split become clips.
         labels: classes and their indices in the masks.
+        reading: how the files are read.
     """
 
     frames: dict[str, list[Frame]]
     cutting: dict[str, Cutting]
     labels: Labels
+    reading: Reading = COLOR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Plan:
         length: frames of a clip, None if that varies.
         size: height and width of all frames.
         left_out: frames of every split that are in runs shorter than a clip.
+        reading: how the files are read.
     """
 
     clips: dict[str, list[Clip]]
@@ -55,6 +58,7 @@ class Plan:
     length: int | None
     size: Size
     left_out: dict[str, int]
+    reading: Reading
 
 
 def make_plan(contents: Contents, problems: Problems) -> Plan:
@@ -65,7 +69,7 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
     """
     sequences = {split: in_order(frames, problems) for split, frames in contents.frames.items()}
     every = [frame for frames in contents.frames.values() for frame in frames]
-    size = check(every, contents.labels, problems)
+    size = check(every, contents.labels, contents.reading, problems)
     problems.raise_if_any()
     if size is None:
         raise ValueError("the folder that was given holds no frames")
@@ -76,7 +80,7 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
     used = {s: {f.image for clip in cut for f in clip.frames} for s, cut in made.items()}
     left_out = {s: len(frames) - len(used[s]) for s, frames in contents.frames.items()}
     (length,) = {cutting.length for cutting in contents.cutting.values()}
-    return Plan(made, contents.labels, length, size, left_out)
+    return Plan(made, contents.labels, length, size, left_out, contents.reading)
 
 
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
@@ -164,7 +168,7 @@ def features(plan: Plan) -> tfds.features.FeaturesDict:
     """Features of a clip. Only kinds that TFDS decodes without TensorFlow."""
     return tfds.features.FeaturesDict(
         {
-            "frames": array((plan.length, *plan.size, 3), np.uint8, "zlib"),
+            "frames": array((plan.length, *plan.size, plan.reading.channels), np.uint8, "zlib"),
             "masks": array((plan.length, *plan.size), np.uint8, "zlib"),
             "sequence": tfds.features.Text(),
             "frame_numbers": array((plan.length,), np.int64, "bytes"),
@@ -178,11 +182,11 @@ def example(clip: Clip, labels: Labels, image: Callable, mask: Callable) -> Exam
     Args:
         clip: what to read.
         labels: classes and their indices in the masks.
-        image: reads an image as uint8 [H, W, 3].
+        image: reads an image as uint8 [H, W, C].
         mask: reads class indices as uint8 [H, W].
 
     Returns:
-        `frames` uint8 [T, H, W, 3], `masks` uint8 [T, H, W] (classes, 255 where there is none),
+        `frames` uint8 [T, H, W, C], `masks` uint8 [T, H, W] (classes, 255 where there is none),
         `sequence` str, `frame_numbers` int64 [T].
     """
     masks = labels.stored(np.stack([mask(frame.mask) for frame in clip.frames]))
@@ -201,19 +205,19 @@ def _files(made: list[Clip], plan: Plan) -> list[Callable[[], Iterator[tuple[int
     longest = max(len(clip.frames) for clip in made)
     per_file = max(1, _BYTES_PER_FILE // (longest * height * width * 4))
     return [
-        functools.partial(_examples, made, range(i, min(i + per_file, len(made))), plan.labels)
+        functools.partial(_examples, made, range(i, min(i + per_file, len(made))), plan)
         for i in range(0, len(made), per_file)
     ]
 
 
-def _examples(made: list[Clip], indices: range, labels: Labels) -> Iterator[tuple[int, Example]]:
+def _examples(made: list[Clip], indices: range, plan: Plan) -> Iterator[tuple[int, Example]]:
     """Yields (index, clip), in order."""
     # Clips overlap: each file is decoded once, not once a clip.
     recent = max(len(made[index].frames) for index in indices)
-    image = functools.lru_cache(recent)(read_image)
-    mask = functools.lru_cache(recent)(read_mask)
+    image = functools.lru_cache(recent)(plan.reading.image)
+    mask = functools.lru_cache(recent)(plan.reading.mask)
     for index in indices:
-        yield index, example(made[index], labels, image, mask)
+        yield index, example(made[index], plan.labels, image, mask)
 
 
 def _manual_folder(dl_manager: Any) -> pathlib.Path:

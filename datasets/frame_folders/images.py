@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from PIL import Image
@@ -38,6 +39,33 @@ def read_mask(path: pathlib.Path) -> np.ndarray:
     return _decode(path, _INDEXED, forbidden=False, needed=needed, convert=None)
 
 
+def read_grey(path: pathlib.Path) -> np.ndarray:
+    """Reads an 8-bit grey image as uint8 [H, W].
+
+    Raises:
+        ValueError: when the file is damaged or of another kind.
+    """
+    return _decode(path, ("L",), forbidden=False, needed="8-bit grey", convert=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How the files of a dataset are read.
+
+    Attributes:
+        image: from a path to uint8 [H, W, channels]; ValueError when the file cannot be used.
+        mask: from a path to class indices uint8 [H, W]; likewise.
+        channels: of an image.
+    """
+
+    image: Callable[[pathlib.Path], np.ndarray]
+    mask: Callable[[pathlib.Path], np.ndarray]
+    channels: int
+
+
+COLOR = Reading(read_image, read_mask, channels=3)
+
+
 def _decode(
     path: pathlib.Path, modes: tuple[str, ...], *, forbidden: bool, needed: str, convert: str | None
 ) -> np.ndarray:
@@ -53,12 +81,15 @@ def _decode(
     return array.astype(np.uint8, copy=False)
 
 
-def check(frames: Iterable[Frame], labels: Labels, problems: Problems) -> Size | None:
+def check(
+    frames: Iterable[Frame], labels: Labels, reading: Reading, problems: Problems
+) -> Size | None:
     """Reads every file once, to find all that cannot be used before anything is written.
 
     Args:
         frames: the frames of all splits.
         labels: the indices that masks may hold.
+        reading: how files are read.
         problems: takes what is found.
 
     Returns:
@@ -66,10 +97,10 @@ def check(frames: Iterable[Frame], labels: Labels, problems: Problems) -> Size |
     """
     sizes: dict[pathlib.Path, Size] = {}
     for frame in frames:
-        size = _check_image(frame.image, problems)
+        size = _check_image(frame.image, reading, problems)
         if size is not None:
             sizes[frame.image] = size
-        _check_mask(frame, size, labels, problems)
+        _check_mask(frame, size, labels, reading, problems)
     if not sizes:
         return None
     common = collections.Counter(sizes.values()).most_common(1)[0][0]
@@ -79,28 +110,30 @@ def check(frames: Iterable[Frame], labels: Labels, problems: Problems) -> Size |
     return common
 
 
-def _check_image(path: pathlib.Path, problems: Problems) -> Size | None:
+def _check_image(path: pathlib.Path, reading: Reading, problems: Problems) -> Size | None:
     if path in problems:
         return None
     if not path.is_file():
         problems.add(path, "missing")
         return None
     try:
-        height, width, _ = read_image(path).shape
+        height, width, _ = reading.image(path).shape
     except ValueError as error:
         problems.add(path, str(error))
         return None
     return height, width
 
 
-def _check_mask(frame: Frame, size: Size | None, labels: Labels, problems: Problems) -> None:
+def _check_mask(
+    frame: Frame, size: Size | None, labels: Labels, reading: Reading, problems: Problems
+) -> None:
     if frame.mask in problems:
         return
     if not frame.mask.is_file():
         problems.add(frame.mask, f"missing, the mask of {frame.image.name}")
         return
     try:
-        mask = read_mask(frame.mask)
+        mask = reading.mask(frame.mask)
     except ValueError as error:
         problems.add(frame.mask, str(error))
         return

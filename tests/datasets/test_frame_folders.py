@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 from frame_files import write_frame, write_mask
-from frame_folders.images import check, read_image, read_mask
+from frame_folders.images import COLOR, check, read_image, read_mask
 from frame_folders.labels import Labels
 from frame_folders.problems import NAMED, Problems
 from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs, split_name
@@ -141,7 +141,7 @@ def test_every_kind_of_bad_file_is_named(tmp_path):
     (tmp_path / "text_mask.png").write_text("no image")
     (tmp_path / "no_mask_mask.png").unlink()
     problems = Problems(tmp_path)
-    assert check([frame(name) for name in [*names, "absent"]], LABELS, problems) == (12, 16)
+    assert check([frame(name) for name in [*names, "absent"]], LABELS, COLOR, problems) == (12, 16)
     with pytest.raises(ValueError, match="cannot be used; nothing was built") as raised:
         problems.raise_if_any()
     told = dict(line.strip().split(": ", 1) for line in str(raised.value).splitlines()[1:])

@@ -1,0 +1,1 @@
+"""The T-Pathfinder that the authors of the paper released."""

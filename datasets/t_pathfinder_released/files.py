@@ -1,0 +1,120 @@
+"""Finds the videos of a split among the files that the authors released."""
+
+from __future__ import annotations
+
+import collections
+import json
+import pathlib
+import re
+
+import numpy as np
+from frame_folders.images import read_grey
+from frame_folders.problems import Problems
+from frame_folders.sequences import Frame
+
+CONFIG = "dataset_config.json"
+IMAGES = pathlib.PurePath("imgs", "1")
+TRUTH = pathlib.PurePath("gt", "1")
+
+# Of 255. Source: the published code takes a pixel above 0.2 for one of the target.
+_TARGET = 0.2 * 255
+_NAME = re.compile(r"(?P<video>.+)_(?P<frame>\d{1,9})", re.ASCII)
+
+Numbers = dict[str, list[int]]  # of the frames there are, by video
+
+
+def read_frame(path: pathlib.Path) -> np.ndarray:
+    """Reads a frame as uint8 [H, W, 1].
+
+    Raises:
+        ValueError: when the file is damaged or is not 8-bit grey.
+    """
+    return read_grey(path)[..., None]
+
+
+def read_target(path: pathlib.Path) -> np.ndarray:
+    """Reads where the target is: uint8 [H, W], 1 there and 0 elsewhere.
+
+    Raises:
+        ValueError: as `read_frame`.
+    """
+    return (read_grey(path) > _TARGET).astype(np.uint8)
+
+
+def frames_per_video(folder: pathlib.Path, problems: Problems) -> int | None:
+    """Returns `n_frames` of `dataset_config.json`; None, and a problem, if it is not there."""
+    path = folder / CONFIG
+    try:
+        count = json.loads(path.read_bytes())["n_frames"]
+    except FileNotFoundError:
+        problems.add(path, "missing")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        problems.add(path, f"is no JSON with a number n_frames ({type(error).__name__})")
+    else:
+        if isinstance(count, int) and not isinstance(count, bool) and count > 0:
+            return count
+        problems.add(path, "n_frames is no number above 0")
+    return None
+
+
+def frames_on_disk(folder: pathlib.Path) -> Numbers:
+    """Returns the numbers of the frames there are of every video, ascending."""
+    found: Numbers = collections.defaultdict(list)
+    for path in (folder / IMAGES).glob("*.png"):
+        if match := _NAME.fullmatch(path.stem):
+            found[match["video"]].append(int(match["frame"]))
+    return {video: sorted(numbers) for video, numbers in found.items()}
+
+
+def find_videos(
+    folder: pathlib.Path, split: str, numbers: Numbers, length: int, problems: Problems
+) -> list[Frame]:
+    """Returns the frames of the videos in a split's list, in the list's order.
+
+    Args:
+        folder: the folder with the lists.
+        split: `train` or `test`.
+        numbers: of the frames there are.
+        length: frames of a video.
+        problems: takes lists that cannot be read, and videos that are not whole.
+    """
+    listing = folder / f"{split}_vid_id_list.txt"
+    frames = []
+    for video in _ids(listing, problems):
+        there = numbers.get(video, [])
+        first = there[0] if there else 0
+        if there == list(range(first, first + length)):
+            frames += [_frame(folder, video, number) for number in there]
+        else:
+            shown = ", ".join(map(str, there[:20])) or "none"
+            problems.add(
+                _frame(folder, video, first).image,
+                f"the video has frames {shown}: {length} in a row are needed",
+            )
+    return frames
+
+
+def _ids(listing: pathlib.Path, problems: Problems) -> list[str]:
+    try:
+        ids = listing.read_text(encoding="utf-8").split()
+    except OSError:
+        problems.add(listing, "missing")
+        return []
+    except UnicodeDecodeError:
+        problems.add(listing, "is not a text file")
+        return []
+    twice = [video for video, count in collections.Counter(ids).items() if count > 1]
+    if twice:
+        problems.add(listing, f"names {len(twice)} video(s) more than once, such as {twice[0]}")
+    if not ids:
+        problems.add(listing, "names no videos")
+    # A name is not to lead out of the folder.
+    astray = [video for video in ids if not re.fullmatch(r"[\w.-]+", video)]
+    if astray:
+        problems.add(listing, f"names {astray[0][:40]!r}, which is no name of a video")
+    return [] if astray else list(dict.fromkeys(ids))
+
+
+def _frame(folder: pathlib.Path, video: str, number: int) -> Frame:
+    name = f"{video}_{number}.png"
+    return Frame(folder / IMAGES / name, folder / TRUTH / name, video, number)
