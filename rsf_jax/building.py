@@ -3,9 +3,12 @@
 import importlib
 import os
 import re
+import shutil
 import sys
+import time
 from pathlib import Path
 
+import filelock
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import read_only_builder
 
@@ -15,6 +18,7 @@ from rsf_jax.paths import expand
 
 # NAME, NAME/CONFIG or NAME/CONFIG:VERSION; TFDS takes others for damaged.
 _NAME = re.compile(r"\w+(:[\d.*]+)?(/[\w.-]+(:[\d.*]+)?)?", re.ASCII)
+_DAY = 24 * 3600  # seconds
 REBUILD = "Delete the folder; the next run builds it anew"
 
 
@@ -58,16 +62,42 @@ def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.Dataset
             f"write {dataset}/CONFIG"
         )
     builder = builder_class(config=config, data_dir=folder)
-    print(f"Building {name} in {builder.data_dir}", flush=True)
-    settings = tfds.download.DownloadConfig(manual_dir=manual_dir or None)
     try:
-        builder.download_and_prepare(download_config=settings)
+        prepare(builder, name, manual_dir)
     except ValueError as error:  # of the files it is made of
         hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
         raise InputError(f"cannot build {name}: {_line(error)}{hint}") from error
     except OSError as error:
         raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
     return builder
+
+
+def prepare(builder: tfds.core.DatasetBuilder, name: str, manual_dir: str = "") -> None:
+    """Builds a dataset, one process at a time; those that wait find it built.
+
+    TFDS builds in a folder called `incomplete.*` and renames it at the end: what a kill leaves is
+    never taken for a dataset. Such folders in which nothing has changed for a day are removed.
+    """
+    folder = Path(builder.data_dir).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        held = lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"Another process builds {name}: waiting for it", flush=True)
+        held = lock.acquire()
+    with held:
+        _remove_abandoned(folder)
+        print(f"Building {name} in {builder.data_dir}", flush=True)
+        settings = tfds.download.DownloadConfig(manual_dir=manual_dir or None)
+        builder.download_and_prepare(download_config=settings)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for path in folder.glob("incomplete.*"):
+        newest = max(p.stat().st_mtime for p in (path, *path.rglob("*")))
+        if time.time() - newest > _DAY:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _builders() -> tuple[Path, list[str]]:

@@ -8,7 +8,9 @@ import multiprocessing
 import os
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 _FORKSERVER = multiprocessing.get_context("forkserver")
@@ -65,6 +67,13 @@ def start(folder: Path, name: str, *flags: str, xla_flags: str = "") -> Launched
     process = _FORKSERVER.Process(target=_run, args=(folder, name, flags, xla_flags))
     process.start()
     return Launched(process, folder)
+
+
+def fork(target: Callable[..., None], *args: Any) -> multiprocessing.process.BaseProcess:
+    """Starts a function in a process of its own."""
+    process = _FORKSERVER.Process(target=target, args=args)
+    process.start()
+    return process
 
 
 def _run(folder: Path, name: str, flags: tuple[str, ...], xla_flags: str) -> None:
