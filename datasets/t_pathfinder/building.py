@@ -53,6 +53,7 @@ class Split:
 class GeneratedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Builder of examples that are pure functions of settings, seed and index."""
 
+    _with_beam = False
     HOMEPAGE: ClassVar[str]
     MAKE: ClassVar[Any]  # static method that makes one example
 
@@ -93,8 +94,20 @@ class GeneratedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         subset = self.builder_config.subset
         return {name: self._generate_examples(subset, r) for name, r in subset.splits.items()}
 
-    def _generate_examples(self, subset: Subset, indices: range) -> Split:
-        return Split(self.MAKE, subset, indices)
+    def _download_and_prepare(
+        self, dl_manager: Any, download_config: Any = None, **kwargs: Any
+    ) -> None:
+        """Takes Beam if a runner or options for it were given, as `tfds build --beam...` does."""
+        if download_config is not None:
+            self._with_beam = bool(download_config.beam_runner or download_config.beam_options)
+        super()._download_and_prepare(dl_manager, download_config=download_config, **kwargs)
+
+    def _generate_examples(self, subset: Subset, indices: range) -> Any:
+        if not self._with_beam:
+            return Split(self.MAKE, subset, indices)
+        from t_pathfinder.beam import examples  # optional: nothing else here needs Beam
+
+        return examples(self.MAKE, subset, indices)
 
 
 def array(shape: tuple[int | None, ...], dtype: Any, encoding: str) -> tfds.features.Tensor:
