@@ -129,3 +129,26 @@ def test_importing_the_library_is_quick_and_needs_no_tensorflow(tmp_path):
         "assert end - middle < middle - start, (middle - start, end - middle)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--coordinator=localhost:1"], "--num_processes and --process_id, all three"),
+        (
+            ["--coordinator=localhost:1", "--num_processes=2", "--process_id=2"],
+            "--process_id=2: of 2 processes the last has number 1",
+        ),
+        (
+            ["--coordinator=localhost", "--num_processes=2", "--process_id=0"],
+            "coordinator is 'localhost': HOST:PORT is needed",
+        ),
+        (["--distributed"], "the processes have not found each other"),
+    ],
+)
+def test_processes_that_cannot_be_joined(launch, tmp_path, given, words):
+    done = launch("train", "--config=quickstart", f"--workdir={tmp_path / 'run'}", *given)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()

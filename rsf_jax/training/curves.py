@@ -1,6 +1,7 @@
 """Training curves as lines of JSON."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +11,12 @@ FILE = "curves.jsonl"
 def append(workdir: Path, split: str, update: int, metrics: Mapping[str, float]) -> None:
     """Adds a point; the file is complete after every call."""
     line = json.dumps({"split": split, "update": update, **metrics})
-    with Path(workdir, FILE).open("a") as file:
-        file.write(line + "\n")
+    with Path(workdir, FILE).open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # a kill has cut the line before
+                file.write(b"\n")
+        file.write(line.encode() + b"\n")
 
 
 def read(workdir: Path) -> dict[str, dict[int, dict[str, float]]]:

@@ -6,6 +6,7 @@ all devices. Only the first writes to the run's folder.
 
 import dataclasses
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -136,10 +137,16 @@ def join(
     Raises:
         InputError: if they do not find each other.
     """
+    if coordinator is not None and not re.fullmatch(r".+:\d{1,5}", coordinator):
+        raise InputError(f"coordinator is {coordinator!r}: HOST:PORT is needed")
     try:
         jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT)
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"the processes have not found each other: {error}") from error
+        why = str(error).splitlines()[0]
+        raise InputError(
+            f"the processes have not found each other ({why}): where no manager of a cluster that "
+            "JAX knows has started them, give coordinator, number of processes and process"
+        ) from error
     return here()
 
 

@@ -33,3 +33,10 @@ def test_a_line_cut_short_does_not_count(tmp_path):
         file.write('{"split": "train", "upd')
     assert curves.read(tmp_path) == {"train": {20: {"loss": 1.0}}}
     assert curves.read(tmp_path / "elsewhere") == {}
+
+
+def test_a_line_after_one_cut_short_is_whole(tmp_path):
+    (tmp_path / curves.FILE).write_text('{"split": "train", "upd')
+    for update in (20, 40):
+        curves.append(tmp_path, "train", update, {"loss": 1.0})
+    assert curves.read(tmp_path) == {"train": {20: {"loss": 1.0}, 40: {"loss": 1.0}}}
