@@ -1,5 +1,6 @@
 """From a folder of colour frames and masks to a tested recurrent U-Net."""
 
+import contextlib
 import json
 
 import jax
@@ -16,7 +17,7 @@ from rsf_jax.data import class_weights, open_dataset
 from rsf_jax.evaluation import load_trained, scorer_for
 from rsf_jax.losses import Objective
 from rsf_jax.training import loop
-from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.processes import here
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -83,10 +84,9 @@ def test_clips_come_with_splits_names_and_weights(config):
     assert class_weights(dataset, config.replace(class_balance=0.0)) is None
 
 
-def test_training_weighs_the_classes(config, tmp_path):
+def test_training_weighs_the_classes(config):
     dataset = open_dataset(config)
-    with Checkpoints(tmp_path, create=True) as checkpoints:
-        run = loop._Run(config, dataset, checkpoints)
+    run = loop._Run(config, dataset, here())
     assert run.objective == Objective(0.0, class_weights(dataset, config), 0.4)
 
 
@@ -148,8 +148,8 @@ def test_training_begins_with_the_weights_of_another_run(config, workdir, tmp_pa
     dataset, finer = open_dataset(config), config.replace(init_from=str(workdir), slow_steps=1)
 
     def start(config):
-        with Checkpoints(tmp_path, create=True) as checkpoints:
-            return loop._Run(config, dataset, checkpoints).resume_or_create()
+        with contextlib.ExitStack() as files:
+            return loop._Run(config, dataset, here()).resume_or_create(tmp_path, files)
 
     begun, trained = start(finer), load_trained(workdir)
     assert begun.step == 0

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.extra.numpy import arrays
 
 import rsf_jax as rsf
-from rsf_jax import conv, data, segmentation
+from rsf_jax import batches, conv, data, segmentation
 from rsf_jax.augmentation import augment
 from rsf_jax.calibration.risk import p_value, upper_bound
 from rsf_jax.losses import IGNORED, focal_loss, mean_over_labelled
@@ -264,12 +264,12 @@ def test_batches_hold_every_video_once(count, size, seed, augmented):
     source = grain.MapDataset.source(videos)
     dataset = data.Dataset(source, source, source, None, (2, 2))
     config = QUICK.replace(batch_size=size, seed=seed, augment=augmented)
-    per_epoch = data.updates_per_epoch(dataset, config)
-    batches = list(itertools.islice(data.training_batches(dataset, config, 0), per_epoch))
-    frames = np.concatenate([b.frames[b.weights == 1, 0, 0, 0, 0] for b in batches])
+    per_epoch = batches.updates_per_epoch(dataset, config)
+    trained = list(itertools.islice(batches.training_batches(dataset, config, 0), per_epoch))
+    frames = np.concatenate([b.frames[b.weights == 1, 0, 0, 0, 0] for b in trained])
     assert sorted(frames) == list(range(1, count + 1))
-    assert all(len(b.weights) == size for b in batches)
-    tested = list(data.evaluation_batches(source, size))
+    assert all(len(b.weights) == size for b in trained)
+    tested = list(batches.evaluation_batches(source, size))
     assert np.concatenate([b.frames[:, 0, 0, 0, 0] for b in tested]).tolist() == list(
         range(1, count + 1)
     )
