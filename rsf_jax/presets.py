@@ -81,10 +81,17 @@ _CAMVID = Config(
     clip_norm=10.0,
     eval_batch_size=4,
 )
+# The paper's tasks at half their resolution, for two cores: a kernel of 9 spans as many segments of
+# a contour as one of 15 to 19 does at 128x128. Training is that of the quickstart.
+_HALF = _NAMED["quickstart"].replace(
+    shrink=2, channels=16, epochs=6, validation_share=0.05, validate_every=0, eval_batch_size=50
+)
 # What schedules and models are put into.
 _BASES = {
     "easy": Config(dataset="t_pathfinder/easy"),
     "hard": Config(dataset="t_pathfinder/hard"),
+    "easy64": _HALF.replace(dataset="t_pathfinder/easy"),
+    "hard64": _HALF.replace(dataset="t_pathfinder/hard", epochs=4),
     "camvid": _CAMVID,
     **_NAMED,
 }
@@ -103,9 +110,9 @@ PAPER = (
     *(f"hard_{model}" for model in ("ff8", "ffres8", "ffres6", "conv3ds", "conv3dm")),
 )
 GRAMMAR = (
-    "{easy|hard|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, such as hard_s8f8, CELL "
+    "{easy|hard|easy64|hard64|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, such as hard_s8f8, CELL "
     "one of clstm and those that --cells=FILE registers; camvid_s{S}f{F}_dru[_stateless]; "
-    f"{{easy|hard}}_{{{'|'.join(FEEDFORWARD)}}}; "
+    f"{{easy|hard|easy64|hard64}}_{{{'|'.join(FEEDFORWARD)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
     f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
     "quickstart_clstm"
@@ -118,6 +125,7 @@ def get_config(name: str) -> Config:
     `{easy|hard}_s{S}f{F}[_CELL][_stateless]` for any S >= F >= 1 is the paper's recipe with S
     recurrent steps on the first frame and F on each later one, and any registered cell in place of
     the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
+    `{easy64|hard64}_...` are the same tasks at 64x64, with a smaller network, for two cores.
     `camvid_s{S}f{F}_dru` is the recurrent U-Net on driving video.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
     a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop.
