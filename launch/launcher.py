@@ -15,8 +15,9 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 import rsf_jax as rsf
-from rsf_jax import presets
+from rsf_jax import experiment, presets
 from rsf_jax.config import MODEL_FIELDS
+from rsf_jax.imports import import_pretrained
 from rsf_jax.registry import load_cells
 
 PREFIX = "config."
@@ -28,6 +29,12 @@ CONFIG = flags.DEFINE_string(
 )
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "folder for checkpoints and results; runs/PRESET unless given"
+)
+PRETRAINED = flags.DEFINE_string(
+    "pretrained",
+    None,
+    f"use a trained model that comes with the library ({', '.join(rsf.pretrained_names())}) or a "
+    "card of one (a file of JSON); a run is made of it in --workdir, or in runs/pretrained/NAME",
 )
 CELLS = flags.DEFINE_string(
     "cells", None, "Python file that registers recurrent cells of your own (rsf.register_cell)"
@@ -79,13 +86,29 @@ def frame_size(text: str) -> tuple[int, int]:
 
 
 def workdir(default: str | None = None) -> Path:
-    """Returns the folder given as a flag, or `default`, or the preset's."""
+    """Returns the folder given as a flag, or `default`, or the preset's.
+
+    Args:
+        default: of a launcher that needs no trained model.
+    """
+    if PRETRAINED.value:
+        if default:
+            raise rsf.InputError("--pretrained is not used here: no trained model is needed")
+        return pretrained_run(PRETRAINED.value, WORKDIR.value)
     given = WORKDIR.value or default
     if given:
         return Path(given)
     if CONFIG.value:
         return Path("runs", CONFIG.value)
-    raise rsf.InputError("give --config=PRESET, or --workdir=FOLDER of a trained model")
+    raise rsf.InputError(
+        "give --config=PRESET, --workdir=FOLDER of a trained model, or --pretrained=NAME"
+    )
+
+
+def pretrained_run(name: str, folder: str | None = None) -> Path:
+    """Makes a run of a trained model, in a folder of its own unless one is given."""
+    path = Path(folder) if folder else Path("runs", "pretrained", Path(name).stem)
+    return import_pretrained(name, experiment.writable_folder(path))
 
 
 def use_cpu_cores(batch_size: int) -> None:

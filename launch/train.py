@@ -1,8 +1,11 @@
 """Trains a model and tests it: python launch/train.py --config=hard_s8f8.
 
-Run it again to resume where it stopped. Several processes train one model with --distributed, or
+Run it again to resume where it stopped. With --pretrained=NAME it begins with trained weights.
+Several processes train one model with --distributed, or
 with --coordinator, --num_processes and --process_id.
 """
+
+from pathlib import Path
 
 import launcher
 from absl import flags
@@ -27,13 +30,21 @@ def main() -> None:
     if launcher.CONFIG.value is None:
         raise rsf.InputError("give --config=PRESET, such as --config=quickstart")
     config = rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides())
+    if launcher.PRETRAINED.value:
+        config = _begin_with(launcher.PRETRAINED.value, config)
     launcher.use_cpu_cores(-(-config.batch_size // (_PROCESSES.value or 1)))
     processes = _join()
     if processes.is_first:
         launcher.print_header(config)
     if processes.count > 1:
         print(f"process {processes.index} of {processes.count}", flush=True)
-    experiment.run(config, launcher.workdir())
+    experiment.run(config, Path(launcher.WORKDIR.value or Path("runs", launcher.CONFIG.value)))
+
+
+def _begin_with(pretrained: str, config: rsf.Config) -> rsf.Config:
+    if config.init_from:
+        raise rsf.InputError("--pretrained and --config.init_from: give one of them")
+    return config.replace(init_from=str(launcher.pretrained_run(pretrained)))
 
 
 def _join() -> Processes:

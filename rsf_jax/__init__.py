@@ -16,6 +16,7 @@ from rsf_jax.models import (
 )
 from rsf_jax.policies import DistanceHalting, FixedSchedule, StepPolicy, parse_policy
 from rsf_jax.presets import get_config
+from rsf_jax.pretrained import load_pretrained, pretrained_names
 from rsf_jax.recording import Recording
 from rsf_jax.registry import register_cell
 from rsf_jax.streaming import StreamEngine
@@ -41,8 +42,10 @@ __all__ = [
     "count_parameters",
     "get_config",
     "interop",
+    "load_pretrained",
     "parse_policy",
     "prepare",
+    "pretrained_names",
     "register_cell",
     "run_frame",
     "run_video",

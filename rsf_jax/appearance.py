@@ -9,6 +9,7 @@ import numpy as np
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.metrics import BINARY
+from rsf_jax.records import CARD
 from rsf_jax.segmentation_figures import spread_colors
 
 
@@ -30,18 +31,23 @@ class Appearance:
 
 
 def load_appearance(workdir: str | Path, config: Config) -> Appearance:
-    """Reads what the test at the end of training wrote; numbers and a palette where it is missing.
+    """Reads what the test at the end of training wrote, or the card of weights made elsewhere.
+
+    Where both are missing, classes are numbers in the colours of a palette.
 
     Args:
         workdir: folder of the run.
         config: of the model.
 
     Raises:
-        InputError: if `results.json` is there and is not what `evaluate` writes.
+        InputError: if one of these files is there and damaged.
     """
-    path = Path(workdir, "results.json")
+    path, card = Path(workdir, "results.json"), Path(workdir, CARD)
     try:
-        found = json.loads(path.read_text()) if path.exists() else {}
+        if path.exists():
+            found = json.loads(path.read_text())
+        else:
+            found = json.loads(card.read_text())["record"] if card.exists() else {}
         names = [str(name) for name in found.get("class_names") or range(config.classes)]
         colors = np.array(found.get("colors") or spread_colors(config.classes), np.uint8)
         size = found.get("frame_size")

@@ -1,5 +1,6 @@
 """From a configuration to a model and how it is differentiated."""
 
+import re
 from typing import Any
 
 from rsf_jax.baselines import FeedforwardModel
@@ -41,8 +42,16 @@ def build_model(config: Config) -> VideoModel:
 
 
 def build_schedule(config: Config) -> FixedSchedule:
-    """Returns the schedule of training, and how it is differentiated."""
+    """Returns the schedule of validation and of the test, and how it is differentiated."""
     return FixedSchedule(config.slow_steps, config.fast_steps, _estimator(config))
+
+
+def build_training_schedules(config: Config) -> tuple[FixedSchedule, ...]:
+    """Returns the schedules that updates are made with."""
+    if not config.schedules:
+        return (build_schedule(config),)
+    written = (re.findall(r"\d+", text) for text in config.schedules.split(","))
+    return tuple(FixedSchedule(int(s), int(f), _estimator(config)) for s, f in written)
 
 
 def build_penalty(config: Config) -> LipschitzPenalty | None:

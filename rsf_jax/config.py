@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 from typing import Any, cast
 
 from rsf_jax.cells import CELLS
@@ -67,6 +68,11 @@ class Config:
     # Recurrence
     slow_steps: int = _setting(8, "recurrent steps on the first frame")
     fast_steps: int = _setting(8, "recurrent steps on every later frame")
+    schedules: str = _setting(
+        "",
+        "train each update with one of these schedules, drawn at random, such as s8f8,s8f2; "
+        "validation is with slow_steps and fast_steps",
+    )
     stateful: bool = _setting(True, "start each frame from the state the previous one left")
     carry_output: bool = _setting(
         True, "that state of model dru has the output that is fed back, too"
@@ -256,6 +262,10 @@ def _check_model(config: Config) -> None:
         _require(config, "gradient", config.gradient == "bptt", f"bptt for model {config.model}")
         allowed = f"false for model {config.model}, which has no recurrence"
         _require(config, "diagnostics", not config.diagnostics, allowed)
+        _require(config, "schedules", not config.schedules, allowed)
+    parts = config.schedules.split(",") if config.schedules else []
+    written = all(re.fullmatch(r"s[1-9]\d{0,3}f[1-9]\d{0,3}", part, re.ASCII) for part in parts)
+    _require(config, "schedules", written, "schedules and commas between them, such as s8f8,s8f2")
     if config.step_decay:
         holds = config.gradient == "bptt" and config.model not in FEEDFORWARD
         _require(config, "step_decay", holds, "0 unless a recurrence is trained by bptt")

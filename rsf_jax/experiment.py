@@ -14,13 +14,16 @@ from rsf_jax.training.loop import Outcome, train
 from rsf_jax.training.processes import here
 
 
-def run(config: Config, workdir: Path) -> None:
+def run(config: Config, workdir: Path) -> Outcome:
     """Builds the data if it is missing, trains or resumes, and tests the best checkpoint.
 
     Args:
         config: the experiment.
         workdir: folder for everything it leaves: `config.json`, `checkpoints/`, `events/`,
             `results.json`, `predictions.png`.
+
+    Returns:
+        How training ended. A run that was stopped is not tested.
 
     Raises:
         InputError: if a setting, the dataset or the folder cannot be used.
@@ -36,12 +39,12 @@ def run(config: Config, workdir: Path) -> None:
     outcome = train(config, dataset, workdir)
     processes.part()
     if not processes.is_first:
-        return
+        return outcome
     save_config(config, workdir)
-    if outcome is Outcome.STOPPED:
-        return
-    print_results(evaluate(load_trained(workdir), dataset, workdir))
-    print(f"Results and a picture of predictions are in {workdir}")
+    if outcome is not Outcome.STOPPED:
+        print_results(evaluate(load_trained(workdir), dataset, workdir))
+        print(f"Results and a picture of predictions are in {workdir}")
+    return outcome
 
 
 def save_config(config: Config, workdir: Path) -> None:

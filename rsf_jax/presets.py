@@ -12,6 +12,7 @@ _SCHEDULE = re.compile(
     r"(_(?!stateless$)(?P<cell>[a-z][a-z0-9_]*?))?(?P<stateless>_stateless)?",
     re.ASCII,
 )
+_MIXED = re.compile(r"(?P<data>[a-z0-9]+)_mixed(?P<most>[1-9]\d{0,2})", re.ASCII)
 _STATIC = re.compile(
     r"(?P<data>pathfinder(\d+|_small\d+))_(?P<gradient>[a-z_]+?)_n(?P<steps>\d{1,9})"
     r"(_(?P<cell>[a-z][a-z0-9_]*))?",
@@ -110,8 +111,9 @@ PAPER = (
     *(f"hard_{model}" for model in ("ff8", "ffres8", "ffres6", "conv3ds", "conv3dm")),
 )
 GRAMMAR = (
-    "{easy|hard|easy64|hard64|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, such as hard_s8f8, CELL "
-    "one of clstm and those that --cells=FILE registers; camvid_s{S}f{F}_dru[_stateless]; "
+    "{easy|hard|easy64|hard64|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, such as "
+    "hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "
+    "{easy|...|quickstart}_mixed{N}; camvid_s{S}f{F}_dru[_stateless]; "
     f"{{easy|hard|easy64|hard64}}_{{{'|'.join(FEEDFORWARD)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
     f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
@@ -125,6 +127,8 @@ def get_config(name: str) -> Config:
     `{easy|hard}_s{S}f{F}[_CELL][_stateless]` for any S >= F >= 1 is the paper's recipe with S
     recurrent steps on the first frame and F on each later one, and any registered cell in place of
     the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
+    `{easy|hard}_mixed{N}` is one model for every budget of steps: each update is made with another
+    schedule, of N steps on the first frame and fewer later, or of the same number up to N on all.
     `{easy64|hard64}_...` are the same tasks at 64x64, with a smaller network, for two cores.
     `camvid_s{S}f{F}_dru` is the recurrent U-Net on driving video.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
@@ -150,6 +154,7 @@ def get_config(name: str) -> Config:
         return with_model(_NAMED[base].replace(name=name), model)
     for grammar, bases, resolve in (
         (_SCHEDULE, _BASES, _recurrent),
+        (_MIXED, _BASES, _mixed),
         (_FEEDFORWARD, _BASES, _feedforward),
         (_STATIC, _STATIC_BASES, _static),
     ):
@@ -187,6 +192,16 @@ def _recurrent(base: Config, match: re.Match) -> Config:
         slow_steps=slow,
         fast_steps=fast,
         stateful=match["stateless"] is None,
+    )
+
+
+def _mixed(base: Config, match: re.Match) -> Config:
+    """One set of weights for every budget of steps up to a number."""
+    most = int(match["most"])
+    on_later_frames = [f"s{most}f{n}" for n in range(most, 0, -1)]
+    on_all_frames = [f"s{n}f{n}" for n in range(most - 1, 0, -1)]
+    return base.replace(
+        slow_steps=most, fast_steps=most, schedules=",".join(on_later_frames + on_all_frames)
     )
 
 

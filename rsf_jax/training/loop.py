@@ -1,28 +1,33 @@
 """The training loop: a composition of state, data, step, validation and checkpoints."""
 
-import collections
 import contextlib
 import enum
 import math
-import statistics
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from rsf_jax.batches import evaluation_batches, training_batches, updates_per_epoch
-from rsf_jax.build import build_model, build_objective, build_penalty, build_schedule
+from rsf_jax.build import (
+    build_model,
+    build_objective,
+    build_penalty,
+    build_schedule,
+    build_training_schedules,
+)
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, class_weights
 from rsf_jax.errors import InputError
+from rsf_jax.policies import FixedSchedule
 from rsf_jax.scoring import Scorer, Summary, summarize
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.diagnostics import diagnose
 from rsf_jax.training.disk import disk_errors
 from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.processes import Processes, failing_together, here
-from rsf_jax.training.progress import ProgressReport
+from rsf_jax.training.progress import Meter, ProgressReport
 from rsf_jax.training.state import (
     TrainState,
     build_optimizer,
@@ -151,11 +156,11 @@ class _Run:
         if self._has_exploded(first):
             return Outcome.EXPLODED
         state = self.devices.replicate(state)
-        train_step = self._compile_step()
-        meter = _Meter(self.config.batch_size)
+        choose_step = self._compile_steps()
+        meter = Meter(self.config.batch_size)
         batches = training_batches(self.dataset, self.config, first, self.processes)
         for step, batch in zip(range(first + 1, self.total + 1), batches):
-            state, metrics = train_step(state, self.devices.share(batch))
+            state, metrics = choose_step(step)(state, self.devices.share(batch))
             numbers = self._numbers(step, metrics, meter)
             if self.report and (step % self.config.log_every == 0 or step == self.total):
                 self.report.update(step, numbers)
@@ -172,19 +177,34 @@ class _Run:
                 return Outcome.STOPPED
         return Outcome.FINISHED
 
-    def _compile_step(self) -> TrainStep:
-        step = make_train_step(
+    def _compile_steps(self) -> Callable[[int], TrainStep]:
+        """Returns a function from an update's number to what makes it.
+
+        Which of several schedules it is made with depends on seed and number alone, so that a run
+        that is resumed is the same.
+        """
+        steps = [
+            self.devices.compile(self._make_step(schedule), donate_first=True)
+            for schedule in build_training_schedules(self.config)
+        ]
+
+        def choose(update: int) -> TrainStep:
+            return steps[np.random.default_rng((self.config.seed, update)).integers(len(steps))]
+
+        return choose
+
+    def _make_step(self, schedule: FixedSchedule) -> TrainStep:
+        return make_train_step(
             self.model,
-            self.schedule,
+            schedule,
             self.optimizer,
             stateful=self.config.stateful,
             objective=self.objective,
             penalty=build_penalty(self.config),
             axis_name=self.devices.axis_name,
         )
-        return self.devices.compile(step, donate_first=True)
 
-    def _numbers(self, step: int, metrics: dict[str, Array], meter: "_Meter") -> dict[str, float]:
+    def _numbers(self, step: int, metrics: dict[str, Array], meter: Meter) -> dict[str, float]:
         """The metrics of an update as numbers, once it is sure that they are numbers."""
         values = {k: float(v) for k, v in self.devices.unreplicate(metrics).items()}
         rate = float(self.learning_rate(step - 1))
@@ -267,19 +287,3 @@ class _Run:
     def _say(self, text: str) -> None:
         if self.processes.is_first:
             print(text)
-
-
-class _Meter:
-    """Videos a second: the median over the last updates, which a validation does not disturb."""
-
-    def __init__(self, batch_size: int, window: int = 20) -> None:
-        self._batch_size = batch_size
-        self._seconds: collections.deque[float] = collections.deque(maxlen=window)
-        self._last = time.monotonic()
-
-    def rate(self) -> float:
-        """Call once an update."""
-        now = time.monotonic()
-        self._seconds.append(now - self._last)
-        self._last = now
-        return self._batch_size / statistics.median(self._seconds)

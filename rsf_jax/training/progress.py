@@ -1,6 +1,8 @@
 """What a person sees of a run, and what is kept of it: progress bar and training curves."""
 
+import collections
 import datetime
+import statistics
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,3 +95,19 @@ class ProgressReport:
     def _line(self, text: str) -> None:
         # Not wrapped: a log's reader searches it by line.
         self._console.print(text, highlight=False, soft_wrap=True)
+
+
+class Meter:
+    """Videos a second: the median over the last updates, which a validation does not disturb."""
+
+    def __init__(self, batch_size: int, window: int = 20) -> None:
+        self._batch_size = batch_size
+        self._seconds: collections.deque[float] = collections.deque(maxlen=window)
+        self._last = time.monotonic()
+
+    def rate(self) -> float:
+        """Call once an update."""
+        now = time.monotonic()
+        self._seconds.append(now - self._last)
+        self._last = now
+        return self._batch_size / statistics.median(self._seconds)

@@ -1,0 +1,32 @@
+"""Writes the weights of a run, and a card of how they were made.
+
+python launch/export_weights.py --workdir=runs/easy64_s6f1 --folder=weights
+
+They can be loaded by rsf.load_pretrained("weights/easy64_s6f1.json"), and by every launcher with
+--pretrained=weights/easy64_s6f1.json.
+"""
+
+from pathlib import Path
+
+import launcher
+from absl import flags
+
+from rsf_jax import evaluation, experiment, pretrained
+from rsf_jax.reproduction.recorder import make_record
+
+flags.adopt_module_key_flags(launcher)
+
+_FOLDER = flags.DEFINE_string("folder", "weights", "for both files")
+_NAME = flags.DEFINE_string("name", None, "what to call them; the preset's name unless given")
+
+
+def main() -> None:
+    workdir = launcher.workdir()
+    record, variables = make_record(workdir), evaluation.load_trained(workdir).variables
+    folder = experiment.writable_folder(Path(_FOLDER.value))
+    card = pretrained.save_pretrained(_NAME.value or record.preset, record, variables, folder)
+    print(f"{record.parameters:,} parameters are in {card.weights}, how they were made beside it")
+
+
+if __name__ == "__main__":
+    launcher.run(main)

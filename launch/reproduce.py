@@ -1,0 +1,75 @@
+"""Runs what is missing of the paper's tables, and writes RESULTS.md of what has been run.
+
+python launch/reproduce.py --minutes=9
+python launch/reproduce.py --presets=easy_s6f1,hard_s8f8 --seeds=0,1,2
+
+Call it again to go on. Settings given as --config.FIELD are changed in all runs, which are then
+listed apart from the paper's.
+"""
+
+from pathlib import Path
+
+import launcher
+from absl import flags
+
+import rsf_jax as rsf
+from rsf_jax.paths import expand
+from rsf_jax.reproduction import page, paper
+from rsf_jax.reproduction.plan import Job, run_jobs
+
+flags.adopt_module_key_flags(launcher)
+
+_PRESETS = flags.DEFINE_list("presets", None, "what to run, in order; the paper's unless given")
+_SEEDS = flags.DEFINE_list("seeds", ["0"], "seeds of each, the first of all before the second")
+_POLICIES = flags.DEFINE_list("policies", [], "to test each with, beside what the paper does")
+_MINUTES = flags.DEFINE_float(
+    "minutes", 0.0, "after which the run at hand is saved and left; 0 for no limit", lower_bound=0
+)
+_RUNS = flags.DEFINE_string("runs", "runs/reproduction", "folder for the runs")
+_RECORDS = flags.DEFINE_string("records", "docs/records", "folder for what is known of each")
+_PAGE = flags.DEFINE_string("page", "RESULTS.md", "the page to write")
+_PAGE_ONLY = flags.DEFINE_boolean("page_only", False, "run nothing, write the page")
+
+
+def main() -> None:
+    records = expand(_RECORDS.value)
+    if not _PAGE_ONLY.value:
+        _run(records)
+    page.write_page(records, Path(_PAGE.value))
+    print(f"The results are in {_PAGE.value}")
+
+
+def _run(records: Path) -> None:
+    jobs = _jobs()
+    launcher.use_cpu_cores(jobs[0].config.batch_size)
+    launcher.print_header(jobs[0].config)
+    if not run_jobs(jobs, expand(_RUNS.value), records, _MINUTES.value):
+        print("Some of it is left: run again to go on")
+
+
+def _jobs() -> list[Job]:
+    for flag in (launcher.CONFIG, launcher.WORKDIR):
+        if flag.value:
+            raise rsf.InputError(f"--{flag.name} is not used here: give --presets, --runs")
+    if "seed" in launcher.overrides():
+        raise rsf.InputError("--config.seed is not used here: give --seeds")
+    try:
+        seeds = [int(seed) for seed in _SEEDS.value]
+    except ValueError as error:
+        raise rsf.InputError(f"--seeds are whole numbers: {error}") from error
+    presets = paper.presets() if _PRESETS.value is None else _PRESETS.value
+    if not seeds or not presets:
+        raise rsf.InputError("give at least one of --presets and one of --seeds")
+    chosen = tuple(str(rsf.parse_policy(text)) for text in _POLICIES.value)
+    return [
+        Job(
+            rsf.get_config(preset).replace(**launcher.overrides()).replace(seed=seed),
+            tuple(dict.fromkeys([*paper.policies(preset), *chosen])),
+        )
+        for seed in seeds
+        for preset in presets
+    ]
+
+
+if __name__ == "__main__":
+    launcher.run(main)

@@ -1,0 +1,156 @@
+"""What is known of a trained model: how it was made, and how it did in the test."""
+
+import dataclasses
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from rsf_jax.config import Config
+from rsf_jax.errors import InputError
+from rsf_jax.paths import expand
+from rsf_jax.presets import get_config
+
+CARD = "pretrained.json"  # in the folder of a run that was made of weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """Scores of all test videos under one policy.
+
+    Attributes:
+        miou: foreground IoU, or mean IoU of the classes; mean over frames and videos.
+        miou_by_frame: of each frame of a video.
+        steps_by_frame: mean recurrent steps of each.
+        frames_per_second: at batch 1, on the machine of the test.
+        videos: how many.
+    """
+
+    miou: float
+    miou_by_frame: list[float]
+    steps_by_frame: list[float]
+    frames_per_second: float
+    videos: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A trained model in figures, each of which was written by a run.
+
+    Attributes:
+        config: every setting, as by `dataclasses.asdict`, without those of the machine.
+        version: of the dataset.
+        parameters: how many.
+        update: of the checkpoint, the best one on validation.
+        updates: done in all.
+        epochs: the same in passes over the training videos.
+        seconds: that the updates took; not data, compiling and validation.
+        hardware: that they ran on.
+        jax: its version.
+        validation: loss and mIoU of the checkpoint.
+        frame_size: height and width of the frames, in pixels.
+        class_names: of the dataset.
+        colors: red, green and blue of each class.
+        tests: of the checkpoint, by policy; none of a run that is not finished.
+    """
+
+    config: dict[str, Any]
+    version: str
+    parameters: int
+    update: int
+    updates: int
+    epochs: float
+    seconds: float
+    hardware: str
+    jax: str
+    validation: dict[str, float]
+    frame_size: list[int]
+    class_names: list[str]
+    colors: list[list[int]]
+    tests: dict[str, Test]
+
+    @property
+    def preset(self) -> str:
+        """The preset that the configuration began as."""
+        return self.config["name"]
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return self.config["seed"]
+
+    @property
+    def schedule(self) -> str:
+        """The policy of training."""
+        return f"s{self.config['slow_steps']}f{self.config['fast_steps']}"
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Settings that are not those of the preset, the seed aside."""
+        preset = dataclasses.asdict(get_config(self.preset).replace(seed=self.seed))
+        return {name: value for name, value in self.config.items() if value != preset[name]}
+
+    @property
+    def label(self) -> str:
+        """The preset and what was changed of it, in the words of the flags."""
+        return " ".join([self.preset, *(f"{k}={v}" for k, v in sorted(self.changes.items()))])
+
+
+def plain_config(config: Config) -> dict[str, Any]:
+    """Returns all settings, those that belong to a machine set back."""
+    return dataclasses.asdict(config.replace(data_dir="", manual_dir="", max_minutes=0, devices=0))
+
+
+def from_json(values: Any) -> Record:
+    """Returns a record from the plain values of `dataclasses.asdict`.
+
+    Raises:
+        InputError: if these are not the values of a record.
+    """
+    try:
+        tests = {policy: Test(**test) for policy, test in values["tests"].items()}
+        config = dataclasses.asdict(Config(**values["config"]))
+        return Record(**{**values, "config": config, "tests": tests})
+    except (TypeError, AttributeError, KeyError) as error:
+        raise InputError(f"these are not the entries of a record: {error}") from error
+
+
+def read_record(path: str | Path) -> Record:
+    """Reads a record from a file of JSON.
+
+    Raises:
+        InputError: if there is no such file, or it is none of a record.
+    """
+    path = expand(path)
+    try:
+        return from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, InputError) as error:
+        raise InputError(f"{path} cannot be read as a record: {error}") from error
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Writes a file of JSON; it is whole at every moment."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(values, indent=1) + "\n")
+    unfinished.replace(path)
+
+
+def hardware() -> str:
+    """Names what JAX computes on."""
+    devices = jax.devices()
+    if devices[0].platform != "cpu":
+        return f"{len(devices)} x {devices[0].device_kind}"
+    return f"{os.cpu_count()} cores, {_processor()}"
+
+
+def _processor() -> str:
+    """The name of the processor, which Linux alone keeps in a file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,147 @@
+"""The page of results: the paper's figures beside those of recorded runs, and nothing else."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rsf_jax.pretrained import Card, pretrained_names, read_card
+from rsf_jax.records import Record, read_record
+from rsf_jax.reproduction.paper import TABLES, Row
+
+_HEAD = """# Results
+
+Every figure of ours on this page was written by a run and is copied from its record; the page is \
+made by `python launch/reproduce.py --page_only`. mIoU is of the test split: mean and, of several \
+seeds, standard deviation. Frames a second are at batch 1, the paper's on an RTX 3080. Time is of \
+the updates alone.
+"""
+_PAPER = ("preset", "tested with", "paper", "ours", "paper's frames/s", "ours", "trained", "on")
+_OWN = ("run", "tested with", "mIoU", "steps a frame", "frames/s", "parameters", "trained", "on")
+_CARDS = ("name", "run", "data", "seed", "validation mIoU", "test mIoU", "trained", "on")
+_NOT_RUN = "not run yet"
+
+
+def write_page(records: Path, page: Path) -> None:
+    """Writes the page.
+
+    Args:
+        records: folder of records, one file of JSON each.
+        page: a file of Markdown.
+
+    Raises:
+        InputError: if a record or a card is damaged.
+    """
+    found = [read_record(path) for path in sorted(records.glob("*.json"))]
+    parts = [_HEAD]
+    for title, rows in TABLES.items():
+        lines = [_paper_line(row, [r for r in found if r.label == row.preset]) for row in rows]
+        parts.append(f"## {title}\n\n{_table(_PAPER, lines)}")
+    parts.append(f"## Other runs\n\n{_table(_OWN, _own_lines(found))}")
+    cards = [_card_line(read_card(name)) for name in pretrained_names()]
+    parts.append(f"## Weights that come with the library\n\n{_table(_CARDS, cards)}")
+    page.write_text("\n".join(parts))
+
+
+def _table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [titles, ["---"] * len(titles), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _paper_line(row: Row, runs: list[Record]) -> list[str]:
+    policy = row.policy or _schedule(row, runs)
+    tested = [run for run in runs if policy in run.tests]
+    steps = "" if row.steps is None else f" at {row.steps} steps"
+    paper = [f"`{row.preset}`", policy, f"{_score(row.miou)}{steps}"]
+    speed = "" if row.frames_per_second is None else f"{row.frames_per_second:g}"
+    if not tested:
+        return [*paper, _state(runs), speed, "", "", ""]
+    ours = _mean([run.tests[policy].miou for run in tested])
+    if row.steps is not None:
+        ours += f" at {_steps(tested, policy):.1f} steps"
+    return [*paper, ours, speed, _frames_per_second(tested, policy), *_training(tested)]
+
+
+def _schedule(row: Row, runs: list[Record]) -> str:
+    """The policy of training, which a preset's name begins with where it has one."""
+    return runs[0].schedule if runs else ""
+
+
+def _state(runs: list[Record]) -> str:
+    """What there is of a row that has not been tested."""
+    if not runs:
+        return _NOT_RUN
+    best = max(runs, key=lambda run: run.epochs)
+    found = best.validation.get("miou")
+    validation = "" if found is None else f", validation {_score(found)}"
+    return f"unfinished: {_epochs([best])}{validation}"
+
+
+def _own_lines(found: list[Record]) -> list[list[str]]:
+    """Runs that no table of the paper has, all policies of each."""
+    paper = {row.preset for rows in TABLES.values() for row in rows}
+    labels = sorted({run.label for run in found} - paper)
+    lines = []
+    for label in labels:
+        runs = [run for run in found if run.label == label]
+        policies = sorted({policy for run in runs for policy in run.tests})
+        if not policies:
+            lines.append([f"`{label}`", "", _state(runs), *[""] * 5])
+        for policy in policies:
+            tested = [run for run in runs if policy in run.tests]
+            lines.append(
+                [
+                    f"`{label}`",
+                    policy,
+                    _mean([run.tests[policy].miou for run in tested]),
+                    f"{_steps(tested, policy):.2f}",
+                    _frames_per_second(tested, policy),
+                    f"{tested[0].parameters:,}",
+                    *_training(tested),
+                ]
+            )
+    return lines
+
+
+def _card_line(card: Card) -> list[str]:
+    record = card.record
+    test = record.tests.get(record.schedule)
+    return [
+        f"`{card.name}`",
+        f"`{record.label}`",
+        f"{record.config['dataset']} {record.version}, {'x'.join(map(str, record.frame_size))}",
+        str(record.seed),
+        _score(record.validation["miou"]),
+        "" if test is None else _score(test.miou),
+        *_training([record]),
+    ]
+
+
+def _training(runs: list[Record]) -> tuple[str, str]:
+    """How long runs were trained, and on what."""
+    hours = statistics.mean(run.seconds for run in runs) / 3600
+    duration = f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"
+    return f"{_epochs(runs)}, {duration}", "; ".join(dict.fromkeys(run.hardware for run in runs))
+
+
+def _epochs(runs: list[Record]) -> str:
+    done = statistics.mean(run.epochs for run in runs)
+    return f"{done:.3g} of {runs[0].config['epochs']} epochs"
+
+
+def _mean(scores: list[float]) -> str:
+    text = _score(statistics.mean(scores))
+    if len(scores) == 1:
+        return f"{text} (1 seed)"
+    return f"{text} ± {_score(statistics.stdev(scores))} ({len(scores)} seeds)"
+
+
+def _steps(runs: list[Record], policy: str) -> float:
+    return statistics.mean(statistics.mean(run.tests[policy].steps_by_frame) for run in runs)
+
+
+def _frames_per_second(runs: list[Record], policy: str) -> str:
+    return f"{statistics.mean(run.tests[policy].frames_per_second for run in runs):.0f}"
+
+
+def _score(value: float) -> str:
+    return f"{value:.3f}".replace("0.", ".", 1) if 0 <= value < 1 else f"{value:.3f}"

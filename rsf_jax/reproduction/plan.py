@@ -1,0 +1,87 @@
+"""Runs what is missing of a list, within a time, and keeps a record of each run."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import rsf_jax as rsf
+from rsf_jax import experiment
+from rsf_jax.data import open_dataset
+from rsf_jax.evaluation import evaluate, load_trained
+from rsf_jax.records import Record, plain_config, read_record, write_json
+from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.training.loop import Outcome
+
+# What is left of the time has to be enough to start, compile and save.
+_LEAST_MINUTES = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One run and the policies it is tested with.
+
+    Attributes:
+        config: the run.
+        policies: beside that of training.
+    """
+
+    config: rsf.Config
+    policies: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What the run's folder and its record are called."""
+        preset = dataclasses.asdict(rsf.get_config(self.config.name))
+        changes = [
+            f"{name}={value}"
+            for name, value in plain_config(self.config).items()
+            if name != "seed" and value != preset[name]
+        ]
+        return "-".join([self.config.name, *changes, f"seed{self.config.seed}"]).replace("/", "_")
+
+
+def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool:
+    """Trains and tests what has not been, in order, resuming what was begun.
+
+    Args:
+        jobs: what to run.
+        runs: folder for the runs, one in each `runs/NAME`.
+        records: folder for the records, `records/NAME.json`, renewed whenever a run stops.
+        minutes: after which the run at hand is saved and left; 0 for no limit.
+
+    Returns:
+        Whether everything has been run.
+
+    Raises:
+        InputError: if a setting, a dataset or a folder cannot be used.
+    """
+    records = experiment.writable_folder(records)
+    end = time.monotonic() + minutes * 60 if minutes else None
+    for job in jobs:
+        path = records / f"{job.name}.json"
+        if path.exists() and is_done(job, read_record(path)):
+            continue
+        left = 0.0 if end is None else (end - time.monotonic()) / 60
+        if end is not None and left < _LEAST_MINUTES:
+            return False
+        print(f"{job.name}: {left:.1f} minutes left" if end else job.name, flush=True)
+        outcome = _run(job, runs / job.name, left)
+        write_json(path, dataclasses.asdict(make_record(runs / job.name)))
+        if outcome is Outcome.STOPPED:
+            return False
+    return True
+
+
+def is_done(job: Job, record: Record) -> bool:
+    """Whether a run has been tested with all policies that it should be."""
+    return {record.schedule, *job.policies} <= record.tests.keys()
+
+
+def _run(job: Job, workdir: Path, minutes: float) -> Outcome:
+    outcome = experiment.run(job.config.replace(max_minutes=minutes), workdir)
+    if outcome is not Outcome.STOPPED and job.policies:
+        trained = load_trained(workdir)
+        dataset = open_dataset(trained.config)
+        for policy in job.policies:
+            evaluate(trained, dataset, workdir, rsf.parse_policy(policy))
+    return outcome

@@ -1,0 +1,94 @@
+"""Makes the record of a run from what its folder holds."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from rsf_jax.batches import updates_per_epoch
+from rsf_jax.building import find_or_build
+from rsf_jax.data import open_dataset
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation import load_trained
+from rsf_jax.models import count_parameters
+from rsf_jax.records import Record, Test, hardware, plain_config
+from rsf_jax.segmentation_figures import spread_colors
+from rsf_jax.training import curves
+from rsf_jax.training.checkpoints import Checkpoints
+
+
+def make_record(workdir: Path) -> Record:
+    """Records a run on the machine that it ran on.
+
+    Args:
+        workdir: the run's folder, of which the best checkpoint and the tests of it are taken.
+
+    Raises:
+        InputError: if there is no run, or a file of it is damaged.
+    """
+    with Checkpoints(workdir) as checkpoints:
+        updates, best = checkpoints.latest_step(), checkpoints.best_step()
+        if updates is None or best is None:
+            raise InputError(f"{workdir} has no checkpoint to be recorded: train first")
+        validation = checkpoints.metrics(best)
+    trained = load_trained(workdir)
+    config = trained.saved
+    dataset = open_dataset(config)
+    names = dataset.class_names or list(map(str, range(config.classes)))
+    colors = spread_colors(config.classes) if dataset.colors is None else dataset.colors
+    points = curves.read(workdir).get("train", {})
+    return Record(
+        config=plain_config(config),
+        version=str(find_or_build(config).version),
+        parameters=count_parameters(trained.variables),
+        update=best,
+        updates=updates,
+        epochs=updates / updates_per_epoch(dataset, config),
+        seconds=training_seconds(points, config.batch_size),
+        hardware=hardware(),
+        jax=jax.__version__,
+        validation=dict(validation),
+        frame_size=list(dataset.frame_shape),
+        class_names=names,
+        colors=colors.tolist(),
+        tests=_tests(workdir, best, config.dataset),
+    )
+
+
+def training_seconds(points: dict[int, dict[str, float]], batch_size: int) -> float:
+    """Returns how long the updates of a run took, whatever happened in between.
+
+    Args:
+        points: training metrics by update, as in the curves.
+        batch_size: videos an update.
+    """
+    return sum(
+        (after - before) * batch_size / points[after]["videos_per_second"]
+        for before, after in itertools.pairwise([0, *points])
+    )
+
+
+def _tests(workdir: Path, update: int, dataset: str) -> dict[str, Test]:
+    """The tests of a checkpoint on the data of its training, by policy."""
+    found: dict[str, Test] = {}
+    for path in sorted(workdir.glob("results*.json")):
+        try:
+            results = json.loads(path.read_text())
+            if results["update"] == update and results["config"]["dataset"] == dataset:
+                found[results["policy"]] = _test(results)
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{path} is damaged ({error}): test the model anew") from error
+    return found
+
+
+def _test(results: dict[str, Any]) -> Test:
+    test = results["test"]
+    return Test(
+        miou=test["miou"],
+        miou_by_frame=test["miou_by_frame"],
+        steps_by_frame=test["steps_by_frame"],
+        frames_per_second=results["frames_per_second"]["1"],
+        videos=test["videos"],
+    )
