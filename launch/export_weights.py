@@ -1,9 +1,9 @@
 """Writes the weights of a run, and a card of how they were made.
 
-python launch/export_weights.py --workdir=runs/easy64_s6f1 --folder=weights
+python launch/export_weights.py --workdir=runs/easy72_s6f1 --folder=weights
 
-They can be loaded by rsf.load_pretrained("weights/easy64_s6f1.json"), and by every launcher with
---pretrained=weights/easy64_s6f1.json.
+They can be loaded by rsf.load_pretrained("weights/easy72_s6f1.json"), and by every launcher with
+--pretrained=weights/easy72_s6f1.json.
 """
 
 from pathlib import Path

@@ -15,7 +15,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 import rsf_jax as rsf
-from rsf_jax import experiment, presets
+from rsf_jax import presets
 from rsf_jax.config import MODEL_FIELDS
 from rsf_jax.imports import import_pretrained
 from rsf_jax.registry import load_cells
@@ -108,7 +108,7 @@ def workdir(default: str | None = None) -> Path:
 def pretrained_run(name: str, folder: str | None = None) -> Path:
     """Makes a run of a trained model, in a folder of its own unless one is given."""
     path = Path(folder) if folder else Path("runs", "pretrained", Path(name).stem)
-    return import_pretrained(name, experiment.writable_folder(path))
+    return import_pretrained(name, path)
 
 
 def use_cpu_cores(batch_size: int) -> None:

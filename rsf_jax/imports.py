@@ -6,10 +6,9 @@ import jax.numpy as jnp
 
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
-from rsf_jax.experiment import save_config
+from rsf_jax.experiment import save_config, writable_folder
 from rsf_jax.interop import tensors_of, to_flax
 from rsf_jax.models import count_parameters
-from rsf_jax.paths import expand
 from rsf_jax.pretrained import card_values, checked_weights, read_card
 from rsf_jax.records import CARD, write_json
 from rsf_jax.training.checkpoints import FOLDER, Checkpoints
@@ -58,7 +57,7 @@ def import_pretrained(name: str | Path, workdir: Path) -> Path:
     Raises:
         InputError: if there is no such model, a file is damaged, or the folder holds another run.
     """
-    card, workdir = read_card(name), expand(workdir)
+    card, workdir = read_card(name), writable_folder(workdir)
     copy = workdir / CARD
     if copy.exists() and read_card(copy).sha256 != card.sha256:
         raise InputError(f"{workdir} holds other weights called {card.name}: delete it")

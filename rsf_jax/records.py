@@ -18,7 +18,7 @@ CARD = "pretrained.json"  # in the folder of a run that was made of weights
 
 
 @dataclasses.dataclass(frozen=True)
-class Test:
+class Result:
     """Scores of all test videos under one policy.
 
     Attributes:
@@ -70,7 +70,7 @@ class Record:
     frame_size: list[int]
     class_names: list[str]
     colors: list[list[int]]
-    tests: dict[str, Test]
+    tests: dict[str, Result]
 
     @property
     def preset(self) -> str:
@@ -101,7 +101,9 @@ class Record:
 
 def plain_config(config: Config) -> dict[str, Any]:
     """Returns all settings, those that belong to a machine set back."""
-    return dataclasses.asdict(config.replace(data_dir="", manual_dir="", max_minutes=0, devices=0))
+    begun_from = Path(config.init_from).name
+    here = {"data_dir": "", "manual_dir": "", "max_minutes": 0.0, "devices": 0}
+    return dataclasses.asdict(config.replace(**here, init_from=begun_from))
 
 
 def from_json(values: Any) -> Record:
@@ -111,7 +113,7 @@ def from_json(values: Any) -> Record:
         InputError: if these are not the values of a record.
     """
     try:
-        tests = {policy: Test(**test) for policy, test in values["tests"].items()}
+        tests = {policy: Result(**test) for policy, test in values["tests"].items()}
         config = dataclasses.asdict(Config(**values["config"]))
         return Record(**{**values, "config": config, "tests": tests})
     except (TypeError, AttributeError, KeyError) as error:

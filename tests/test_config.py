@@ -43,8 +43,8 @@ def test_preset_names_say_what_they_are():
         ("pathfinder14_bptt_n0", "unknown preset 'pathfinder14_bptt_n0'"),
         ("pathfinder14_bptt_n6_ff6", "unknown preset"),
         ("hard_s8f8_", "did you mean 'hard_s8f8'"),
-        ("medium_s8f8", "Presets are {easy|hard|easy64|hard64|quickstart}_s{S}f{F}"),
-        ("", "Presets are {easy|hard|easy64|hard64|quickstart}_s{S}f{F}"),
+        ("medium_s8f8", "Presets are {easy|hard|easy72|hard72|quickstart}_s{S}f{F}"),
+        ("", "Presets are {easy|hard|easy72|hard72|quickstart}_s{S}f{F}"),
     ],
 )
 def test_unknown_presets_are_named_with_what_is_allowed(name, message):
@@ -52,6 +52,16 @@ def test_unknown_presets_are_named_with_what_is_allowed(name, message):
         rsf.get_config(name)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_one_model_for_every_budget_has_presets():
+    config = rsf.get_config("hard_mixed3")
+    assert (config.slow_steps, config.fast_steps) == (3, 3)
+    schedules = build.build_training_schedules(config)
+    assert [str(s) for s in schedules] == ["s3f3", "s3f2", "s3f1", "s2f2", "s1f1"]
+    assert build.build_training_schedules(config.replace(schedules="")) == (
+        build.build_schedule(config),
+    )
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,11 @@ _QUICKSTART = Settings(
     ),
 )
 
+# The rules of `easy` and `hard` with the dashes of `quickstart`: contours of half the size.
+_HALF = dataclasses.replace(_QUICKSTART.geometry, height=72, width=72)
+_EASY72 = Settings(_EASY.rule, _HALF)
+_HARD72 = Settings(_HARD.rule, dataclasses.replace(_HALF, choices=_HARD.geometry.choices))
+
 # Different seeds, so that no video of one subset shares its random numbers with one of another.
 SUBSETS = {
     "easy": Subset(
@@ -135,5 +140,21 @@ SUBSETS = {
         test_videos=500,
         calibration_videos=1000,
         description="5 frames of 36x36 pixels by the rule of `easy`, to try things out in minutes.",
+    ),
+    "easy72": Subset(
+        _EASY72,
+        seed=4,
+        train_videos=8000,
+        test_videos=2000,
+        calibration_videos=1000,
+        description="`easy` at 72x72 pixels, for two cores.",
+    ),
+    "hard72": Subset(
+        _HARD72,
+        seed=5,
+        train_videos=8000,
+        test_videos=2000,
+        calibration_videos=1000,
+        description="`hard` at 72x72 pixels, for two cores.",
     ),
 }

@@ -52,7 +52,7 @@ def _paper_line(row: Row, runs: list[Record]) -> list[str]:
     tested = [run for run in runs if policy in run.tests]
     steps = "" if row.steps is None else f" at {row.steps} steps"
     paper = [f"`{row.preset}`", policy, f"{_score(row.miou)}{steps}"]
-    speed = "" if row.frames_per_second is None else f"{row.frames_per_second:g}"
+    speed = "" if row.frames_per_second is None else str(row.frames_per_second)
     if not tested:
         return [*paper, _state(runs), speed, "", "", ""]
     ours = _mean([run.tests[policy].miou for run in tested])
@@ -68,9 +68,10 @@ def _schedule(row: Row, runs: list[Record]) -> str:
 
 def _state(runs: list[Record]) -> str:
     """What there is of a row that has not been tested."""
-    if not runs:
+    unfinished = [run for run in runs if not run.tests]
+    if not unfinished:
         return _NOT_RUN
-    best = max(runs, key=lambda run: run.epochs)
+    best = max(unfinished, key=lambda run: run.epochs)
     found = best.validation.get("miou")
     validation = "" if found is None else f", validation {_score(found)}"
     return f"unfinished: {_epochs([best])}{validation}"

@@ -21,12 +21,12 @@ class Row:
 
     preset: str
     miou: float
-    frames_per_second: float | None = None
+    frames_per_second: int | None = None
     policy: str | None = None
     steps: float | None = None
 
 
-def _rows(figures: dict[str, tuple[float, float | None]]) -> tuple[Row, ...]:
+def _rows(figures: dict[str, tuple[float, int | None]]) -> tuple[Row, ...]:
     return tuple(Row(preset, miou, fps) for preset, (miou, fps) in figures.items())
 
 

@@ -13,7 +13,7 @@ from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import load_trained
 from rsf_jax.models import count_parameters
-from rsf_jax.records import Record, Test, hardware, plain_config
+from rsf_jax.records import Record, Result, hardware, plain_config
 from rsf_jax.segmentation_figures import spread_colors
 from rsf_jax.training import curves
 from rsf_jax.training.checkpoints import Checkpoints
@@ -64,15 +64,15 @@ def training_seconds(points: dict[int, dict[str, float]], batch_size: int) -> fl
         points: training metrics by update, as in the curves.
         batch_size: videos an update.
     """
-    return sum(
-        (after - before) * batch_size / points[after]["videos_per_second"]
-        for before, after in itertools.pairwise([0, *points])
-    )
+    seconds = 0.0
+    for before, after in itertools.pairwise([0, *points]):
+        seconds += (after - before) * batch_size / points[after]["videos_per_second"]
+    return seconds
 
 
-def _tests(workdir: Path, update: int, dataset: str) -> dict[str, Test]:
+def _tests(workdir: Path, update: int, dataset: str) -> dict[str, Result]:
     """The tests of a checkpoint on the data of its training, by policy."""
-    found: dict[str, Test] = {}
+    found: dict[str, Result] = {}
     for path in sorted(workdir.glob("results*.json")):
         try:
             results = json.loads(path.read_text())
@@ -83,9 +83,9 @@ def _tests(workdir: Path, update: int, dataset: str) -> dict[str, Test]:
     return found
 
 
-def _test(results: dict[str, Any]) -> Test:
+def _test(results: dict[str, Any]) -> Result:
     test = results["test"]
-    return Test(
+    return Result(
         miou=test["miou"],
         miou_by_frame=test["miou_by_frame"],
         steps_by_frame=test["steps_by_frame"],

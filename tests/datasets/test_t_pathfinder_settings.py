@@ -67,6 +67,16 @@ def test_train_and_test_are_those_of_the_first_release(name, train, end):
     assert len(splits["calibration"]) == 1000
 
 
+@pytest.mark.parametrize("name", ["easy", "hard"])
+def test_smaller_subsets_have_the_rules_of_the_papers(name):
+    paper, small = SUBSETS[name].settings, SUBSETS[f"{name}72"].settings
+    assert small.rule == paper.rule
+    assert (small.geometry.height, small.geometry.width) == (72, 72)
+    quick = SUBSETS["quickstart"].settings.geometry
+    assert small.geometry.spacings == quick.spacings
+    assert small.geometry.choices == paper.geometry.choices
+
+
 def test_published_numbers():
     """The numbers of the paper's section 4.1."""
     easy, hard = (SUBSETS[name] for name in ("easy", "hard"))

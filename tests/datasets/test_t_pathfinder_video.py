@@ -28,6 +28,8 @@ ARRAYS = {
 DIGESTS = {
     "easy": "045e9786399591562fd58baac9748962f61f7a8905f9773eefc1525c96d43280",
     "hard": "e53caf58e42e63917ff6105bb8c31419ce749f4586667eaa9e39bc304d5bd251",
+    "easy72": "86a8a964b0914707d7e15a72e5bce9a78be14ac2afcdbcd19cf041f5cfa437dd",
+    "hard72": "67ccc900c8d241568d00f8a178ddf18f0c573e613e0fa541b8f0a77856bca53b",
     "quickstart": "c37cc92f87e685169022b4daa858e6e06d1dc4fca9e6de942e8d5bb40932672d",
 }
 
@@ -43,7 +45,9 @@ def some(name: str, count: int) -> list[dict]:
     return list(generate(video, subset.settings, subset.seed, range(count), workers=1))
 
 
-@pytest.fixture(scope="module", params=[("easy", 12), ("hard", 20), ("quickstart", 60)])
+@pytest.fixture(
+    scope="module", params=[("easy", 12), ("hard", 20), ("hard72", 20), ("quickstart", 60)]
+)
 def subset_and_videos(request):
     name, count = request.param
     return SUBSETS[name], some(name, count)

@@ -14,6 +14,7 @@ from rsf_jax.training import curves, loop
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, TrainingDiverged, train
 from rsf_jax.training.parallel import devices_for
+from rsf_jax.training.processes import here
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.stop import StopRequest
 
@@ -179,3 +180,24 @@ def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, caps
     assert last["penalty"] > 0
     assert 0 <= last["neumann_terms"] <= 15
     assert "spectral radius 0." in capsys.readouterr().out
+
+
+def test_schedules_are_drawn_by_seed_and_update(data_dir, tmp_path):
+    config = _config(data_dir).replace(schedules="s2f1,s1f1", epochs=1)
+    dataset = open_dataset(config)
+
+    def chosen(config):
+        choose = loop._Run(config, dataset, here())._compile_steps()
+        steps = [choose(update) for update in range(1, 41)]
+        return [steps.index(step) for step in steps]
+
+    first = chosen(config)
+    assert len(set(first)) == 2
+    assert chosen(config) == first
+    assert chosen(config.replace(seed=1)) != first
+    assert train(config, dataset, tmp_path) is Outcome.FINISHED
+    both = _final(tmp_path, config)[1]
+    one = config.replace(schedules="s1f1")
+    assert train(one, dataset, tmp_path / "one") is Outcome.FINISHED
+    with pytest.raises(AssertionError):
+        _same(both, _final(tmp_path / "one", one)[1])

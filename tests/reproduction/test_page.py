@@ -1,0 +1,91 @@
+import dataclasses
+
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax.presets import PAPER
+from rsf_jax.records import Record, Result, plain_config, write_json
+from rsf_jax.reproduction import paper
+from rsf_jax.reproduction.page import write_page
+
+
+def _record(preset, seed, tests, **changes):
+    return Record(
+        config=plain_config(rsf.get_config(preset).replace(seed=seed, **changes)),
+        version="1.1.0",
+        parameters=1234,
+        update=10,
+        updates=20,
+        epochs=100.0 if tests else 12.5,
+        seconds=5400.0,
+        hardware="a device",
+        jax="0.0",
+        validation={"loss": 0.1, "miou": 0.4321},
+        frame_size=[128, 128],
+        class_names=["0", "1"],
+        colors=[[0, 0, 0], [1, 1, 1]],
+        tests={p: Result(miou, [miou], [steps], 50.0, 9) for p, (miou, steps) in tests.items()},
+    )
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """The lines of a page of some runs."""
+    halting = {"s8f8": (0.8, 8.0), "l2:0.8:12": (0.75, 6.25)}
+    records = [
+        _record("easy_s6f1", 0, {"s6f1": (0.98, 1.8)}),
+        _record("easy_s6f1", 1, {"s6f1": (0.96, 1.8)}),
+        _record("easy_s6f1", 0, {"s6f1": (0.5, 1.8)}, channels=4),
+        _record("hard_s8f8", 0, halting),
+        _record("hard_s8f2", 0, {}),
+        _record("quickstart", 0, {"s3f1": (0.9, 1.4), "s3f3": (0.7, 3.0)}),
+    ]
+    for number, record in enumerate(records):
+        write_json(tmp_path / f"{number}.json", dataclasses.asdict(record))
+    write_page(tmp_path, tmp_path / "RESULTS.md")
+    return (tmp_path / "RESULTS.md").read_text().splitlines()
+
+
+def _line(lines, *begin):
+    start = "| " + " | ".join(begin) + " |"
+    (found,) = [line for line in lines if line.startswith(start)]
+    return [cell.strip() for cell in found.strip("|").split("|")]
+
+
+def test_seeds_are_averaged_beside_the_papers_figure(lines):
+    assert _line(lines, "`easy_s6f1`", "s6f1")[2:] == [
+        ".992",
+        ".970 ± .014 (2 seeds)",
+        "342",
+        "50",
+        "100 of 100 epochs, 1.5 h",
+        "a device",
+    ]
+
+
+def test_halting_is_shown_with_its_steps(lines):
+    assert _line(lines, "`hard_s8f8`", "l2:0.8:12")[2:4] == [
+        ".780 at 6.7 steps",
+        ".750 (1 seed) at 6.2 steps",
+    ]
+
+
+def test_what_was_not_run_says_so(lines):
+    assert _line(lines, "`easy_s4f4`", "")[2:5] == [".994", "not run yet", "164"]
+    assert _line(lines, "`hard_s8f8`", "l1:0.9:12")[3] == "not run yet"
+    unfinished = "unfinished: 12.5 of 100 epochs, validation .432"
+    assert _line(lines, "`hard_s8f2`", "s8f2")[3] == unfinished
+
+
+def test_runs_with_other_settings_are_listed_apart(lines):
+    assert _line(lines, "`easy_s6f1 channels=4`", "s6f1")[2] == ".500 (1 seed)"
+    assert _line(lines, "`quickstart`", "s3f3")[2:6] == [".700 (1 seed)", "3.00", "50", "1,234"]
+
+
+def test_every_row_of_the_paper_is_there_once(lines):
+    rows = [row for table in paper.TABLES.values() for row in table]
+    for row in rows:
+        shown = [line for line in lines if line.startswith(f"| `{row.preset}` |")]
+        assert len(shown) == sum(other.preset == row.preset for other in rows)
+    assert set(paper.presets()) == set(PAPER)
+    assert paper.presets()[:2] == ["easy_s6f1", "hard_s8f8"]

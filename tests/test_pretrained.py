@@ -1,0 +1,130 @@
+"""Weights with cards: those that come with the library, and one's own."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from t_pathfinder.generator import video
+from t_pathfinder.subsets import SUBSETS
+
+import rsf_jax as rsf
+from rsf_jax import pretrained
+from rsf_jax.data import open_dataset
+from rsf_jax.evaluation import evaluate, load_trained
+from rsf_jax.imports import import_pretrained
+from rsf_jax.metrics import foreground_iou
+from rsf_jax.reproduction.recorder import make_record
+
+
+@pytest.fixture(scope="module")
+def card(run, tmp_path_factory):
+    """The card of the small run's weights."""
+    _, workdir = run
+    folder = tmp_path_factory.mktemp("weights")
+    pretrained.save_pretrained(
+        "mine", make_record(workdir), load_trained(workdir).variables, folder
+    )
+    return folder / "mine.json"
+
+
+@pytest.fixture
+def copy(card, tmp_path):
+    """The same files, to be damaged."""
+    for path in card.parent.iterdir():
+        shutil.copy(path, tmp_path)
+    return tmp_path / card.name
+
+
+def test_weights_are_loaded_as_they_were_saved(run, card):
+    config, workdir = run
+    loaded, trained = rsf.load_pretrained(card), load_trained(workdir)
+    jax.tree.map(np.testing.assert_array_equal, loaded.variables, trained.variables)
+    assert loaded.model == trained.model
+    assert loaded.config == config.replace(data_dir="", devices=0)
+
+
+def test_the_card_says_what_the_run_came_to(run, card):
+    config, workdir = run
+    record = pretrained.read_card(card).record
+    results = json.loads((workdir / "results.json").read_text())
+    assert record.tests["s3f1"].miou == results["test"]["miou"]
+    assert (record.update, record.updates, record.epochs) == (results["update"], 5, 1.0)
+    assert (record.version, record.frame_size) == ("1.1.0", [36, 36])
+    points = [json.loads(line) for line in (workdir / "curves.jsonl").read_text().splitlines()]
+    rates = [p["videos_per_second"] for p in points if p["split"] == "train"]
+    assert record.seconds == pytest.approx(5 * config.batch_size / rates[-1], rel=1e-6)
+
+
+def test_a_run_made_of_weights_is_tested_as_the_one_they_come_from(run, card, tmp_path):
+    config, workdir = run
+    made = import_pretrained(card, tmp_path / "made")
+    trained = load_trained(made, {"data_dir": config.data_dir})
+    results = evaluate(trained, open_dataset(trained.config), made)
+    expected = json.loads((workdir / "results.json").read_text())
+    assert results["update"] == expected["update"]
+    for name, value in expected["test"].items():
+        assert results["test"][name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_a_run_is_made_once_and_completed_after_a_kill(card, tmp_path):
+    made = import_pretrained(card, tmp_path / "made")
+    before = {p: p.stat().st_mtime_ns for p in made.rglob("*") if p.is_file()}
+    import_pretrained(card, made)
+    assert {p: p.stat().st_mtime_ns for p in made.rglob("*") if p.is_file()} == before
+    shutil.rmtree(made / "checkpoints")
+    import_pretrained(card, made)
+    assert load_trained(made).step == pretrained.read_card(card).record.update
+
+
+def test_a_folder_of_other_weights_is_left_alone(copy, card, tmp_path):
+    made = import_pretrained(card, tmp_path / "made")
+    values = json.loads(copy.read_text())
+    copy.write_text(json.dumps(values | {"sha256": "0" * 64}))
+    with pytest.raises(rsf.InputError, match="holds other weights called mine: delete it"):
+        import_pretrained(copy, made)
+
+
+def test_a_flipped_bit_is_noticed(copy):
+    weights = copy.with_suffix(".safetensors")
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(rsf.InputError, match=r"mine\.safetensors is damaged: its SHA-256 is"):
+        rsf.load_pretrained(copy)
+    weights.unlink()
+    with pytest.raises(rsf.InputError, match=r"cannot read .*mine\.safetensors: No such file"):
+        rsf.load_pretrained(copy)
+
+
+def test_weights_outside_the_cards_folder_are_not_read(copy):
+    values = json.loads(copy.read_text())
+    copy.write_text(json.dumps(values | {"weights": "/etc/../etc/passwd"}))
+    assert pretrained.read_card(copy).weights == copy.with_name("passwd")
+
+
+def test_unknown_names_are_told_with_those_there_are():
+    with pytest.raises(rsf.InputError, match=r"there are .*quickstart"):
+        rsf.load_pretrained("slowstart")
+    with pytest.raises(rsf.InputError, match="did you mean 'quickstart'"):
+        rsf.load_pretrained("quickstrt")
+
+
+@pytest.mark.parametrize("name", pretrained.pretrained_names())
+def test_what_is_in_the_box_does_what_its_card_says(name):
+    """On a few videos that are drawn here."""
+    loaded = rsf.load_pretrained(name)
+    config, record = loaded.config, loaded.card.record
+    subset = SUBSETS[config.dataset.partition("/")[2]]
+    videos = [video(subset.settings, subset.seed, index) for index in subset.splits["test"][:6]]
+    frames, masks = (np.stack([v[key] for v in videos]) for key in ("frames", "masks"))
+    n = config.shrink
+    b, t, h, w = masks.shape
+    frames = frames.reshape(b, t, h // n, n, w // n, n, 1).mean((3, 5)).astype(np.float32) / 255
+    schedule = rsf.parse_policy(record.schedule)
+    out = rsf.run_video(loaded.model, loaded.variables, frames, schedule)
+    truth = masks[:, :, n // 2 :: n, n // 2 :: n] == 1
+    miou = np.mean(foreground_iou(np.asarray(out.logits.argmax(-1)) == 1, truth))
+    assert abs(miou - record.tests[record.schedule].miou) < 0.1
+    assert record.label == config.name or set(record.changes) <= {"channels", "init_from"}

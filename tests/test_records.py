@@ -1,0 +1,76 @@
+import dataclasses
+import json
+
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax.records import (
+    Record,
+    Result,
+    from_json,
+    hardware,
+    plain_config,
+    read_record,
+    write_json,
+)
+
+
+def _record(**changes):
+    config = rsf.get_config("quickstart").replace(
+        seed=3, data_dir="/somewhere", init_from="/somewhere/runs/other", **changes
+    )
+    test = Result(0.5, [0.6, 0.4], [3.0, 1.0], 100.0, 7)
+    return Record(
+        config=plain_config(config),
+        version="1.0.0",
+        parameters=10,
+        update=5,
+        updates=6,
+        epochs=1.5,
+        seconds=90.0,
+        hardware=hardware(),
+        jax="0.0",
+        validation={"loss": 0.1, "miou": 0.7},
+        frame_size=[8, 9],
+        class_names=["a", "b"],
+        colors=[[0, 0, 0], [1, 1, 1]],
+        tests={"s3f1": test},
+    )
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    record, path = _record(), tmp_path / "record.json"
+    write_json(path, dataclasses.asdict(record))
+    assert read_record(path) == record
+    assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_a_record_says_what_is_not_the_presets_and_nothing_of_the_machine():
+    record = _record(channels=4, max_minutes=5.0)
+    assert record.changes == {"channels": 4, "init_from": "other"}
+    assert record.label == "quickstart channels=4 init_from=other"
+    assert record.schedule == "s3f1"
+    assert "somewhere" not in json.dumps(dataclasses.asdict(record))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tests": {"s3f1": {"miou": 1.0}}}, "not the entries of a record"),
+        ({"tests": None}, "not the entries of a record"),
+        ({"config": {"name": "quickstart", "colour": 1}}, "colour"),
+        ({"config": {"slow_steps": 0}}, "config.slow_steps is 0"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_what_is_no_record_is_told(change, says):
+    with pytest.raises(rsf.InputError, match=says):
+        from_json(dataclasses.asdict(_record()) | change)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"config": 1}', "nul"])
+def test_files_that_are_no_records_are_named(tmp_path, text):
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(rsf.InputError, match=r"record\.json cannot be read as a record"):
+        read_record(path)
