@@ -94,7 +94,9 @@ def workdir(default: str | None = None) -> Path:
     if PRETRAINED.value:
         if default:
             raise rsf.InputError("--pretrained is not used here: no trained model is needed")
-        return pretrained_run(PRETRAINED.value, WORKDIR.value)
+        name = PRETRAINED.value
+        folder = WORKDIR.value or Path("runs", "pretrained", Path(name).stem)
+        return import_pretrained(name, Path(folder))
     given = WORKDIR.value or default
     if given:
         return Path(given)
@@ -103,12 +105,6 @@ def workdir(default: str | None = None) -> Path:
     raise rsf.InputError(
         "give --config=PRESET, --workdir=FOLDER of a trained model, or --pretrained=NAME"
     )
-
-
-def pretrained_run(name: str, folder: str | None = None) -> Path:
-    """Makes a run of a trained model, in a folder of its own unless one is given."""
-    path = Path(folder) if folder else Path("runs", "pretrained", Path(name).stem)
-    return import_pretrained(name, path)
 
 
 def use_cpu_cores(batch_size: int) -> None:

@@ -12,6 +12,7 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax import experiment
+from rsf_jax.imports import import_pretrained
 from rsf_jax.training.processes import ALONE, Processes, join
 
 flags.adopt_module_key_flags(launcher)
@@ -30,21 +31,22 @@ def main() -> None:
     if launcher.CONFIG.value is None:
         raise rsf.InputError("give --config=PRESET, such as --config=quickstart")
     config = rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides())
+    workdir = Path(launcher.WORKDIR.value or Path("runs", launcher.CONFIG.value))
     if launcher.PRETRAINED.value:
-        config = _begin_with(launcher.PRETRAINED.value, config)
+        config = _begin_with(launcher.PRETRAINED.value, config, workdir / "pretrained")
     launcher.use_cpu_cores(-(-config.batch_size // (_PROCESSES.value or 1)))
     processes = _join()
     if processes.is_first:
         launcher.print_header(config)
     if processes.count > 1:
         print(f"process {processes.index} of {processes.count}", flush=True)
-    experiment.run(config, Path(launcher.WORKDIR.value or Path("runs", launcher.CONFIG.value)))
+    experiment.run(config, workdir)
 
 
-def _begin_with(pretrained: str, config: rsf.Config) -> rsf.Config:
+def _begin_with(pretrained: str, config: rsf.Config, folder: Path) -> rsf.Config:
     if config.init_from:
         raise rsf.InputError("--pretrained and --config.init_from: give one of them")
-    return config.replace(init_from=str(launcher.pretrained_run(pretrained)))
+    return config.replace(init_from=str(import_pretrained(pretrained, folder)))
 
 
 def _join() -> Processes:

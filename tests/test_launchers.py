@@ -92,6 +92,26 @@ def test_imported_weights_are_a_run(launch, tmp_path):
     assert "holds a run already: give another --workdir" in done.stderr
 
 
+def test_exported_weights_are_tested_and_trained_on(launch, run, tmp_path):
+    config, workdir = run
+    done = launch("export_weights", f"--workdir={workdir}", f"--folder={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    pretrained = f"--pretrained={tmp_path / 'quickstart.json'}"
+    made, data = f"--workdir={tmp_path / 'made'}", f"--config.data_dir={config.data_dir}"
+    done = launch("evaluate", pretrained, made, data)
+    assert done.returncode == 0, done.stderr
+    found, expected = (
+        json.loads((folder / "results.json").read_text()) for folder in (tmp_path / "made", workdir)
+    )
+    assert found["test"]["miou"] == pytest.approx(expected["test"]["miou"], rel=1e-2)
+    changes = ["dataset", "channels", "kernel_size", "eval_batch_size", "slow_steps"]
+    same = [f"--config.{name}={getattr(config, name)}" for name in changes]
+    more = f"--workdir={tmp_path / 'more'}"
+    done = launch("train", "--config=quickstart", pretrained, more, data, *same)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Begins with the weights of update 5 in .*more/pretrained", done.stdout)
+
+
 def test_videos_are_streamed_to_files(launch, run, tmp_path):
     clip = filming.film(tmp_path / "clip.mp4", filming.scenes(5))
     flags = [f"--workdir={run[1]}", f"--inputs={clip}", f"--out={tmp_path / 'out'}"]

@@ -23,13 +23,13 @@ def test_runs_are_trained_tested_recorded_and_not_repeated(job, tmp_path, capsys
     begun = read_record(path)
     assert begun.tests == {}
     assert begun.epochs < 1
-    assert run_jobs([job], runs, records, 0)
+    assert run_jobs([job], runs, records, 0.0)
     record = read_record(path)
     assert set(record.tests) == {"s1f1", "s2f1"}
     assert record.epochs == 1
     assert record.tests["s2f1"].steps_by_frame == [2, 1, 1, 1, 1]
     capsys.readouterr()
-    assert run_jobs([job], runs, records, 0)
+    assert run_jobs([job], runs, records, 0.0)
     assert capsys.readouterr().out == ""
 
 
