@@ -19,6 +19,7 @@ from rsf_jax.paths import expand
 # NAME, NAME/CONFIG or NAME/CONFIG:VERSION; TFDS takes others for damaged.
 _NAME = re.compile(r"\w+(:[\d.*]+)?(/[\w.-]+(:[\d.*]+)?)?", re.ASCII)
 _DAY = 24 * 3600  # seconds
+_DESCRIPTION = ("dataset_info.json", "features.json")  # TFDS writes them last
 REBUILD = "Delete the folder; the next run builds it anew"
 
 
@@ -42,8 +43,7 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
     except tfds.core.DatasetNotFoundError:
         return _build(name, folder, config.manual_dir)
     except Exception as error:  # its description is read by many parsers
-        where, why = folder or "TFDS's data directory", _line(error)
-        raise InputError(f"dataset {name} in {where} is damaged: {why}. {REBUILD}") from error
+        raise _damaged(name, folder, error) from error
 
 
 def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.DatasetBuilder:
@@ -61,43 +61,91 @@ def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.Dataset
             f"config.dataset is {name!r}: {dataset} has the configs {', '.join(configs)}; "
             f"write {dataset}/CONFIG"
         )
-    builder = builder_class(config=config, data_dir=folder)
     try:
-        prepare(builder, name, manual_dir)
+        builder = builder_class(config=config, data_dir=folder)
+    except Exception as error:  # as above
+        raise _damaged(name, folder, error) from error
+    try:
+        return prepare(builder, name, manual_dir)
+    except InputError:
+        raise
     except ValueError as error:  # of the files it is made of
         hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
         raise InputError(f"cannot build {name}: {_line(error)}{hint}") from error
     except OSError as error:
         raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
-    return builder
 
 
-def prepare(builder: tfds.core.DatasetBuilder, name: str, manual_dir: str = "") -> None:
+def prepare(
+    builder: tfds.core.DatasetBuilder, name: str, manual_dir: str = ""
+) -> tfds.core.DatasetBuilder:
     """Builds a dataset, one process at a time; those that wait find it built.
 
     TFDS builds in a folder called `incomplete.*` and renames it at the end: what a kill leaves is
     never taken for a dataset. Such folders in which nothing has changed for a day are removed.
+
+    Args:
+        builder: what builds it.
+        name: what it is called.
+        manual_dir: folder of the files that it is made of, if it is made of any.
+
+    Returns:
+        The dataset, opened anew: a builder does not notice what another process has built.
+
+    Raises:
+        InputError: if its folder is there, but is not whole.
     """
-    folder = Path(builder.data_dir).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock")
+    folder = Path(builder.data_dir)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder.parent / ".lock")
     try:
         held = lock.acquire(timeout=0)
     except filelock.Timeout:
         print(f"Another process builds {name}: waiting for it", flush=True)
         held = lock.acquire()
     with held:
-        _remove_abandoned(folder)
-        print(f"Building {name} in {builder.data_dir}", flush=True)
-        settings = tfds.download.DownloadConfig(manual_dir=manual_dir or None)
+        _remove_abandoned(folder.parent)
+        if not folder.exists():
+            print(f"Building {name} in {folder}", flush=True)
+            _generate(builder, folder, manual_dir)
+    return _open(folder)
+
+
+def _generate(builder: tfds.core.DatasetBuilder, folder: Path, manual_dir: str) -> None:
+    settings = tfds.download.DownloadConfig(manual_dir=manual_dir or None)
+    try:
         builder.download_and_prepare(download_config=settings)
+    except Exception:
+        # A `tfds build` of the user's, which knows nothing of the lock, may have overtaken it.
+        if not folder.exists() or _missing(folder):
+            raise
+
+
+def _open(folder: Path) -> tfds.core.DatasetBuilder:
+    if missing := _missing(folder):
+        raise InputError(
+            f"dataset {folder} is not whole: {' and '.join(missing)} missing, as after a copy that "
+            f"was interrupted. {REBUILD}"
+        )
+    return read_only_builder.builder_from_directory(folder)
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in _DESCRIPTION if not (folder / name).is_file()]
 
 
 def _remove_abandoned(folder: Path) -> None:
     for path in folder.glob("incomplete.*"):
-        newest = max(p.stat().st_mtime for p in (path, *path.rglob("*")))
-        if time.time() - newest > _DAY:
+        if time.time() - _last_change(path) > _DAY:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _last_change(folder: Path) -> float:
+    """When anything in a folder was changed; now, if something vanishes: another is at work."""
+    try:
+        return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    except OSError:
+        return time.time()
 
 
 def _builders() -> tuple[Path, list[str]]:
@@ -111,6 +159,14 @@ def _unknown(name: str, root: Path, known: list[str]) -> InputError:
         f"config.dataset is {name!r}, which is neither built nor has a builder in {root}: "
         f"choose one of {', '.join(known) or '(none found)'}, or set RSF_DATASETS to the "
         "folder of builders"
+    )
+
+
+def _damaged(name: str, data_dir: Path | None, error: Exception) -> InputError:
+    where = data_dir or "TFDS's data directory"
+    return InputError(
+        f"dataset {name} in {where} is damaged: {_line(error).rstrip('.')}. Delete the folder of "
+        f"its version in {name}; the next run builds it anew"
     )
 
 

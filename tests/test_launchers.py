@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import runpy
 import subprocess
 import sys
 
@@ -16,6 +17,8 @@ import safetensors.numpy
 
 from rsf_jax.evaluation import load_trained
 from rsf_jax.presets import PAPER
+
+LAUNCHERS = sorted((launching.ROOT / "launch").glob("*.py"))
 
 
 @pytest.fixture
@@ -145,10 +148,25 @@ def test_importing_the_library_is_quick_and_needs_no_tensorflow(tmp_path):
     code = (
         "import sys, time; start = time.process_time(); import jax, flax.linen, optax\n"
         "middle = time.process_time(); import rsf_jax; end = time.process_time()\n"
-        "assert not {'tensorflow', 'tensorflow_datasets', 'matplotlib'} & set(sys.modules)\n"
+        "unwanted = {'tensorflow', 'tensorflow_datasets', 'apache_beam', 'matplotlib'}\n"
+        "assert not unwanted & set(sys.modules)\n"
         "assert end - middle < middle - start, (middle - start, end - middle)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def _import(launcher):
+    """In a process of its own: launchers define flags of the same names."""
+    sys.path.insert(0, str(launcher.parent))
+    runpy.run_path(str(launcher), run_name=launcher.stem)
+    assert not {"tensorflow", "apache_beam"} & set(sys.modules)
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS, ids=lambda path: path.stem)
+def test_no_launcher_imports_tensorflow_or_beam(launcher):
+    process = launching.fork(_import, launcher)
+    process.join()
+    assert process.exitcode == 0
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import io
 import pathlib
+import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from frame_folders.labels import Labels
 from frame_folders.problems import Problems
@@ -16,36 +18,41 @@ from frame_folders.sequences import Frame
 
 Size = tuple[int, int]  # height, width
 
+# Pillow would take more, and hand PostScript to Ghostscript, which runs it.
+_PICTURES = ("PNG", "JPEG", "WEBP")
+
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes beyond 8 bits
 _INDEXED = ("1", "L", "P")  # one index a pixel; a palette's index, not its colour
 
 
 def read_image(path: pathlib.Path) -> np.ndarray:
-    """Reads an image as uint8 [H, W, 3]; grey becomes three equal channels.
+    """Reads a PNG, JPEG or WebP image as uint8 [H, W, 3]; grey becomes three equal channels.
 
     Raises:
-        ValueError: when the file is damaged or has more than 8 bits a channel.
+        ValueError: when the file is damaged, of another format or of more than 8 bits a channel.
     """
-    return _decode(path, _DEEP, forbidden=True, needed="8 bits a channel", convert="RGB")
+    with _opened(path, _PICTURES) as image:
+        if image.mode in _DEEP:
+            raise ValueError(f"is of mode {image.mode}: 8 bits a channel is needed")
+        return _pixels(image, "RGB")
 
 
 def read_mask(path: pathlib.Path) -> np.ndarray:
-    """Reads class indices as uint8 [H, W].
+    """Reads class indices from a PNG file, which is lossless, as uint8 [H, W].
 
     Raises:
-        ValueError: when the file is damaged or does not hold one index a pixel.
+        ValueError: when the file is damaged, of another format or not of one index a pixel.
     """
-    needed = "one class index a pixel (8-bit grey or palette)"
-    return _decode(path, _INDEXED, forbidden=False, needed=needed, convert=None)
+    return _read_plane(path, _INDEXED, "one class index a pixel (8-bit grey or palette)")
 
 
 def read_grey(path: pathlib.Path) -> np.ndarray:
-    """Reads an 8-bit grey image as uint8 [H, W].
+    """Reads an 8-bit grey PNG image as uint8 [H, W].
 
     Raises:
         ValueError: when the file is damaged or of another kind.
     """
-    return _decode(path, ("L",), forbidden=False, needed="8-bit grey", convert=None)
+    return _read_plane(path, ("L",), "8-bit grey")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,19 +73,42 @@ class Reading:
 COLOR = Reading(read_image, read_mask, channels=3)
 
 
-def _decode(
-    path: pathlib.Path, modes: tuple[str, ...], *, forbidden: bool, needed: str, convert: str | None
-) -> np.ndarray:
+def _read_plane(path: pathlib.Path, modes: tuple[str, ...], needed: str) -> np.ndarray:
+    with _opened(path, ("PNG",)) as image:
+        if image.mode not in modes:
+            raise ValueError(f"is of mode {image.mode}: {needed} is needed")
+        return _pixels(image, None)
+
+
+def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Image.Image:
+    """Opens an image of one of Pillow's formats, whose checksums are compared if it has any."""
     try:
-        with Image.open(path) as image:
-            mode = image.mode
-            wrong = (mode in modes) == forbidden
-            array = None if wrong else np.array(image.convert(convert) if convert else image)
+        content = path.read_bytes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Decoding alone takes a PNG file with flipped bits; what is verified is used up.
+            Image.open(io.BytesIO(content), formats=formats).verify()
+            return Image.open(io.BytesIO(content), formats=formats)
+    except UnidentifiedImageError:
+        raise ValueError(f"damaged or of another format: {_either(formats)} is needed") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ValueError(
+            f"claims to have more than {Image.MAX_IMAGE_PIXELS} pixels: damaged or far too large"
+        ) from None
     except Exception as error:  # Pillow's formats raise whatever their parsers meet
-        raise ValueError(f"damaged ({type(error).__name__} while decoding)") from error
-    if array is None:
-        raise ValueError(f"is of mode {mode}: {needed} is needed")
+        raise ValueError(f"damaged ({type(error).__name__} while reading)") from error
+
+
+def _pixels(image: Image.Image, mode: str | None) -> np.ndarray:
+    try:
+        array = np.array(image.convert(mode) if mode else image)
+    except Exception as error:  # as above
+        raise ValueError(f"damaged ({type(error).__name__} while reading)") from error
     return array.astype(np.uint8, copy=False)
+
+
+def _either(formats: tuple[str, ...]) -> str:
+    return " or ".join(filter(None, (", ".join(formats[:-1]), formats[-1])))
 
 
 def check(

@@ -54,6 +54,7 @@ class GeneratedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Builder of examples that are pure functions of settings, seed and index."""
 
     _with_beam = False
+    _most: int | None = None  # examples of a split; None builds all
     HOMEPAGE: ClassVar[str]
     MAKE: ClassVar[Any]  # static method that makes one example
 
@@ -100,6 +101,7 @@ class GeneratedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Takes Beam if a runner or options for it were given, as `tfds build --beam...` does."""
         if download_config is not None:
             self._with_beam = bool(download_config.beam_runner or download_config.beam_options)
+            self._most = download_config.max_examples_per_split
         super()._download_and_prepare(dl_manager, download_config=download_config, **kwargs)
 
     def _generate_examples(self, subset: Subset, indices: range) -> Any:
@@ -107,7 +109,8 @@ class GeneratedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             return Split(self.MAKE, subset, indices)
         from t_pathfinder.beam import examples  # optional: nothing else here needs Beam
 
-        return examples(self.MAKE, subset, indices)
+        # With Beam, TFDS itself does not heed `--max_examples_per_split`.
+        return examples(self.MAKE, subset, indices[: self._most])
 
 
 def array(shape: tuple[int | None, ...], dtype: Any, encoding: str) -> tfds.features.Tensor:

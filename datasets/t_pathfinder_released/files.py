@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import json
 import pathlib
 import re
@@ -18,9 +19,21 @@ TRUTH = pathlib.PurePath("gt", "1")
 
 # Of 255. Source: the published code takes a pixel above 0.2 for one of the target.
 _TARGET = 0.2 * 255
-_NAME = re.compile(r"(?P<video>.+)_(?P<frame>\d{1,9})", re.ASCII)
+_NAME = re.compile(r"(?P<video>.+)_(?P<frame>0|[1-9]\d{0,8})\.png", re.ASCII)
+_SHOWN = 5  # files named as examples
 
-Numbers = dict[str, list[int]]  # of the frames there are, by video
+
+@dataclasses.dataclass(frozen=True)
+class OnDisk:
+    """The images there are.
+
+    Attributes:
+        numbers: of the frames of every video, ascending.
+        others: names of files that are not called {video}_{frame}.png, in order.
+    """
+
+    numbers: dict[str, list[int]]
+    others: list[str]
 
 
 def read_frame(path: pathlib.Path) -> np.ndarray:
@@ -57,41 +70,54 @@ def frames_per_video(folder: pathlib.Path, problems: Problems) -> int | None:
     return None
 
 
-def frames_on_disk(folder: pathlib.Path) -> Numbers:
-    """Returns the numbers of the frames there are of every video, ascending."""
-    found: Numbers = collections.defaultdict(list)
-    for path in (folder / IMAGES).glob("*.png"):
-        if match := _NAME.fullmatch(path.stem):
-            found[match["video"]].append(int(match["frame"]))
-    return {video: sorted(numbers) for video, numbers in found.items()}
+def frames_on_disk(folder: pathlib.Path) -> OnDisk:
+    """Looks at the names of the images, not into them."""
+    numbers, others = collections.defaultdict(list), []
+    for path in (folder / IMAGES).glob("*"):
+        if match := _NAME.fullmatch(path.name):
+            numbers[match["video"]].append(int(match["frame"]))
+        else:
+            others.append(path.name)
+    return OnDisk({video: sorted(found) for video, found in numbers.items()}, sorted(others))
 
 
 def find_videos(
-    folder: pathlib.Path, split: str, numbers: Numbers, length: int, problems: Problems
+    folder: pathlib.Path, split: str, on_disk: OnDisk, length: int, problems: Problems
 ) -> list[Frame]:
     """Returns the frames of the videos in a split's list, in the list's order.
 
     Args:
         folder: the folder with the lists.
         split: `train` or `test`.
-        numbers: of the frames there are.
+        on_disk: the images there are; those of videos in no list are left alone.
         length: frames of a video.
-        problems: takes lists that cannot be read, and videos that are not whole.
+        problems: takes lists that cannot be read, and videos that are not whole. If there are
+            any, files with other names may be what they lack, and are told first.
     """
     listing = folder / f"{split}_vid_id_list.txt"
     frames = []
     for video in _ids(listing, problems):
-        there = numbers.get(video, [])
+        there = on_disk.numbers.get(video, [])
         first = there[0] if there else 0
         if there == list(range(first, first + length)):
             frames += [_frame(folder, video, number) for number in there]
         else:
+            _tell_others(folder, on_disk.others, problems)
             shown = ", ".join(map(str, there[:20])) or "none"
             problems.add(
                 _frame(folder, video, first).image,
                 f"the video has frames {shown}: {length} in a row are needed",
             )
     return frames
+
+
+def _tell_others(folder: pathlib.Path, others: list[str], problems: Problems) -> None:
+    if others:
+        examples = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+        problems.add(
+            folder / IMAGES,
+            f"{len(others)} file(s) in it are not called {{video}}_{{frame}}.png: {examples}",
+        )
 
 
 def _ids(listing: pathlib.Path, problems: Problems) -> list[str]:

@@ -60,9 +60,9 @@ class Builder(FolderBuilder):
                 folder / CONFIG,
                 f"n_frames is {length}: {self.builder_config.name} has {wanted} frames a video",
             )
-        numbers = frames_on_disk(folder)
+        on_disk = frames_on_disk(folder)
         frames = {
-            split: find_videos(folder, split, numbers, wanted, problems)
+            split: find_videos(folder, split, on_disk, wanted, problems)
             for split in ("train", "test")
         }
         shared = {f.sequence for f in frames["train"]} & {f.sequence for f in frames["test"]}

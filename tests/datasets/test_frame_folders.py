@@ -155,8 +155,8 @@ def test_every_kind_of_bad_file_is_named(tmp_path):
             "is of mode RGB: one class index a pixel (8-bit grey or palette) is needed"
         ),
         "deep.png": "is of mode I;16: 8 bits a channel is needed",
-        "cut.png": "damaged (OSError while decoding)",
-        "text_mask.png": "damaged (UnidentifiedImageError while decoding)",
+        "cut.png": "damaged (OSError while reading)",
+        "text_mask.png": "damaged or of another format: PNG is needed",
         "no_mask_mask.png": "missing, the mask of no_mask.png",
         "absent.png": "missing",
         "absent_mask.png": "missing, the mask of absent.png",

@@ -26,13 +26,17 @@ def _examples(folder, download_config):
 
 # Beam itself warns of several things to come.
 @pytest.mark.filterwarnings("ignore")
-def test_beam_makes_the_same_examples(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("most", "count"), [(None, 45), (6, 6 + 6 + 5)])
+def test_beam_makes_the_same_examples(tmp_path, monkeypatch, most, count):
     from apache_beam.options.pipeline_options import PipelineOptions
 
     monkeypatch.setenv("T_PATHFINDER_WORKERS", "1")
-    plain = _examples(tmp_path / "plain", None)
+    without_beam = tfds.download.DownloadConfig(max_examples_per_split=most)
+    plain = _examples(tmp_path / "plain", without_beam)
     with_beam = tfds.download.DownloadConfig(
-        beam_runner="DirectRunner", beam_options=PipelineOptions(flags=[])
+        beam_runner="DirectRunner",
+        beam_options=PipelineOptions(flags=[]),
+        max_examples_per_split=most,
     )
     assert _examples(tmp_path / "beam", with_beam) == plain
-    assert len(plain) == 45
+    assert len(plain) == count

@@ -124,6 +124,35 @@ def test_lists_and_settings_that_cannot_be_used(copy, tmp_path, name, content, e
     assert expected in _error(copy, tmp_path)
 
 
+def test_files_with_other_names_are_told_if_a_video_is_not_whole(copy, tmp_path):
+    images = copy / "imgs" / "1"
+    for name in ("Thumbs.db", "cover.png", "99_6.png"):
+        (images / name).write_bytes(b"left alone")
+    build(Builder, "easy", copy, tmp_path / "built")
+    for frame in range(LENGTH):
+        (images / f"3_{frame}.png").rename(images / f"3_{frame:03d}.png")
+    (images / "7_0.png").rename(images / "7_0.PNG")
+    lines = _error(copy, tmp_path).splitlines()
+    assert lines[0].startswith("3 file(s)")
+    assert [line.strip() for line in lines[1:]] == [
+        "imgs/1: 9 file(s) in it are not called {video}_{frame}.png: "
+        "3_000.png, 3_001.png, 3_002.png, 3_003.png, 3_004.png, ...",
+        "imgs/1/3_0.png: the video has frames none: 6 in a row are needed",
+        "imgs/1/7_1.png: the video has frames 1, 2, 3, 4, 5: 6 in a row are needed",
+    ]
+
+
+def test_truth_that_is_missing_is_told_unless_no_list_has_the_video(copy, tmp_path):
+    (copy / "gt" / "1" / "99_0.png").unlink()  # in no list
+    build(Builder, "easy", copy, tmp_path / "built")
+    for name in ("3_2.png", "40_5.png"):
+        (copy / "gt" / "1" / name).unlink()
+    message = _error(copy, tmp_path)
+    assert message.startswith("2 file(s)")
+    for name in ("3_2.png", "40_5.png"):
+        assert f"gt/1/{name}: missing, the mask of {name}" in message
+
+
 def test_files_with_flipped_bits_give_arrays_or_the_error(copy, tmp_path):
     files = sorted(path for path in copy.rglob("*") if path.is_file())
     rng = np.random.default_rng(0)
@@ -144,7 +173,7 @@ def test_files_with_flipped_bits_give_arrays_or_the_error(copy, tmp_path):
 
 
 def _error_or_none(folder, data_dir):
-    """Builds; checks what comes of it if that goes well: pixels may have changed, nothing else."""
+    """Builds; checks what comes of it if that goes well."""
     try:
         builder = build(Builder, "easy", folder, data_dir)
     except ValueError as error:
