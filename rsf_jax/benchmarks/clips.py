@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-import matplotlib.image
 import numpy as np
+from PIL import Image
 
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 
+_FORMATS = ("PNG", "JPEG", "WEBP")
 Clip = list[np.ndarray]  # float32 [1, H, W, C] each, in 0..1
 
 
@@ -69,10 +70,10 @@ def from_folder(folder: Path, count: int = 6) -> Clip:
 
 def _read_image(path: Path) -> np.ndarray:
     try:
-        image = np.asarray(matplotlib.image.imread(path))[..., :3]
+        with Image.open(path, formats=_FORMATS) as image:
+            return np.asarray(image.convert("RGB"), np.float32) / 255
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be read as an image") from error
-    return (image / 255 if image.dtype == np.uint8 else image).astype(np.float32)
 
 
 def videos(dataset: Dataset, count: int = 3) -> list[Clip]:

@@ -11,6 +11,8 @@ from rsf_jax.errors import InputError
 from rsf_jax.media.pictures import Picture, Shaper
 from rsf_jax.media.source import Source
 
+# Pillow opens more, one of them (PostScript) by starting another program, whatever a file's suffix.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -63,7 +65,7 @@ def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
 def _load(path: Path) -> np.ndarray | None:
     """An image as uint8 [h, w, 3], upright; None if it is damaged."""
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=_FORMATS) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I;16"):  # Pillow would clip it
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -108,3 +108,16 @@ def test_the_rate_of_a_folder_is_above_zero(tmp_path):
     _save(tmp_path / "0.png", 0)
     with pytest.raises(InputError, match="images_per_second is 0"):
         open_source(tmp_path, None, images_per_second=0)
+
+
+def test_postscript_by_another_name_is_not_run(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.eps")
+    (tmp_path / "0.eps").rename(tmp_path / "0.png")
+    _save(tmp_path / "1.png", 30)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_source(tmp_path, (24, 32)) as source,
+    ):
+        patch.setattr("PIL.EpsImagePlugin.Ghostscript", pytest.fail)
+        assert _levels(source) == [30]
+    assert source.skipped == 1
