@@ -114,10 +114,11 @@ def test_postscript_by_another_name_is_not_run(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "0.eps")
     (tmp_path / "0.eps").rename(tmp_path / "0.png")
     _save(tmp_path / "1.png", 30)
+    started = []
     with (
         pytest.MonkeyPatch.context() as patch,
         open_source(tmp_path, (24, 32)) as source,
     ):
-        patch.setattr("PIL.EpsImagePlugin.Ghostscript", pytest.fail)
+        patch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *given: started.append(given))
         assert _levels(source) == [30]
-    assert source.skipped == 1
+    assert (source.skipped, started) == (1, [])
