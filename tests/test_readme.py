@@ -24,6 +24,9 @@ def test_ci_runs_the_test_command_to_the_letter():
 def test_every_preset_and_setting_named_exists():
     for name in re.findall(r"launch/\w+\.py --config=(\w+)", README):
         rsf.get_config(name)
+    named = re.findall(r"(?:--pretrained=|load_pretrained\(\")(\w+)[ \n\"]", README)
+    assert named
+    assert set(named) <= set(rsf.pretrained_names()) | {"NAME"}
     fields = set(rsf.Config.__dataclass_fields__)
     assert set(re.findall(r"--config\.(\w+)", README)) <= fields
 
