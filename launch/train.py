@@ -32,10 +32,10 @@ def main() -> None:
         raise rsf.InputError("give --config=PRESET, such as --config=quickstart")
     config = rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides())
     workdir = Path(launcher.WORKDIR.value or Path("runs", launcher.CONFIG.value))
-    if launcher.PRETRAINED.value:
-        config = _begin_with(launcher.PRETRAINED.value, config, workdir / "pretrained")
     launcher.use_cpu_cores(-(-config.batch_size // (_PROCESSES.value or 1)))
     processes = _join()
+    if launcher.PRETRAINED.value:
+        config = _begin_with(launcher.PRETRAINED.value, config, workdir, processes)
     if processes.is_first:
         launcher.print_header(config)
     if processes.count > 1:
@@ -43,10 +43,18 @@ def main() -> None:
     experiment.run(config, workdir)
 
 
-def _begin_with(pretrained: str, config: rsf.Config, folder: Path) -> rsf.Config:
+def _begin_with(
+    pretrained: str, config: rsf.Config, workdir: Path, processes: Processes
+) -> rsf.Config:
     if config.init_from:
         raise rsf.InputError("--pretrained and --config.init_from: give one of them")
-    return config.replace(init_from=str(import_pretrained(pretrained, folder)))
+    folder = workdir / "pretrained" / Path(pretrained).stem
+
+    def make() -> None:
+        import_pretrained(pretrained, folder)
+
+    processes.first_does(make)
+    return config.replace(init_from=str(folder))
 
 
 def _join() -> Processes:

@@ -93,6 +93,7 @@ _BASES = {
     "hard": Config(dataset="t_pathfinder/hard"),
     "easy72": _HALF.replace(dataset="t_pathfinder/easy72"),
     "hard72": _HALF.replace(dataset="t_pathfinder/hard72"),
+    "hard40": _HALF.replace(dataset="t_pathfinder/hard40", epochs=2),
     "camvid": _CAMVID,
     **_NAMED,
 }
@@ -111,10 +112,10 @@ PAPER = (
     *(f"hard_{model}" for model in ("ff8", "ffres8", "ffres6", "conv3ds", "conv3dm")),
 )
 GRAMMAR = (
-    "{easy|hard|easy72|hard72|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, such as "
-    "hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "
+    "{easy|hard|easy72|hard72|hard40|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, "
+    "such as hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "
     "{easy|...|quickstart}_mixed{N}; camvid_s{S}f{F}_dru[_stateless]; "
-    f"{{easy|hard|easy72|hard72}}_{{{'|'.join(FEEDFORWARD)}}}; "
+    f"{{easy|hard|easy72|hard72|hard40}}_{{{'|'.join(FEEDFORWARD)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
     f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
     "quickstart_clstm"
@@ -129,7 +130,8 @@ def get_config(name: str) -> Config:
     the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
     `{easy|hard}_mixed{N}` is one model for every budget of steps: each update is made with another
     schedule, of N steps on the first frame and fewer later, or of the same number up to N on all.
-    `{easy72|hard72}_...` are the same tasks at 72x72, with a smaller network, for two cores.
+    `{easy72|hard72}_...` are the same tasks at 72x72, with a smaller network, for two cores;
+    `hard40_...` is hard with few and short contours.
     `camvid_s{S}f{F}_dru` is the recurrent U-Net on driving video.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
     a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop.

@@ -112,7 +112,9 @@ def test_exported_weights_are_tested_and_trained_on(launch, run, tmp_path):
     more = f"--workdir={tmp_path / 'more'}"
     done = launch("train", "--config=quickstart", pretrained, more, data, *same)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"Begins with the weights of update 5 in .*more/pretrained", done.stdout)
+    assert re.search(
+        r"Begins with the weights of update 5 in .*more/pretrained/quickstart", done.stdout
+    )
 
 
 def test_videos_are_streamed_to_files(launch, run, tmp_path):

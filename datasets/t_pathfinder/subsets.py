@@ -115,6 +115,14 @@ _HALF = dataclasses.replace(_QUICKSTART.geometry, height=72, width=72)
 _EASY72 = Settings(_EASY.rule, _HALF)
 _HARD72 = Settings(_HARD.rule, dataclasses.replace(_HALF, choices=_HARD.geometry.choices))
 
+# Short contours that overtake each other, for minutes on two cores.
+_HARD40 = Settings(
+    dataclasses.replace(
+        _HARD.rule, distractors=3, longest_start=4, distractor_start=(1, 3), growth=(1, 1)
+    ),
+    dataclasses.replace(_HARD72.geometry, height=40, width=40),
+)
+
 # Different seeds, so that no video of one subset shares its random numbers with one of another.
 SUBSETS = {
     "easy": Subset(
@@ -156,5 +164,13 @@ SUBSETS = {
         test_videos=2000,
         calibration_videos=1000,
         description="`hard` at 72x72 pixels, for two cores.",
+    ),
+    "hard40": Subset(
+        _HARD40,
+        seed=6,
+        train_videos=12000,
+        test_videos=1000,
+        calibration_videos=1000,
+        description="`hard` with few and short contours at 40x40 pixels, to try in minutes.",
     ),
 }
