@@ -3,19 +3,17 @@
 import os
 import tempfile
 
+import compiling
+
 # Before JAX starts: several CPU devices for the tests of parallel training, no GPU needed.
 os.environ["JAX_PLATFORMS"] = "cpu"
 # One width of vectors for tests and the launchers they start, which would choose their own: runs
 # that are compared to the bit must be compiled alike.
-os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=4 --xla_cpu_prefer_vector_width=256"
-    # What is compiled here runs for moments.
-    " --xla_backend_optimization_level=0"
-)
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {compiling.FLAGS}"
 # Many tests run the same small programs, some in processes of their own: compile them once.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="rsf_jax_compiled_")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import dataclasses
 import pkgutil
@@ -26,7 +24,8 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-_LIBRARY = Path(__file__).parents[1] / "rsf_jax"
+_TESTS = Path(__file__).parent
+_LIBRARY = _TESTS.parent / "rsf_jax"
 # These check what they are given themselves, and are tested with wrong types.
 _OWN_CHECKS = ("config", "policies", "recording", "registry")
 

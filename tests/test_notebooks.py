@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import compiling
 import nbclient
 import nbformat
 import pytest
@@ -31,7 +32,7 @@ def test_notebooks_run(run, path, tmp_path, monkeypatch):
         ("RSF_DATA_DIR", config.data_dir),
         ("RSF_RUNS", tmp_path),
         # One device: every other one would be compiled for too.
-        ("XLA_FLAGS", "--xla_backend_optimization_level=0"),
+        ("XLA_FLAGS", compiling.FLAGS),
     ):
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(path, as_version=4)
