@@ -16,6 +16,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import dataclasses
+import gc
 import pkgutil
 import shutil
 from pathlib import Path
@@ -34,6 +35,14 @@ install_import_hook(
     "beartype.beartype",
 )
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_finish():
+    """What is imported stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    # Tracing makes many objects, few of which are garbage that only a collector finds.
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure():
