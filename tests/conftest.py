@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-import compiling
+from tests import compiling
 
 # Before JAX starts: several CPU devices for the tests of parallel training, no GPU needed.
 os.environ["JAX_PLATFORMS"] = "cpu"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import compiling
+from tests import compiling
 
 ROOT = Path(__file__).parents[1]
 _FORKSERVER = multiprocessing.get_context("forkserver")
