@@ -3,21 +3,20 @@
 import os
 import tempfile
 
+from tests import compiling
+
 # Before JAX starts: several CPU devices for the tests of parallel training, no GPU needed.
 os.environ["JAX_PLATFORMS"] = "cpu"
 # One width of vectors for tests and the launchers they start, which would choose their own: runs
 # that are compared to the bit must be compiled alike.
-os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=4 --xla_cpu_prefer_vector_width=256"
-    # What is compiled here runs for moments.
-    " --xla_backend_optimization_level=0"
-)
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {compiling.FLAGS}"
 # Many tests run the same small programs, some in processes of their own: compile them once.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="rsf_jax_compiled_")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import dataclasses
+import gc
 import pkgutil
 import shutil
 from pathlib import Path
@@ -26,7 +25,8 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-_LIBRARY = Path(__file__).parents[1] / "rsf_jax"
+_TESTS = Path(__file__).parent
+_LIBRARY = _TESTS.parent / "rsf_jax"
 # These check what they are given themselves, and are tested with wrong types.
 _OWN_CHECKS = ("config", "policies", "recording", "registry")
 
@@ -35,6 +35,30 @@ install_import_hook(
     "beartype.beartype",
 )
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+# Begun first, in this order: a worker that is left with one of them at the end works alone.
+_LONGEST = (
+    *("drill/test_drill", "training/test_processes", "test_notebooks", "training/test_step"),
+    *("training/test_diagnostics", "test_golden", "test_own_video", "training/test_loop"),
+    *("test_requirements", "datasets/test_t_pathfinder_command", "test_launchers", "test_conv"),
+    *("test_recurrent_unet", "benchmarks/test_suite", "reuse/test_training"),
+    *("reuse/test_exactness", "benchmarks/test_training_memory", "analysis/test_analysis"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first: xdist's own order, by the number of tests, has them at the end."""
+    places = {_TESTS / f"{name}.py": place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish():
+    """What is imported stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    # Tracing makes many objects, few of which are garbage that only a collector finds.
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure():

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import compiling
+
 ROOT = Path(__file__).parents[1]
 _FORKSERVER = multiprocessing.get_context("forkserver")
 _FORKSERVER.set_forkserver_preload(
@@ -61,7 +63,7 @@ class Launched:
         return self
 
 
-def start(folder: Path, name: str, *flags: str, xla_flags: str = "") -> Launched:
+def start(folder: Path, name: str, *flags: str, xla_flags: str = compiling.FLAGS) -> Launched:
     """Starts `python launch/{name}.py {flags}`; its output goes to files in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     process = _FORKSERVER.Process(target=_run, args=(folder, name, flags, xla_flags))

@@ -9,6 +9,8 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
+from tests import compiling
+
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
@@ -31,7 +33,7 @@ def test_notebooks_run(run, path, tmp_path, monkeypatch):
         ("RSF_DATA_DIR", config.data_dir),
         ("RSF_RUNS", tmp_path),
         # One device: every other one would be compiled for too.
-        ("XLA_FLAGS", "--xla_backend_optimization_level=0"),
+        ("XLA_FLAGS", compiling.FLAGS),
     ):
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(path, as_version=4)

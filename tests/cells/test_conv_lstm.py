@@ -24,12 +24,13 @@ def test_steps_follow_the_equations():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 3, 6, 7))
     drive = jnp.zeros((2, 12, 6, 7))
-    params = cell.init(jax.random.key(0), cell.initial_carry(2, 6, 7), drive)["params"]
+    params = jax.jit(cell.init)(jax.random.key(0), cell.initial_carry(2, 6, 7), drive)["params"]
     drive = cell.apply({"params": params}, jnp.asarray(x, jnp.float32), method="drive")
     ours, h, c = cell.initial_carry(2, 6, 7), np.zeros(x.shape), np.zeros(x.shape)
     wide = {k: np.asarray(v, np.float64) for k, v in params.items()}
+    step = jax.jit(cell.apply)
     for _ in range(3):
-        ours = cell.apply({"params": params}, ours, drive)
+        ours = step({"params": params}, ours, drive)
         h, c = _step(wide, h, c, x)
     np.testing.assert_allclose(cell.hidden(ours), h, atol=1e-5)
     np.testing.assert_allclose(ours.memory, c, atol=1e-5)
@@ -38,7 +39,7 @@ def test_steps_follow_the_equations():
 def test_it_starts_as_pytorchs_convolutions_do():
     cell = ConvLSTMCell(channels=4, kernel_size=5)
     carry = cell.initial_carry(1, 6, 6)
-    params = cell.init(jax.random.key(0), carry, jnp.zeros((1, 16, 6, 6)))["params"]
+    params = jax.jit(cell.init)(jax.random.key(0), carry, jnp.zeros((1, 16, 6, 6)))["params"]
     bound = 1 / np.sqrt(4 * 5 * 5)
     for name, values in params.items():
         assert 0.8 * bound < np.abs(values).max() <= bound, name

@@ -34,7 +34,7 @@ def _step(p, h, x):
 def _cell_and_params():
     cell = HGRUCell(channels=3, kernel_size=5)
     h = cell.initial_carry(2, 6, 7)
-    params = cell.init(jax.random.key(0), h, h)["params"]
+    params = jax.jit(cell.init)(jax.random.key(0), h, h)["params"]
     keys = iter(jax.random.split(jax.random.key(1), len(params)))
     noisy = {k: v + 0.3 * jax.random.normal(next(keys), v.shape) for k, v in params.items()}
     return cell, params, noisy
@@ -46,8 +46,9 @@ def test_steps_follow_the_equations():
     x = rng.normal(size=(2, 3, 6, 7))
     ours, theirs = cell.initial_carry(2, 6, 7), np.zeros((2, 3, 6, 7))
     wide = {k: np.asarray(v, np.float64) for k, v in params.items()}
+    step = jax.jit(cell.apply)
     for _ in range(3):
-        ours = cell.apply({"params": params}, ours, jnp.asarray(x, jnp.float32))
+        ours = step({"params": params}, ours, jnp.asarray(x, jnp.float32))
         theirs = _step(wide, theirs, x)
     np.testing.assert_allclose(cell.hidden(ours), theirs, atol=2e-5)
 

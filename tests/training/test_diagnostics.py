@@ -1,5 +1,7 @@
 """What is measured of a recurrence, against its Jacobian."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +25,7 @@ def case(request):
     return model, variables, Batch(frames, masks, np.ones(2, np.float32))
 
 
+@partial(jax.jit, static_argnums=0)
 def _jacobian(model, variables, frame, carry):
     """The matrix [size, size] of the last step of one image's frame, and the state after it."""
     prepared = rsf.prepare(model, variables, frame.shape[1:3])
