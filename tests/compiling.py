@@ -3,8 +3,10 @@
 Here and in the processes that tests start alike, so that all of them find what one has compiled.
 """
 
-# XLA's emitters of fusions take half of its time, at whatever level.
-FLAGS = (
-    "--xla_cpu_prefer_vector_width=256 --xla_backend_optimization_level=0"
-    " --xla_cpu_use_fusion_emitters=false"
-)
+from importlib import metadata
+
+FLAGS = "--xla_cpu_prefer_vector_width=256 --xla_backend_optimization_level=0"
+# The emitters of fusions take half of XLA's time, at whatever level. Later versions have no other
+# way, and stop at flags that they do not know.
+if tuple(map(int, metadata.version("jaxlib").split(".")[:2])) < (0, 11):
+    FLAGS += " --xla_cpu_use_fusion_emitters=false"
