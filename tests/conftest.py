@@ -38,13 +38,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 # Begun first, in this order: a worker that is left with one of them at the end works alone.
-_LONGEST = """
-    drill/test_drill training/test_processes test_notebooks training/test_step
-    training/test_diagnostics test_golden test_own_video training/test_loop test_requirements
-    datasets/test_t_pathfinder_command test_launchers test_conv test_recurrent_unet
-    benchmarks/test_suite reuse/test_training reuse/test_exactness
-    benchmarks/test_training_memory analysis/test_analysis test_pretrained
-""".split()
+_LONGEST = [
+    *("drill/test_drill", "training/test_processes", "test_notebooks", "training/test_step"),
+    *("training/test_diagnostics", "test_golden", "test_own_video", "training/test_loop"),
+    *("test_requirements", "datasets/test_t_pathfinder_command", "test_launchers", "test_conv"),
+    *("test_recurrent_unet", "benchmarks/test_suite", "reuse/test_training", "test_pretrained"),
+    *("reuse/test_exactness", "benchmarks/test_training_memory", "analysis/test_analysis"),
+]
 
 
 def pytest_collection_modifyitems(items):
