@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rsf_jax.build import build_schedule
+from rsf_jax.presets import get_config
 from rsf_jax.pretrained import Card, pretrained_names, read_card
 from rsf_jax.records import Record, read_record
 from rsf_jax.reproduction.paper import TABLES, Row
@@ -15,14 +17,23 @@ made by `python launch/reproduce.py --page_only`. mIoU is of the test split: mea
 seeds, standard deviation. Frames a second are at batch 1, the paper's on an RTX 3080. Time is of \
 the updates alone.
 """
-_PAPER = ("preset", "tested with", "paper", "ours", "paper's frames/s", "ours", "trained", "on")
+_PAPER = (
+    "preset",
+    "tested with",
+    "paper's mIoU",
+    "our mIoU",
+    "paper's frames/s",
+    "our frames/s",
+    "trained",
+    "on",
+)
 _OWN = ("run", "tested with", "mIoU", "steps a frame", "frames/s", "parameters", "trained", "on")
 _CARDS = ("name", "run", "data", "seed", "validation mIoU", "test mIoU", "trained", "on")
 _NOT_RUN = "not run yet"
 
 
 def write_page(records: Path, page: Path) -> None:
-    """Writes the page.
+    """Writes the page: of records, and of the cards of weights that come with the library.
 
     Args:
         records: folder of records, one file of JSON each.
@@ -31,14 +42,17 @@ def write_page(records: Path, page: Path) -> None:
     Raises:
         InputError: if a record or a card is damaged.
     """
+    cards = [read_card(name) for name in pretrained_names()]
     found = [read_record(path) for path in sorted(records.glob("*.json"))]
+    recorded = {(run.label, run.seed) for run in found}
+    found += [c.record for c in cards if (c.record.label, c.record.seed) not in recorded]
     parts = [_HEAD]
     for title, rows in TABLES.items():
         lines = [_paper_line(row, [r for r in found if r.label == row.preset]) for row in rows]
         parts.append(f"## {title}\n\n{_table(_PAPER, lines)}")
     parts.append(f"## Other runs\n\n{_table(_OWN, _own_lines(found))}")
-    cards = [_card_line(read_card(name)) for name in pretrained_names()]
-    parts.append(f"## Weights that come with the library\n\n{_table(_CARDS, cards)}")
+    weights = [_card_line(card) for card in cards]
+    parts.append(f"## Weights that come with the library\n\n{_table(_CARDS, weights)}")
     page.write_text("\n".join(parts))
 
 
@@ -48,7 +62,7 @@ def _table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _paper_line(row: Row, runs: list[Record]) -> list[str]:
-    policy = row.policy or _schedule(row, runs)
+    policy = row.policy or str(build_schedule(get_config(row.preset)))
     tested = [run for run in runs if policy in run.tests]
     steps = "" if row.steps is None else f" at {row.steps} steps"
     paper = [f"`{row.preset}`", policy, f"{_score(row.miou)}{steps}"]
@@ -59,11 +73,6 @@ def _paper_line(row: Row, runs: list[Record]) -> list[str]:
     if row.steps is not None:
         ours += f" at {_steps(tested, policy):.1f} steps"
     return [*paper, ours, speed, _frames_per_second(tested, policy), *_training(tested)]
-
-
-def _schedule(row: Row, runs: list[Record]) -> str:
-    """The policy of training, which a preset's name begins with where it has one."""
-    return runs[0].schedule if runs else ""
 
 
 def _state(runs: list[Record]) -> str:

@@ -71,7 +71,7 @@ def test_halting_is_shown_with_its_steps(lines):
 
 
 def test_what_was_not_run_says_so(lines):
-    assert _line(lines, "`easy_s4f4`", "")[2:5] == [".994", "not run yet", "164"]
+    assert _line(lines, "`easy_s4f4`", "s4f4")[2:5] == [".994", "not run yet", "164"]
     assert _line(lines, "`hard_s8f8`", "l1:0.9:12")[3] == "not run yet"
     unfinished = "unfinished: 12.5 of 100 epochs, validation .432"
     assert _line(lines, "`hard_s8f2`", "s8f2")[3] == unfinished
