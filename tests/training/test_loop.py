@@ -196,8 +196,8 @@ def test_schedules_are_drawn_by_seed_and_update(data_dir, tmp_path):
     assert chosen(config) == first
     assert chosen(config.replace(seed=1)) != first
     assert train(config, dataset, tmp_path) is Outcome.FINISHED
-    both = _final(tmp_path, config)[1]
+    both = _final(tmp_path, config)
     one = config.replace(schedules="s1f1")
     assert train(one, dataset, tmp_path / "one") is Outcome.FINISHED
     with pytest.raises(AssertionError):
-        _same(both, _final(tmp_path / "one", one)[1])
+        _same(both, _final(tmp_path / "one", one))
