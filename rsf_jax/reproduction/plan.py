@@ -4,10 +4,12 @@ import dataclasses
 import time
 from pathlib import Path
 
-import rsf_jax as rsf
 from rsf_jax import experiment
+from rsf_jax.config import Config
 from rsf_jax.data import open_dataset
 from rsf_jax.evaluation import evaluate, load_trained
+from rsf_jax.policies import parse_policy
+from rsf_jax.presets import get_config
 from rsf_jax.records import Record, plain_config, read_record, write_json
 from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.training.loop import Outcome
@@ -25,13 +27,13 @@ class Job:
         policies: beside that of training.
     """
 
-    config: rsf.Config
+    config: Config
     policies: tuple[str, ...]
 
     @property
     def name(self) -> str:
         """What the run's folder and its record are called."""
-        preset = dataclasses.asdict(rsf.get_config(self.config.name))
+        preset = dataclasses.asdict(get_config(self.config.name))
         changes = [
             f"{name}={value}"
             for name, value in plain_config(self.config).items()
@@ -83,5 +85,5 @@ def _run(job: Job, workdir: Path, minutes: float) -> Outcome:
         trained = load_trained(workdir)
         dataset = open_dataset(trained.config)
         for policy in job.policies:
-            evaluate(trained, dataset, workdir, rsf.parse_policy(policy))
+            evaluate(trained, dataset, workdir, parse_policy(policy))
     return outcome
