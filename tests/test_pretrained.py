@@ -117,7 +117,7 @@ def test_what_is_in_the_box_does_what_its_card_says(name):
     loaded = rsf.load_pretrained(name)
     config, record = loaded.config, loaded.card.record
     subset = SUBSETS[config.dataset.partition("/")[2]]
-    videos = [video(subset.settings, subset.seed, index) for index in subset.splits["test"][:6]]
+    videos = [video(subset.settings, subset.seed, index) for index in subset.splits["test"][:10]]
     frames, masks = (np.stack([v[key] for v in videos]) for key in ("frames", "masks"))
     n = config.shrink
     b, t, h, w = masks.shape

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +8,8 @@ from rsf_jax.presets import PAPER
 from rsf_jax.records import Record, Result, plain_config, write_json
 from rsf_jax.reproduction import paper
 from rsf_jax.reproduction.page import write_page
+
+ROOT = Path(__file__).parents[2]
 
 
 def _record(preset, seed, tests, **changes):
@@ -89,3 +92,8 @@ def test_every_row_of_the_paper_is_there_once(lines):
         assert len(shown) == sum(other.preset == row.preset for other in rows)
     assert set(paper.presets()) == set(PAPER)
     assert paper.presets()[:2] == ["easy_s6f1", "hard_s8f8"]
+
+
+def test_the_page_in_the_repository_is_made_of_its_records(tmp_path):
+    write_page(ROOT / "docs" / "records", tmp_path / "RESULTS.md")
+    assert (tmp_path / "RESULTS.md").read_text() == (ROOT / "RESULTS.md").read_text()
