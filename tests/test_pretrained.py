@@ -125,7 +125,8 @@ def test_what_is_in_the_box_does_what_its_card_says(name):
     schedule = rsf.parse_policy(record.schedule)
     out = rsf.run_video(loaded.model, loaded.variables, frames, schedule)
     truth = masks[:, :, n // 2 :: n, n // 2 :: n] == 1
-    miou = np.mean(foreground_iou(np.asarray(out.logits.argmax(-1)) == 1, truth))
-    assert abs(miou - record.tests[record.schedule].miou) < 0.1
+    found = np.asarray(foreground_iou(np.asarray(out.logits.argmax(-1)) == 1, truth)).mean(1)
+    scatter = found.std(ddof=1) / np.sqrt(len(found))
+    assert abs(found.mean() - record.tests[record.schedule].miou) < 3 * scatter + 0.01
     assert not config.data_dir
     assert "/" not in config.init_from
