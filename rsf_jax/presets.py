@@ -6,6 +6,7 @@ import re
 from rsf_jax.cells import CELLS
 from rsf_jax.config import FEEDFORWARD, GRADIENTS, RECURRENT_NETWORKS, Config, model_names
 from rsf_jax.errors import InputError
+from rsf_jax.reproduction import paper
 
 _SCHEDULE = re.compile(
     r"(?P<data>[a-z0-9]+)_s(?P<slow>\d{1,9})f(?P<fast>\d{1,9})"
@@ -98,19 +99,7 @@ _BASES = {
     **_NAMED,
 }
 # Every row of the paper's Table 1 and Figure 3.
-PAPER = (
-    *(f"easy_s{n}f{n}" for n in (6, 4, 2, 1)),
-    "easy_s6f1",
-    *(f"easy_s{n}f{n}_stateless" for n in (6, 4, 2, 1)),
-    "easy_s6f1_stateless",
-    "easy_ffres6",
-    *(f"hard_s8f{n}" for n in (8, 6, 4, 2, 1)),
-    *(f"hard_s{n}f{n}" for n in (6, 4, 3, 10, 12)),
-    *(f"hard_s{n}f{n}_stateless" for n in (8, 6, 4, 3)),
-    *(f"hard_s{s}f{f}_clstm" for s, f in ((8, 8), (8, 4), (8, 2), (6, 6), (4, 4))),
-    *(f"hard_s{n}f{n}_clstm_stateless" for n in (8, 6, 4)),
-    *(f"hard_{model}" for model in ("ff8", "ffres8", "ffres6", "conv3ds", "conv3dm")),
-)
+PAPER = tuple(paper.presets())
 GRAMMAR = (
     "{easy|hard|easy72|hard72|hard40|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, "
     "such as hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "

@@ -15,6 +15,7 @@ from rsf_jax.data import open_dataset
 from rsf_jax.evaluation import evaluate, load_trained
 from rsf_jax.imports import import_pretrained
 from rsf_jax.metrics import foreground_iou
+from rsf_jax.reproduction import recorder
 from rsf_jax.reproduction.recorder import make_record
 
 
@@ -55,6 +56,21 @@ def test_the_card_says_what_the_run_came_to(run, card):
     points = [json.loads(line) for line in (workdir / "curves.jsonl").read_text().splitlines()]
     rates = [p["videos_per_second"] for p in points if p["split"] == "train"]
     assert record.seconds == pytest.approx(5 * config.batch_size / rates[-1], rel=1e-6)
+
+
+def test_tests_with_other_settings_are_not_the_runs_own(run, tmp_path):
+    config, workdir = run
+    results = json.loads((workdir / "results.json").read_text())
+    path, settings = tmp_path / "results.json", results["config"]
+    update = results["update"]
+    for changes, found in (
+        ({}, ["s3f1"]),
+        ({"data_dir": "x"}, ["s3f1"]),
+        ({"stateful": False}, []),
+    ):
+        path.write_text(json.dumps(results | {"config": settings | changes}))
+        assert list(recorder._tests(tmp_path, update, config)) == found
+    assert not recorder._tests(tmp_path, update + 1, config)
 
 
 def test_a_run_made_of_weights_is_tested_as_the_one_they_come_from(run, card, tmp_path):

@@ -1,5 +1,6 @@
 """Makes the record of a run from what its folder holds."""
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ import jax
 
 from rsf_jax.batches import updates_per_epoch
 from rsf_jax.building import find_or_build
+from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import load_trained
@@ -53,7 +55,7 @@ def make_record(workdir: Path) -> Record:
         frame_size=list(dataset.frame_shape),
         class_names=names,
         colors=colors.tolist(),
-        tests=_tests(workdir, best, config.dataset),
+        tests=_tests(workdir, best, config),
     )
 
 
@@ -70,13 +72,14 @@ def training_seconds(points: dict[int, dict[str, float]], batch_size: int) -> fl
     return seconds
 
 
-def _tests(workdir: Path, update: int, dataset: str) -> dict[str, Result]:
-    """The tests of a checkpoint on the data of its training, by policy."""
+def _tests(workdir: Path, update: int, config: Config) -> dict[str, Result]:
+    """The tests of a checkpoint with the settings and the data of its training, by policy."""
+    settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE_ON_RESUME}
     found: dict[str, Result] = {}
     for path in sorted(workdir.glob("results*.json")):
         try:
             results = json.loads(path.read_text())
-            if results["update"] == update and results["config"]["dataset"] == dataset:
+            if results["update"] == update and settings.items() <= results["config"].items():
                 found[results["policy"]] = _test(results)
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}): test the model anew") from error
