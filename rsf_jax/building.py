@@ -39,23 +39,51 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
     if not _NAME.fullmatch(name):
         raise _unknown(name, *_builders())
     try:
-        return read_only_builder.builder_from_files(name, data_dir=folder)
+        found = read_only_builder.builder_from_files(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError:
         return _build(name, folder, config.manual_dir)
     except Exception as error:  # its description is read by many parsers
         raise _damaged(name, folder, error) from error
+    if _is_outdated(name, found):
+        return _build(name, folder, config.manual_dir)
+    return found
+
+
+def _is_outdated(name: str, found: tfds.core.DatasetBuilder) -> bool:
+    """Whether a dataset that is built is of a former major version, whose data were others.
+
+    A name with a version means that version, and a dataset without a builder has one alone.
+    """
+    dataset = name.partition("/")[0]
+    root, known = _builders()
+    if ":" in name or dataset not in known:
+        return False
+    now = _builder_class(dataset, root).VERSION
+    if found.version.major >= now.major:
+        return False
+    print(
+        f"{name}: version {found.version} is there, {now} is other data and is used; for the "
+        f"former give --config.dataset={name}:{found.version}",
+        flush=True,
+    )
+    return True
+
+
+def _builder_class(dataset: str, root: Path) -> type[tfds.core.DatasetBuilder]:
+    """Imports `datasets/NAME`, found by path: no package may be called `datasets`."""
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    return importlib.import_module(f"{dataset}.{dataset}_dataset_builder").Builder
 
 
 def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.DatasetBuilder:
-    """Builds `datasets/NAME`, found by path: no package may be called `datasets`."""
+    """Builds a dataset that has a builder."""
     dataset, _, config = name.partition("/")
     root, known = _builders()
     if dataset not in known:
         raise _unknown(name, root, known)
-    if str(root) not in sys.path:
-        sys.path.append(str(root))
-    builder_class = importlib.import_module(f"{dataset}.{dataset}_dataset_builder").Builder
-    configs = [c.name for c in builder_class.BUILDER_CONFIGS]
+    builder_class = _builder_class(dataset, root)
+    configs = list(builder_class.builder_configs)
     if config not in configs:
         raise InputError(
             f"config.dataset is {name!r}: {dataset} has the configs {', '.join(configs)}; "

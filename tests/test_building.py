@@ -1,6 +1,7 @@
 """Builds that are killed, and builds at once."""
 
 import dataclasses
+import json
 import os
 import shutil
 import time
@@ -132,8 +133,36 @@ def test_builds_at_once_wait_for_each_other_and_read(unbroken, tmp_path):
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    assert [path.name for path in (tmp_path / NAME).iterdir() if path.is_dir()] == ["1.1.0"]
+    assert [path.name for path in (tmp_path / NAME).iterdir() if path.is_dir()] == ["2.0.0"]
     assert _records(tmp_path) == _records(unbroken[0])
+
+
+def _as_version(folder, version):
+    """Makes what was built in `folder` look as if an earlier release had built it."""
+    (built,) = (folder / NAME).glob("[0-9]*")
+    info = built / "dataset_info.json"
+    entries = json.loads(info.read_text())
+    info.write_text(json.dumps(entries | {"version": version}))
+    built.rename(built.with_name(version))
+
+
+def test_data_of_an_older_version_are_not_taken_for_those_of_the_builder(some, tmp_path, capsys):
+    building.find_or_build(_config(tmp_path))
+    _as_version(tmp_path, "1.1.0")
+    capsys.readouterr()
+    assert str(building.find_or_build(_config(tmp_path)).version) == "2.0.0"
+    said = capsys.readouterr().out
+    assert "version 1.1.0 is there, 2.0.0 is other data and is used" in said
+    assert f"--config.dataset={NAME}:1.1.0" in said
+    # Asked for by name, the old ones are still read.
+    named = _config(tmp_path).replace(dataset=f"{NAME}:1.1.0")
+    assert str(building.find_or_build(named).version) == "1.1.0"
+
+
+def test_data_of_a_smaller_difference_are_read(some, tmp_path):
+    building.find_or_build(_config(tmp_path))
+    _as_version(tmp_path, "2.7.1")
+    assert str(building.find_or_build(_config(tmp_path)).version) == "2.7.1"
 
 
 def test_a_builder_made_before_another_has_built_is_opened_anew(unbroken, tmp_path):

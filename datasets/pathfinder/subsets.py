@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from t_pathfinder.settings import Geometry, Spacing
-from t_pathfinder.subsets import SUBSETS as T_PATHFINDER
-from t_pathfinder.subsets import Subset
+from t_pathfinder.subsets import PATHFINDER, Subset
 
 from pathfinder.settings import Settings
 
-# The spacing of T-Pathfinder's subsets of 128x128 pixels.
-_LARGE = dataclasses.replace(T_PATHFINDER["easy"].settings.geometry, height=150, width=150)
+_LARGE = dataclasses.replace(PATHFINDER, height=150, width=150)
 # Dashes so close that a kernel of 13x13 pixels reaches from one to the next, as one of 15x15 does
 # on the large images: where it does not, the task is learned several times more slowly.
 _SMALL_SPACINGS = (

@@ -8,8 +8,4 @@ from t_pathfinder import t_pathfinder_dataset_builder
 class Builder(t_pathfinder_dataset_builder.Builder, skip_registration=True):  # type: ignore[call-arg]
     """T-Pathfinder, restricted to the subset `easy`."""
 
-    BUILDER_CONFIGS: ClassVar[list[Any]] = [
-        config
-        for config in t_pathfinder_dataset_builder.Builder.BUILDER_CONFIGS
-        if config.name == "easy"
-    ]
+    BUILDER_CONFIGS: ClassVar[list[Any]] = t_pathfinder_dataset_builder.only("easy")

@@ -49,24 +49,36 @@ class Subset:
         return splits
 
 
-# Bends are loosened first (the published generator itself was used from 2.7 down to 0.8), then
-# the clearance, then the gap. The last levels hold any plan that the rules can produce.
-_SPACINGS = (
-    Spacing(),
-    Spacing(continuity=1.2),
-    Spacing(continuity=1.0),
-    Spacing(continuity=1.0, clearance=3.5),
-    Spacing(continuity=1.0, clearance=3.0),
-    Spacing(continuity=1.0, clearance=3.0, gap=6.0),
-    Spacing(continuity=1.0, clearance=2.5, gap=5.0),
-    Spacing(continuity=1.0, clearance=2.0, gap=4.0),
+# The published Pathfinder generator's own: 13 pixels from dash to dash. Bends are loosened first
+# (that generator itself was used from 2.7 down to 0.8), then the clearance, then the gap. The last
+# levels hold any plan that the rules can produce.
+PATHFINDER = Geometry(
+    spacings=(
+        Spacing(),
+        Spacing(continuity=1.2),
+        Spacing(continuity=1.0),
+        Spacing(continuity=1.0, clearance=3.5),
+        Spacing(continuity=1.0, clearance=3.0),
+        Spacing(continuity=1.0, clearance=3.0, gap=6.0),
+        Spacing(continuity=1.0, clearance=2.5, gap=5.0),
+        Spacing(continuity=1.0, clearance=2.0, gap=4.0),
+    )
 )
 
+# 5 pixels from dash to dash, which is what the paper's figures say: see GEOMETRY.md.
+_PAPER = Geometry(
+    dash_length=2.75,
+    border=1.75,
+    spacings=(
+        Spacing(clearance=1.5, gap=2.25),
+        Spacing(clearance=1.25, gap=2.25),
+        Spacing(clearance=1.0, gap=2.25),
+    ),
+    attempts=10,
+)
 _EASY = Settings(
-    GrowthRule(frames=6, distractors=4, longest_start=10, distractor_start=(1, 3)),
-    Geometry(spacings=_SPACINGS),
+    GrowthRule(frames=6, distractors=4, longest_start=10, distractor_start=(1, 3)), _PAPER
 )
-
 _HARD = Settings(
     GrowthRule(
         frames=8,
@@ -77,8 +89,17 @@ _HARD = Settings(
         distractor_probability=0.8,
         overtaking=True,
     ),
-    Geometry(spacings=_SPACINGS, choices=2),
+    _PAPER,
 )
+
+# The same in a quarter of the pixels, where a recurrent step costs a quarter.
+_SMALL = dataclasses.replace(_PAPER, height=64, width=64)
+_EASY64 = Settings(_EASY.rule, _SMALL)
+_HARD64 = Settings(_HARD.rule, dataclasses.replace(_SMALL, choices=2))
+
+# Versions 1.x of `easy` and `hard`.
+_EASY_V1 = Settings(_EASY.rule, PATHFINDER)
+_HARD_V1 = Settings(_HARD.rule, dataclasses.replace(PATHFINDER, choices=2))
 
 _QUICKSTART_SPACINGS = (
     Spacing(clearance=2.0, gap=2.5),
@@ -110,10 +131,10 @@ _QUICKSTART = Settings(
     ),
 )
 
-# The rules of `easy` and `hard` with the dashes of `quickstart`: contours of half the size.
+# The rules of `easy` and `hard` with the dashes of `quickstart`, 6 pixels from dash to dash.
 _HALF = dataclasses.replace(_QUICKSTART.geometry, height=72, width=72)
 _EASY72 = Settings(_EASY.rule, _HALF)
-_HARD72 = Settings(_HARD.rule, dataclasses.replace(_HALF, choices=_HARD.geometry.choices))
+_HARD72 = Settings(_HARD.rule, dataclasses.replace(_HALF, choices=2))
 
 # Short contours that overtake each other, for minutes on two cores.
 _HARD40 = Settings(
@@ -124,7 +145,8 @@ _HARD40 = Settings(
 )
 
 # Different seeds, so that no video of one subset shares its random numbers with one of another.
-SUBSETS = {
+# What `tfds build t_pathfinder` builds.
+PLAIN = {
     "easy": Subset(
         _EASY,
         seed=1,
@@ -174,3 +196,30 @@ SUBSETS = {
         description="`hard` with few and short contours at 40x40 pixels, to try in minutes.",
     ),
 }
+
+# What it builds only when asked for by name.
+ON_REQUEST = {
+    "easy64": Subset(
+        _EASY64,
+        seed=7,
+        train_videos=40000,
+        test_videos=2000,
+        calibration_videos=1000,
+        description="`easy` in 64x64 pixels, to train in before `easy`.",
+    ),
+    "hard64": Subset(
+        _HARD64,
+        seed=8,
+        train_videos=40000,
+        test_videos=2000,
+        calibration_videos=1000,
+        description="`hard` in 64x64 pixels, to train in before `hard`.",
+    ),
+    "easyv1": dataclasses.replace(
+        PLAIN["easy"], settings=_EASY_V1, description="`easy` of the versions 1.x."
+    ),
+    "hardv1": dataclasses.replace(
+        PLAIN["hard"], settings=_HARD_V1, description="`hard` of the versions 1.x."
+    ),
+}
+SUBSETS = PLAIN | ON_REQUEST

@@ -9,20 +9,33 @@ import tensorflow_datasets as tfds
 
 from t_pathfinder.building import GeneratedBuilder, SubsetConfig, array, configs
 from t_pathfinder.generator import video
-from t_pathfinder.subsets import SUBSETS, Subset
+from t_pathfinder.subsets import ON_REQUEST, PLAIN, SUBSETS, Subset
+
+
+def only(name: str) -> list[SubsetConfig]:
+    """Configurations of a builder that is restricted to one subset."""
+    return configs({name: SUBSETS[name]})
 
 
 class Builder(GeneratedBuilder):
     """Temporal Pathfinder: segment the longest of several growing contours in every frame."""
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "2.0.0": "`easy` and `hard` have 5 pixels from dash to dash in place of 13 (GEOMETRY.md); "
+        "as they were they are now called `easyv1` and `hardv1`. The others are those of 1.1.0.",
         "1.1.0": "Adds the split `calibration`; `train` and `test` are those of 1.0.0.",
         "1.0.0": "First release.",
     }
-    BUILDER_CONFIGS: ClassVar[list[SubsetConfig]] = configs(SUBSETS)
+    BUILDER_CONFIGS: ClassVar[list[SubsetConfig]] = configs(PLAIN)
     HOMEPAGE = "https://github.com/ZuowenWang0000/RecSlowFast_Neurips_Unireps"  # of the paper
     MAKE = staticmethod(video)
+
+    @tfds.core.utils.classproperty
+    @classmethod
+    def builder_configs(cls) -> dict[str, SubsetConfig]:
+        """All that can be asked for by name; `tfds build` alone builds BUILDER_CONFIGS."""
+        return {config.name: config for config in [*cls.BUILDER_CONFIGS, *configs(ON_REQUEST)]}
 
     def features(self, subset: Subset) -> tfds.features.FeaturesDict:
         """Features of one subset."""

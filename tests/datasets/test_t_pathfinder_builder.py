@@ -9,10 +9,11 @@ import sys
 import numpy as np
 import pytest
 import t_pathfinder
+import tensorflow_datasets as tfds
 from t_pathfinder import building
 from t_pathfinder.drawing import redraw
 from t_pathfinder.generator import video
-from t_pathfinder.subsets import SUBSETS, Subset
+from t_pathfinder.subsets import PLAIN, SUBSETS, Subset
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -26,7 +27,7 @@ BUILD = """
 import os, sys
 sys.path.insert(0, {datasets!r})
 os.environ["T_PATHFINDER_WORKERS"] = {workers!r}
-from t_pathfinder.subsets import SUBSETS, Subset
+from t_pathfinder.subsets import PLAIN, SUBSETS, Subset
 from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
 tiny = Subset(SUBSETS["quickstart"].settings, {seed}, {train}, {test}, {calibration})
 builder = Builder(config=SubsetConfig(name="tiny", subset=tiny), data_dir={folder!r})
@@ -64,7 +65,7 @@ def tiny_builder(folder: pathlib.Path, **kwargs):
 
 
 def test_files_are_array_records_with_metadata(built):
-    folder = built / "t_pathfinder" / "tiny" / "1.1.0"
+    folder = built / "t_pathfinder" / "tiny" / "2.0.0"
     names = sorted(path.name for path in folder.iterdir())
     assert [n for n in names if "array_record" in n] == [
         "t_pathfinder-calibration.array_record-00000-of-00001",
@@ -154,11 +155,29 @@ def test_the_version_has_a_release_note():
     assert str(Builder.VERSION) in Builder.RELEASE_NOTES
 
 
-def test_every_subset_has_a_config_and_its_own_file():
+def test_every_subset_can_be_asked_for_and_a_plain_build_makes_few():
     from t_pathfinder.t_pathfinder_dataset_builder import Builder
 
-    assert [config.name for config in Builder.BUILDER_CONFIGS] == list(SUBSETS)
-    for name in SUBSETS:
-        module = __import__(f"t_pathfinder.{name}", fromlist=["Builder"])
-        assert [config.name for config in module.Builder.BUILDER_CONFIGS] == [name]
-        assert module.Builder.name == "t_pathfinder"
+    plain = ["easy", "hard", "quickstart", "easy72", "hard72", "hard40"]
+    assert [config.name for config in Builder.BUILDER_CONFIGS] == list(PLAIN) == plain
+    assert set(Builder.builder_configs) == set(SUBSETS)
+
+
+@pytest.mark.parametrize("name", [*PLAIN, "easy64", "hard64"])
+def test_a_subset_has_a_file_of_its_own(name):
+    """`tfds build t_pathfinder/NAME` looks for one."""
+    module = __import__(f"t_pathfinder.{name}", fromlist=["Builder"])
+    assert [config.name for config in module.Builder.BUILDER_CONFIGS] == [name]
+    assert module.Builder.name == "t_pathfinder"
+
+
+def test_the_first_versions_geometry_is_built_by_name(tmp_path, monkeypatch):
+    from t_pathfinder.t_pathfinder_dataset_builder import Builder
+
+    monkeypatch.setenv("T_PATHFINDER_WORKERS", "1")
+    few = tfds.download.DownloadConfig(max_examples_per_split=1)
+    builder = Builder(config="easyv1", data_dir=tmp_path)
+    builder.download_and_prepare(download_config=few)
+    (stored,) = builder.as_data_source(split="train")
+    old = SUBSETS["easyv1"]
+    np.testing.assert_array_equal(stored["frames"], video(old.settings, old.seed, 0)["frames"])

@@ -74,7 +74,24 @@ def test_smaller_subsets_have_the_rules_of_the_papers(name):
     assert (small.geometry.height, small.geometry.width) == (72, 72)
     quick = SUBSETS["quickstart"].settings.geometry
     assert small.geometry.spacings == quick.spacings
-    assert small.geometry.choices == paper.geometry.choices
+
+
+@pytest.mark.parametrize("name", ["easy", "hard"])
+def test_small_windows_are_the_same_task(name):
+    paper, small = SUBSETS[name].settings, SUBSETS[f"{name}64"].settings
+    assert small.rule == paper.rule
+    assert small.geometry == dataclasses.replace(
+        paper.geometry, height=64, width=64, choices=small.geometry.choices
+    )
+
+
+@pytest.mark.parametrize("name", ["easy", "hard"])
+def test_the_paper_has_five_pixels_from_dash_to_dash_and_version_1_had_thirteen(name):
+    for subset, pitch in ((name, 5), (f"{name}v1", 13)):
+        geometry = SUBSETS[subset].settings.geometry
+        assert geometry.pitch(geometry.spacings[0]) == pitch
+    assert SUBSETS[name].settings.rule == SUBSETS[f"{name}v1"].settings.rule
+    assert SUBSETS[name].splits == SUBSETS[f"{name}v1"].splits
 
 
 def test_published_numbers():

@@ -26,8 +26,12 @@ ARRAYS = {
 }
 # Recorded digests: other ones mean that the published dataset would come out differently.
 DIGESTS = {
-    "easy": "045e9786399591562fd58baac9748962f61f7a8905f9773eefc1525c96d43280",
-    "hard": "e53caf58e42e63917ff6105bb8c31419ce749f4586667eaa9e39bc304d5bd251",
+    "easy": "cd6581090aa9cb85a1e2de3f0a770a0441b2fb0d93bc821e0929e66acc19eae5",
+    "easy64": "7075da868b5a6b93559e44fa47804c12f1d05ddfac385aa44088b04eedc7b909",
+    "easyv1": "045e9786399591562fd58baac9748962f61f7a8905f9773eefc1525c96d43280",
+    "hard": "9ae18f76f09dc2059c2fa071281074a1d7522b3cd770dc1262bad25d26c1f319",
+    "hard64": "616231551e7e8e1d86f58b76411d4da9c3006e164d64a5ff9be8a2c945c435a7",
+    "hardv1": "e53caf58e42e63917ff6105bb8c31419ce749f4586667eaa9e39bc304d5bd251",
     "easy72": "86a8a964b0914707d7e15a72e5bce9a78be14ac2afcdbcd19cf041f5cfa437dd",
     "hard40": "aec2b2d96942fdf8d512995cb96e98d0374d805161a8fbfd3a02b7c0db85ee2e",
     "hard72": "67ccc900c8d241568d00f8a178ddf18f0c573e613e0fa541b8f0a77856bca53b",
@@ -47,7 +51,8 @@ def some(name: str, count: int) -> list[dict]:
 
 
 @pytest.fixture(
-    scope="module", params=[("easy", 12), ("hard", 20), ("hard72", 20), ("quickstart", 60)]
+    scope="module",
+    params=[("easy", 12), ("hard", 12), ("hard64", 20), ("hardv1", 20), ("quickstart", 60)],
 )
 def subset_and_videos(request):
     name, count = request.param
@@ -165,8 +170,8 @@ def test_ink_and_masks_are_those_of_the_contours(subset_and_videos):
 
 
 def test_every_dash_is_an_island():
-    """Counted with connected components, at the spacing of the large subsets."""
-    for example in some("hard", 8):
+    """Counted with connected components, where dashes are far apart."""
+    for example in some("hardv1", 8):
         if example["relaxation"] <= 2:
             for frame, lengths in zip(example["frames"], example["lengths"]):
                 count = ndimage.label(frame[:, :, 0], structure=np.ones((3, 3)))[1]
@@ -195,22 +200,23 @@ def test_contours_are_smooth_lines_that_never_cross(subset_and_videos):
                 assert distance.cdist(line, other).min() >= geometry.thickness + spacing.clearance
 
 
-def test_the_target_cannot_be_told_by_its_distance_from_the_border():
+@pytest.mark.parametrize("name", ["hard", "hard64", "hardv1"])
+def test_the_target_cannot_be_told_by_its_distance_from_the_border(name):
     """Of five contours, each should be the one nearest the border in a fifth of the videos."""
     nearest = 0
-    examples = some("hard", 100)
+    subset, examples = SUBSETS[name], some(name, 150)
     for example in examples:
         lengths = example["lengths"][-1]
         centres = example["segments"][:, :2]
-        distances = np.minimum(centres, 128 - centres).min(axis=1)
+        distances = np.minimum(centres, subset.settings.geometry.width - centres).min(axis=1)
         parts = np.split(distances, np.cumsum(lengths)[:-1])
         nearest += np.argmin([part.mean() for part in parts]) == example["target"][-1]
-    # 0.24 in 300 videos; 0.56 when contours preferred to run along the border.
+    # 0.20, 0.25 and 0.27 in 300 videos; 0.56 when contours preferred to run along the border.
     assert nearest < 0.36 * len(examples)
 
 
 def test_relaxation_is_recorded_and_never_changes_the_plan():
-    settings = SUBSETS["hard"].settings
+    settings = SUBSETS["hardv1"].settings
     small = dataclasses.replace(settings.geometry, height=100, width=100, attempts=1)
     tight = Settings(settings.rule, small)
     examples = list(generate(video, tight, 5, range(8), workers=1))
@@ -222,9 +228,10 @@ def test_relaxation_is_recorded_and_never_changes_the_plan():
         assert example["layout_attempts"] == example["relaxation"] + 1
 
 
-def test_the_last_spacing_holds_the_longest_plan():
+@pytest.mark.parametrize("name", ["hard", "hardv1"])
+def test_the_last_spacing_holds_the_longest_plan(name):
     """Every contour grows by the most in every frame."""
-    settings = SUBSETS["hard"].settings
+    settings = SUBSETS[name].settings
     rule = dataclasses.replace(
         settings.rule,
         distractor_start=(8, 8),
