@@ -80,6 +80,7 @@ class Config:
     # Training
     seed: int = _setting(0, "seed of the initial weights, the order of the data and the flips")
     epochs: int = _setting(100, "passes over the training videos")
+    updates: int = _setting(0, "updates in all; 0 for those of config.epochs")
     batch_size: int = _setting(10, "videos an update, over all devices")
     learning_rate: float = _setting(1e-3, "Adam's learning rate at the start (or after warm-up)")
     lr_schedule: str = _setting(
@@ -203,6 +204,7 @@ _AT_LEAST_ZERO = (
     "penalty_weight",
     "explosion",
     "max_minutes",
+    "updates",
     "validate_every",
     "devices",
 )

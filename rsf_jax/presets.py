@@ -88,23 +88,32 @@ _CAMVID = Config(
 _HALF = _NAMED["quickstart"].replace(
     channels=16, epochs=3, validation_share=0.05, validate_every=0, eval_batch_size=50
 )
+# The paper's tasks and network in small windows, trained as the quickstart is: where a recurrent
+# step costs a quarter, before the task itself.
+_WINDOW = _NAMED["quickstart"].replace(
+    channels=25, kernel_size=15, validation_share=0.005, validate_every=1000, eval_batch_size=50
+)
 # What schedules and models are put into.
 _BASES = {
     "easy": Config(dataset="t_pathfinder/easy"),
     "hard": Config(dataset="t_pathfinder/hard"),
+    "easy64": _WINDOW.replace(dataset="t_pathfinder/easy64"),
+    "hard64": _WINDOW.replace(dataset="t_pathfinder/hard64"),
     "easy72": _HALF.replace(dataset="t_pathfinder/easy72"),
     "hard72": _HALF.replace(dataset="t_pathfinder/hard72"),
     "hard40": _HALF.replace(dataset="t_pathfinder/hard40", epochs=2),
     "camvid": _CAMVID,
     **_NAMED,
 }
+# Videos of contours.
+_FRAMES = tuple(base for base in _BASES if base != "camvid")
 # Every row of the paper's Table 1 and Figure 3.
 PAPER = tuple(paper.presets())
 GRAMMAR = (
-    "{easy|hard|easy72|hard72|hard40|quickstart}_s{S}f{F}[_CELL][_stateless] with S >= F >= 1, "
+    f"{{{'|'.join(_FRAMES)}}}_s{{S}}f{{F}}[_CELL][_stateless] with S >= F >= 1, "
     "such as hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "
     "{easy|...|quickstart}_mixed{N}; camvid_s{S}f{F}_dru[_stateless]; "
-    f"{{easy|hard|easy72|hard72|hard40}}_{{{'|'.join(FEEDFORWARD)}}}; "
+    f"{{easy|...|hard40}}_{{{'|'.join(FEEDFORWARD)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
     f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
     "quickstart_clstm"
@@ -119,7 +128,9 @@ def get_config(name: str) -> Config:
     the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
     `{easy|hard}_mixed{N}` is one model for every budget of steps: each update is made with another
     schedule, of N steps on the first frame and fewer later, or of the same number up to N on all.
-    `{easy72|hard72}_...` are the same tasks at 72x72, with a smaller network, for two cores;
+    `{easy64|hard64}_...` are the same tasks and network in windows of 64x64, with the
+    quickstart's optimiser, to begin with on two cores. `{easy72|hard72}_...` are dashes of another size at 72x72,
+    with a smaller network;
     `hard40_...` is hard with few and short contours.
     `camvid_s{S}f{F}_dru` is the recurrent U-Net on driving video.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and

@@ -43,8 +43,8 @@ def test_preset_names_say_what_they_are():
         ("pathfinder14_bptt_n0", "unknown preset 'pathfinder14_bptt_n0'"),
         ("pathfinder14_bptt_n6_ff6", "unknown preset"),
         ("hard_s8f8_", "did you mean 'hard_s8f8'"),
-        ("medium_s8f8", "Presets are {easy|hard|easy72|hard72|hard40|quickstart}_s{S}f{F}"),
-        ("", "Presets are {easy|hard|easy72|hard72|hard40|quickstart}_s{S}f{F}"),
+        ("medium_s8f8", "Presets are {easy|hard|easy64|hard64|easy72|hard72|hard40|quickstart}_s{S}f{F}"),
+        ("", "Presets are {easy|hard|easy64|hard64|easy72|hard72|hard40|quickstart}_s{S}f{F}"),
     ],
 )
 def test_unknown_presets_are_named_with_what_is_allowed(name, message):

@@ -4,6 +4,7 @@ import contextlib
 import enum
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -20,6 +21,7 @@ from rsf_jax.build import (
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, class_weights
 from rsf_jax.errors import InputError
+from rsf_jax.growing import check_growth, grow
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.scoring import Scorer, Summary, summarize
 from rsf_jax.training.checkpoints import Checkpoints
@@ -33,6 +35,7 @@ from rsf_jax.training.state import (
     build_optimizer,
     create_state,
     learning_rate_schedule,
+    total_updates,
 )
 from rsf_jax.training.step import TrainStep, make_train_step
 from rsf_jax.training.stop import StopRequest
@@ -107,7 +110,7 @@ class _Run:
         self.model = build_model(config)
         self.schedule = build_schedule(config)
         per_epoch = updates_per_epoch(dataset, config)
-        self.total = config.epochs * per_epoch
+        self.total = total_updates(config, per_epoch)
         self.validate_every = config.validate_every or per_epoch
         self.learning_rate = learning_rate_schedule(config, per_epoch)
         self.optimizer = build_optimizer(config, per_epoch)
@@ -146,7 +149,11 @@ class _Run:
                     f"config.init_from is {self.config.init_from!r}: {others.folder} has no "
                     "checkpoint; name the folder of a run"
                 )
-            variables = dict(others.restore_variables(step, state, self.config))
+            saved = others.config(step)
+            check_growth(saved, self.config)
+            start = partial(create_state, build_model(saved), self.optimizer, 0, (16, 16))
+            weights = others.restore_variables(step, jax.eval_shape(start), saved)
+        variables = grow(weights, state.variables)
         print(f"Begins with the weights of update {step} in {self.config.init_from}")
         params = variables.pop("params")
         return TrainState(state.step, params, variables, state.opt_state)
@@ -157,20 +164,18 @@ class _Run:
             return Outcome.EXPLODED
         state = self.devices.replicate(state)
         choose_step = self._compile_steps()
-        meter = Meter(self.config.batch_size)
+        readings = _Readings(self)
         batches = training_batches(self.dataset, self.config, first, self.processes)
         for step, batch in zip(range(first + 1, self.total + 1), batches):
             state, metrics = choose_step(step)(state, self.devices.share(batch))
-            numbers = self._numbers(step, metrics, meter)
-            if self.report and (step % self.config.log_every == 0 or step == self.total):
-                self.report.update(step, numbers)
+            readings.add(step, metrics)
             ending = self.processes.any_reason(stop.reason)
-            if step % self.validate_every == 0 or step == self.total:
-                self._validate_and_save(state)
-                if self._has_exploded(step):
-                    return Outcome.EXPLODED
-            elif step % self.config.save_every == 0 or ending:
-                self._save(state)
+            validates = step % self.validate_every == 0 or step == self.total
+            if validates or step % self.config.save_every == 0 or ending:
+                readings.finish()  # nothing is saved of an update that has diverged
+                self._save(state, validates)
+            if validates and self._has_exploded(step):
+                return Outcome.EXPLODED
             if ending and step < self.total:
                 where = f"after update {step} of {self.total}"
                 self._say(f"Stopped {where}: {ending}. Run again to resume")
@@ -204,21 +209,31 @@ class _Run:
             axis_name=self.devices.axis_name,
         )
 
-    def _numbers(self, step: int, metrics: dict[str, Array], meter: Meter) -> dict[str, float]:
-        """The metrics of an update as numbers, once it is sure that they are numbers."""
+    def read(self, step: int, metrics: dict[str, Array], meter: Meter) -> None:
+        """Waits for an update; reports its metrics, once it is sure that they are numbers."""
         values = {k: float(v) for k, v in self.devices.unreplicate(metrics).items()}
-        rate = float(self.learning_rate(step - 1))
+        videos_per_second = meter.rate()
         if not math.isfinite(values["loss"]) or not math.isfinite(values["grad_norm"]):
-            last = self.checkpoints.latest_step() if self.processes.is_first else None
-            kept = f"the last good checkpoint is of update {last}" if last else "none was saved yet"
-            raise TrainingDiverged(
-                f"loss {values['loss']} and gradient norm {values['grad_norm']} in update {step} "
-                f"at learning rate {rate:.3g}: {kept}. Lower --config.learning_rate, or set "
-                "--config.clip_norm, in a new --workdir"
-            )
-        return {**values, "learning_rate": rate, "videos_per_second": meter.rate()}
+            raise self._diverged(step, values)
+        if self.report and (step % self.config.log_every == 0 or step == self.total):
+            rate = float(self.learning_rate(step - 1))
+            speed = {"learning_rate": rate, "videos_per_second": videos_per_second}
+            self.report.update(step, values | speed)
 
-    def _save(self, state: TrainState) -> None:
+    def _diverged(self, step: int, values: dict[str, float]) -> TrainingDiverged:
+        rate = float(self.learning_rate(step - 1))
+        last = self.checkpoints.latest_step() if self.processes.is_first else None
+        kept = f"the last good checkpoint is of update {last}" if last else "none was saved yet"
+        return TrainingDiverged(
+            f"loss {values['loss']} and gradient norm {values['grad_norm']} in update {step} "
+            f"at learning rate {rate:.3g}: {kept}. Lower --config.learning_rate, or set "
+            "--config.clip_norm, in a new --workdir"
+        )
+
+    def _save(self, state: TrainState, validates: bool) -> None:
+        if validates:
+            self._validate_and_save(state)
+            return
         state = self.devices.unreplicate(state)
         self.processes.first_does(lambda: self.checkpoints.save(state, self.config))
 
@@ -287,3 +302,22 @@ class _Run:
     def _say(self, text: str) -> None:
         if self.processes.is_first:
             print(text)
+
+
+class _Readings:
+    """Reads the metrics of every update while the next one runs, so that no device waits for it."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run, self._meter = run, Meter(run.config.batch_size)
+        self._running: tuple[int, dict[str, Array]] | None = None
+
+    def add(self, step: int, metrics: dict[str, Array]) -> None:
+        """Takes the metrics of an update that has begun; reads those of the one before."""
+        self.finish()
+        self._running = step, metrics
+
+    def finish(self) -> None:
+        """Waits for the update that runs."""
+        if self._running is not None:
+            self._run.read(*self._running, self._meter)
+            self._running = None

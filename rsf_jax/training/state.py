@@ -37,6 +37,11 @@ class TrainState:
         return {"params": self.params, **self.model_state}
 
 
+def total_updates(config: Config, updates_per_epoch: int) -> int:
+    """Returns the number of updates of a whole run."""
+    return config.updates or config.epochs * updates_per_epoch
+
+
 def learning_rate_schedule(config: Config, updates_per_epoch: int) -> optax.Schedule:
     """Returns the learning rate as a function of the number of updates done.
 
@@ -47,7 +52,7 @@ def learning_rate_schedule(config: Config, updates_per_epoch: int) -> optax.Sche
         interval = config.lr_decay_epochs * updates_per_epoch
         schedule = optax.exponential_decay(peak, interval, config.lr_decay, staircase=True)
     elif config.lr_schedule == "cosine":
-        updates = config.epochs * updates_per_epoch
+        updates = total_updates(config, updates_per_epoch)
         schedule = optax.cosine_decay_schedule(peak, max(updates - warmup, 1))
     else:
         schedule = optax.constant_schedule(peak)
