@@ -2,23 +2,28 @@
 
 python launch/reproduce.py --minutes=9
 python launch/reproduce.py --presets=easy_s6f1,hard_s8f8 --seeds=0,1,2
+python launch/reproduce.py --plan=two_cores --minutes=170
 
-Call it again to go on. Settings given as --config.FIELD are changed in all runs, which are then
-listed apart from the paper's.
+Call it again to go on. The plan `paper` trains every row as the paper does; `two_cores` trains few
+networks from nothing, in small windows, and begins the other rows with their weights. Settings
+given as --config.FIELD are changed in all runs, which are then listed apart from the paper's.
 """
 
+import dataclasses
 from pathlib import Path
 
 import launcher
 from absl import flags
 
 import rsf_jax as rsf
+from rsf_jax.config import FREE_ON_RESUME
 from rsf_jax.paths import expand
-from rsf_jax.reproduction import page, paper
+from rsf_jax.reproduction import page, paper, two_cores
 from rsf_jax.reproduction.plan import Job, run_jobs
 
 flags.adopt_module_key_flags(launcher)
 
+_PLAN = flags.DEFINE_enum("plan", "paper", ["paper", "two_cores"], "how the rows are trained")
 _PRESETS = flags.DEFINE_list("presets", None, "what to run, in order; the paper's unless given")
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "seeds of each, the first of all before the second")
 _POLICIES = flags.DEFINE_list("policies", [], "to test each with, beside what the paper does")
@@ -57,6 +62,8 @@ def _jobs() -> list[Job]:
         seeds = [int(seed) for seed in _SEEDS.value]
     except ValueError as error:
         raise rsf.InputError(f"--seeds are whole numbers: {error}") from error
+    if _PLAN.value == "two_cores":
+        return _stages(seeds)
     presets = paper.presets() if _PRESETS.value is None else _PRESETS.value
     if not seeds or not presets:
         raise rsf.InputError("give at least one of --presets and one of --seeds")
@@ -69,6 +76,20 @@ def _jobs() -> list[Job]:
         for seed in seeds
         for preset in presets
     ]
+
+
+def _stages(seeds: list[int]) -> list[Job]:
+    if _PRESETS.value is not None or _POLICIES.value:
+        raise rsf.InputError("--presets and --policies are not used with --plan=two_cores")
+    here = {name for name in launcher.overrides() if name not in FREE_ON_RESUME}
+    if here:
+        raise rsf.InputError(
+            f"--config.{min(here)} is not used with --plan=two_cores, whose stages have settings "
+            "of their own"
+        )
+    stages = [job for seed in seeds for job in two_cores.jobs(seed)]
+    changes = launcher.overrides()
+    return [dataclasses.replace(job, config=job.config.replace(**changes)) for job in stages]
 
 
 if __name__ == "__main__":

@@ -128,9 +128,9 @@ def get_config(name: str) -> Config:
     the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
     `{easy|hard}_mixed{N}` is one model for every budget of steps: each update is made with another
     schedule, of N steps on the first frame and fewer later, or of the same number up to N on all.
-    `{easy64|hard64}_...` are the same tasks and network in windows of 64x64, with the
-    quickstart's optimiser, to begin with on two cores. `{easy72|hard72}_...` are dashes of another size at 72x72,
-    with a smaller network;
+    `{easy64|hard64}_...` are the same tasks and network in windows of 64x64, with the quickstart's
+    optimizer, to begin with on two cores. `{easy72|hard72}_...` have dashes of another size, 72x72
+    pixels and a smaller network;
     `hard40_...` is hard with few and short contours.
     `camvid_s{S}f{F}_dru` is the recurrent U-Net on driving video.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and

@@ -15,6 +15,8 @@ from rsf_jax.paths import expand
 from rsf_jax.presets import get_config
 
 CARD = "pretrained.json"  # in the folder of a run that was made of weights
+# Of a record's entries. 1: without a number. A later version of the library reads all of them.
+FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Record:
         class_names: of the dataset.
         colors: red, green and blue of each class.
         tests: of the checkpoint, by policy; none of a run that is not finished.
+        format: of these entries, see `FORMAT`.
     """
 
     config: dict[str, Any]
@@ -71,6 +74,12 @@ class Record:
     class_names: list[str]
     colors: list[list[int]]
     tests: dict[str, Result]
+    format: int = FORMAT
+
+    @property
+    def videos(self) -> int:
+        """Training videos seen, each as often as it was."""
+        return self.updates * self.config["batch_size"]
 
     @property
     def preset(self) -> str:
@@ -110,9 +119,15 @@ def from_json(values: Any) -> Record:
     """Returns a record from the plain values of `dataclasses.asdict`.
 
     Raises:
-        InputError: if these are not the values of a record.
+        InputError: if these are not the values of a record, or those of a later version.
     """
     try:
+        values = {"format": 1, **values}
+        if values["format"] > FORMAT:
+            raise InputError(
+                f"a record of format {values['format']}: this version of rsf_jax reads up to "
+                f"{FORMAT}; use a newer one"
+            )
         tests = {policy: Result(**test) for policy, test in values["tests"].items()}
         config = dataclasses.asdict(Config(**values["config"]))
         return Record(**{**values, "config": config, "tests": tests})

@@ -27,6 +27,14 @@ def test_preset_names_say_what_they_are():
     assert not config.stateful
 
 
+@pytest.mark.parametrize("name", ["easy", "hard"])
+def test_small_windows_have_the_papers_network(name):
+    paper, small = rsf.get_config(f"{name}_s8f2"), rsf.get_config(f"{name}64_s8f2")
+    assert small.dataset == f"t_pathfinder/{name}64"
+    for field in (*config.MODEL_FIELDS, "slow_steps", "fast_steps", "norm_statistics"):
+        assert getattr(small, field) == getattr(paper, field)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -43,7 +51,7 @@ def test_preset_names_say_what_they_are():
         ("pathfinder14_bptt_n0", "unknown preset 'pathfinder14_bptt_n0'"),
         ("pathfinder14_bptt_n6_ff6", "unknown preset"),
         ("hard_s8f8_", "did you mean 'hard_s8f8'"),
-        ("medium_s8f8", "Presets are {easy|hard|easy64|hard64|easy72|hard72|hard40|quickstart}_s{S}f{F}"),
+        ("medium_s8f8", "Presets are {easy|hard|easy64|hard64|easy72|hard72|hard40|quickstart}_s"),
         ("", "Presets are {easy|hard|easy64|hard64|easy72|hard72|hard40|quickstart}_s{S}f{F}"),
     ],
 )

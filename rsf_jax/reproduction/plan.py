@@ -7,11 +7,16 @@ from pathlib import Path
 from rsf_jax import experiment
 from rsf_jax.config import Config
 from rsf_jax.data import open_dataset
+from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate, load_trained
+from rsf_jax.imports import import_pretrained
 from rsf_jax.policies import parse_policy
 from rsf_jax.presets import get_config
+from rsf_jax.pretrained import pretrained_names, read_card
 from rsf_jax.records import Record, plain_config, read_record, write_json
 from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.training.checkpoints import FOLDER
+from rsf_jax.training.integrity import sealed_steps
 from rsf_jax.training.loop import Outcome
 
 # What is left of the time has to be enough to start, compile and save.
@@ -25,14 +30,20 @@ class Job:
     Attributes:
         config: the run.
         policies: beside that of training.
+        title: what the run is called, if not after its settings.
+        begins: name of the job whose best weights it begins with; none if it has its own way.
     """
 
     config: Config
     policies: tuple[str, ...]
+    title: str = ""
+    begins: str = ""
 
     @property
     def name(self) -> str:
         """What the run's folder and its record are called."""
+        if self.title:
+            return self.title
         preset = dataclasses.asdict(get_config(self.config.name))
         changes = [
             f"{name}={value}"
@@ -67,7 +78,7 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
         if end is not None and left < _LEAST_MINUTES:
             return False
         print(f"{job.name}: {left:.1f} minutes left" if end else job.name, flush=True)
-        outcome = _run(job, runs / job.name, left)
+        outcome = _run(job, runs, left)
         write_json(path, dataclasses.asdict(make_record(runs / job.name)))
         if outcome is Outcome.STOPPED:
             return False
@@ -79,11 +90,28 @@ def is_done(job: Job, record: Record) -> bool:
     return {record.schedule, *job.policies} <= record.tests.keys()
 
 
-def _run(job: Job, workdir: Path, minutes: float) -> Outcome:
-    outcome = experiment.run(job.config.replace(max_minutes=minutes), workdir)
+def _run(job: Job, runs: Path, minutes: float) -> Outcome:
+    config, workdir = job.config.replace(max_minutes=minutes), runs / job.name
+    if job.begins:
+        config = config.replace(init_from=str(_weights_of(job, runs)))
+    outcome = experiment.run(config, workdir)
     if outcome is not Outcome.STOPPED and job.policies:
         trained = load_trained(workdir)
         dataset = open_dataset(trained.config)
         for policy in job.policies:
             evaluate(trained, dataset, workdir, parse_policy(policy))
     return outcome
+
+
+def _weights_of(job: Job, runs: Path) -> Path:
+    """The run that a job begins with; made of weights that come with the library if it is gone."""
+    folder = runs / job.begins
+    if sealed_steps(folder / FOLDER):
+        return folder
+    name = job.begins.removesuffix(f"-seed{job.config.seed}")
+    if name in pretrained_names() and read_card(name).record.seed == job.config.seed:
+        return import_pretrained(name, folder)
+    raise InputError(
+        f"{job.name} begins with the weights of {job.begins}: {folder} has none, and none of that "
+        "name come with the library. Delete its record, and it is trained again"
+    )

@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.training.state import build_optimizer, create_state, learning_rate_schedule
+from rsf_jax.training.state import (
+    build_optimizer,
+    create_state,
+    learning_rate_schedule,
+    total_updates,
+)
 
 
 def test_the_papers_schedule_decays_by_three_tenths_every_25_epochs():
@@ -20,6 +25,15 @@ def test_cosine_rises_and_ends_at_zero():
     assert 0 < float(rate(0)) < float(rate(5)) < 0.01
     assert float(rate(10)) == pytest.approx(0.01)
     assert float(rate(100)) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_number_of_updates_takes_the_place_of_epochs():
+    config = rsf.get_config("quickstart").replace(epochs=3, updates=40, warmup_steps=10)
+    assert total_updates(config, 50) == 40
+    assert total_updates(config.replace(updates=0), 50) == 150
+    rate = learning_rate_schedule(config, updates_per_epoch=50)
+    assert float(rate(10)) == pytest.approx(config.learning_rate)
+    assert float(rate(40)) == pytest.approx(0, abs=1e-9)
 
 
 def test_constant_stays():
