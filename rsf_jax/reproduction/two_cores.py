@@ -43,7 +43,6 @@ _TUNING = {
     "clip_norm": 0.01,
     "validation_share": 0.0125,
     "validate_every": 250,
-    "save_every": 50,
     "eval_batch_size": 20,
 }
 
@@ -65,9 +64,8 @@ def jobs(seed: int) -> list[Job]:
 
 
 def _job(stage: Stage, seed: int) -> Job:
-    config = get_config(stage.preset).replace(
-        **stage.changes, updates=stage.updates, seed=seed, save_every=50
-    )
+    settings = {"updates": stage.updates, "seed": seed, "save_every": 50, **stage.changes}
+    config = get_config(stage.preset).replace(**settings)
     policies = dict.fromkeys([*paper.policies(stage.preset), *stage.policies])
     begins = f"{stage.begins}-seed{seed}" if stage.begins else ""
     return Job(config, tuple(policies), f"{stage.name}-seed{seed}", begins)
