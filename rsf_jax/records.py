@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,12 @@ class Record:
     def videos(self) -> int:
         """Training videos seen, each as often as it was."""
         return self.updates * self.config["batch_size"]
+
+    @property
+    def core_hours(self) -> float | None:
+        """Hours of the updates times cores of the processor; None on accelerators."""
+        cores = re.match(r"(\d+) cores, ", self.hardware)
+        return None if cores is None else self.seconds / 3600 * int(cores[1])
 
     @property
     def preset(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rsf_jax.build import build_schedule
+from rsf_jax.config import MODEL_FIELDS
 from rsf_jax.presets import get_config
 from rsf_jax.pretrained import Card, pretrained_names, read_card
 from rsf_jax.records import Record, read_record
@@ -16,6 +17,11 @@ Every figure of ours on this page was written by a run and is copied from its re
 made by `python launch/reproduce.py --page_only`. mIoU is of the test split: mean and, of several \
 seeds, standard deviation. Frames a second are at batch 1, the paper's on an RTX 3080. Time is of \
 the updates alone.
+
+A row of the paper begins with its preset, trained by the paper's recipe. Below it, each with the \
+name of its record, are runs of the same network on the same data, tested alike, that were trained \
+in another way: in all, with what they began with, they have seen the videos and taken the time \
+that is given. `python launch/reproduce.py --plan=two_cores` makes them.
 """
 _PAPER = (
     "preset",
@@ -30,6 +36,9 @@ _PAPER = (
 _OWN = ("run", "tested with", "mIoU", "steps a frame", "frames/s", "parameters", "trained", "on")
 _CARDS = ("name", "run", "data", "seed", "validation mIoU", "test mIoU", "trained", "on")
 _NOT_RUN = "not run yet"
+# What two runs share whose tests can be compared: the network, and the data.
+_SAME = (*MODEL_FIELDS, "dataset", "norm_statistics", "stateful")
+_ROWS = [row for rows in TABLES.values() for row in rows]
 
 
 def write_page(records: Path, page: Path) -> None:
@@ -43,12 +52,13 @@ def write_page(records: Path, page: Path) -> None:
         InputError: if a record or a card is damaged.
     """
     cards = [read_card(name) for name in pretrained_names()]
-    found = [read_record(path) for path in sorted(records.glob("*.json"))]
+    named = {path.stem: read_record(path) for path in sorted(records.glob("*.json"))}
+    found = list(named.values())
     recorded = {(run.label, run.seed) for run in found}
     found += [c.record for c in cards if (c.record.label, c.record.seed) not in recorded]
     parts = [_HEAD]
     for title, rows in TABLES.items():
-        lines = [_paper_line(row, [r for r in found if r.label == row.preset]) for row in rows]
+        lines = [line for row in rows for line in _paper_lines(row, found, named)]
         parts.append(f"## {title}\n\n{_table(_PAPER, lines)}")
     parts.append(f"## Other runs\n\n{_table(_OWN, _own_lines(found))}")
     weights = [_card_line(card) for card in cards]
@@ -61,18 +71,64 @@ def _table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _paper_line(row: Row, runs: list[Record]) -> list[str]:
-    policy = row.policy or str(build_schedule(get_config(row.preset)))
+def _paper_lines(row: Row, found: list[Record], named: dict[str, Record]) -> list[list[str]]:
+    """The line of the paper's recipe, then one for each run with another."""
+    policy = _policy(row)
+    lines = [_paper_line(row, policy, [run for run in found if run.label == row.preset])]
+    for name, run in named.items():
+        if policy in run.tests and run.label != row.preset and _is_of(row, run):
+            score = _tested(row, policy, [run])
+            lines.append([f"- `{name}`", policy, "", score, "", *_other_recipe(run, policy, named)])
+    return lines
+
+
+def _paper_line(row: Row, policy: str, runs: list[Record]) -> list[str]:
     tested = [run for run in runs if policy in run.tests]
     steps = "" if row.steps is None else f" at {row.steps} steps"
     paper = [f"`{row.preset}`", policy, f"{_score(row.miou)}{steps}"]
     speed = "" if row.frames_per_second is None else str(row.frames_per_second)
     if not tested:
         return [*paper, _state(runs), speed, "", "", ""]
-    ours = _mean([run.tests[policy].miou for run in tested])
-    if row.steps is not None:
-        ours += f" at {_steps(tested, policy):.1f} steps"
+    ours = _tested(row, policy, tested)
     return [*paper, ours, speed, _frames_per_second(tested, policy), *_training(tested)]
+
+
+def _policy(row: Row) -> str:
+    return row.policy or str(build_schedule(get_config(row.preset)))
+
+
+def _tested(row: Row, policy: str, runs: list[Record]) -> str:
+    score = _mean([run.tests[policy].miou for run in runs])
+    return score if row.steps is None else f"{score} at {_steps(runs, policy):.1f} steps"
+
+
+def _is_of(row: Row, run: Record) -> bool:
+    """Whether a run has the network and the data of a row, however it was trained."""
+    wanted = get_config(row.preset)
+    return all(run.config[name] == getattr(wanted, name) for name in _SAME)
+
+
+def _other_recipe(run: Record, policy: str, named: dict[str, Record]) -> tuple[str, str, str]:
+    """Speed, training and hardware of a run together with those that it began with."""
+    chain = [run]
+    while (before := chain[-1].config["init_from"]) in named and named[before] not in chain:
+        chain.append(named[before])
+    begun = chain[-1].config["init_from"]
+    steps = [f"`{begun}`"] if begun else []
+    steps += [_recipe(part) for part in reversed(chain)]
+    videos = sum(part.videos for part in chain)
+    hours = sum(part.core_hours or 0.0 for part in chain)
+    text = f"{', then '.join(steps)}: {videos:,} videos"
+    if hours:
+        text += f", {hours:.1f} core hours"
+    speed = f"{run.tests[policy].frames_per_second:.0f}"
+    return speed, text, run.hardware
+
+
+def _recipe(run: Record) -> str:
+    height, width = run.frame_size
+    schedules = "mixed schedules" if run.config["schedules"] else run.schedule
+    return f"{run.config['dataset'].partition('/')[2]} {height}x{width} with {schedules}"
 
 
 def _state(runs: list[Record]) -> str:
@@ -87,17 +143,17 @@ def _state(runs: list[Record]) -> str:
 
 
 def _own_lines(found: list[Record]) -> list[list[str]]:
-    """Runs that no table of the paper has, all policies of each."""
-    paper = {row.preset for rows in TABLES.values() for row in rows}
-    labels = sorted({run.label for run in found} - paper)
+    """What no table of the paper has: runs of other networks or data, and other policies."""
     lines = []
-    for label in labels:
+    for label in sorted({run.label for run in found}):
         runs = [run for run in found if run.label == label]
         policies = sorted({policy for run in runs for policy in run.tests})
-        if not policies:
+        if not policies and not any(label == row.preset for row in _ROWS):
             lines.append([f"`{label}`", "", _state(runs), *[""] * 5])
         for policy in policies:
             tested = [run for run in runs if policy in run.tests]
+            if any(policy == _policy(row) and _is_of(row, tested[0]) for row in _ROWS):
+                continue
             lines.append(
                 [
                     f"`{label}`",
@@ -135,6 +191,9 @@ def _training(runs: list[Record]) -> tuple[str, str]:
 
 def _epochs(runs: list[Record]) -> str:
     done = statistics.mean(run.epochs for run in runs)
+    updates = runs[0].config["updates"]
+    if updates:
+        return f"{statistics.mean(run.updates for run in runs):.0f} of {updates} updates"
     return f"{done:.3g} of {runs[0].config['epochs']} epochs"
 
 

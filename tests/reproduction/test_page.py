@@ -30,6 +30,14 @@ def _record(preset, seed, tests, **changes):
     )
 
 
+def _on_two_cores(preset, tests, updates, **changes):
+    record = _record(preset, 0, tests, batch_size=8, updates=updates, **changes)
+    size = 64 if "64" in preset else 128
+    return dataclasses.replace(
+        record, updates=updates, frame_size=[size, size], hardware="2 cores, a processor"
+    )
+
+
 @pytest.fixture
 def lines(tmp_path):
     """The lines of a page of some runs."""
@@ -42,8 +50,17 @@ def lines(tmp_path):
         _record("hard_s8f2", 0, {}),
         _record("quickstart", 0, {"s3f1": (0.9, 1.4), "s3f3": (0.7, 3.0)}),
     ]
-    for number, record in enumerate(records):
-        write_json(tmp_path / f"{number}.json", dataclasses.asdict(record))
+    named = {str(number): record for number, record in enumerate(records)} | {
+        "small": _on_two_cores("hard64_mixed8", {}, updates=700, schedules="s8f8,s8f2"),
+        "large": _on_two_cores(
+            "hard_mixed8",
+            {"s8f2": (0.6, 2.75), "l1:0.9:12": (0.65, 4.0), "s9f9": (0.5, 9.0)},
+            updates=100,
+            init_from="/runs/small",
+        ),
+    }
+    for name, record in named.items():
+        write_json(tmp_path / f"{name}.json", dataclasses.asdict(record))
     write_page(tmp_path, tmp_path / "RESULTS.md")
     return (tmp_path / "RESULTS.md").read_text().splitlines()
 
@@ -77,6 +94,31 @@ def test_what_was_not_run_says_so(lines):
     assert _line(lines, "`hard_s8f8`", "l1:0.9:12")[3] == "not run yet"
     unfinished = "unfinished: 12.5 of 100 epochs, validation .432"
     assert _line(lines, "`hard_s8f2`", "s8f2")[3] == unfinished
+
+
+def test_another_recipe_is_a_line_of_its_own_below_the_papers(lines):
+    assert (
+        _line(lines, "`hard_s8f2`", "s8f2")[3] == "unfinished: 12.5 of 100 epochs, validation .432"
+    )
+    recipe = "hard64 64x64 with mixed schedules, then hard 128x128 with mixed schedules"
+    assert _line(lines, "- `large`", "s8f2")[2:] == [
+        "",
+        ".600 (1 seed)",
+        "",
+        "50",
+        f"{recipe}: 6,400 videos, 6.0 core hours",
+        "2 cores, a processor",
+    ]
+    assert _line(lines, "- `large`", "l1:0.9:12")[3] == ".650 (1 seed) at 4.0 steps"
+    (below,) = (n for n, line in enumerate(lines) if line.startswith("| - `large` | s8f2 |"))
+    assert lines[below - 1].startswith("| `hard_s8f2` | s8f2 |")
+
+
+def test_what_the_paper_was_not_tested_with_is_listed_apart(lines):
+    (line,) = [x for x in lines if x.startswith("| `hard_mixed8 ")]
+    assert "| s9f9 | .500 (1 seed) |" in line
+    (unfinished,) = [x for x in lines if x.startswith("| `hard64_mixed8 ")]
+    assert "unfinished: 700 of 700 updates, validation .432" in unfinished
 
 
 def test_runs_with_other_settings_are_listed_apart(lines):

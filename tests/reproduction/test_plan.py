@@ -1,6 +1,13 @@
+import dataclasses
+
 import pytest
 
+import rsf_jax as rsf
+from rsf_jax.evaluation import load_trained
+from rsf_jax.growing import check_growth
+from rsf_jax.presets import get_config
 from rsf_jax.records import read_record
+from rsf_jax.reproduction import plan, two_cores
 from rsf_jax.reproduction.plan import Job, run_jobs
 
 
@@ -31,6 +38,41 @@ def test_runs_are_trained_tested_recorded_and_not_repeated(job, tmp_path, capsys
     capsys.readouterr()
     assert run_jobs([job], runs, records, 0.0)
     assert capsys.readouterr().out == ""
+
+
+def test_a_stage_begins_with_the_weights_of_another(job, tmp_path, capsys):
+    runs, records = tmp_path / "runs", tmp_path / "records"
+    first = dataclasses.replace(job, config=job.config.replace(updates=1), title="first")
+    second = dataclasses.replace(first, title="second", begins="first", policies=())
+    assert run_jobs([first, second], runs, records, 0.0)
+    assert f"Begins with the weights of update 1 in {runs / 'first'}" in capsys.readouterr().out
+    assert sorted(path.stem for path in records.iterdir()) == ["first", "second"]
+    assert read_record(records / "second.json").config["init_from"] == "first"
+
+
+def test_weights_that_are_gone_are_taken_from_the_box_or_missed(job, tmp_path):
+    config = get_config("quickstart").replace(channels=16)
+    lost = dataclasses.replace(job, title="second", begins="quickstart16-seed0")
+    found = plan._weights_of(dataclasses.replace(lost, config=config), tmp_path)
+    assert found == tmp_path / "quickstart16-seed0"
+    assert load_trained(found).config.channels == 16
+    for begins, seed in (("first-seed0", 0), ("quickstart16-seed1", 1)):
+        gone = dataclasses.replace(lost, config=config.replace(seed=seed), begins=begins)
+        with pytest.raises(rsf.InputError, match=f"second begins with the weights of {begins}"):
+            plan._weights_of(gone, tmp_path)
+
+
+def test_stages_for_two_cores_begin_with_stages_before_them():
+    jobs = two_cores.jobs(3)
+    names = [job.name for job in jobs]
+    assert len(set(names)) == len(names)
+    for number, job in enumerate(jobs):
+        assert job.config.seed == 3
+        assert job.name.endswith("-seed3")
+        assert not job.begins or job.begins in names[:number]
+        if job.begins:
+            there = jobs[names.index(job.begins)].config
+            check_growth(there, job.config)
 
 
 def test_time_that_is_too_short_begins_nothing(job, tmp_path):
