@@ -34,8 +34,8 @@ class Stage:
     changes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-# Of what begins with trained weights, at 128x128: the quickstart's optimizer, at smaller rates.
-_TUNING = {
+# At 128x128, with trained weights: the optimizer of the small windows, at a smaller rate.
+_LARGE = {
     "batch_size": 8,
     "learning_rate": 1e-3,
     "lr_schedule": "cosine",
@@ -45,12 +45,60 @@ _TUNING = {
     "validate_every": 250,
     "eval_batch_size": 20,
 }
+# In small windows, with trained weights.
+_NEXT = {"learning_rate": 2e-3}
+
+# Other rows of the paper, on weights of the first: 64x64 for a while, then 128x128.
+_EASY = ("s6f6", "s4f4", "s2f2", "s1f1", "s6f6_stateless", "s4f4_stateless", "s6f1_stateless")
+_HARD = ("s8f8", "s8f2", "s8f1", "s8f4", "s6f6", "s4f4", "s3f3", "s8f8_stateless", "s3f3_stateless")
+
+_OTHERS = (
+    *("easy_ffres6", "hard_ff8", "hard_ffres8", "hard_s8f2_clstm", "hard_s8f8_clstm"),
+    *("hard_conv3ds", "hard_conv3dm"),
+)
+
+
+def _row(task: str, row: str, begins: str) -> tuple[Stage, Stage]:
+    """A row whose network begins with another's weights."""
+    small, large = f"{task}64_{row}", f"{task}_{row}"
+    return (
+        Stage(small, small, 1500, begins, changes=_NEXT),
+        Stage(large, large, 250, small, changes=_LARGE),
+    )
+
+
+def _alone(network: str) -> tuple[Stage, Stage]:
+    """A row that shares its network with none before it."""
+    task, _, model = network.partition("_")
+    small = f"{task}64_{model}"
+    return Stage(small, small, 4000), Stage(network, network, 250, small, changes=_LARGE)
+
+
+def _stateless_ruler(row: str) -> tuple[Stage, Stage]:
+    """A network by which the pitch is measured, at 5 pixels from dash to dash and at 6."""
+    at6 = {"dataset": "t_pathfinder/easy72"}
+    preset = f"easy64_{row}_stateless"
+    return (
+        Stage(preset, preset, 2000),
+        Stage(f"pitch6_{row}_stateless", preset, 2000, changes=at6),
+    )
+
 
 STAGES = (
     Stage("easy64_s6f1", "easy64_s6f1", 5000),
-    Stage(
-        "easy_s6f1", "easy_s6f1", 1000, "easy64_s6f1", policies=("s6f2", "s6f6"), changes=_TUNING
+    Stage("easy_s6f1", "easy_s6f1", 1000, "easy64_s6f1", changes=_LARGE),
+    *_stateless_ruler("s1f1"),
+    *_stateless_ruler("s2f2"),
+    Stage("hard64_s6f1", "hard64_s6f1", 5000, "easy64_s6f1", changes=_NEXT),
+    Stage("hard64_mixed8", "hard64_mixed8", 10000, "hard64_s6f1", changes=_NEXT),
+    Stage("hard_mixed8", "hard_mixed8", 750, "hard64_mixed8", ("s8f2",), changes=_LARGE),
+    *(stage for row in _EASY for stage in _row("easy", row, "easy64_s6f1")),
+    *(
+        Stage(f"easy_{row}", f"easy_{row}", 250, f"easy64_{row}", changes=_LARGE)
+        for row in ("s1f1_stateless", "s2f2_stateless")
     ),
+    *(stage for row in _HARD for stage in _row("hard", row, "hard64_mixed8")),
+    *(stage for network in _OTHERS for stage in _alone(network)),
 )
 
 
