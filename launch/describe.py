@@ -43,10 +43,17 @@ def main() -> None:
     Console().print(table)
 
 
+# What has not eight frames in a video.
+_FRAMES_OF = {f"t_pathfinder/{name}": 6 for name in ("easy", "easy64", "easy72", "easyv1")} | {
+    "t_pathfinder/quickstart": 5,
+    "camvid/pairs": 2,
+}
+
+
 def _frames(config: rsf.Config) -> int:
     if _FRAMES.value:
         return _FRAMES.value
-    return {"t_pathfinder/easy": 6, "camvid/pairs": 2}.get(config.dataset, 8)
+    return _FRAMES_OF.get(config.dataset, 8)
 
 
 if __name__ == "__main__":
