@@ -190,7 +190,8 @@ def test_a_build_that_a_plain_one_overtakes_returns_the_other(unbroken, tmp_path
 
 def test_a_build_that_fails_is_told(tmp_path, monkeypatch):
     def fails(self, *args):
-        (Path(self.data_dir).parent / "1.1.0").mkdir()  # there, but no dataset
+        folder = Path(self.data_dir).parent / str(Builder.VERSION)
+        folder.mkdir()  # there, but no dataset
         raise OSError("no space left")
 
     monkeypatch.setattr(Builder, "_generate_splits", fails)

@@ -52,7 +52,7 @@ def test_the_card_says_what_the_run_came_to(run, card):
     results = json.loads((workdir / "results.json").read_text())
     assert record.tests["s3f1"].miou == results["test"]["miou"]
     assert (record.update, record.updates, record.epochs) == (results["update"], 5, 1.0)
-    assert (record.version, record.frame_size) == ("1.1.0", [36, 36])
+    assert (record.version, record.frame_size) == ("2.0.0", [36, 36])
     points = [json.loads(line) for line in (workdir / "curves.jsonl").read_text().splitlines()]
     rates = [p["videos_per_second"] for p in points if p["split"] == "train"]
     assert record.seconds == pytest.approx(5 * config.batch_size / rates[-1], rel=1e-6)
