@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,10 @@ from rsf_jax import presets
 from rsf_jax.config import MODEL_FIELDS
 from rsf_jax.imports import import_pretrained
 from rsf_jax.registry import load_cells
+from rsf_jax.training.stop import received_signal
 
 PREFIX = "config."
+UNFINISHED = 75  # exit code of what is to be called again; EX_TEMPFAIL of sysexits.h
 
 CONFIG = flags.DEFINE_string(
     "config",
@@ -148,8 +151,32 @@ def print_header(config: rsf.Config) -> None:
     print(" ".join(f"{name}={value}" for name, value in settings.items()), flush=True)
 
 
+def end(finished: bool) -> None:
+    """Ends a launcher whose work may be unfinished, so that a shell can tell.
+
+    By the signal that has ended the run, if one has: a loop in a shell then ends, too. Else with
+    exit code 75, which stands for "try again".
+    """
+    if finished:
+        return
+    number = received_signal()
+    if number is None:
+        sys.exit(UNFINISHED)
+    _end_by(number)
+
+
+def _end_by(number: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def run(main: Callable[[], None]) -> None:
-    """Runs a launcher; a user's mistake ends it with one line and exit code 1."""
+    """Runs a launcher.
+
+    A user's mistake ends it with one line and exit code 1, Ctrl-C by that signal.
+    """
 
     def guarded(argv: list[str]) -> None:
         # Orbax and absl tell of every file they touch; TensorFlow is never imported.
@@ -167,7 +194,7 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
-            sys.exit(130)
+            _end_by(signal.SIGINT)
 
     app.run(guarded, flags_parser=parsing.parse)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 import re
 from typing import Any, cast
 
@@ -130,6 +131,7 @@ class Config:
     max_minutes: float = _setting(0.0, "save and end cleanly after this time; 0 for no limit")
     validate_every: int = _setting(0, "updates between validations; 0 validates once an epoch")
     save_every: int = _setting(200, "updates between checkpoints")
+    save_minutes: float = _setting(10.0, "save after so many minutes, too; 0: by updates alone")
     log_every: int = _setting(20, "updates between two points in the curves")
     eval_batch_size: int = _setting(32, "videos evaluated together")
     devices: int = _setting(0, "accelerators to train on; 0 for all (one, for what is of a batch)")
@@ -204,6 +206,7 @@ _AT_LEAST_ZERO = (
     "penalty_weight",
     "explosion",
     "max_minutes",
+    "save_minutes",
     "updates",
     "validate_every",
     "devices",
@@ -214,6 +217,10 @@ MODEL_FIELDS = ("model", "input_channels", "channels", "kernel_size", "classes")
 # Fields that may differ when a run is resumed: they do not change what is computed.
 FREE_ON_RESUME = (
     "max_minutes",
+    "save_every",
+    "save_minutes",
+    "log_every",
+    "init_from",
     "explosion",
     "diagnostics",
     "data_dir",
@@ -221,6 +228,22 @@ FREE_ON_RESUME = (
     "devices",
     "eval_batch_size",
 )
+
+
+def free_on_resume(config: Config) -> tuple[str, ...]:
+    """Returns the settings that a run may be resumed with other values of.
+
+    How long a run is belongs to them, unless the learning rate depends on it.
+    """
+    if config.lr_schedule == "cosine":
+        return FREE_ON_RESUME
+    return (*FREE_ON_RESUME, "epochs", "updates")
+
+
+def settings_that_count(config: Config) -> str:
+    """Returns, as text, the settings that all processes of a run have to share."""
+    settings = dataclasses.asdict(config).items()
+    return json.dumps({k: v for k, v in settings if k not in FREE_ON_RESUME}, sort_keys=True)
 
 
 def model_names() -> tuple[str, ...]:

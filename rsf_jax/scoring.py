@@ -1,6 +1,7 @@
 """Scores a model on a set of videos, each counted once."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -74,6 +75,10 @@ class SegmentationSummary(Summary):
     confusion: list[list[int]]
 
 
+class ScoringStopped(Exception):
+    """Scoring was asked to end before it was done."""
+
+
 class Scorer:
     """Scores variables on videos; compiled once for each kind of policy, whatever its thresholds.
 
@@ -105,24 +110,35 @@ class Scorer:
         # Padding would change the statistics of a batch.
         self._pads = model.norm_statistics != "batch"
 
-    def __call__(self, variables: Any, videos: grain.MapDataset, policy: StepPolicy) -> Scores:
+    def __call__(
+        self,
+        variables: Any,
+        videos: grain.MapDataset,
+        policy: StepPolicy,
+        stops: Callable[[], bool] = lambda: False,
+    ) -> Scores:
         """Scores every video of a split.
 
         Args:
             variables: replicated variables.
             videos: the split.
             policy: recurrent steps of every frame.
+            stops: asked before every batch.
 
         Returns:
             NumPy arrays, one entry a video, in the order of the split.
+
+        Raises:
+            ScoringStopped: as soon as `stops` says so.
         """
         batch_size = min(self._batch_size, len(videos))
         # On every device, as the variables are: a policy's thresholds are arrays too.
         policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
-        scored = [
-            self._batch(variables, batch, policy, batch_size)
-            for batch in evaluation_batches(videos, batch_size)
-        ]
+        scored = []
+        for batch in evaluation_batches(videos, batch_size):
+            if stops():
+                raise ScoringStopped
+            scored.append(self._batch(variables, batch, policy, batch_size))
         return jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
 
     def _batch(self, variables: Any, batch: Batch, policy: Any, batch_size: int) -> Scores:

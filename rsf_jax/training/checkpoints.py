@@ -1,6 +1,7 @@
 """Checkpoints of a training run: the latest, to resume from, and the best, to be tested."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from rsf_jax.config import FREE_ON_RESUME, MODEL_FIELDS, Config, model_names
+from rsf_jax.config import MODEL_FIELDS, Config, free_on_resume, model_names
 from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
 from rsf_jax.training.disk import check_room, disk_errors
@@ -23,12 +24,14 @@ from rsf_jax.training.integrity import (
     seal,
     sealed_steps,
     set_aside_damaged,
+    write_item,
 )
 from rsf_jax.training.lock import WriterLock
 from rsf_jax.training.state import TrainState
 
 FOLDER = "checkpoints"
 _ITEMS = ("variables", "opt_state", "meta")
+_METRICS = "metrics"  # Orbax's own name, of the item and of its file
 
 
 class Checkpoints:
@@ -122,6 +125,19 @@ class Checkpoints:
             seal(self._path(step))
             remove_unfinished(self.folder)
 
+    def add_metrics(self, step: int, metrics: dict[str, float]) -> None:
+        """Adds what validation has found to a checkpoint that was saved before it.
+
+        Raises:
+            InputError: if the disk is full, or another error of the disk; the checkpoint is whole
+                then, without metrics.
+        """
+        path = self._path(step)
+        with disk_errors(self.folder.parent):
+            write_item(path, _METRICS, json.dumps(metrics))
+            seal(path)
+        self._manager.reload()  # it keeps the metrics by which it finds the best
+
     def config(self, step: int) -> Config:
         """Returns the configuration a checkpoint was trained with.
 
@@ -152,7 +168,7 @@ class Checkpoints:
             InputError: if the checkpoint is damaged, or was made by a run of another configuration
                 or by another version of the cell.
         """
-        changed = _differences(self.config(step), config, exempt=FREE_ON_RESUME)
+        changed = _differences(self.config(step), config, exempt=free_on_resume(config))
         if changed:
             raise InputError(
                 f"{self.folder.parent} holds a run with other settings: {changed}. Give those, or "

@@ -120,7 +120,8 @@ def test_sigterm_to_one_stops_both(config, tmp_path):
         assert processes[0].returncode is None, processes[0].stderr
         time.sleep(0.01)
     os.kill(processes[1].pid, signal.SIGTERM)
-    assert [process.wait().returncode for process in processes] == [0, 0]
+    unfinished = [process.wait().returncode for process in processes]
+    assert unfinished == [75, -signal.SIGTERM], processes[0].stderr
     assert "process 1 has to stop. Run again to resume" in processes[0].stdout
 
 
