@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.build import build_model, build_objective
-from rsf_jax.config import Config
+from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
@@ -36,6 +37,8 @@ from rsf_jax.training.step import Batch
 from rsf_jax.trivial import trivial_scores
 from rsf_jax.unroll import run_video
 
+# Settings that decide nothing of a test, and those that file names have in another form.
+_TOLD_OTHERWISE = (*FREE_ON_RESUME, "name", "dataset", "slow_steps", "fast_steps")
 _PICTURED = 2  # videos
 _PICTURED_FRAMES = 4  # of each, where every one takes a row
 _TIMED = 8  # videos, at batch 1
@@ -51,6 +54,7 @@ class Trained:
         model: the Flax module.
         variables: parameters, and running statistics if the model has them.
         step: updates it was trained for.
+        is_best: whether no checkpoint of the run had a lower validation loss.
     """
 
     config: Config
@@ -58,6 +62,7 @@ class Trained:
     model: VideoModel
     variables: dict[str, Any]
     step: int
+    is_best: bool = True
 
 
 def load_trained(
@@ -75,7 +80,8 @@ def load_trained(
             model.
     """
     with Checkpoints(workdir) as checkpoints:
-        chosen = checkpoints.best_step() if step is None else step
+        best = checkpoints.best_step()
+        chosen = best if step is None else step
         if chosen is None or chosen not in checkpoints.steps():
             raise InputError(
                 f"{checkpoints.folder} has no checkpoint of update "
@@ -83,13 +89,14 @@ def load_trained(
                 f"{', '.join(map(str, checkpoints.steps())) or 'none at all: train first'}"
             )
         saved = checkpoints.config(chosen)
-        config = saved.replace(**changes or {})
+        # How many devices it was trained on says nothing of this machine.
+        config = saved.replace(**{"devices": 0, **(changes or {})})
         model = build_model(config)
         # Parameters do not depend on the frame size: a small one will do.
         start = partial(create_state, model, build_optimizer(config, 1), 0, (16, 16))
         variables = checkpoints.restore_variables(chosen, jax.eval_shape(start), config)
         variables = jax.tree.map(jnp.asarray, variables)
-        return Trained(config, saved, model, variables, chosen)
+        return Trained(config, saved, model, variables, chosen, chosen == best)
 
 
 def training_schedule(config: Config) -> FixedSchedule:
@@ -97,10 +104,27 @@ def training_schedule(config: Config) -> FixedSchedule:
     return FixedSchedule(config.slow_steps, config.fast_steps)
 
 
-def dataset_suffix(trained: Trained) -> str:
-    """Returns what file names say of the dataset: nothing if it is the one of training."""
-    name = trained.config.dataset
-    return "" if name == trained.saved.dataset else f"_{name.replace('/', '-')}"
+def name_suffix(trained: Trained, policy: StepPolicy | None = None) -> str:
+    """Returns what the names of files say of all that decides what is in them.
+
+    Nothing of what is the run's own: its dataset, its settings, its best checkpoint and the
+    schedule of its training.
+
+    Args:
+        trained: the model in use.
+        policy: what it is tested with, if it is with one.
+    """
+    config, saved, parts = trained.config, trained.saved, []
+    if config.dataset != saved.dataset:
+        parts.append(config.dataset)
+    if not trained.is_best:
+        parts.append(f"update{trained.step}")
+    for name, value in dataclasses.asdict(config).items():
+        if name not in _TOLD_OTHERWISE and value != getattr(saved, name):
+            parts.append(f"{name}={value}")
+    if policy is not None and policy != training_schedule(saved):
+        parts.append(file_suffix(policy))
+    return "".join(f"_{re.sub(r'[^A-Za-z0-9_.=-]', '-', part)}" for part in parts)
 
 
 def scorer_for(trained: Trained) -> Callable[[grain.MapDataset, StepPolicy], Scores]:
@@ -122,9 +146,8 @@ def evaluate(
     """Tests a model on the test split and writes what was found.
 
     Files in `workdir`: `results.json` and `predictions.png`, for more than two classes
-    `confusion.png` too; with a policy other than the one the model was trained with, its name is
-    added, as in `results_s6f2.json`; and so is the name of a dataset other than the one of
-    training. The test loss is without the class weights of training.
+    `confusion.png` too. Whatever is not the run's own is added to their names, as in
+    `results_s6f2.json`: see `name_suffix`. The test loss is without the class weights of training.
 
     Args:
         trained: the model.
@@ -136,9 +159,8 @@ def evaluate(
         What `results.json` holds; the test score is `["test"]["miou"]`.
     """
     config = trained.config
-    own = training_schedule(config)
-    policy = policy or own
-    suffix = dataset_suffix(trained) + ("" if policy == own else f"_{file_suffix(policy)}")
+    policy = policy or training_schedule(config)
+    suffix = name_suffix(trained, policy)
     summary = summarize(scorer_for(trained)(dataset.test, policy))
     results = {
         "preset": config.name,

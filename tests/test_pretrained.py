@@ -17,6 +17,7 @@ from rsf_jax.imports import import_pretrained
 from rsf_jax.metrics import foreground_iou
 from rsf_jax.reproduction import recorder
 from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.training.loop import train
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,29 @@ def test_a_folder_of_other_weights_is_left_alone(copy, card, tmp_path):
     copy.write_text(json.dumps(values | {"sha256": "0" * 64}))
     with pytest.raises(rsf.InputError, match="holds other weights called mine: delete it"):
         import_pretrained(copy, made)
+
+
+def test_a_folder_of_another_run_is_refused_again_and_again(run, card, tmp_path):
+    config, _ = run
+    other = tmp_path / "other"
+    train(config.replace(channels=3, updates=1), open_dataset(config), other)
+    for _ in range(2):
+        with pytest.raises(
+            rsf.InputError, match="other holds a run that is not mine: give"
+        ):
+            import_pretrained(card, other)
+    assert not (other / "pretrained.json").exists()
+
+
+def test_weights_that_were_trained_on_are_not_those_of_the_card(run, card, tmp_path):
+    config, _ = run
+    made = import_pretrained(card, tmp_path / "made")
+    saved = load_trained(made).saved
+    longer = saved.replace(data_dir=config.data_dir, epochs=2)
+    train(longer.replace(lr_schedule="constant"), open_dataset(config), tmp_path / "more")
+    shutil.copytree(tmp_path / "more" / "checkpoints", made / "checkpoints", dirs_exist_ok=True)
+    with pytest.raises(rsf.InputError, match="holds a run that is not mine"):
+        import_pretrained(card, made)
 
 
 def test_a_flipped_bit_is_noticed(copy):

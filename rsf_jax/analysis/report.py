@@ -38,10 +38,10 @@ from rsf_jax.batches import evaluation_batches
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, training_schedule
+from rsf_jax.evaluation import Trained, name_suffix, training_schedule
 from rsf_jax.metrics import BINARY
 from rsf_jax.models import Prepared, prepare
-from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy, file_suffix
+from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
 from rsf_jax.tradeoff import cap_steps
 from rsf_jax.unroll import run_video
 
@@ -156,7 +156,7 @@ def analyze(
     found = _find(subject, frames, policy, halting, long_steps)
     results = _settings(trained, policy, halting) | {"video": video}
     results |= _numbers(found, own.slow)
-    suffix = "" if policy == own else f"_{file_suffix(policy)}"
+    suffix = name_suffix(trained, policy)
     text = json.dumps(_plain(results), indent=2, allow_nan=False)
     Path(workdir, f"analysis{suffix}.json").write_text(text + "\n")
     for name, figure in _figures(found, own, halting).items():
