@@ -30,6 +30,7 @@ _CALIBRATED = "calibrated"
 
 
 def main() -> None:
+    _check_flags()
     workdir = launcher.workdir()
     chosen = [rsf.parse_policy(text) for text in _POLICIES.value]
     calibrated = _POLICY.value == _CALIBRATED
@@ -48,6 +49,15 @@ def main() -> None:
     else:
         evaluation.print_results(evaluation.evaluate(trained, dataset, folder, policy))
     print(f"Results and pictures are in {folder}")
+
+
+def _check_flags() -> None:
+    """A flag that would do nothing is a mistake."""
+    if _SWEEP.value and _POLICY.value:
+        raise rsf.InputError("--policy is not used with --sweep: give --policies")
+    for flag in (_POLICIES, _VIDEOS):
+        if flag.value and not _SWEEP.value:
+            raise rsf.InputError(f"--{flag.name} is used with --sweep alone: add that")
 
 
 if __name__ == "__main__":

@@ -53,13 +53,18 @@ def _define_config_flags() -> None:
         str: flags.DEFINE_string,
     }
     for field in dataclasses.fields(rsf.Config):
-        name, comment = PREFIX + field.name, field.metadata["comment"]
+        name, comment = PREFIX + field.name, f"{field.metadata['comment']}{_default(field)}"
         if field.name == "name":
             continue
         if field.metadata["choices"]:
             flags.DEFINE_enum(name, None, field.metadata["choices"], comment)
         else:
             define[field.type](name, None, comment)
+
+
+def _default(field: dataclasses.Field) -> str:
+    """What a setting is unless the preset says otherwise."""
+    return "" if field.default == "" else f" [{str(field.default).lower()}]"
 
 
 _define_config_flags()
@@ -70,6 +75,12 @@ def overrides() -> dict[str, object]:
     names = [f.name for f in dataclasses.fields(rsf.Config) if f.name != "name"]
     given = {name: flags.FLAGS[PREFIX + name].value for name in names}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def refuse_settings() -> None:
+    """Settings that would do nothing are a mistake."""
+    if given := overrides():
+        raise rsf.InputError(f"--config.{min(given)} is not used here: leave it out")
 
 
 def model_settings() -> dict[str, object]:

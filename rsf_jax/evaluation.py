@@ -216,17 +216,20 @@ def _without_nan(x: Any) -> Any:
 
 
 def print_results(results: dict[str, Any]) -> None:
-    """Prints the table of one evaluation."""
+    """Prints the table of one evaluation; a row for each frame fits a page of any width."""
     test, frames = results["test"], len(results["test"]["miou_by_frame"])
     table = Table(title=f"{results['preset']} tested with {results['policy']}")
-    table.add_column("")
-    for title in ["mIoU", *(f"frame {t + 1}" for t in range(frames))]:
-        table.add_column(title, justify="right")
-    scores = [test["miou"], *test["miou_by_frame"]]
-    table.add_row("this model", *(f"{score:.3f}" for score in scores))
-    table.add_row("recurrent steps", f"{test['steps_per_video'] / frames:.2f}", *_steps(test))
+    table.add_column("", no_wrap=True)
+    for title in ("mIoU", "recurrent steps"):
+        table.add_column(title, justify="right", no_wrap=True)
+    rows = zip(test["miou_by_frame"], test["steps_by_frame"])
+    for number, (score, steps) in enumerate(rows, start=1):
+        table.add_row(f"frame {number}", _number(score), f"{steps:.2f}")
+    table.add_section()
+    mean = f"{test['steps_per_video'] / frames:.2f}"
+    table.add_row("this model, all frames", _number(test["miou"]), mean)
     for name, score in results["trivial"].items():
-        table.add_row(name.replace("_", " "), f"{score:.3f}")
+        table.add_row(name.replace("_", " "), _number(score), "")
     console = Console()
     console.print(table)
     console.print(_details(results), highlight=False, soft_wrap=True)
@@ -257,10 +260,6 @@ def _details(results: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.3f}"
-
-
-def _steps(test: dict[str, Any]) -> list[str]:
-    return [f"{steps:.2f}" for steps in test["steps_by_frame"]]
 
 
 def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str, float]:

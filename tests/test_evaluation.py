@@ -105,6 +105,23 @@ def test_the_table_shows_model_and_trivial_predictors(run, capsys):
         assert text in table
 
 
+@pytest.mark.parametrize("frames", [8, 30])
+def test_the_table_fits_a_log_file(run, capsys, monkeypatch, frames):
+    """80 columns, without a terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    results = json.loads((run[1] / "results.json").read_text())
+    scores = [0.9876 - 0.01 * frame for frame in range(frames)]
+    results["test"] |= {"miou_by_frame": scores, "steps_by_frame": [12.25] * frames}
+    evaluation.print_results(results)
+    table = capsys.readouterr().out.partition("foreground:")[0]
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= 80
+    for frame, score in enumerate(scores, start=1):
+        (row,) = [line for line in table.splitlines() if f" frame {frame} " in line]
+        assert f"{score:.3f}" in row
+        assert "12.25" in row
+
+
 # Batch statistics are computed on one device: see `devices_for`.
 @pytest.mark.parametrize(("statistics", "count"), [("sample", 1), ("sample", 4), ("batch", 1)])
 def test_every_video_counts_once_whatever_the_batch(run, statistics, count):

@@ -140,7 +140,9 @@ def test_videos_are_streamed_to_files(launch, run, tmp_path):
 
 def test_help_lists_every_setting(launch):
     done = launch("train", "--help")
+    assert done.returncode == 0
     assert "--config.learning_rate" in done.stdout
+    assert "videos an update, over all devices [10]" in " ".join(done.stdout.split())
     assert "recurrent steps on the first frame" in done.stdout
     assert "--workdir" in done.stdout
     assert re.search(r"--\[no\]config\.stateful", done.stdout)

@@ -108,9 +108,7 @@ def test_a_folder_of_another_run_is_refused_again_and_again(run, card, tmp_path)
     other = tmp_path / "other"
     train(config.replace(channels=3, updates=1), open_dataset(config), other)
     for _ in range(2):
-        with pytest.raises(
-            rsf.InputError, match="other holds a run that is not mine: give"
-        ):
+        with pytest.raises(rsf.InputError, match="other holds a run that is not mine: give"):
             import_pretrained(card, other)
     assert not (other / "pretrained.json").exists()
 
