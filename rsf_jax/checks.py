@@ -45,6 +45,15 @@ def check_frames(frames: Any, rank: int, axes: str, channels: int = 1) -> None:
         _check_values(frames)
 
 
+def own_copy(tree: Any) -> Any:
+    """Returns arrays that the caller may write to again at once.
+
+    On a CPU, JAX reads NumPy arrays where they are while it computes: what a camera's buffer holds
+    by then would be computed with.
+    """
+    return jax.tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tree)
+
+
 def _check_values(frames: np.ndarray) -> None:
     """Only for frames on the host: values on a device cannot be seen without waiting for it."""
     kind = "grey values" if frames.shape[-1] == 1 else "values"

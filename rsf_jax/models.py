@@ -28,6 +28,7 @@ from rsf_jax.typing import (
     Leaf,
     Variables,
     Video,
+    VideoLogits,
 )
 
 
@@ -71,10 +72,35 @@ class VideoModel(nn.Module):
     norm_statistics = "sample"
     input_channels = 1
 
-    def __call__(self, frames: Video) -> FrameLogits:
-        """Applies one step to the first frame: for `init`, which needs the shapes."""
-        batch_size, _, height, width, _ = frames.shape
-        return self.once(self.initial_carry(batch_size, height, width), frames[:, 0])[1]
+    def __call__(self, frames: Video, policy: Any = None) -> VideoLogits:
+        """Runs a video, as `run_video` does, where a model is a layer of another.
+
+        `model.apply(variables, frames, rsf.FixedSchedule(8, 2))`; `init` needs the shapes alone,
+        and no policy.
+
+        Args:
+            frames: float32 [B, T, H, W, I] in 0..1.
+            policy: how many recurrent steps each frame gets.
+
+        Returns:
+            Logits, float32 [B, T, H, W, K].
+
+        Raises:
+            InputError: without a policy, and as `run_video`.
+        """
+        if self.is_initializing():
+            batch_size, length, height, width, _ = frames.shape
+            _, logits = self.once(self.initial_carry(batch_size, height, width), frames[:, 0])
+            return jnp.broadcast_to(logits[:, None], (batch_size, length, *logits.shape[1:]))
+        if policy is None:
+            raise InputError(
+                "a model is applied to a video under a policy: give one, as in "
+                "model.apply(variables, frames, rsf.FixedSchedule(8, 2)), or call rsf.run_video"
+            )
+        from rsf_jax.unroll import run_video  # which is made of models
+
+        model, variables = self.unbind()
+        return run_video(model, variables, frames, policy).logits
 
     def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
         """Returns the state in front of the first frame; needs no variables.

@@ -9,7 +9,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.checks import check_frames, check_policy, check_state, checked_prepared
+from rsf_jax.checks import (
+    check_frames,
+    check_policy,
+    check_state,
+    checked_prepared,
+    own_copy,
+)
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, State, VideoModel, check_variables, prepare
 from rsf_jax.policies import StepPolicy
@@ -81,7 +87,7 @@ def run_video(
     prepared = _prepared(model, variables, frames)
     recording = as_recording(record_states)
     with check_variables(prepared.variables):
-        return _run_video(model, prepared, frames, policy, stateful, recording)
+        return _run_video(model, prepared, own_copy(frames), policy, stateful, recording)
 
 
 def run_frame(
@@ -120,6 +126,7 @@ def run_frame(
     recording = as_recording(record_states)
     if recording and recording.frames is not None:
         raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
+    state, frame = own_copy((state, frame))
     with check_variables(prepared.variables):
         return _run_frame(model, prepared, state, frame, policy, stateful, recording)
 
