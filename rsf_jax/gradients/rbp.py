@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.errors import InputError
-from rsf_jax.gradients.base import Reached
+from rsf_jax.gradients.base import Keep, Reached
 from rsf_jax.gradients.neumann import GUARDS, neumann_series
 from rsf_jax.typing import Carry, Step
 
@@ -45,15 +45,27 @@ class RBP:
 
     def unroll(self, step: Step, carry: Carry, length: int) -> Reached:
         """Applies `step` `length` times; see `Estimator.unroll`."""
+        return self.observe(step, carry, length, (), lambda store, _: store)[0]
+
+    def observe(
+        self, step: Step, carry: Carry, length: int, store: Any, keep: Keep
+    ) -> tuple[Reached, Any]:
+        """As `unroll`, and keeps something of every state; see `ObservableEstimator.observe`.
+
+        Of what is kept, the last state alone has a derivative.
+        """
+
+        def advance(loop: tuple[Carry, Any], _: None) -> tuple[tuple[Carry, Any], None]:
+            after = explicit(loop[0], *fixed)
+            return (after, lax.stop_gradient(keep(loop[1], after))), None
+
         # What the step closes over becomes an argument: `custom_vjp` sees arguments alone.
         explicit, constants = jax.closure_convert(step, carry)
         fixed = lax.stop_gradient(constants)
-        before, _ = lax.scan(
-            lambda carry, _: (explicit(carry, *fixed), None),
-            lax.stop_gradient(carry),
-            length=length - 1,
-        )
-        return Reached(before, _last_step(explicit, self, before, constants))
+        start = (lax.stop_gradient(carry), store)
+        (before, store), _ = lax.scan(advance, start, length=length - 1)
+        after = _last_step(explicit, self, before, constants)
+        return Reached(before, after), keep(store, after)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
