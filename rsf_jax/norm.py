@@ -5,9 +5,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.arguments import check_choice
 from rsf_jax.typing import Array, FeatureMap
 
 EPSILON = 1e-3
+
+STATISTICS = ("sample", "batch")
+RUNNING_STATISTICS = ("running", "batch")
 
 # The Flax collection of running statistics, beside "params".
 RUNNING = "batch_stats"
@@ -29,8 +33,12 @@ def normalize(x: FeatureMap, scale: Array, bias: Array, statistics: str) -> Feat
     Returns:
         float32 [B, C, H, W].
 
+    Raises:
+        InputError: if the statistics are neither.
+
     Source: Wang et al. 2023, published code; "sample" is this project's choice.
     """
+    check_choice("norm_statistics", statistics, STATISTICS)
     axes = (2, 3) if statistics == "sample" else (0, 2, 3)
     # One pass: moments about the mean of every eighth row. It lies within 2.7 deviations of the
     # mean, whatever the values: at most three bits are lost. A single pixel may lie anywhere.
@@ -62,6 +70,11 @@ class RunningNorm(nn.Module):
     statistics: str = "running"
     epsilon: float = 1e-5
     momentum: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Checks the statistics."""
+        check_choice("norm_statistics", self.statistics, RUNNING_STATISTICS)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> FeatureMap:

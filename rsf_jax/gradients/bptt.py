@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from jax import lax
 
-from rsf_jax.errors import InputError
+from rsf_jax.arguments import check_choice
 from rsf_jax.gradients.base import Keep, Reached
 from rsf_jax.typing import Carry, Step
 
@@ -36,8 +36,7 @@ class BPTT:
 
     def __post_init__(self) -> None:
         """Checks the choice."""
-        if self.remat not in REMAT:
-            raise InputError(f"remat is {self.remat!r}: choose one of {', '.join(REMAT)}")
+        check_choice("remat", self.remat, REMAT)
 
     def unroll(self, step: Step, carry: Carry, length: int) -> Reached:
         """Applies `step` `length` times; see `Estimator.unroll`."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.errors import InputError
+from rsf_jax.arguments import check_choice, whole
 from rsf_jax.gradients.base import Keep, Reached
 from rsf_jax.gradients.neumann import GUARDS, neumann_series
 from rsf_jax.typing import Carry, Step
@@ -38,10 +38,8 @@ class RBP:
 
     def __post_init__(self) -> None:
         """Checks both."""
-        if not isinstance(self.terms, int) or isinstance(self.terms, bool) or self.terms < 0:
-            raise InputError(f"terms is {self.terms!r}: a whole number of at least 0 is needed")
-        if self.guard not in GUARDS:
-            raise InputError(f"guard is {self.guard!r}: choose one of {', '.join(GUARDS)}")
+        object.__setattr__(self, "terms", whole("terms", self.terms, 0))
+        check_choice("guard", self.guard, GUARDS)
 
     def unroll(self, step: Step, carry: Carry, length: int) -> Reached:
         """Applies `step` `length` times; see `Estimator.unroll`."""

@@ -6,6 +6,7 @@ import flax.struct
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, Estimator, ObservableEstimator, Reached
 from rsf_jax.gradients.base import Keep
@@ -33,14 +34,16 @@ class FixedSchedule:
     def __post_init__(self) -> None:
         """Rejects schedules without steps."""
         for name, value in (("slow", self.slow), ("fast", self.fast)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            try:
+                object.__setattr__(self, name, whole(name, value))
+            except InputError:
                 raise InputError(
                     f"{name} steps must be a whole number of at least 1, not {value!r}: "
                     "a frame needs a recurrent step to be seen at all"
-                )
+                ) from None
             if value > MOST_STEPS:
                 raise InputError(f"{name} steps are {value}: {MOST_STEPS} is the most")
-        if not isinstance(self.gradient, Estimator):
+        if isinstance(self.gradient, type) or not isinstance(self.gradient, Estimator):
             raise InputError(f"gradient is {self.gradient!r}: an estimator is needed, as BPTT()")
 
     def __str__(self) -> str:
