@@ -67,6 +67,14 @@ def _check_values(frames: np.ndarray) -> None:
         )
 
 
+def check_model(model: Any) -> None:
+    """Raises InputError unless it is a model."""
+    if isinstance(model, type) and issubclass(model, VideoModel):
+        raise InputError(f"model is the class {model.__name__}: give a model, {model.__name__}(..)")
+    if not isinstance(model, VideoModel):
+        raise InputError(f"model is {model!r}: give one, such as rsf.build_model(config) returns")
+
+
 def check_policy(policy: Any) -> None:
     """Raises InputError unless it is a step policy."""
     if isinstance(policy, str):

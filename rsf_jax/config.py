@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, cast
 
+import numpy as np
+
 from rsf_jax.cells import CELLS
 from rsf_jax.errors import InputError
 
@@ -139,6 +141,9 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field by itself."""
         for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # a number of NumPy is one
+                object.__setattr__(self, field.name, value.item())
             _check_type(field, getattr(self, field.name))
         for name in _AT_LEAST_ONE:
             _require(self, name, getattr(self, name) >= 1, "at least 1")

@@ -4,7 +4,7 @@ import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Integer
 
-from rsf_jax.losses import IGNORED
+from rsf_jax.losses import is_labelled
 from rsf_jax.typing import Array, Leaf
 
 # Background and foreground; more classes are scored as `segmentation` does.
@@ -58,9 +58,9 @@ def foreground(
 
     Args:
         classes: integer [..., H, W], predicted classes, or the labels themselves.
-        labels: integer [..., H, W], true classes, or `IGNORED`.
+        labels: integer [..., H, W], true classes; pixels of neither class are not counted.
     """
-    return (classes == 1) & (labels != IGNORED)
+    return (classes == 1) & is_labelled(labels, BINARY)
 
 
 def foreground_scores(

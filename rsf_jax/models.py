@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeParamShapeError
 
+from rsf_jax.arguments import whole
 from rsf_jax.cells import RecurrentCell
 from rsf_jax.errors import InputError
 from rsf_jax.gabor import SIZE, gabor_filters
@@ -88,6 +89,11 @@ class VideoModel(nn.Module):
         Raises:
             InputError: without a policy, and as `run_video`.
         """
+        if jnp.ndim(frames) != 5 or frames.shape[-1] != self.input_channels:
+            raise InputError(
+                f"frames have shape {list(jnp.shape(frames))}: "
+                f"[B, T, H, W, {self.input_channels}] is needed"
+            )
         if self.is_initializing():
             batch_size, length, height, width, _ = frames.shape
             _, logits = self.once(self.initial_carry(batch_size, height, width), frames[:, 0])
@@ -197,11 +203,24 @@ class RecurrentModel(VideoModel):
         cell: the recurrent cell.
         classes: number of output classes K.
 
+    Raises:
+        InputError: if the cell is none, or there are no classes.
+
     Source: Wang et al. 2023, eq. 1-5.
     """
 
     cell: RecurrentCell
     classes: int = 2
+
+    def __post_init__(self) -> None:
+        """Checks the attributes."""
+        if isinstance(self.cell, type):
+            name = self.cell.__name__
+            raise InputError(f"cell is the class {name}: give a cell, such as {name}(channels=25)")
+        if not isinstance(self.cell, RecurrentCell):
+            raise InputError(f"cell is {self.cell!r}: a RecurrentCell is needed, as HGRUCell()")
+        whole("classes", self.classes)
+        super().__post_init__()
 
     def setup(self) -> None:
         """Declares stem and readout; the cell is given."""

@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.arguments import flag
 from rsf_jax.checks import (
     check_frames,
+    check_model,
     check_policy,
     check_state,
     checked_prepared,
@@ -82,6 +84,8 @@ def run_video(
 
     Source: Wang et al. 2023, eq. 1-5.
     """
+    check_model(model)
+    stateful = flag("stateful", stateful)
     check_frames(frames, 5, "B, T, H, W", model.input_channels)
     check_policy(policy)
     prepared = _prepared(model, variables, frames)
@@ -119,6 +123,8 @@ def run_frame(
         InputError: if the frame or the state is of the wrong rank, size or dtype; for NumPy
             arrays, also if values are NaN or outside 0..1.
     """
+    check_model(model)
+    stateful = flag("stateful", stateful)
     check_frames(frame, 4, "B, H, W", model.input_channels)
     check_policy(policy)
     check_state(model, state, frame)

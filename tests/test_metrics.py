@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rsf_jax.metrics import foreground_iou, foreground_scores
+from rsf_jax.metrics import foreground, foreground_iou, foreground_scores
 
 
 def _mask(*pixels):
@@ -57,3 +57,8 @@ def test_scores_where_there_is_nothing(predicted, truth, expected):
     scores = foreground_scores(predicted, truth)
     found = (scores.precision, scores.recall, scores.f1, scores.balanced_accuracy)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_what_names_neither_class_is_no_foreground():
+    labels = np.array([[1, 0, -1, 2, 255]])
+    np.testing.assert_array_equal(foreground(np.ones_like(labels), labels)[0], [1, 1, 0, 0, 0])

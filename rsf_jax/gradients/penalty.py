@@ -1,6 +1,7 @@
 """The Lipschitz coefficient penalty: keeps the recurrence a contraction."""
 
 import dataclasses
+import numbers
 
 import jax
 import jax.numpy as jnp
@@ -28,9 +29,10 @@ class LipschitzPenalty:
     bound: float = 0.9
 
     def __post_init__(self) -> None:
-        """Checks the weight."""
-        if not 0 <= self.weight < float("inf"):
-            raise InputError(f"penalty weight is {self.weight!r}: at least 0, finite, is needed")
+        """Checks both."""
+        for name, value in (("weight", self.weight), ("bound", self.bound)):
+            if not isinstance(value, numbers.Real) or not 0 <= value < float("inf"):
+                raise InputError(f"penalty {name} is {value!r}: at least 0, finite, is needed")
 
     def __call__(self, step: Step, before: Carry) -> Float[Array, " B"]:
         """Returns each sample's penalty, without its weight.

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.errors import InputError
-from rsf_jax.gradients.base import Reached
+from rsf_jax.arguments import check_choice, whole
+from rsf_jax.gradients.base import Keep, Reached
 from rsf_jax.gradients.neumann import GUARDS, neumann_series
 from rsf_jax.typing import Carry, Step
 
@@ -38,22 +38,32 @@ class RBP:
 
     def __post_init__(self) -> None:
         """Checks both."""
-        if not isinstance(self.terms, int) or isinstance(self.terms, bool) or self.terms < 0:
-            raise InputError(f"terms is {self.terms!r}: a whole number of at least 0 is needed")
-        if self.guard not in GUARDS:
-            raise InputError(f"guard is {self.guard!r}: choose one of {', '.join(GUARDS)}")
+        object.__setattr__(self, "terms", whole("terms", self.terms, 0))
+        check_choice("guard", self.guard, GUARDS)
 
     def unroll(self, step: Step, carry: Carry, length: int) -> Reached:
         """Applies `step` `length` times; see `Estimator.unroll`."""
+        return self.observe(step, carry, length, (), lambda store, _: store)[0]
+
+    def observe(
+        self, step: Step, carry: Carry, length: int, store: Any, keep: Keep
+    ) -> tuple[Reached, Any]:
+        """As `unroll`, and keeps something of every state; see `ObservableEstimator.observe`.
+
+        Of what is kept, the last state alone has a derivative.
+        """
+
+        def advance(loop: tuple[Carry, Any], _: None) -> tuple[tuple[Carry, Any], None]:
+            after = explicit(loop[0], *fixed)
+            return (after, lax.stop_gradient(keep(loop[1], after))), None
+
         # What the step closes over becomes an argument: `custom_vjp` sees arguments alone.
         explicit, constants = jax.closure_convert(step, carry)
         fixed = lax.stop_gradient(constants)
-        before, _ = lax.scan(
-            lambda carry, _: (explicit(carry, *fixed), None),
-            lax.stop_gradient(carry),
-            length=length - 1,
-        )
-        return Reached(before, _last_step(explicit, self, before, constants))
+        start = (lax.stop_gradient(carry), store)
+        (before, store), _ = lax.scan(advance, start, length=length - 1)
+        after = _last_step(explicit, self, before, constants)
+        return Reached(before, after), keep(store, after)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))

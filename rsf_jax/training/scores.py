@@ -3,7 +3,7 @@
 import flax.struct
 import jax.numpy as jnp
 
-from rsf_jax.losses import FOCAL, IGNORED, Objective
+from rsf_jax.losses import FOCAL, Objective, is_labelled
 from rsf_jax.metrics import BINARY, foreground, foreground_scores
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
@@ -47,16 +47,17 @@ def score_batch(
     out = run_video(model, prepared, as_float(batch.frames), policy, stateful=stateful)
     labels = batch.masks.astype(jnp.int32)
     # A frame without a label, which another video counts, has no loss.
-    counts = (labels != IGNORED).any((-2, -1))
+    classes = out.logits.shape[-1]
+    labelled = is_labelled(labels, classes)
+    counts = labelled.any((-2, -1))
     losses = objective(out.logits, labels).sum(1) / jnp.maximum(counts.sum(1), 1)
     predicted = out.logits.argmax(-1)
-    classes = out.logits.shape[-1]
     if classes == BINARY:
         found, truth = foreground(predicted, labels), foreground(labels, labels)
-        return Scores(losses, out.steps, foreground_scores(found, truth, labels != IGNORED))
+        return Scores(losses, out.steps, foreground_scores(found, truth, labelled))
     return Scores(
         losses,
         out.steps,
         confusion=confusion_matrix(predicted, labels, classes),
-        flicker=jnp.stack(flicker(predicted, labels), -1),
+        flicker=jnp.stack(flicker(predicted, labels, classes), -1),
     )
