@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,8 +20,9 @@ from rsf_jax.config import Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
-from rsf_jax.metrics import BINARY, foreground, foreground_iou
+from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_labelled
 from rsf_jax.models import VideoModel, count_parameters
+from rsf_jax.numbers_of_json import number, without_nan
 from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
 from rsf_jax.scoring import Scorer, SegmentationSummary, Summary, summarize
 from rsf_jax.segmentation import scores as segmentation_scores
@@ -133,7 +133,8 @@ def evaluate(
         policy: recurrent steps of every frame; None for the schedule of training.
 
     Returns:
-        What `results.json` holds; the test score is `["test"]["miou"]`.
+        What `results.json` holds; the test score is `["test"]["miou"]`. None where nothing is
+        labelled.
     """
     config = trained.config
     own = training_schedule(config)
@@ -155,7 +156,7 @@ def evaluate(
         "jax": jax.__version__,
         "config": dataclasses.asdict(config),
     }
-    results = _without_nan(results)
+    results = without_nan(results)
     Path(workdir, f"results{suffix}.json").write_text(json.dumps(results, indent=2) + "\n")
     _save_pictures(trained, dataset, policy, Path(workdir), suffix)
     if isinstance(summary, SegmentationSummary):
@@ -184,15 +185,6 @@ def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, fl
     return {"most_frequent_class": segmentation_scores(matrix).miou}
 
 
-def _without_nan(x: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(x, dict):
-        return {key: _without_nan(value) for key, value in x.items()}
-    if isinstance(x, list):
-        return [_without_nan(value) for value in x]
-    return None if isinstance(x, float) and math.isnan(x) else x
-
-
 def print_results(results: dict[str, Any]) -> None:
     """Prints the table of one evaluation."""
     test, frames = results["test"], len(results["test"]["miou_by_frame"])
@@ -201,10 +193,10 @@ def print_results(results: dict[str, Any]) -> None:
     for title in ["mIoU", *(f"frame {t + 1}" for t in range(frames))]:
         table.add_column(title, justify="right")
     scores = [test["miou"], *test["miou_by_frame"]]
-    table.add_row("this model", *(f"{score:.3f}" for score in scores))
+    table.add_row("this model", *map(number, scores))
     table.add_row("recurrent steps", f"{test['steps_per_video'] / frames:.2f}", *_steps(test))
     for name, score in results["trivial"].items():
-        table.add_row(name.replace("_", " "), f"{score:.3f}")
+        table.add_row(name.replace("_", " "), number(score))
     console = Console()
     console.print(table)
     console.print(_details(results), highlight=False, soft_wrap=True)
@@ -225,16 +217,12 @@ def _details(results: dict[str, Any]) -> str:
     test = results["test"]
     if "confusion" not in test:
         names = ("precision", "recall", "f1", "balanced_accuracy")
-        shares = (f"{name.replace('_', ' ')} {test[name]:.3f}" for name in names)
+        shares = (f"{name.replace('_', ' ')} {number(test[name])}" for name in names)
         return f"foreground: {', '.join(shares)}"
-    of_classes = (f"{n} {_number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
+    of_classes = (f"{n} {number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
     measures = ("accuracy", "class_accuracy", "flicker")
-    others = (f"{name.replace('_', ' ')} {_number(test[name])}" for name in measures)
+    others = (f"{name.replace('_', ' ')} {number(test[name])}" for name in measures)
     return f"IoU: {', '.join(of_classes)}\n{', '.join(others)}"
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
 
 
 def _steps(test: dict[str, Any]) -> list[str]:
@@ -270,7 +258,8 @@ def _save_pictures(
         _save_overlays(trained.config, dataset, batch, predicted, path)
         return
     found, truth = (np.asarray(foreground(x, batch.masks)) for x in (predicted, batch.masks))
-    save_predictions(path, frames, truth, found, np.asarray(foreground_iou(found, truth)))
+    iou = np.asarray(foreground_iou(found, truth, is_labelled(batch.masks)))
+    save_predictions(path, frames, truth, found, iou)
 
 
 def _save_overlays(

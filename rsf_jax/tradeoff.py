@@ -20,6 +20,7 @@ from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, dataset_suffix, scorer_for, training_schedule
 from rsf_jax.figures import save_tradeoff
+from rsf_jax.numbers_of_json import without_nan
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
 from rsf_jax.scoring import summarize
@@ -48,7 +49,8 @@ class Point:
         miou: mean foreground IoU over videos and frames.
         miou_deviation: standard deviation of the videos' mean IoU.
         steps: mean recurrent steps a frame.
-        miou_by_frame, steps_by_frame: both for each frame position.
+        miou_by_frame, steps_by_frame: both for each frame position; a mIoU of None where no frame
+            is labelled.
         frames_per_second: at batch 1.
         timed_steps: mean recurrent steps a frame of the videos that were timed.
         extrapolates: whether frames may get more steps than any did in training.
@@ -59,7 +61,7 @@ class Point:
     miou: float
     miou_deviation: float
     steps: float
-    miou_by_frame: list[float]
+    miou_by_frame: list[float | None]
     steps_by_frame: list[float]
     frames_per_second: float
     timed_steps: float
@@ -91,7 +93,7 @@ def sweep(
         What `sweep.json` holds.
 
     Raises:
-        InputError: if the model has no recurrent steps.
+        InputError: if the model has no recurrent steps, or no test video has a label.
     """
     if not trained.model.recurrent:
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
@@ -232,6 +234,8 @@ def _points(
     score = scorer_for(trained)
     items = track(policies.items(), "sweeping", transient=True)
     summaries = {name: summarize(score(test, policy)) for name, policy in items}
+    if any(math.isnan(summary.miou) for summary in summaries.values()):
+        raise InputError("no test video has a label: policies cannot be compared by their mIoU")
     steps = [float(np.mean(s.steps_by_frame)) for s in summaries.values()]
     front = pareto_front(steps, [s.miou for s in summaries.values()])
     most = training_schedule(trained.config).max_steps
@@ -241,7 +245,7 @@ def _points(
             miou=summary.miou,
             miou_deviation=summary.miou_deviation,
             steps=mean,
-            miou_by_frame=summary.miou_by_frame,
+            miou_by_frame=without_nan(summary.miou_by_frame),
             steps_by_frame=summary.steps_by_frame,
             frames_per_second=1 / speeds[name].seconds,
             timed_steps=speeds[name].steps,
