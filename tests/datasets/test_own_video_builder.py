@@ -66,12 +66,15 @@ def test_folders_with_settings(tmp_path):
     assert (builder.as_data_source("train")[2]["masks"][:, 0] == 255).all()
     # Frames 1 and 2 have been counted in the clip before.
     assert (builder.as_data_source("test")[1]["masks"][:2] == 255).all()
-    assert dict(builder.info.metadata) == {
+    metadata = dict(builder.info.metadata)
+    assert metadata["pixels"]["train"] == {"ground": 64, "person": 1232, "unlabelled": 48}
+    expected = {
         "class_names": ["ground", "person"],
         "colors": [[0, 0, 0], [255, 0, 0]],
         "ignored": 255,
         "frames_left_out": {"train": 0, "validation": 0, "test": 0},
     }
+    assert {name: metadata[name] for name in expected} == expected
 
 
 def test_a_list_and_no_splits(tmp_path):
