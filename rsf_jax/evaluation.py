@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,8 +21,9 @@ from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
-from rsf_jax.metrics import BINARY, foreground, foreground_iou
+from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import VideoModel, count_parameters
+from rsf_jax.json_numbers import number, without_nan
 from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
 from rsf_jax.scoring import Scorer, SegmentationSummary, Summary, summarize
 from rsf_jax.segmentation import scores as segmentation_scores
@@ -156,7 +156,8 @@ def evaluate(
         policy: recurrent steps of every frame; None for the schedule of training.
 
     Returns:
-        What `results.json` holds; the test score is `["test"]["miou"]`.
+        What `results.json` holds; the test score is `["test"]["miou"]`. None where nothing is
+        labelled.
     """
     config = trained.config
     policy = policy or training_schedule(config)
@@ -177,7 +178,7 @@ def evaluate(
         "jax": jax.__version__,
         "config": dataclasses.asdict(config),
     }
-    results = _without_nan(results)
+    results = without_nan(results)
     Path(workdir, f"results{suffix}.json").write_text(json.dumps(results, indent=2) + "\n")
     _save_pictures(trained, dataset, policy, Path(workdir), suffix)
     if isinstance(summary, SegmentationSummary):
@@ -206,15 +207,6 @@ def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, fl
     return {"most_frequent_class": segmentation_scores(matrix).miou}
 
 
-def _without_nan(x: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(x, dict):
-        return {key: _without_nan(value) for key, value in x.items()}
-    if isinstance(x, list):
-        return [_without_nan(value) for value in x]
-    return None if isinstance(x, float) and math.isnan(x) else x
-
-
 def print_results(results: dict[str, Any]) -> None:
     """Prints the table of one evaluation; a row for each frame fits a page of any width."""
     test, frames = results["test"], len(results["test"]["miou_by_frame"])
@@ -223,13 +215,13 @@ def print_results(results: dict[str, Any]) -> None:
     for title in ("mIoU", "recurrent steps"):
         table.add_column(title, justify="right", no_wrap=True)
     rows = zip(test["miou_by_frame"], test["steps_by_frame"])
-    for number, (score, steps) in enumerate(rows, start=1):
-        table.add_row(f"frame {number}", _number(score), f"{steps:.2f}")
+    for position, (score, steps) in enumerate(rows, start=1):
+        table.add_row(f"frame {position}", number(score), f"{steps:.2f}")
     table.add_section()
     mean = f"{test['steps_per_video'] / frames:.2f}"
-    table.add_row("this model, all frames", _number(test["miou"]), mean)
+    table.add_row("this model, all frames", number(test["miou"]), mean)
     for name, score in results["trivial"].items():
-        table.add_row(name.replace("_", " "), _number(score), "")
+        table.add_row(name.replace("_", " "), number(score), "")
     console = Console()
     console.print(table)
     console.print(_details(results), highlight=False, soft_wrap=True)
@@ -250,16 +242,12 @@ def _details(results: dict[str, Any]) -> str:
     test = results["test"]
     if "confusion" not in test:
         names = ("precision", "recall", "f1", "balanced_accuracy")
-        shares = (f"{name.replace('_', ' ')} {test[name]:.3f}" for name in names)
+        shares = (f"{name.replace('_', ' ')} {number(test[name])}" for name in names)
         return f"foreground: {', '.join(shares)}"
-    of_classes = (f"{n} {_number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
+    of_classes = (f"{n} {number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
     measures = ("accuracy", "class_accuracy", "flicker")
-    others = (f"{name.replace('_', ' ')} {_number(test[name])}" for name in measures)
+    others = (f"{name.replace('_', ' ')} {number(test[name])}" for name in measures)
     return f"IoU: {', '.join(of_classes)}\n{', '.join(others)}"
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
 
 
 def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str, float]:
@@ -291,7 +279,8 @@ def _save_pictures(
         _save_overlays(trained.config, dataset, batch, predicted, path)
         return
     found, truth = (np.asarray(foreground(x, batch.masks)) for x in (predicted, batch.masks))
-    save_predictions(path, frames, truth, found, np.asarray(foreground_iou(found, truth)))
+    iou = np.asarray(foreground_iou(found, truth, is_scored(batch.masks)))
+    save_predictions(path, frames, truth, found, iou)
 
 
 def _save_overlays(

@@ -73,13 +73,13 @@ def mean_iou(matrix: Int[Array, "*axes K K"]) -> Float[jax.Array, "*axes"]:
         matrix: int32 [..., K, K], as `confusion_matrix` returns it.
 
     Returns:
-        float32 [...] in 0..1; 1 for an image without a label, in which nothing is wrong.
+        float32 [...] in 0..1; NaN for an image without a label, in which there is nothing to score.
     """
     hits = jnp.diagonal(matrix, axis1=-2, axis2=-1)
     union = jnp.sum(matrix, -1) + jnp.sum(matrix, -2) - hits
     occurring = (union > 0).sum(-1)
     total = (hits / jnp.maximum(union, 1)).sum(-1)
-    return jnp.where(occurring > 0, total / jnp.maximum(occurring, 1), 1.0)
+    return jnp.where(occurring > 0, total / jnp.maximum(occurring, 1), jnp.nan)
 
 
 def scores(matrix: np.ndarray) -> SegmentationScores:

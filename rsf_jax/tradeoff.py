@@ -19,6 +19,7 @@ from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, name_suffix, scorer_for, training_schedule
 from rsf_jax.figures import save_tradeoff
+from rsf_jax.json_numbers import without_nan
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
 from rsf_jax.records import write_json
@@ -48,7 +49,8 @@ class Point:
         miou: mean foreground IoU over videos and frames.
         miou_deviation: standard deviation of the videos' mean IoU.
         steps: mean recurrent steps a frame.
-        miou_by_frame, steps_by_frame: both for each frame position.
+        miou_by_frame, steps_by_frame: both for each frame position; a mIoU of None where no frame
+            is labelled.
         frames_per_second: at batch 1.
         timed_steps: mean recurrent steps a frame of the videos that were timed.
         extrapolates: whether frames may get more steps than any did in training.
@@ -59,7 +61,7 @@ class Point:
     miou: float
     miou_deviation: float
     steps: float
-    miou_by_frame: list[float]
+    miou_by_frame: list[float | None]
     steps_by_frame: list[float]
     frames_per_second: float
     timed_steps: float
@@ -93,7 +95,7 @@ def sweep(
         What `sweep.json` holds: the points that were asked for, and those that were there.
 
     Raises:
-        InputError: if the model has no recurrent steps.
+        InputError: if the model has no recurrent steps, or no test video has a label.
     """
     if not trained.model.recurrent:
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
@@ -271,12 +273,14 @@ def _points(
     most = training_schedule(trained.config).max_steps
     for name, policy in policies.items():
         summary = summarize(score(test, policy))
+        if math.isnan(summary.miou):
+            raise InputError("no test video has a label: policies cannot be compared by their mIoU")
         point = Point(
             policy=name,
             miou=summary.miou,
             miou_deviation=summary.miou_deviation,
             steps=float(np.mean(summary.steps_by_frame)),
-            miou_by_frame=summary.miou_by_frame,
+            miou_by_frame=without_nan(summary.miou_by_frame),
             steps_by_frame=summary.steps_by_frame,
             frames_per_second=1 / speeds[name].seconds,
             timed_steps=speeds[name].steps,

@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from t_pathfinder.building import FILE_FORMAT, array
 
+from frame_folders.binary import leniently, settle
+from frame_folders.census import Census, check_counts, in_words
 from frame_folders.images import COLOR, Reading, Size, check
 from frame_folders.labels import IGNORED, Labels
 from frame_folders.problems import Problems
@@ -51,6 +53,8 @@ class Plan:
         size: height and width of all frames.
         left_out: frames of every split that are in runs shorter than a clip.
         reading: how the files are read.
+        pixels: of each class in every split.
+        notes: what there is to say of it, a line each.
     """
 
     clips: dict[str, list[Clip]]
@@ -59,20 +63,28 @@ class Plan:
     size: Size
     left_out: dict[str, int]
     reading: Reading
+    pixels: dict[str, dict[str, int]]
+    notes: list[str]
 
 
 def make_plan(contents: Contents, problems: Problems) -> Plan:
     """Cuts what was found into clips, after a look into every file.
 
     Raises:
-        ValueError: naming every file that cannot be used, or a split in which no clip fits.
+        ValueError: naming every file that cannot be used, a split in which no clip fits or nothing
+            is labelled, or masks whose meaning cannot be told.
     """
     sequences = {split: in_order(frames, problems) for split, frames in contents.frames.items()}
-    every = [frame for frames in contents.frames.values() for frame in frames]
-    size = check(every, contents.labels, contents.reading, problems)
+    census = Census()
+    every = _counted(contents.frames, census)
+    size = check(every, leniently(contents.labels), contents.reading, problems, census)
     problems.raise_if_any()
     if size is None:
         raise ValueError("the folder that was given holds no frames")
+    labels, notes = settle(contents.labels, census, problems)
+    problems.raise_if_any()
+    pixels = census.by_class(labels)
+    notes += check_counts(pixels)
     made = {
         split: _cut(split, list(by_name.values()), contents.cutting[split])
         for split, by_name in sequences.items()
@@ -80,7 +92,24 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
     used = {s: {f.image for clip in cut for f in clip.frames} for s, cut in made.items()}
     left_out = {s: len(frames) - len(used[s]) for s, frames in contents.frames.items()}
     (length,) = {cutting.length for cutting in contents.cutting.values()}
-    return Plan(made, contents.labels, length, size, left_out, contents.reading)
+    notes = [*_found(sequences, made), *in_words(pixels), *notes]
+    return Plan(made, labels, length, size, left_out, contents.reading, pixels, notes)
+
+
+def _counted(frames: dict[str, list[Frame]], census: Census) -> Iterator[Frame]:
+    """The frames of all splits, one by one."""
+    for split, of_split in frames.items():
+        census.begin(split)
+        yield from of_split
+
+
+def _found(sequences: dict[str, dict[str, list[Frame]]], made: dict[str, list[Clip]]) -> list[str]:
+    """What the splits are made of, in words."""
+    return [
+        f"split {split}: {len(by_name)} sequence(s), {sum(map(len, by_name.values()))} frame(s), "
+        f"{len(made[split])} clip(s)"
+        for split, by_name in sequences.items()
+    ]
 
 
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
@@ -140,7 +169,7 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         plan, metadata = self._plan, None
         if plan is not None:
             metadata = tfds.core.MetadataDict(
-                plan.labels.as_metadata(), frames_left_out=plan.left_out
+                plan.labels.as_metadata(), frames_left_out=plan.left_out, pixels=plan.pixels
             )
         return self.dataset_info_from_configs(
             features=None if plan is None else features(plan),
@@ -154,6 +183,7 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         folder = _manual_folder(dl_manager)
         problems = Problems(folder)
         self._plan = make_plan(self.find(folder, problems), problems)
+        print("\n".join(self._plan.notes), flush=True)
         super()._download_and_prepare(dl_manager, download_config)
 
     def _shard_iterators_per_split(

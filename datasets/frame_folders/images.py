@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from frame_folders.census import Census
 from frame_folders.labels import Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Frame
@@ -112,7 +113,11 @@ def _either(formats: tuple[str, ...]) -> str:
 
 
 def check(
-    frames: Iterable[Frame], labels: Labels, reading: Reading, problems: Problems
+    frames: Iterable[Frame],
+    labels: Labels,
+    reading: Reading,
+    problems: Problems,
+    census: Census | None = None,
 ) -> Size | None:
     """Reads every file once, to find all that cannot be used before anything is written.
 
@@ -121,6 +126,7 @@ def check(
         labels: the indices that masks may hold.
         reading: how files are read.
         problems: takes what is found.
+        census: takes the masks, if they are to be counted.
 
     Returns:
         The size that all images should have, which is the most frequent one; None without frames.
@@ -130,7 +136,9 @@ def check(
         size = _check_image(frame.image, reading, problems)
         if size is not None:
             sizes[frame.image] = size
-        _check_mask(frame, size, labels, reading, problems)
+        mask = _check_mask(frame, size, labels, reading, problems)
+        if census is not None and mask is not None:
+            census.add(frame.mask, mask)
     if not sizes:
         return None
     common = collections.Counter(sizes.values()).most_common(1)[0][0]
@@ -156,23 +164,24 @@ def _check_image(path: pathlib.Path, reading: Reading, problems: Problems) -> Si
 
 def _check_mask(
     frame: Frame, size: Size | None, labels: Labels, reading: Reading, problems: Problems
-) -> None:
+) -> np.ndarray | None:
     if frame.mask in problems:
-        return
+        return None
     if not frame.mask.is_file():
         problems.add(frame.mask, f"missing, the mask of {frame.image.name}")
-        return
+        return None
     try:
         mask = reading.mask(frame.mask)
     except ValueError as error:
         problems.add(frame.mask, str(error))
-        return
+        return None
     if size is not None and mask.shape != size:
         problems.add(frame.mask, f"is {_in_words(mask.shape)}, its image is {_in_words(size)}")
     strange = labels.not_allowed(mask)
     if strange:
         indices = ", ".join(map(str, strange[:5])) + (", ..." if len(strange) > 5 else "")
         problems.add(frame.mask, f"has index {indices}; allowed are {labels.allowed()}")
+    return mask
 
 
 def _in_words(size: tuple[int, ...]) -> str:

@@ -71,6 +71,7 @@ def _settings(values: Any) -> Settings:
             names,
             _colors(values.get("colors"), len(names)),
             _ignored(values.get("ignored", IGNORED), names),
+            ignored_is_given="ignored" in values,
         ),
         _clip_length(values.get("clip_length", _DEFAULT_CLIP_LENGTH)),
         _splits(values.get("splits")),

@@ -14,7 +14,7 @@ from jax import lax
 from rsf_jax.analysis.access import as_prepared, call, check_recurrent
 from rsf_jax.checks import check_frames
 from rsf_jax.errors import InputError
-from rsf_jax.metrics import foreground_iou
+from rsf_jax.metrics import foreground_iou, is_scored
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies.halting import l2
 from rsf_jax.typing import Array, Float, Frame, Leaf, Num, Variables, Video
@@ -70,7 +70,8 @@ class LongRun:
         pattern_behaviour: the same for its pattern, the state less each channel's mean over the
             frame.
         pattern_movement: float [N], likewise.
-        iou: float [N], foreground IoU of the readout after every step, 0..1.
+        iou: float [N], foreground IoU of the readout after every step, 0..1; NaN if the frame has
+            no label.
     """
 
     behaviour: str
@@ -224,20 +225,20 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"]) -> LongRun:
 
     Args:
         followed: its states and predictions, at least 24 steps.
-        truth: class indices of the frame, 0 for background.
+        truth: class indices of the frame, 0 for background; 255 where there is no label.
 
     Raises:
         InputError: if there are too few steps.
     """
     states, predicted = np.asarray(followed.states), np.asarray(followed.predicted)
     pattern = states - states.mean((1, 2), keepdims=True)
-    target = np.broadcast_to(truth == 1, predicted.shape)
+    labels = np.broadcast_to(truth, predicted.shape)
     return LongRun(
         behaviour=classify(states[1:]),
         movement=relative_movement(states),
         pattern_behaviour=classify(pattern[1:]),
         pattern_movement=relative_movement(pattern),
-        iou=np.asarray(foreground_iou(predicted, target)),
+        iou=np.asarray(foreground_iou(predicted, labels == 1, np.asarray(is_scored(labels)))),
     )
 
 

@@ -39,7 +39,7 @@ from rsf_jax.config import Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, name_suffix, training_schedule
-from rsf_jax.metrics import BINARY
+from rsf_jax.metrics import BINARY, mean_of_labelled
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
 from rsf_jax.tradeoff import cap_steps
@@ -255,7 +255,7 @@ def _numbers(found: _Findings, slow_steps: int) -> dict[str, Any]:
 def _long_run_numbers(runs: list[LongRun], slow_steps: int) -> dict[str, Any]:
     whole = Counter(run.behaviour for run in runs)
     pattern = Counter(run.pattern_behaviour for run in runs)
-    iou = np.mean([run.iou for run in runs], 0)
+    iou = mean_of_labelled(np.array([run.iou for run in runs]), 0)
     trained_steps = min(slow_steps, len(iou))
     return {
         "steps": len(iou),

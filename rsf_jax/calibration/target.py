@@ -8,12 +8,13 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, scorer_for
+from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.policies import StepPolicy
 
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """mIoU and mean recurrent steps a frame of every video, [V] each."""
+    """mIoU and mean recurrent steps a frame of every video that has labels, [V] each."""
 
     miou: np.ndarray
     steps: np.ndarray
@@ -76,7 +77,7 @@ VideoScorer = Callable[[StepPolicy, grain.MapDataset], Scored]
 
 
 def video_scorer(trained: Trained) -> VideoScorer:
-    """Returns a function that scores every video of a split under a policy."""
+    """Returns a function that scores every video of a split that has labels under a policy."""
     score = scorer_for(trained)
 
     def scored(policy: StepPolicy, split: grain.MapDataset) -> Scored:
@@ -86,6 +87,10 @@ def video_scorer(trained: Trained) -> VideoScorer:
                 f"{trained.config.name} has {trained.config.classes} classes: calibration is for "
                 "foreground and background, whose IoU is a mean over videos"
             )
-        return Scored(np.asarray(scores.foreground.iou).mean(1), scores.steps.mean(1))
+        miou = mean_of_labelled(np.asarray(scores.foreground.iou), 1)
+        labelled = ~np.isnan(miou)
+        if not labelled.any():
+            raise InputError("none of these videos has a label: no loss of mIoU can be measured")
+        return Scored(miou[labelled], scores.steps.mean(1)[labelled])
 
     return scored

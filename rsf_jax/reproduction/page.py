@@ -181,7 +181,7 @@ def _card_line(card: Card) -> list[str]:
         f"{record.config['dataset']} {record.version}, {'x'.join(map(str, record.frame_size))}",
         str(record.seed),
         _score(record.validation["miou"]),
-        "" if test is None else _score(test.miou),
+        "" if test is None or test.miou is None else _score(test.miou),
         *_training([record]),
     ]
 
@@ -201,7 +201,10 @@ def _epochs(runs: list[Record]) -> str:
     return f"{done:.3g} of {runs[0].config['epochs']} epochs"
 
 
-def _mean(scores: list[float]) -> str:
+def _mean(found: list[float | None]) -> str:
+    scores = [score for score in found if score is not None]
+    if not scores:
+        return "none"
     text = _score(statistics.mean(scores))
     if len(scores) == 1:
         return f"{text} (1 seed)"

@@ -18,7 +18,7 @@ from rsf_jax.cost import cost
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained
-from rsf_jax.metrics import foreground, foreground_iou
+from rsf_jax.metrics import foreground, foreground_iou, is_scored, mean_of_labelled
 from rsf_jax.models import prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
@@ -126,14 +126,19 @@ def print_trial(results: dict[str, Any]) -> None:
 
 def _clips(videos: grain.MapDataset) -> tuple[list[Array], list[np.ndarray]]:
     examples = [videos[i] for i in range(len(videos))]
+    examples = [e for e in examples if np.asarray(is_scored(e["masks"])).any()]
+    if not examples:
+        raise InputError("none of these videos has a label: there is nothing to score")
     frames: list[Array] = [np.asarray(as_float(e["frames"]))[:, None] for e in examples]
-    return frames, [np.asarray(foreground(e["masks"], e["masks"])) for e in examples]
+    return frames, [e["masks"] for e in examples]
 
 
 def _score(masks: Sequence[np.ndarray]) -> Callable[[list[Any], int], float]:
     def score(outputs: list[Any], i: int) -> float:
-        found = np.concatenate(outputs).argmax(-1) == 1
-        return float(np.asarray(foreground_iou(found, masks[i])).mean())
+        found = foreground(np.concatenate(outputs).argmax(-1), masks[i])
+        truth = foreground(masks[i], masks[i])
+        iou = foreground_iou(found, truth, is_scored(masks[i]))
+        return float(mean_of_labelled(np.asarray(iou)))
 
     return score
 

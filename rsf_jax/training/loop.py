@@ -294,7 +294,10 @@ class _Run:
             variables = self.own.replicate(jax.device_get(self.devices.unreplicate(variables)))
         videos = self.dataset.validation
         scores = self.scorer(variables, self.processes.share(videos), self.schedule, stops)
-        return summarize(self.processes.join(scores, len(videos)))
+        summary = summarize(self.processes.join(scores, len(videos)))
+        if math.isnan(summary.miou):
+            raise InputError("no validation video has a label: no checkpoint can be chosen by them")
+        return summary
 
     def _diagnose(self, state: TrainState) -> dict[str, float]:
         """Means over the frames of a few validation videos."""

@@ -12,7 +12,7 @@ from jax import lax
 
 from rsf_jax.gradients import LipschitzPenalty, Reached
 from rsf_jax.losses import FOCAL, Objective
-from rsf_jax.metrics import BINARY, foreground, foreground_iou
+from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.norm import RUNNING
 from rsf_jax.policies import FixedSchedule
@@ -42,8 +42,9 @@ class Gradients(NamedTuple):
 
     Attributes:
         loss: float32, mean of the objective.
-        miou: float32, mean foreground IoU; of more than two classes the mean over images of the
-            mean IoU of the classes in it.
+        miou: float32 [2], sum of the images' IoU of the foreground, of more than two classes of
+            the mean IoU of the classes in it, and of the shares that were summed: an image without
+            a label has none.
         penalty: float32, mean Lipschitz coefficient penalty, without its weight; 0 without one.
         gradients: of the loss and the weighted penalty, as the parameters.
         model_state: the running statistics after the batch, if the model has them.
@@ -82,7 +83,8 @@ def make_train_step(
 
     Returns:
         A pure function from state and batch to the next state and the metrics `loss`, `miou`,
-        `grad_norm` and, with a penalty, `penalty`, means over the batch's videos by weight.
+        `grad_norm` and, with a penalty, `penalty`, means over the batch's videos by weight; `miou`
+        over the frames that have labels, NaN if none has.
     """
 
     def all_sum(tree: Any) -> Any:
@@ -103,7 +105,7 @@ def make_train_step(
         loss, miou, excess, gradients = all_sum(sums)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": loss, "miou": miou, "grad_norm": optax.tree.norm(gradients)}
+        metrics = {"loss": loss, "miou": miou[0] / miou[1], "grad_norm": optax.tree.norm(gradients)}
         if penalty is not None:
             metrics["penalty"] = excess
         return TrainState(state.step + 1, params, model_state, opt_state), metrics
@@ -170,7 +172,7 @@ class FrameLoss:
         frame_of = begin_frame(self.model, prepared, state, frame, stateful=self.stateful)
         reached, losses = self._run(frame_of, labels, first)
         iou = _iou(frame_of.readout(reached.after), labels)
-        loss, miou = jnp.sum(losses * shares), jnp.sum(iou * shares)
+        loss, miou = jnp.sum(losses * shares), _share_of_labelled(iou, shares)
         next_state = State(lax.stop_gradient(reached.after), state.frame_index + 1)
         if self.penalty is None:
             return loss, (next_state, (loss, miou, jnp.float32(0)))
@@ -217,7 +219,8 @@ def _recurrent_gradients(
         return (state, jax.tree.map(jnp.add, totals, (means, gradients))), None
 
     start = model.initial_state(batch.frames.shape[0], frame_shape)
-    zeros = ((jnp.float32(0),) * 3, jax.tree.map(jnp.zeros_like, prepared))
+    nothing = jnp.float32(0)
+    zeros = ((nothing, jnp.zeros(2), nothing), jax.tree.map(jnp.zeros_like, prepared))
     frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
     (_, ((loss, miou, excess), gradients)), _ = scan_frames(
         body, (start, zeros), frames_first, schedule.singles_out_first_frame
@@ -240,7 +243,9 @@ def _feedforward_gradients(
             {"params": params, **model_state}, frames, method="video", mutable=[RUNNING]
         )
         losses, iou = objective(logits, labels), _iou(logits, labels)
-        return jnp.sum(losses.mean(1) * shares), (jnp.sum(iou.mean(1) * shares), changed)
+        frame_shares = jnp.broadcast_to(shares[:, None] / iou.shape[1], iou.shape)
+        miou = _share_of_labelled(iou, frame_shares)
+        return jnp.sum(losses.mean(1) * shares), (miou, changed)
 
     (loss, (miou, changed)), gradients = jax.value_and_grad(video_loss, has_aux=True)(
         variables["params"]
@@ -248,13 +253,22 @@ def _feedforward_gradients(
     return Gradients(loss, miou, jnp.float32(0), gradients, changed)
 
 
+def _share_of_labelled(
+    iou: Float[Array, "*axes"], shares: Float[Array, "*axes"]
+) -> Float[Array, " 2"]:
+    """Sums of IoU times share, and of the shares, of the images that have labels."""
+    labelled = ~jnp.isnan(iou)
+    return jnp.stack([jnp.sum(jnp.where(labelled, iou, 0) * shares), jnp.sum(labelled * shares)])
+
+
 def _iou(
     logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
 ) -> Float[Array, "*axes"]:
-    """IoU of each image: of the foreground, or the mean over the classes in it."""
+    """IoU of each image: of the foreground, or the mean over its classes; NaN if unlabelled."""
     predicted, classes = logits.argmax(-1), logits.shape[-1]
     if classes == BINARY:
-        return foreground_iou(foreground(predicted, labels), foreground(labels, labels))
+        truth = foreground(labels, labels)
+        return foreground_iou(foreground(predicted, labels), truth, is_scored(labels))
     return mean_iou(confusion_matrix(predicted, labels, classes))
 
 

@@ -174,3 +174,20 @@ def test_pixels_without_a_label_are_no_foreground(model, state):
     assert 0 < below.iou.min() < below.iou.max() < 1
     labels = jnp.int32(masks)
     np.testing.assert_allclose(_iou(logits, labels), below.iou, rtol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_frames_without_a_label_are_not_in_the_training_miou(classes):
+    config = CONFIG.replace(classes=classes)
+    model = rsf.build_model(config)
+    state = create_state(model, build_optimizer(config, 10), 0, (12, 10))
+    whole, sparse = _batch(2), _batch(2)
+    sparse.masks[0, 1:], sparse.masks[1, :2] = IGNORED, IGNORED
+    logits = rsf.run_video(model, state.variables, jnp.float32(whole.frames) / 255, SCHEDULE).logits
+    iou = np.asarray(_iou(logits, jnp.int32(whole.masks)))
+    shares = jnp.array([0.25, 0.75])
+    total, counted = _gradients(model, state.variables, sparse, shares, SCHEDULE).miou
+    assert float(counted) == pytest.approx(1 / 3)
+    expected = (0.25 * iou[0, 0] + 0.75 * iou[1, 2]) / 3
+    assert float(total) == pytest.approx(expected, rel=1e-5)
+    assert 0 < expected < 0.3
