@@ -11,6 +11,7 @@ from torch_files import Trap, Whole, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
 from rsf_jax import interop, state_dicts
+from rsf_jax.presets import with_model
 from rsf_jax.state_dicts import read_state_dict
 
 RECORDINGS = ("hgru_k7_s2f2_stateless", "clstm_k5_s3f2", "FFConvNet_6L_k3", "FFConvNet_8L_k3")
@@ -58,6 +59,52 @@ def test_weights_of_something_else_are_refused():
         interop.load_published({"fc.weight": np.zeros((3, 3))})
     with pytest.raises(rsf.InputError, match="conv3ds was never published"):
         interop.entries(rsf.get_config("hard_conv3ds"))
+
+
+OWN = {
+    "dru": {"classes": 3},
+    "conv3ds": {"kernel_size": 3},
+}
+
+
+def _own_config(model):
+    config = with_model(rsf.get_config("quickstart"), model).replace(channels=2)
+    return config.replace(**OWN[model])
+
+
+def _own_variables(config):
+    """Random numbers in the place of every variable, counts too."""
+    shapes, rng = interop.shapes_of(config), np.random.default_rng(0)
+    tensors = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return interop.to_flax(tensors, config)
+
+
+@pytest.mark.parametrize("model", OWN)
+def test_models_that_were_never_published_keep_their_own_names(tmp_path, model):
+    config = _own_config(model)
+    variables = _own_variables(config)
+    tensors = interop.to_torch(variables, config)
+    assert all(name.startswith(("params.", "batch_stats.")) for name in tensors)
+    safetensors.numpy.save_file(tensors, tmp_path / "w.safetensors")
+    read = interop.to_flax(interop.tensors_of(tmp_path / "w.safetensors"), config)
+    jax.tree.map(np.testing.assert_array_equal, read, variables)
+    assert jax.tree.map(np.result_type, read) == jax.tree.map(np.result_type, variables)
+    path = save_torch(tmp_path / "w.pt", {"state": _prefixed(tensors, "net.")})
+    read = interop.to_flax(interop.tensors_of(path), config)
+    jax.tree.map(np.testing.assert_array_equal, read, variables)
+
+
+def test_a_recurrent_unet_is_told_by_its_weights():
+    config = _own_config("dru").replace(input_channels=2)
+    variables = _own_variables(config)
+    model, loaded = interop.load_published(interop.to_torch(variables, config))
+    assert model == rsf.build_model(config)
+    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+    with pytest.raises(rsf.InputError, match=r"variables of a hgru are needed: params\.\S+ is"):
+        interop.to_torch(variables, config.replace(model="hgru", input_channels=1))
+    conv3d = _own_config("conv3ds")
+    with pytest.raises(rsf.InputError, match=r"own names, which do not tell the model: load them"):
+        interop.load_published(interop.to_torch(_own_variables(conv3d), conv3d))
 
 
 def test_published_checkpoints_are_read_without_pytorch(tmp_path, recording):

@@ -9,6 +9,11 @@ import numpy as np
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 
+KINDS = {
+    **{"float64": "Double", "float32": "Float", "float16": "Half", "bfloat16": "BFloat16"},
+    **{"int64": "Long", "int32": "Int", "uint8": "Byte", "complex64": "ComplexFloat"},
+}
+
 
 def write_torch(path, content, storages, byteorder=None):
     """Writes what `torch.save` writes: a pickle, and the storages beside it."""
@@ -51,13 +56,10 @@ class _Pickler(pickle._Pickler):
 
     def save_array(self, array):
         flat = np.ascontiguousarray(array).reshape(-1)
-        key, kinds = (
-            str(len(self.storages)),
-            {"f": "Float", "i": "Long", "V": "BFloat16", "c": "ComplexFloat"},
-        )
+        key = str(len(self.storages))
         self.storages[key] = flat
         stride = tuple(step // flat.itemsize for step in np.array(array, order="C").strides)
-        kind = _Named("torch", f"{kinds[array.dtype.kind]}Storage")
+        kind = _Named("torch", f"{KINDS[array.dtype.name]}Storage")
         storage = ("storage", kind, key, "cpu", flat.size, *self._view)
         args = (storage, 0, array.shape, stride, False, None)
         self.save(_Named("torch._utils", "_rebuild_tensor_v2"))
