@@ -11,7 +11,12 @@ from rsf_jax import experiment, imports
 
 flags.adopt_module_key_flags(launcher)
 
-_WEIGHTS = flags.DEFINE_string("weights", None, "a .pt, .pth or .safetensors file", required=True)
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    None,
+    "a .pt, .pth or .safetensors file, an .npz file, or the .index.json of shards",
+    required=True,
+)
 
 
 def main() -> None:

@@ -49,6 +49,16 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
     return found
 
 
+def is_built(config: Config) -> bool:
+    """Whether `find_or_build` would find a dataset without building anything."""
+    folder = expand(config.data_dir) if config.data_dir else None
+    try:
+        found = read_only_builder.builder_from_files(config.dataset, data_dir=folder)
+    except Exception:  # its description is read by many parsers; what is damaged is not there
+        return False
+    return not _is_outdated(config.dataset, found)
+
+
 def _is_outdated(name: str, found: tfds.core.DatasetBuilder) -> bool:
     """Whether a dataset that is built is of a former major version, whose data were others.
 

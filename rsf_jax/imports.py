@@ -23,7 +23,7 @@ def import_weights(weights: str | Path, config: Config, workdir: Path, update: i
     """Makes a checkpoint of published weights.
 
     Args:
-        weights: a file as `read_state_dict` reads it.
+        weights: a file as `tensors_of` reads it.
         config: the run they shall belong to.
         workdir: the run's folder.
         update: number of updates they were trained for, the checkpoint's name.

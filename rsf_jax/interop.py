@@ -3,6 +3,8 @@
 Published state dicts use PyTorch's layouts: kernels [C_out, C_in, KH, KW], vectors [C] or
 [C, 1, 1]. Each entry of a Flax tree is made of one or several of their tensors; the tables at the
 end of this file say of which. Both directions read the same tables, so that a round trip is exact.
+Models that nobody has published as such, the recurrent U-Net, Conv3D and registered cells, have
+the names and layouts of their Flax variables: `params.cell.kernel`.
 """
 
 import dataclasses
@@ -16,17 +18,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax import nesting
 from rsf_jax.build import FEEDFORWARD, build_model
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.models import VideoModel
 from rsf_jax.norm import RUNNING
 from rsf_jax.presets import with_model
-from rsf_jax.state_dicts import read_state_dict, show_names
+from rsf_jax.state_dicts import array_in, read_content, show_names, tensors_in
 
 StateDict = Mapping[str, np.ndarray]
 Keys = tuple[str, ...]
 _LISTED = 40  # problems in a message
+_MOST = 255  # classes, and channels of a frame, that are told by a shape
+_RUNNING = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Layout:
 
 
 def load_published(
-    source: StateDict | str | Path, **overrides: Any
+    source: Mapping[str, Any] | str | Path, **overrides: Any
 ) -> tuple[VideoModel, dict[str, Any]]:
     """Builds the model that a published state dict belongs to, with its weights.
 
@@ -82,7 +87,7 @@ def load_published(
     `norm_statistics="batch"` for what the published code computes.
 
     Args:
-        source: arrays by name, or a `.pt`, `.pth` or `.safetensors` file; see `read_state_dict`.
+        source: arrays by name, or a `.pt`, `.pth`, `.npz` or `.safetensors` file; see `tensors_of`.
         overrides: fields of `Config`.
 
     Returns:
@@ -97,36 +102,63 @@ def load_published(
     return build_model(config), to_flax(tensors, config)
 
 
-def tensors_of(source: StateDict | str | Path) -> dict[str, np.ndarray]:
-    """Returns arrays by published name, read from a file if need be, without `module.` in front.
+def tensors_of(source: Mapping[str, Any] | str | Path) -> dict[str, np.ndarray]:
+    """Returns arrays by the names they have in a model, wherever they lie in what was saved.
+
+    Containers around them, the attribute of a training script that held the model (`model.`) and
+    the wrappers of PyTorch (`module.`, `_orig_mod.`, in any order and number) are passed over.
+
+    Args:
+        source: arrays by name, or mappings of such, or a file as `read_content` reads it.
 
     Raises:
-        InputError: if the file cannot be read, or there are no arrays by name.
+        InputError: if the file cannot be read, there are no arrays by name, or those of a model
+            are there several times.
     """
-    tensors = source if isinstance(source, Mapping) else read_state_dict(source)
+    tensors: dict[Any, np.ndarray] | None
+    if isinstance(source, Mapping):
+        found = nesting.groups(source, _array_of)
+        tensors = nesting.find_weights(found, _KNOWN) or nesting.state_dict(found)
+    else:
+        content = read_content(source)
+        tensors = nesting.find_weights(nesting.groups(content, array_in), _KNOWN)
+        tensors = tensors or tensors_in(source, content)
     if not all(isinstance(name, str) for name in tensors):
         raise InputError(f"names of tensors are {show_names(tensors)}: texts are needed")
-    return {name.removeprefix("module."): np.asarray(t) for name, t in tensors.items()}
+    return tensors
+
+
+def _array_of(value: Any) -> np.ndarray | None:
+    """What stands for an array in a user's mapping: all but what leads on to mappings."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return None if any(isinstance(item, Mapping) for item in items) else np.asarray(value)
 
 
 def detect_config(tensors: StateDict) -> Config:
     """Returns a configuration of the model a state dict belongs to.
 
     Raises:
-        InputError: if it is none of the published ones.
+        InputError: if it is none of the published ones, nor a recurrent U-Net of this library.
     """
+    if _UNET in tensors and "params.head.kernel" in tensors:
+        return _unet_config(tensors)
     for first, name in (("unit1.w_gate_inh", "hgru"), ("unit1.Wxi.weight", "clstm")):
         if first in tensors:
-            return _config(name, tensors[first])
+            return _config(name, tensors[first], tensors, "conv6.weight")
     layers = sum(re.fullmatch(r"bn[1-9]\d*\.weight", name) is not None for name in tensors)
     model = {6: "ff6", 8: "ff8"}.get(layers)
     if model is None or "conv1.weight" not in tensors:
+        if any(name.startswith("params.") for name in tensors):
+            raise InputError(
+                "these weights have this library's own names, which do not tell the model: load "
+                "them by their card (rsf.load_pretrained), or give its preset (--config)"
+            )
         raise InputError(
             f"these {len(tensors)} tensors ({show_names(sorted(tensors)[:4])}, ...) are of none of "
             "the published models: hGRU has unit1.w_gate_inh, cLSTM unit1.Wxi.weight, FF-6 and "
             "FF-8 conv1.weight and as many batch norms bn1, bn2, ..."
         )
-    return _config(model, tensors["conv1.weight"])
+    return _config(model, tensors["conv1.weight"], tensors, f"conv{layers + 1}.weight")
 
 
 def to_flax(tensors: StateDict, config: Config) -> dict[str, Any]:
@@ -137,9 +169,11 @@ def to_flax(tensors: StateDict, config: Config) -> dict[str, Any]:
         config: the model they belong to.
 
     Raises:
-        InputError: if entries are missing, unknown, misshapen or no numbers: they are listed.
+        InputError: if entries are missing, unknown, misshapen or no finite numbers: they are
+            listed.
     """
-    shapes = published_shapes(config)
+    table, shapes = format_of(config), shapes_of(config)
+    tensors = _without_running(tensors, shapes)
     problems = [
         *(f"{name} is missing" for name in shapes.keys() - tensors.keys()),
         *(f"{show_names([name])} is unknown" for name in tensors.keys() - shapes.keys()),
@@ -151,8 +185,9 @@ def to_flax(tensors: StateDict, config: Config) -> dict[str, Any]:
         *(
             f"{name} holds {tensors[name].dtype} instead of numbers"
             for name in shapes.keys() & tensors.keys()
-            if not jnp.issubdtype(tensors[name].dtype, jnp.number)
+            if not _is_real(tensors[name].dtype)
         ),
+        *_not_finite({name: tensors[name] for name in shapes.keys() & tensors.keys()}),
     ]
     if problems:
         more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
@@ -161,7 +196,7 @@ def to_flax(tensors: StateDict, config: Config) -> dict[str, Any]:
             f"{config.kernel_size}x{config.kernel_size} kernels: "
             f"{'; '.join(sorted(problems)[:_LISTED])}{more}"
         )
-    flat = {entry.path: entry.to_flax(tensors) for entry in entries(config)}
+    flat = {entry.path: entry.to_flax(tensors) for entry in table}
     wanted = _abstract_variables(config)
     return flax.traverse_util.unflatten_dict(
         {path: np.asarray(array, wanted[path].dtype) for path, array in flat.items()}
@@ -169,27 +204,58 @@ def to_flax(tensors: StateDict, config: Config) -> dict[str, Any]:
 
 
 def to_torch(variables: Mapping[str, Any], config: Config) -> dict[str, np.ndarray]:
-    """Returns Flax variables as a state dict of the published model: `to_flax` undone.
+    """Returns Flax variables as a state dict, of the published model if there is one.
+
+    `to_flax` undone, to the bit.
 
     Raises:
-        InputError: if the model was never published.
+        InputError: if the variables are of another model.
     """
     flat = flax.traverse_util.flatten_dict(dict(variables))
+    table = format_of(config)
+    if missing := [".".join(entry.path) for entry in table if entry.path not in flat]:
+        raise InputError(f"variables of a {config.model} are needed: {missing[0]} is missing")
     return {
         name: tensor
-        for entry in entries(config)
+        for entry in table
         for name, tensor in entry.to_torch(np.asarray(flat[entry.path]))
     }
 
 
 def published_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of every tensor of the published model, by name."""
+    """Returns the shape of every tensor of the published model, by name.
+
+    Raises:
+        InputError: if the model was never published.
+    """
+    entries(config)
+    return shapes_of(config)
+
+
+def shapes_of(config: Config) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every tensor of a model, by the name it has in files."""
     zeros = {path: np.zeros(x.shape, x.dtype) for path, x in _abstract_variables(config).items()}
     return {
         name: tensor.shape
-        for entry in entries(config)
+        for entry in format_of(config)
         for name, tensor in entry.to_torch(zeros[entry.path])
     }
+
+
+def is_published(config: Config) -> bool:
+    """Whether the model's weights have published names, which PyTorch's models know."""
+    kind = FEEDFORWARD.get(config.model)
+    return config.model in _UNITS or (kind is not None and kind.get("span", 1) == 1)
+
+
+def format_of(config: Config) -> tuple[Entry, ...]:
+    """Returns what the variables of any model are made of in files.
+
+    Its published entries or, where there are none, the variables as they are, named by their place.
+    """
+    if is_published(config):
+        return entries(config)
+    return tuple(Entry(path, (".".join(path),), _VECTOR) for path in _abstract_variables(config))
 
 
 def entries(config: Config) -> tuple[Entry, ...]:
@@ -198,15 +264,15 @@ def entries(config: Config) -> tuple[Entry, ...]:
     Raises:
         InputError: if the model was never published.
     """
+    if not is_published(config):
+        raise InputError(f"model {config.model} was never published: there is no format for it")
     if config.model in _UNITS:
         return (*_STEM, *_UNITS[config.model], *_READOUT)
-    kind = FEEDFORWARD.get(config.model)
-    if kind is None or kind.get("span", 1) != 1:
-        raise InputError(f"model {config.model} was never published: there is no format for it")
-    return tuple(_feedforward(kind["layers_count"]))
+    return tuple(_feedforward(FEEDFORWARD[config.model]["layers_count"]))
 
 
-def _config(model: str, kernel: np.ndarray) -> Config:
+def _config(model: str, kernel: np.ndarray, tensors: StateDict, readout: str) -> Config:
+    """Settings of a published model, by the shapes of its kernels."""
     shape = list(kernel.shape)
     # Also because a forged size would make shapes to compare with that no memory holds.
     if len(shape) != 4 or shape[0] != shape[1] or shape[2] != shape[3]:
@@ -215,11 +281,58 @@ def _config(model: str, kernel: np.ndarray) -> Config:
             "channels in as out, as high as wide"
         )
     config = with_model(Config(name="published"), model)
-    return config.replace(channels=kernel.shape[0], kernel_size=kernel.shape[2])
+    return config.replace(
+        channels=kernel.shape[0],
+        kernel_size=kernel.shape[2],
+        input_channels=_size(tensors, "conv0.weight", 1, 1),
+        classes=_size(tensors, readout, 0, 2),
+    )
+
+
+def _unet_config(tensors: StateDict) -> Config:
+    """Settings of a recurrent U-Net; `carry_output` does not show in its weights."""
+    shape, classes = list(tensors[_UNET].shape), _size(tensors, "params.head.kernel", 3, 2)
+    if len(shape) != 4 or shape[:2] != [3, 3]:
+        raise InputError(f"{_UNET} has shape {shape}: [3, 3, I, C] is needed")
+    settings = {"channels": shape[3], "input_channels": shape[2], "classes": classes}
+    return with_model(Config(name="own"), "dru").replace(**settings)
+
+
+def _size(tensors: StateDict, name: str, axis: int, otherwise: int) -> int:
+    """The length of an axis, by which a model is told, if it has one that can be."""
+    shape = tensors[name].shape if name in tensors else ()
+    return shape[axis] if len(shape) == 4 and otherwise <= shape[axis] <= _MOST else otherwise
+
+
+def _without_running(tensors: StateDict, shapes: Mapping[str, Any]) -> StateDict:
+    """Without running statistics beside a norm that has none: it uses those of its input."""
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in shapes
+        or not _RUNNING.search(name)
+        or f"{_RUNNING.sub('', name)}.weight" not in shapes
+    }
+
+
+def _is_real(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.number) and not jnp.issubdtype(dtype, jnp.complexfloating)
+
+
+def _not_finite(tensors: StateDict) -> Iterator[str]:
+    """Says which tensors have values that are no numbers, or too large, in float32."""
+    for name, tensor in tensors.items():
+        if not _is_real(tensor.dtype):
+            continue
+        with np.errstate(over="ignore"):
+            bad = tensor.size - int(np.isfinite(np.asarray(tensor, np.float32)).sum())
+        if bad:
+            yield f"{name} has {bad} values of {tensor.size} that are NaN or infinite"
 
 
 def _abstract_variables(config: Config) -> dict[Keys, jax.ShapeDtypeStruct]:
-    frames = jax.ShapeDtypeStruct((1, 1, 8, 8, 1), np.float32)
+    # As small as a U-Net can halve.
+    frames = jax.ShapeDtypeStruct((1, 1, 16, 16, config.input_channels), np.float32)
     variables = jax.eval_shape(build_model(config).init, jax.random.key(0), frames)
     return flax.traverse_util.flatten_dict(dict(variables))
 
@@ -287,3 +400,12 @@ def _norm(ours: str, theirs: str) -> Iterator[Entry]:
     for name, published in (("mean", "running_mean"), ("variance", "running_var")):
         yield Entry((RUNNING, ours, name), (f"{theirs}.{published}",), _VECTOR)
     yield Entry((RUNNING, ours, "count"), (f"{theirs}.num_batches_tracked",), _COUNT)
+
+
+_UNET = "params.from_frame.kernel"
+# By which weights are found in what was saved: published names, and first kernels of other models.
+_KNOWN = frozenset(
+    name
+    for entry in (*_STEM, *_HGRU, *_CLSTM, *_READOUT, *_feedforward(8), *_feedforward(6))
+    for name in entry.names
+) | {_UNET, "params.stem.kernel", "params.stem"}

@@ -168,7 +168,7 @@ def get_config(name: str) -> Config:
 
 def with_model(config: Config, model: str) -> Config:
     """Returns a configuration for another model, with the settings that it needs."""
-    if model in CELLS:
+    if model in (*CELLS, *RECURRENT_NETWORKS):
         return config.replace(model=model)
     # Wider, to have the parameters of the paper's Conv3D-M.
     channels = config.channels * 6 // 5 if model == "conv3dm" else config.channels

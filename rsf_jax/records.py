@@ -46,11 +46,11 @@ class Record:
 
     Attributes:
         config: every setting, as by `dataclasses.asdict`, without those of the machine.
-        version: of the dataset.
+        version: of the dataset; empty if it was not there when the record was made.
         parameters: how many.
         update: of the checkpoint, the best one on validation.
         updates: done in all.
-        epochs: the same in passes over the training videos.
+        epochs: the same in passes over the training videos; 0 if those were not there.
         seconds: that the updates took; not data, compiling and validation.
         hardware: that they ran on.
         jax: its version.

@@ -6,22 +6,26 @@ a tensor stands for an object that does nothing.
 """
 
 import collections
+import functools
 import io
 import math
 import pickle
 import pickletools
+import sys
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import ml_dtypes
 import numpy as np
 import safetensors.numpy
 
+from rsf_jax import legacy_torch, nesting, npz, shards
 from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
 
+_UNTYPED = np.dtype("V1")
 _DTYPES = {
     "DoubleStorage": np.float64,
     "FloatStorage": np.float32,
@@ -33,37 +37,82 @@ _DTYPES = {
     "CharStorage": np.int8,
     "ByteStorage": np.uint8,
     "BoolStorage": np.bool_,
+    "ComplexFloatStorage": np.complex64,
+    "ComplexDoubleStorage": np.complex128,
+    "UntypedStorage": _UNTYPED,
 }
-# Names under which training scripts nest a state dict among other things.
-_NESTED = ("model", "state_dict", "model_state_dict")
+# What an untyped storage is read as.
+_TYPES = {
+    "float8_e4m3fn": ml_dtypes.float8_e4m3fn,
+    "float8_e5m2": ml_dtypes.float8_e5m2,
+    "uint16": np.uint16,
+    "uint32": np.uint32,
+    "uint64": np.uint64,
+}
+_NAMED = 100  # classes of a file that messages can name
 # Of what messages quote from files: names, characters of a name, and of a reader's words.
 _LISTED, _NAME, _LONGEST = 10, 60, 200
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
-    """Returns the tensors of a PyTorch or safetensors file, by name.
+    """Returns the tensors of a file of weights, by name.
+
+    Of a file that holds a state dict among other things, the state dict: under a usual name such
+    as "model" or "state_dict", or wherever the only tensors are.
 
     Args:
-        path: a `.safetensors` file, or a zip file as `torch.save` has written it since PyTorch 1.6,
-            of a state dict or of a dict that holds one under "model" or "state_dict". Tensors of
-            reduced precision come as they are; a prefix `module.` is kept.
+        path: a file as for `read_content`. Tensors of reduced precision come as they are, and
+            prefixes such as `module.` are kept.
 
     Raises:
         InputError: if the file is missing, damaged or holds no state dict.
     """
+    return tensors_in(path, read_content(path))
+
+
+def read_content(path: str | Path) -> Any:
+    """Returns what a file of weights holds: containers, and what `array_in` makes arrays of.
+
+    Args:
+        path: a `.safetensors` or `.npz` file, the `.index.json` of one that is divided into
+            shards, or a file that `torch.save` has written, of any version.
+
+    Raises:
+        InputError: if the file is missing, damaged or none of these.
+    """
     path = expand(path)
     if not path.is_file():
-        raise InputError(f"{path} is no file: give a .pt, .pth or .safetensors file")
-    is_torch = path.suffix != ".safetensors"
+        raise InputError(f"{path} is no file: give a .pt, .pth, .npz or .safetensors file")
+    kind = "weights"
     try:
-        content = _read_torch(path) if is_torch else safetensors.numpy.load_file(path)
+        kind, read = _reader(path)
+        return read(path)
     # Whatever a damaged file makes of itself, in the words of its reader.
     except Exception as error:
-        kind = "a PyTorch file" if is_torch else "safetensors"
         reader = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         why = " ".join(f"{reader}{error}".split())[:_LONGEST]
         raise InputError(f"{path} cannot be read as {kind}: {why}") from error
-    return _only_tensors(path, content)
+
+
+def tensors_in(path: str | Path, content: Any) -> dict[str, np.ndarray]:
+    """Returns the state dict of what a file holds, by name.
+
+    Raises:
+        InputError: if it holds none.
+    """
+    path, groups = expand(path), nesting.groups(content, array_in)
+    if not groups:
+        raise InputError(f"{path} holds {_described(content)}")
+    tensors = nesting.state_dict(groups)
+    if not all(isinstance(name, str) for name in tensors):
+        raise InputError(f"{path} names tensors {show_names(tensors)}: texts are needed")
+    return tensors
+
+
+def array_in(value: Any) -> np.ndarray | None:
+    """Returns the array that a value of a file stands for, if it stands for one."""
+    array = value.array if isinstance(value, _Tensor) else value
+    return array if isinstance(array, np.ndarray) else None
 
 
 def show_names(names: Iterable[Any]) -> str:
@@ -74,20 +123,67 @@ def show_names(names: Iterable[Any]) -> str:
     return ", ".join(shown) + more
 
 
+def _reader(path: Path) -> tuple[str, Any]:
+    """What kind of file it is, in words, and what reads it."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if path.suffix.lower() == ".safetensors":
+        return "safetensors", safetensors.numpy.load_file
+    if path.suffix.lower() == ".json":
+        return "an index of shards", functools.partial(shards.read, read_file=read_state_dict)
+    if path.suffix.lower() == ".npz":
+        return "an .npz file", npz.read
+    # A file under another name: its header is a length, and JSON.
+    if head[7:9] == b"\0{":
+        return "safetensors", safetensors.numpy.load_file
+    return "a PyTorch file", _read_torch
+
+
+def _described(content: Any) -> str:
+    """What a file without tensors holds instead."""
+    if isinstance(content, _Inert):
+        return (
+            f"a whole object, {show_names([content.place])}, instead of a state dict: load it in "
+            "PyTorch and save its state_dict()"
+        )
+    if not isinstance(content, Mapping):
+        return f"{type(content).__name__} instead of a state dict"
+    whole = [str(k) for k, v in content.items() if isinstance(v, _Inert)]
+    hint = f"; {show_names(whole[:1])} is a whole object: save its state_dict()" if whole else ""
+    return f"no tensors, but {show_names(content) or 'nothing'}{hint}"
+
+
 def _read_torch(path: Path) -> Any:
     if not zipfile.is_zipfile(path):
+        content = path.read_bytes()
+        if legacy_torch.is_legacy(content):
+            return legacy_torch.read(content, _unpickle, _storages_of)
         raise InputError(
-            "it is not a zip archive, as torch.save writes since PyTorch 1.6: it is damaged, or "
-            "older; load it there and save it again"
+            "it is not a zip archive, as torch.save writes since PyTorch 1.6, nor what it wrote "
+            "before: it is damaged, or no file of weights; load it in PyTorch and save it again"
         )
     with zipfile.ZipFile(path) as archive:
-        name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
+        names = archive.namelist()
+        name = next((n for n in names if n.endswith("data.pkl")), None)
         if name is None:
+            if any(n.endswith(".npy") for n in names):
+                return npz.read(path)
             raise InputError("it holds no data.pkl, as torch.save writes")
         entries = _Entries(archive, name.removesuffix("data.pkl"), path.stat().st_size)
-        content = entries.read("data.pkl")
-        _check_pickle(content)
-        return _TensorUnpickler(content, entries).load()
+        return _unpickle(entries.read("data.pkl"), entries)
+
+
+def _unpickle(content: bytes, storages: "_Storages") -> Any:
+    _check_pickle(content)
+    return _TensorUnpickler(content, storages).load()
+
+
+def _storages_of(content: bytes) -> dict[str, tuple[Any, int]]:
+    """Type and length of every storage that a pickle refers to, by its key."""
+    _check_pickle(content)
+    unpickler = _StorageUnpickler(content)
+    unpickler.load()
+    return unpickler.found
 
 
 def _check_pickle(content: bytes) -> None:
@@ -97,19 +193,12 @@ def _check_pickle(content: bytes) -> None:
             raise InputError(f"its pickle counts to {place} in {len(content)} bytes: damaged")
 
 
-def _only_tensors(path: Path, content: Any) -> dict[str, np.ndarray]:
-    for key in _NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path} holds {type(content).__name__} instead of a state dict")
-    arrays = {k: v.array if isinstance(v, _Tensor) else v for k, v in content.items()}
-    tensors = {k: v for k, v in arrays.items() if isinstance(v, np.ndarray)}
-    if not tensors:
-        raise InputError(f"{path} holds no tensors, but {show_names(content) or 'nothing'}")
-    if not all(isinstance(name, str) for name in tensors):
-        raise InputError(f"{path} names tensors {show_names(tensors)}: texts are needed")
-    return tensors
+@runtime_checkable
+class _Storages(Protocol):
+    """Where the numbers of tensors lie."""
+
+    def storage(self, key: str, dtype: Any) -> np.ndarray:
+        """Returns the numbers [n] of one storage."""
 
 
 class _Entries:
@@ -117,6 +206,29 @@ class _Entries:
 
     def __init__(self, archive: zipfile.ZipFile, folder: str, size: int) -> None:
         self._archive, self._folder, self._left = archive, folder, size
+        self._swaps = self._order() != sys.byteorder
+
+    def storage(self, key: str, dtype: Any) -> np.ndarray:
+        """Returns the numbers [n] of one storage, in this machine's order of bytes."""
+        content = self.read(f"data/{key}")
+        if self._swaps and dtype is _UNTYPED:
+            raise InputError(
+                "it has untyped numbers in another order of bytes: save them as float32"
+            )
+        if not self._swaps or np.dtype(dtype).itemsize == 1:
+            return np.frombuffer(content, dtype)
+        parts = 2 if np.issubdtype(dtype, np.complexfloating) else 1
+        word = f"u{np.dtype(dtype).itemsize // parts}"
+        return np.frombuffer(content, word).byteswap().view(dtype)
+
+    def _order(self) -> str:
+        """The order of bytes; files of older versions do not say, and are of small-endian PCs."""
+        if f"{self._folder}byteorder" not in self._archive.namelist():
+            return "little"
+        order = self.read("byteorder").decode("ascii", "replace").strip()
+        if order not in ("little", "big"):
+            raise InputError(f"its order of bytes is {order[:_NAME]!r}: little or big is needed")
+        return order
 
     def read(self, name: str) -> bytes:
         """Returns the content of one file."""
@@ -132,6 +244,8 @@ class _Entries:
 
 class _Inert:
     """Stands for whatever a pickle names besides tensors: it takes everything and does nothing."""
+
+    place = "of an unknown kind"
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
@@ -169,33 +283,73 @@ class _Maker(_Inert):
 class _TensorUnpickler(pickle.Unpickler):
     """Unpickles containers, numbers and tensors alone."""
 
-    def __init__(self, content: bytes, entries: _Entries) -> None:
+    def __init__(self, content: bytes, storages: _Storages | None = None) -> None:
         super().__init__(io.BytesIO(content), encoding="utf-8")
-        self._entries = entries
+        self._source = storages  # of numbers
         self._storages: dict[str, np.ndarray] = {}
+        self._named: dict[tuple[str, str], type[_Inert]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _Maker(_tensor)
-        if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return _Maker(_parameter)
-        if module == "torch" and name in _DTYPES:
-            return _Maker(_DTYPES[name])
-        return _Inert
+        if module in ("torch._utils", "torch._tensor") and name in _MAKERS:
+            return _Maker(_MAKERS[name])
+        if module in ("torch", "torch.storage") and name in _DTYPES | _TYPES:
+            return _Maker((_DTYPES | _TYPES)[name])
+        return self._inert(module, name)
 
-    def persistent_load(self, pid: Any) -> _Tensor:
-        kind, dtype, key, _, count = pid
-        if kind != "storage" or not isinstance(dtype, _Maker):
-            raise InputError(f"tensors of an unknown kind: {show_names([kind, dtype])}")
-        if key not in self._storages:
-            content = self._entries.read(f"data/{key}")
-            self._storages[key] = np.frombuffer(content, dtype.make)
+    def persistent_load(self, pid: Any) -> _Inert:
+        key, dtype, count, part = _checked_storage(pid)
+        if key not in self._storages and self._source is not None:
+            self._storages[key] = self._source.storage(key, dtype)
         numbers = self._storages[key]
         if len(numbers) < count:
             raise InputError(f"storage {key} holds {len(numbers)} numbers of {count}: cut off")
-        return _Tensor(numbers)
+        return _Tensor(numbers if part is None else numbers[part])
+
+    def _inert(self, module: str, name: str) -> type[_Inert]:
+        """A class that does nothing; of the first ones messages know what they are called."""
+        if (module, name) not in self._named:
+            if len(self._named) >= _NAMED:
+                return _Inert
+            place = f"{module}.{name}"[:_LONGEST]
+            self._named[module, name] = type("_Inert", (_Inert,), {"place": place})
+        return self._named[module, name]
+
+
+class _StorageUnpickler(_TensorUnpickler):
+    """Notes the storages that a pickle refers to, and makes no tensors."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.found: dict[str, tuple[Any, int]] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        is_maker = isinstance(found, _Maker) and name in _MAKERS
+        return self._inert(module, name) if is_maker else found
+
+    def persistent_load(self, pid: Any) -> _Inert:
+        key, dtype, count, _ = _checked_storage(pid)
+        if self.found.setdefault(key, (dtype, count))[0] is not dtype:
+            raise InputError(f"storage {key} is of two types")
+        return _Inert()
+
+
+def _checked_storage(pid: Any) -> tuple[str, Any, int, slice | None]:
+    """Key, type and length of a storage, and which part of it is meant, if not all."""
+    kind, dtype, key, _, count, *view = pid
+    if kind != "storage" or not isinstance(key, str) or not isinstance(count, int):
+        raise InputError(f"tensors of an unknown kind: {show_names([kind, key])}")
+    if not isinstance(dtype, _Maker):
+        place = getattr(dtype, "place", type(dtype).__name__)
+        raise InputError(f"tensors of {show_names([place])} cannot be read: save them as float32")
+    if not view or view[0] is None:
+        return key, dtype.make, count, None
+    _, offset, size = view[0]
+    if not 0 <= offset <= offset + size <= count:
+        raise InputError(f"a part of storage {key} reaches beyond it")
+    return key, dtype.make, count, slice(offset, offset + size)
 
 
 def _tensor(
@@ -218,3 +372,38 @@ def _tensor(
 
 def _parameter(data: _Tensor, *_: Any) -> _Tensor:
     return data
+
+
+def _retyped(
+    storage: _Tensor,
+    offset: int,
+    shape: tuple[int, ...],
+    stride: tuple[int, ...],
+    _gradient: Any,
+    _hooks: Any,
+    dtype: _Maker,
+    *_: Any,
+) -> _Tensor:
+    """A tensor of an untyped storage."""
+    if not isinstance(dtype, _Maker):
+        raise InputError(f"tensors of {show_names([dtype])} cannot be read: save them as float32")
+    numbers = storage.array
+    whole = len(numbers) // np.dtype(dtype.make).itemsize * np.dtype(dtype.make).itemsize
+    return _tensor(_Tensor(numbers[:whole].view(dtype.make)), offset, shape, stride)
+
+
+def _subclass(make: _Maker, _: Any, args: tuple[Any, ...], *__: Any) -> _Tensor:
+    """A tensor of a class of its own."""
+    if not isinstance(make, _Maker):
+        raise InputError("a tensor is made by an unknown function")
+    return make(*args)
+
+
+_MAKERS = {
+    "_rebuild_tensor": _tensor,
+    "_rebuild_tensor_v2": _tensor,
+    "_rebuild_tensor_v3": _retyped,
+    "_rebuild_parameter": _parameter,
+    "_rebuild_parameter_with_state": _parameter,
+    "_rebuild_from_type_v2": _subclass,
+}

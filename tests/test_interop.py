@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import golden
@@ -6,10 +7,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
-from torch_files import Trap, save_torch, write_torch
+from torch_files import Trap, Whole, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
 from rsf_jax import interop, state_dicts
+from rsf_jax.presets import with_model
 from rsf_jax.state_dicts import read_state_dict
 
 RECORDINGS = ("hgru_k7_s2f2_stateless", "clstm_k5_s3f2", "FFConvNet_6L_k3", "FFConvNet_8L_k3")
@@ -59,12 +61,234 @@ def test_weights_of_something_else_are_refused():
         interop.entries(rsf.get_config("hard_conv3ds"))
 
 
+OWN = {
+    "dru": {"classes": 3},
+    "conv3ds": {"kernel_size": 3},
+}
+
+
+def _own_config(model):
+    config = with_model(rsf.get_config("quickstart"), model).replace(channels=2)
+    return config.replace(**OWN[model])
+
+
+def _own_variables(config):
+    """Random numbers in the place of every variable, counts too."""
+    shapes, rng = interop.shapes_of(config), np.random.default_rng(0)
+    tensors = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return interop.to_flax(tensors, config)
+
+
+@pytest.mark.parametrize("model", OWN)
+def test_models_that_were_never_published_keep_their_own_names(tmp_path, model):
+    config = _own_config(model)
+    variables = _own_variables(config)
+    tensors = interop.to_torch(variables, config)
+    assert all(name.startswith(("params.", "batch_stats.")) for name in tensors)
+    safetensors.numpy.save_file(tensors, tmp_path / "w.safetensors")
+    read = interop.to_flax(interop.tensors_of(tmp_path / "w.safetensors"), config)
+    jax.tree.map(np.testing.assert_array_equal, read, variables)
+    assert jax.tree.map(np.result_type, read) == jax.tree.map(np.result_type, variables)
+    path = save_torch(tmp_path / "w.pt", {"state": _prefixed(tensors, "net.")})
+    read = interop.to_flax(interop.tensors_of(path), config)
+    jax.tree.map(np.testing.assert_array_equal, read, variables)
+
+
+def test_a_recurrent_unet_is_told_by_its_weights():
+    config = _own_config("dru").replace(input_channels=2)
+    variables = _own_variables(config)
+    model, loaded = interop.load_published(interop.to_torch(variables, config))
+    assert model == rsf.build_model(config)
+    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+    with pytest.raises(rsf.InputError, match=r"variables of a hgru are needed: params\.\S+ is"):
+        interop.to_torch(variables, config.replace(model="hgru", input_channels=1))
+    conv3d = _own_config("conv3ds")
+    with pytest.raises(rsf.InputError, match=r"own names, which do not tell the model: load them"):
+        interop.load_published(interop.to_torch(_own_variables(conv3d), conv3d))
+
+
 def test_published_checkpoints_are_read_without_pytorch(tmp_path, recording):
     tensors = {f"module.{name}": t for name, t in recording.tensors.items()}
     content = {"epoch": 3, "model": tensors, "optimizer": {"state": {}, "lr": 1e-3}}
     path = save_torch(tmp_path / "published.pt", content)
     _, variables = interop.load_published(path)
     jax.tree.map(np.testing.assert_array_equal, variables, recording.variables)
+
+
+@pytest.fixture(scope="module")
+def hgru():
+    """A small hGRU, as published state dicts have it."""
+    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    shapes, rng = interop.shapes_of(config), np.random.default_rng(0)
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def _prefixed(tensors, *prefixes):
+    """With a prefix, or with one of several in turn, as a wrapped submodule has."""
+    return {
+        f"{prefixes[i % len(prefixes)]}{name}": tensor
+        for i, (name, tensor) in enumerate(tensors.items())
+    }
+
+
+SAVED = {
+    "torch.compile": lambda t: _prefixed(t, "_orig_mod."),
+    "compiled, then parallel": lambda t: _prefixed(t, "module._orig_mod."),
+    "parallel, then compiled": lambda t: _prefixed(t, "_orig_mod.module."),
+    "wrapped three times": lambda t: _prefixed(t, "module._orig_mod.module."),
+    "some modules compiled": lambda t: {
+        name.replace("unit1.", "unit1._orig_mod."): tensor for name, tensor in t.items()
+    },
+    "Lightning": lambda t: {
+        "state_dict": _prefixed(t, "model.") | {"criterion.weight": np.ones(2, np.float32)},
+        "optimizer_states": [{"state": {0: {"exp_avg": t["conv0.weight"]}}}],
+    },
+    "Lightning, compiled": lambda t: {"state_dict": _prefixed(t, "model._orig_mod.")},
+    "DeepSpeed": lambda t: {"module": t, "dp_world_size": 1},
+    "an attribute of its own": lambda t: _prefixed(t, "net.backbone."),
+    "two levels": lambda t: {"state": {"model": t}, "epoch": 1},
+    "five levels": lambda t: {"a": {"b": {"c": {"d": {"e": t}}}}},
+    "in a list": lambda t: {"models": [t]},
+    "one of two alone": lambda t: [3, t],
+    "the optimizer in front": lambda t: {
+        "optimizer": {"conv0.weight": {"exp_avg": t["conv0.weight"]}},
+        "network": t,
+    },
+    "random numbers beside it": lambda t: {"rng": np.arange(9), "params": t},
+    "module by module": lambda t: {
+        module: {n.partition(".")[2]: x for n, x in t.items() if n.startswith(f"{module}.")}
+        for module in {name.partition(".")[0] for name in t}
+    },
+    "with its average": lambda t: {"ema": _prefixed(t, "module."), "model": t},
+    "with statistics": lambda t: (
+        t
+        | {
+            "unit1.bn.1.running_mean": np.zeros(3, np.float32),
+            "bn.running_var": np.ones(3, np.float32),
+            "bn.num_batches_tracked": np.array(3),
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("nest", SAVED.values(), ids=SAVED)
+@pytest.mark.parametrize("save", [None, save_torch, save_legacy], ids=["dict", "zip", "legacy"])
+def test_weights_are_found_wherever_they_were_put(tmp_path, hgru, nest, save):
+    content = nest(hgru)
+    if save is None and not isinstance(content, dict):
+        return
+    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    source = save(tmp_path / "w.pt", content) if save else content
+    tensors = interop.tensors_of(source)
+    for name, tensor in hgru.items():
+        np.testing.assert_array_equal(tensors[name], tensor)
+    found, expected = (interop.to_flax(x, config) for x in (tensors, hgru))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_two_models_in_a_file_are_not_chosen_from(tmp_path, hgru):
+    path = save_torch(tmp_path / "w.pt", {"teacher": hgru, "student": _prefixed(hgru, "module.")})
+    with pytest.raises(rsf.InputError, match=r"several times \(teacher, student\): save one"):
+        interop.load_published(path)
+    with pytest.raises(rsf.InputError, match=r"conv0\.weight are the same tensor: keep one"):
+        interop.load_published(hgru | {"module.conv0.weight": hgru["conv0.weight"]})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_weights_that_are_no_finite_numbers_are_named(hgru, value):
+    alpha = np.asarray(hgru["unit1.alpha"], np.float64)
+    alpha[1] = value
+    with pytest.raises(rsf.InputError, match=r"unit1\.alpha has 1 values of 3 that are NaN or inf"):
+        interop.load_published(hgru | {"unit1.alpha": alpha})
+
+
+def test_complex_weights_are_refused(tmp_path, hgru):
+    content = hgru | {"unit1.alpha": hgru["unit1.alpha"].astype(np.complex64)}
+    with pytest.raises(rsf.InputError, match=r"unit1\.alpha holds complex64 instead of numbers"):
+        interop.load_published(save_torch(tmp_path / "w.pt", content))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.int64, np.complex64])
+def test_the_order_of_bytes_is_heeded(tmp_path, dtype):
+    tensor = np.asarray([[1, 2], [-3, 400]], dtype)
+    for order in (None, "little", "big"):
+        read = read_state_dict(save_torch(tmp_path / "w.pt", {"w": tensor}, order))["w"]
+        assert read.dtype == tensor.dtype
+        np.testing.assert_array_equal(read, tensor)
+    with pytest.raises(rsf.InputError, match="order of bytes is 'middle': little or big is needed"):
+        read_state_dict(save_torch(tmp_path / "w.pt", {"w": tensor}, "middle"))
+    with pytest.raises(rsf.InputError, match="in the order of another machine"):
+        read_state_dict(save_legacy(tmp_path / "w.pt", {"w": tensor}, little_endian=False))
+
+
+def test_whole_objects_are_called_by_their_name(tmp_path):
+    for content in (Whole(), {"model": Whole()}, [Whole()]):
+        for save in (save_torch, save_legacy):
+            with pytest.raises(rsf.InputError) as error:
+                read_state_dict(save(tmp_path / "w.pt", content))
+            assert "_Inert" not in str(error.value)
+    with pytest.raises(rsf.InputError, match=r"a whole object, project\.nets\.HGRU, instead of"):
+        read_state_dict(save_torch(tmp_path / "w.pt", Whole()))
+    with pytest.raises(rsf.InputError, match="model is a whole object: save its state_dict"):
+        read_state_dict(save_torch(tmp_path / "w.pt", {"model": Whole(), "epoch": 3}))
+
+
+def test_tensors_of_other_types_are_called_by_their_name(tmp_path):
+    storage = (
+        b"(X\x07\x00\x00\x00storagectorch\nQInt8Storage\nX\x01\x00\x00\x000"
+        b"X\x03\x00\x00\x00cpuK\x01tQ"
+    )
+    write_torch(tmp_path / "w.pt", b"\x80\x02}X\x01\x00\x00\x00w" + storage + b"s.", {})
+    with pytest.raises(rsf.InputError, match=r"tensors of torch\.QInt8Storage cannot be read"):
+        read_state_dict(tmp_path / "w.pt")
+
+
+def test_names_of_files_do_not_decide(tmp_path, hgru):
+    """Capitals, and files under the name of another kind."""
+    safetensors.numpy.save_file(hgru, tmp_path / "w.SAFETENSORS")
+    safetensors.numpy.save_file(hgru, tmp_path / "w.bin")
+    np.savez(tmp_path / "w.npz", **hgru)
+    np.savez_compressed(tmp_path / "W.NPZ", **hgru)
+    for path in tmp_path.iterdir():
+        read = read_state_dict(path)
+        for name, tensor in hgru.items():
+            np.testing.assert_array_equal(read[name], tensor, err_msg=path.name)
+
+
+def test_arrays_of_npz_files_are_as_they_were(tmp_path):
+    arrays = {
+        "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "big": np.arange(3, dtype=">f4"),
+        "empty": np.zeros((0, 2)),
+        "count": np.array(3),
+    }
+    np.savez(tmp_path / "w.npz", **arrays)
+    read = read_state_dict(tmp_path / "w.npz")
+    assert {n: x.dtype for n, x in read.items()} == {n: x.dtype for n, x in arrays.items()}
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(read[name], array)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_shards_are_joined(tmp_path, hgru, suffix):
+    names = sorted(hgru)
+    for i, part in enumerate((names[::2], names[1::2])):
+        path, tensors = tmp_path / f"m-{i}.{suffix}", {n: hgru[n] for n in part}
+        if suffix == "bin":
+            save_torch(path, tensors)
+        else:
+            safetensors.numpy.save_file(tensors, path)
+    places = {n: f"m-{i % 2}.{suffix}" for i, n in enumerate(names)}
+    index = tmp_path / f"m.{suffix}.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    model, _ = interop.load_published(index)
+    assert model.cell.channels == 3
+    index.write_text(json.dumps({"weight_map": places | {"gone": f"m-1.{suffix}"}}))
+    with pytest.raises(rsf.InputError, match=rf"m-1\.{suffix} lacks 1 tensors, such as gone"):
+        interop.load_published(index)
+    (tmp_path / f"m-1.{suffix}").unlink()
+    with pytest.raises(rsf.InputError, match=rf"index of shards: .*m-1\.{suffix} is no file"):
+        interop.load_published(index)
 
 
 def test_safetensors_are_read(tmp_path):

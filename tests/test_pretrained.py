@@ -1,5 +1,6 @@
 """Weights with cards: those that come with the library, and one's own."""
 
+import dataclasses
 import json
 import shutil
 
@@ -10,11 +11,13 @@ from t_pathfinder.generator import video
 from t_pathfinder.subsets import SUBSETS
 
 import rsf_jax as rsf
-from rsf_jax import pretrained
+from rsf_jax import interop, pretrained
 from rsf_jax.data import open_dataset
 from rsf_jax.evaluation import evaluate, load_trained
-from rsf_jax.imports import import_pretrained
+from rsf_jax.imports import import_pretrained, import_weights
 from rsf_jax.metrics import foreground_iou
+from rsf_jax.presets import with_model
+from rsf_jax.records import plain_config
 from rsf_jax.reproduction import recorder
 from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.training.loop import train
@@ -45,6 +48,40 @@ def test_weights_are_loaded_as_they_were_saved(run, card):
     jax.tree.map(np.testing.assert_array_equal, loaded.variables, trained.variables)
     assert loaded.model == trained.model
     assert loaded.config == config.replace(data_dir="", devices=0)
+
+
+def test_weights_have_the_permissions_of_other_files(card):
+    modes = {path.suffix: path.stat().st_mode for path in card.parent.iterdir()}
+    assert modes.keys() == {".json", ".safetensors"}
+    assert modes[".safetensors"] == modes[".json"]
+
+
+def test_a_recurrent_unet_of_several_classes_is_saved_and_loaded(run, tmp_path):
+    config = with_model(run[0], "dru").replace(channels=2, classes=3, carry_output=False)
+    rng = np.random.default_rng(0)
+    tensors = {n: rng.normal(size=shape) for n, shape in interop.shapes_of(config).items()}
+    variables = interop.to_flax(tensors, config)
+    record = dataclasses.replace(make_record(run[1]), config=plain_config(config))
+    pretrained.save_pretrained("unet", record, variables, tmp_path)
+    loaded = rsf.load_pretrained(tmp_path / "unet.json")
+    jax.tree.map(np.testing.assert_array_equal, loaded.variables, variables)
+    assert loaded.model == rsf.build_model(config)
+    import_weights(tmp_path / "unet.safetensors", config, tmp_path / "made")
+    made = load_trained(tmp_path / "made")
+    jax.tree.map(np.testing.assert_array_equal, made.variables, variables)
+
+
+def test_a_record_needs_no_data_that_are_not_there(run, tmp_path, monkeypatch):
+    config, workdir = run
+    whole = make_record(workdir)
+    assert recorder.is_built(config)
+    assert not recorder.is_built(config.replace(data_dir=str(tmp_path)))
+    assert not any(tmp_path.iterdir())
+    monkeypatch.setattr(recorder, "is_built", lambda _: False)
+    assert make_record(workdir) == dataclasses.replace(whole, version="", epochs=0.0)
+    shutil.copytree(workdir / "checkpoints", tmp_path / "checkpoints")
+    with pytest.raises(rsf.InputError, match=r"has no results, .* is not built here: test the m"):
+        make_record(tmp_path)
 
 
 def test_the_card_says_what_the_run_came_to(run, card):

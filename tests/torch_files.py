@@ -2,15 +2,25 @@
 
 import io
 import pickle
+import struct
 import zipfile
 
 import numpy as np
 
+MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 
-def write_torch(path, content, storages):
+KINDS = {
+    **{"float64": "Double", "float32": "Float", "float16": "Half", "bfloat16": "BFloat16"},
+    **{"int64": "Long", "int32": "Int", "uint8": "Byte", "complex64": "ComplexFloat"},
+}
+
+
+def write_torch(path, content, storages, byteorder=None):
     """Writes what `torch.save` writes: a pickle, and the storages beside it."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", content)
+        if byteorder:
+            archive.writestr("archive/byteorder", byteorder)
         for key, numbers in storages.items():
             archive.writestr(f"archive/data/{key}", numbers.tobytes())
 
@@ -21,15 +31,18 @@ class _Named:
     def __init__(self, module, name):
         self.module, self.name = module, name
 
+    def __call__(self):
+        """Only for the pickler, which asks whether it could be called."""
+
 
 class _Pickler(pickle._Pickler):
     """The pure Python pickler, taught to write tensors as PyTorch does."""
 
     dispatch = pickle._Pickler.dispatch.copy()
 
-    def __init__(self, file):
+    def __init__(self, file, view=()):
         super().__init__(file, protocol=2)
-        self.storages = {}
+        self.storages, self._view = {}, view
 
     def persistent_id(self, obj):
         if isinstance(obj, tuple) and obj and obj[0] == "storage":
@@ -43,11 +56,11 @@ class _Pickler(pickle._Pickler):
 
     def save_array(self, array):
         flat = np.ascontiguousarray(array).reshape(-1)
-        key, kinds = str(len(self.storages)), {"f": "Float", "i": "Long", "V": "BFloat16"}
+        key = str(len(self.storages))
         self.storages[key] = flat
         stride = tuple(step // flat.itemsize for step in np.array(array, order="C").strides)
-        kind = _Named("torch", f"{kinds[array.dtype.kind]}Storage")
-        storage = ("storage", kind, key, "cpu", flat.size)
+        kind = _Named("torch", f"{KINDS[array.dtype.name]}Storage")
+        storage = ("storage", kind, key, "cpu", flat.size, *self._view)
         args = (storage, 0, array.shape, stride, False, None)
         self.save(_Named("torch._utils", "_rebuild_tensor_v2"))
         self.save(args)
@@ -56,12 +69,39 @@ class _Pickler(pickle._Pickler):
     dispatch[np.ndarray] = save_array
 
 
-def save_torch(path, content):
+def save_torch(path, content, byteorder=None):
+    """Writes content as `torch.save` does; of bytes in that order, if one is given."""
     file = io.BytesIO()
     pickler = _Pickler(file)
     pickler.dump(content)
-    write_torch(path, file.getvalue(), pickler.storages)
+    storages = pickler.storages
+    if byteorder == "big":
+        storages = {key: numbers.byteswap() for key, numbers in storages.items()}
+    write_torch(path, file.getvalue(), storages, byteorder)
     return path
+
+
+def save_legacy(path, content, little_endian=True):
+    """Writes content as `torch.save` did before PyTorch 1.6."""
+    file = io.BytesIO()
+    pickler = _Pickler(file, view=(None,))
+    pickler.dump(content)
+    machine = {"protocol_version": VERSION, "little_endian": little_endian, "type_sizes": {}}
+    with path.open("wb") as out:
+        for part in (MAGIC, VERSION, machine):
+            pickle.dump(part, out, 2)
+        out.write(file.getvalue())
+        pickle.dump(sorted(pickler.storages), out, 2)
+        for _, numbers in sorted(pickler.storages.items()):
+            out.write(struct.pack("<q", numbers.size) + numbers.tobytes())
+    return path
+
+
+class Whole:
+    """Pickles as an object of a class that nobody else has."""
+
+    def __reduce__(self):
+        return _Named("project.nets", "HGRU"), ()
 
 
 class Trap:

@@ -1,8 +1,9 @@
 """Weights and cards: a file of safetensors and one of JSON for each model.
 
 Tensors have the names and layouts of the published PyTorch models (see `interop`), so that those
-can load them too. The card holds the SHA-256 of the weights, which is checked whenever they are
-read: the format has no checksum of its own.
+can load them too; of models that were never published, those of this library. The card holds the
+SHA-256 of the weights, which is checked whenever they are read: the format has no checksum of its
+own.
 """
 
 import dataclasses
@@ -127,11 +128,15 @@ def save_pretrained(name: str, record: Record, variables: dict[str, Any], folder
         folder: for both files.
 
     Raises:
-        InputError: if the model has no published counterpart whose names it could use.
+        InputError: if the variables are of another model than the record.
     """
     config = Config(**record.config)
     weights = folder / f"{name}.safetensors"
-    safetensors.numpy.save_file(interop.to_torch(variables, config), weights)
+    # Not `save_file`: nobody else may read what it writes.
+    content = safetensors.numpy.save(interop.to_torch(variables, config))
+    unfinished = weights.with_name(weights.name + ".unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(weights)
     card = Card(name, weights, _sha256(weights), record)
     write_json(folder / f"{name}.json", card_values(card))
     return card

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
+from rsf_jax.appearance import load_appearance
 from rsf_jax.batches import updates_per_epoch
-from rsf_jax.building import find_or_build
+from rsf_jax.building import find_or_build, is_built
 from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
@@ -26,9 +28,11 @@ def make_record(workdir: Path) -> Record:
 
     Args:
         workdir: the run's folder, of which the best checkpoint and the tests of it are taken.
+            What there is to know of its data is read where they are built; nothing is built.
 
     Raises:
-        InputError: if there is no run, or a file of it is damaged.
+        InputError: if there is no run, a file of it is damaged, or its data are not built here
+            and it has no test that knows of them.
     """
     with Checkpoints(workdir) as checkpoints:
         updates, best = checkpoints.latest_step(), checkpoints.best_step()
@@ -37,26 +41,55 @@ def make_record(workdir: Path) -> Record:
         validation = checkpoints.metrics(best)
     trained = load_trained(workdir)
     config = trained.saved
-    dataset = open_dataset(config)
-    names = dataset.class_names or list(map(str, range(config.classes)))
-    colors = spread_colors(config.classes) if dataset.colors is None else dataset.colors
+    data = _Data.of_dataset(config, updates) if is_built(config) else _Data.of_test(workdir, config)
     points = curves.read(workdir).get("train", {})
     return Record(
         config=plain_config(config),
-        version=str(find_or_build(config).version),
+        version=data.version,
         parameters=count_parameters(trained.variables),
         update=best,
         updates=updates,
-        epochs=updates / updates_per_epoch(dataset, config),
+        epochs=data.epochs,
         seconds=training_seconds(points, config.batch_size),
         hardware=hardware(),
         jax=jax.__version__,
         validation=dict(validation),
-        frame_size=list(dataset.frame_shape),
-        class_names=names,
-        colors=colors.tolist(),
+        frame_size=list(data.frame_size),
+        class_names=data.class_names,
+        colors=data.colors.tolist(),
         tests=_tests(workdir, best, config),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    """What a record says of the data."""
+
+    version: str
+    epochs: float
+    frame_size: tuple[int, int]
+    class_names: list[str]
+    colors: np.ndarray
+
+    @classmethod
+    def of_dataset(cls, config: Config, updates: int) -> "_Data":
+        dataset = open_dataset(config)
+        names = dataset.class_names or list(map(str, range(config.classes)))
+        colors = spread_colors(config.classes) if dataset.colors is None else dataset.colors
+        epochs = updates / updates_per_epoch(dataset, config)
+        version = str(find_or_build(config).version)
+        return cls(version, epochs, dataset.frame_shape, names, colors)
+
+    @classmethod
+    def of_test(cls, workdir: Path, config: Config) -> "_Data":
+        """As the run's test saw them; their version and number are not known."""
+        seen = load_appearance(workdir, config)
+        if seen.frame_size is None:
+            raise InputError(
+                f"{workdir} has no results, and its dataset {config.dataset} is not built here: "
+                "test the model first (python launch/evaluate.py)"
+            )
+        return cls("", 0.0, seen.frame_size, seen.class_names, seen.colors)
 
 
 def training_seconds(points: dict[int, dict[str, float]], batch_size: int) -> float:

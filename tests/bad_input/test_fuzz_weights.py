@@ -1,5 +1,7 @@
 """Files of weights that were changed at random, and pickles that were made to do harm."""
 
+import io
+import json
 import pickle
 import struct
 import tracemalloc
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from bad_cases import check_message
-from torch_files import Trap, save_torch, write_torch
+from torch_files import MAGIC, VERSION, Trap, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
 from rsf_jax import state_dicts
@@ -120,13 +122,90 @@ def test_changed_safetensors_give_arrays_or_one_line(tmp_path):
     assert outcomes == {True, False}
 
 
-def test_other_archives_are_no_weights(tmp_path):
+def _check_changed(path, content, rng, rounds):
+    """Changes a file at random: it must give arrays or one line, and both must occur."""
+    outcomes = set()
+    for _ in range(rounds):
+        path.write_bytes(_mutate(rng, content))
+        found = _read(path)
+        outcomes.add(found is None)
+        if found is not None:
+            _check_arrays(found, path.stat().st_size)
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_changed_npz_files_give_arrays_or_one_line(tmp_path, write):
     rng = np.random.default_rng(3)
-    np.savez(tmp_path / "whole.npz", **TENSORS)
-    content, path = (tmp_path / "whole.npz").read_bytes(), tmp_path / "changed.npz"
-    for changed in (content, *(_mutate(rng, content) for _ in range(ROUNDS // 3))):
+    write(tmp_path / "whole.npz", **TENSORS)
+    assert _read(tmp_path / "whole.npz").keys() == TENSORS.keys()
+    _check_changed(tmp_path / "w.npz", (tmp_path / "whole.npz").read_bytes(), rng, ROUNDS)
+
+
+def test_changed_headers_of_npz_files_give_arrays_or_one_line(tmp_path):
+    """Behind checksums that hold."""
+    rng = np.random.default_rng(4)
+    file = io.BytesIO()
+    np.save(file, TENSORS["unit1.w_gate_inh"])
+    outcomes = set()
+    for _ in range(2 * ROUNDS):
+        header = _mutate(rng, file.getvalue()[:128])
+        with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+            archive.writestr("w.npy", header + file.getvalue()[128:])
+        found = _read(tmp_path / "w.npz")
+        outcomes.add(found is None)
+        if found is not None:
+            _check_arrays(found, (tmp_path / "w.npz").stat().st_size)
+    assert True in outcomes
+
+
+def test_changed_legacy_files_give_arrays_or_one_line(tmp_path):
+    rng = np.random.default_rng(5)
+    content = save_legacy(tmp_path / "whole.pt", {"model": TENSORS}).read_bytes()
+    _check_changed(tmp_path / "w.pt", content, rng, 4 * ROUNDS)
+
+
+def test_changed_indices_of_shards_give_arrays_or_one_line(tmp_path):
+    rng = np.random.default_rng(6)
+    safetensors.numpy.save_file(TENSORS, tmp_path / "a.safetensors")
+    index = json.dumps({"weight_map": dict.fromkeys(TENSORS, "a.safetensors")}).encode()
+    path, outcomes = tmp_path / "w.index.json", set()
+    for changed in (index, *(_mutate(rng, index) for _ in range(ROUNDS))):
         path.write_bytes(changed)
-        assert _read(path) is None
+        outcomes.add(_read(path) is None)
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("name", ["../a.safetensors", "/etc/passwd", "w.index.json", "..", 3, ""])
+def test_shards_lie_beside_their_index(tmp_path, name):
+    (tmp_path / "sub").mkdir()
+    safetensors.numpy.save_file(TENSORS, tmp_path / "a.safetensors")
+    path = tmp_path / "sub" / "w.index.json"
+    path.write_text(json.dumps({"weight_map": {"unit1.alpha": name}}))
+    assert _read(path) is None
+
+
+def test_archives_that_unpack_to_much_are_refused(tmp_path):
+    np.savez_compressed(tmp_path / "w.npz", w=np.zeros(8_000_000, np.float32))
+    assert _read(tmp_path / "w.npz") is None
+
+
+def test_python_objects_in_npz_files_are_refused(tmp_path):
+    marker = tmp_path / "marker"
+    np.savez(tmp_path / "w.npz", w=np.array([Trap(marker)], object))
+    assert _read(tmp_path / "w.npz") is None
+    assert not marker.exists()
+
+
+def test_containers_in_each_other_are_looked_at_once(tmp_path):
+    """Each holds the next one twice: 2^30 ways lead to the last."""
+    inner = {"w": np.ones(2, np.float32)}
+    for _ in range(30):
+        inner = {"a": inner, "b": inner}
+    loop = {"conv0.weight": np.ones((1, 1, 7, 7), np.float32)}
+    loop["self"] = loop
+    for content in (inner, loop):
+        assert len(_read(save_torch(tmp_path / "w.pt", content))) == 1
 
 
 def _global(name):
@@ -169,9 +248,17 @@ def _text(text):
 
 
 @pytest.mark.parametrize("make", CALLS.values(), ids=CALLS)
-def test_no_pickle_runs_anything(tmp_path, make):
+@pytest.mark.parametrize("legacy", [False, True])
+def test_no_pickle_runs_anything(tmp_path, make, legacy):
     marker, path = tmp_path / "marker", tmp_path / "w.pt"
-    write_torch(path, make(marker), {})
+    content = make(marker)
+    if legacy:  # in the place of each of the pickles
+        whole = save_legacy(path, {}).read_bytes()
+        for part in (pickle.dumps(MAGIC, 2), pickle.dumps(VERSION, 2), b"}q\x00."):
+            path.write_bytes(whole.replace(part, part[:-1] + b"0" + content, 1))
+            assert _read(path) is None
+            assert not marker.exists()
+    write_torch(path, content, {})
     assert _read(path) is None
     assert not marker.exists()
 
