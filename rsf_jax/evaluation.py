@@ -21,9 +21,9 @@ from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
+from rsf_jax.json_numbers import number, without_nan
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import VideoModel, count_parameters
-from rsf_jax.json_numbers import number, without_nan
 from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
 from rsf_jax.scoring import Scorer, SegmentationSummary, Summary, summarize
 from rsf_jax.segmentation import scores as segmentation_scores
