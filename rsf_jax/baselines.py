@@ -152,7 +152,9 @@ class FeedforwardModel(VideoModel):
         ]
         self.norms = [RunningNorm(self.norm_statistics) for _ in range(count)]
         readout = torch_uniform(self.channels)
-        self.conv = nn.Conv(self.classes, (1, 1), kernel_init=readout, bias_init=readout)
+        self.conv = nn.Conv(
+            self.classes, (1, 1), kernel_init=readout, bias_init=readout, precision="highest"
+        )
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> FeedforwardState:
         """Returns the state of a video of which nothing has been seen."""

@@ -192,6 +192,7 @@ class Readout(nn.Module):
             (1, 1),
             kernel_init=nn.initializers.xavier_normal(),
             bias_init=nn.initializers.constant(math.log(0.99 / 0.01)),
+            precision="highest",
             name="conv",
         )(jnp.moveaxis(x, 1, -1))
 
@@ -277,7 +278,8 @@ def _kind(carry: Carry) -> str:
 def convolve_frame(frame: Frame, kernel: Kernel) -> FeatureMap:
     """Convolves a grey frame [B, H, W, 1] with the stem's kernel [7, 7, 1, C]."""
     # As one product: XLA's CPU gradient of this convolution is ten times slower.
-    return jnp.einsum("bphw,pc->bchw", _windows(frame), kernel.reshape(SIZE * SIZE, -1))
+    weights = kernel.reshape(SIZE * SIZE, -1)
+    return jnp.einsum("bphw,pc->bchw", _windows(frame), weights, precision="highest")
 
 
 def _windows(frame: Frame) -> Float[Array, "B P H W"]:
