@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from frame_folders.images import COLOR, Reading, Size, check
 from frame_folders.labels import IGNORED, Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs
+from frame_folders.source import Source, source_of
 
 Example = dict[str, Any]
 
@@ -55,6 +57,7 @@ class Plan:
         reading: how the files are read.
         pixels: of each class in every split.
         notes: what there is to say of it, a line each.
+        source: the files that it is made of, as metadata.
     """
 
     clips: dict[str, list[Clip]]
@@ -65,6 +68,7 @@ class Plan:
     reading: Reading
     pixels: dict[str, dict[str, int]]
     notes: list[str]
+    source: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def make_plan(contents: Contents, problems: Problems) -> Plan:
@@ -154,6 +158,10 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """
         raise NotImplementedError
 
+    def source(self, folder: pathlib.Path) -> Source:
+        """The files in a folder that the dataset would be made of."""
+        return _source(folder, self.find(folder, Problems(folder)))
+
     @property
     def info(self) -> tfds.core.DatasetInfo:
         """Description of the dataset; from the moment the folder was read, of what it holds."""
@@ -169,7 +177,10 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         plan, metadata = self._plan, None
         if plan is not None:
             metadata = tfds.core.MetadataDict(
-                plan.labels.as_metadata(), frames_left_out=plan.left_out, pixels=plan.pixels
+                plan.labels.as_metadata(),
+                frames_left_out=plan.left_out,
+                pixels=plan.pixels,
+                source=plan.source,
             )
         return self.dataset_info_from_configs(
             features=None if plan is None else features(plan),
@@ -182,7 +193,9 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """Reads the folder before TFDS asks what the features are."""
         folder = _manual_folder(dl_manager)
         problems = Problems(folder)
-        self._plan = make_plan(self.find(folder, problems), problems)
+        contents = self.find(folder, problems)
+        plan = make_plan(contents, problems)
+        self._plan = dataclasses.replace(plan, source=_source(folder, contents).as_metadata())
         print("\n".join(self._plan.notes), flush=True)
         super()._download_and_prepare(dl_manager, download_config)
 
@@ -248,6 +261,11 @@ def _examples(made: list[Clip], indices: range, plan: Plan) -> Iterator[tuple[in
     mask = functools.lru_cache(recent)(plan.reading.mask)
     for index in indices:
         yield index, example(made[index], plan.labels, image, mask)
+
+
+def _source(folder: pathlib.Path, contents: Contents) -> Source:
+    frames = itertools.chain.from_iterable(contents.frames.values())
+    return source_of(folder, {path for f in frames for path in (f.image, f.mask)})
 
 
 def _manual_folder(dl_manager: Any) -> pathlib.Path:

@@ -17,8 +17,11 @@ from own_video.settings import read_settings
 class Builder(FolderBuilder):
     """Videos of one's own, with a mask of class indices for every frame."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "Keeps what it was made of, and the pixels of every class.",
+        "1.0.0": "First release.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "--manual_dir must be a folder with dataset.yaml, and with {sequence}/0001.png beside "
         "{sequence}_mask/0001.png, or a list frames.txt. See datasets/own_video/README.md."
