@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from t_pathfinder.building import FILE_FORMAT, array
 
+from frame_folders import videos
 from frame_folders.binary import leniently, settle
 from frame_folders.census import Census, check_counts, in_words
 from frame_folders.images import COLOR, Reading, Size, check
@@ -119,7 +120,7 @@ def _found(sequences: dict[str, dict[str, list[Frame]]], made: dict[str, list[Cl
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
     """Clips of a split."""
     parts = [run for sequence in sequences for run in runs(sequence)]
-    made = [clip for run in parts for clip in clips(run, cutting)]
+    made = [clip for run in parts for clip in clips(run, cutting) if clip.is_labelled]
     if not made:
         raise ValueError(
             f"split {split} has {sum(map(len, sequences))} frame(s), but no "
@@ -232,10 +233,13 @@ def example(clip: Clip, labels: Labels, image: Callable, mask: Callable) -> Exam
         `frames` uint8 [T, H, W, C], `masks` uint8 [T, H, W] (classes, 255 where there is none),
         `sequence` str, `frame_numbers` int64 [T].
     """
-    masks = labels.stored(np.stack([mask(frame.mask) for frame in clip.frames]))
+    frames = np.stack([image(frame.image) for frame in clip.frames])
+    nothing = np.full(frames.shape[1:3], labels.ignored, np.uint8)
+    read = [nothing if f.mask is None else mask(f.mask) for f in clip.frames]
+    masks = labels.stored(np.stack(read))
     masks[: clip.context] = IGNORED
     return {
-        "frames": np.stack([image(frame.image) for frame in clip.frames]),
+        "frames": frames,
         "masks": masks,
         "sequence": clip.frames[0].sequence,
         "frame_numbers": np.array([frame.number for frame in clip.frames], np.int64),
@@ -265,7 +269,8 @@ def _examples(made: list[Clip], indices: range, plan: Plan) -> Iterator[tuple[in
 
 def _source(folder: pathlib.Path, contents: Contents) -> Source:
     frames = itertools.chain.from_iterable(contents.frames.values())
-    return source_of(folder, {path for f in frames for path in (f.image, f.mask)})
+    used = {path for f in frames for path in (f.image, f.mask) if path is not None}
+    return source_of(folder, {videos.file_of(path) for path in used})
 
 
 def _manual_folder(dl_manager: Any) -> pathlib.Path:
