@@ -17,7 +17,7 @@ Color = tuple[int, int, int]  # red, green, blue
 _LOSSLESS = ("PNG", "BMP", "TIFF", "GIF")
 _LOSSY = ("JPEG",)
 # Of a mask that was stored with loss: pixels between two classes, which are left unlabelled.
-_MOST_BETWEEN = 0.1
+_MOST_BETWEEN = 0.2
 _NEAR = 40  # of 255: what a lossy mask of 0 and 255 may be off
 
 
@@ -87,7 +87,7 @@ class MaskReader:
 
     def _of_color(self, pixels: np.ndarray, *, lossy: bool) -> np.ndarray:
         grey = _is_grey(pixels, _NEAR if lossy else 0)
-        if self._colors and not (grey and lossy and not self._has_greys()):
+        if self._colors and not (lossy and grey and self._is_binary(pixels)):
             return _by_color(pixels, self._colors, lossy, self._settings)
         if not grey:
             raise ValueError(
@@ -96,8 +96,9 @@ class MaskReader:
             )
         return _binary(pixels[..., 0]) if lossy else pixels[..., 0]
 
-    def _has_greys(self) -> bool:
-        return all(r == g == b for r, g, b in self._colors)
+    def _is_binary(self, pixels: np.ndarray) -> bool:
+        """Whether there is white, and no class is of that color."""
+        return bool(pixels.min(-1).max() > 255 - _NEAR) and (255, 255, 255) not in self._colors
 
 
 def color_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+from frame_folders import videos
 from frame_folders.listing import read_pairs
 from frame_folders.names import sequence_and_number
 from frame_folders.problems import Problems
@@ -40,6 +41,9 @@ def find_sequences(
                 f"has neither {LIST} nor folders {{sequence}} and {{sequence}}{MASKS}, images and "
                 f"masks, or videos and their masks",
             )
+    missing = sum(pair.mask is not None and not videos.exists(pair.mask) for pair in pairs)
+    if 0 < missing < len(pairs):
+        problems.advise("with `sparse: true` in dataset.yaml frames may be without a mask")
     found = in_order(_frames(pairs, problems), problems)
     return {name: found[name] for name in sorted(found)}
 
