@@ -16,6 +16,7 @@ from rsf_jax.building import REBUILD, find_or_build
 from rsf_jax.config import Config
 from rsf_jax.division import Clip, Division, divide
 from rsf_jax.errors import InputError
+from rsf_jax.identity import Identity, identity
 from rsf_jax.losses import IGNORED
 from rsf_jax.segmentation import balanced_weights
 
@@ -33,6 +34,7 @@ class Dataset:
         frame_shape: (height, width) in pixels.
         class_names: what classes are called; None if the dataset does not say.
         colors: uint8 [K, 3], of the classes in pictures; None if the dataset does not say.
+        identity: of the data; None if it is not known.
     """
 
     train: grain.MapDataset
@@ -42,6 +44,7 @@ class Dataset:
     frame_shape: tuple[int, int]
     class_names: list[str] | None = None
     colors: np.ndarray | None = None
+    identity: Identity | None = None
 
 
 def open_dataset(config: Config) -> Dataset:
@@ -77,6 +80,7 @@ def open_dataset(config: Config) -> Dataset:
         frame_shape=training.frame_shape,
         class_names=names,
         colors=np.array(metadata["colors"], np.uint8) if "colors" in metadata else None,
+        identity=identity(builder),
     )
 
 
@@ -95,8 +99,8 @@ def _divide(training: "Videos", validation: int, config: Config) -> Division:
     ):
         raise InputError(
             f"config.validation_share is {config.validation_share} and config.calibration_share "
-            f"{config.calibration_share}: {len(training)} training videos cannot be divided so, "
-            "none would be left for a part; lower them"
+            f"{config.calibration_share}: of {len(training)} training videos none would be left to "
+            "train on; lower them or give more videos (no two parts share a frame)"
         )
     return parts
 

@@ -43,8 +43,11 @@ def _clips(length: int) -> ClipConfig:
 class Builder(FolderBuilder):
     """CamVid at 1 Hz: segment scenes seen from a driving car into 11 classes."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "Keeps what it was made of, and the pixels of every class.",
+        "1.0.0": "First release.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "--manual_dir must be a folder with SegNet's layout of CamVid: train.txt, val.txt, "
         "test.txt, and the folders train, trainannot, val, valannot, test and testannot. "

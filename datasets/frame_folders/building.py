@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,12 +13,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 from t_pathfinder.building import FILE_FORMAT, array
 
+from frame_folders import videos
 from frame_folders.binary import leniently, settle
 from frame_folders.census import Census, check_counts, in_words
 from frame_folders.images import COLOR, Reading, Size, check
 from frame_folders.labels import IGNORED, Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs
+from frame_folders.source import Source, source_of
 
 Example = dict[str, Any]
 
@@ -55,6 +58,7 @@ class Plan:
         reading: how the files are read.
         pixels: of each class in every split.
         notes: what there is to say of it, a line each.
+        source: the files that it is made of, as metadata.
     """
 
     clips: dict[str, list[Clip]]
@@ -65,6 +69,7 @@ class Plan:
     reading: Reading
     pixels: dict[str, dict[str, int]]
     notes: list[str]
+    source: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def make_plan(contents: Contents, problems: Problems) -> Plan:
@@ -115,7 +120,7 @@ def _found(sequences: dict[str, dict[str, list[Frame]]], made: dict[str, list[Cl
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
     """Clips of a split."""
     parts = [run for sequence in sequences for run in runs(sequence)]
-    made = [clip for run in parts for clip in clips(run, cutting)]
+    made = [clip for run in parts for clip in clips(run, cutting) if clip.is_labelled]
     if not made:
         raise ValueError(
             f"split {split} has {sum(map(len, sequences))} frame(s), but no "
@@ -154,6 +159,10 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """
         raise NotImplementedError
 
+    def source(self, folder: pathlib.Path) -> Source:
+        """The files in a folder that the dataset would be made of."""
+        return _source(folder, self.find(folder, Problems(folder)))
+
     @property
     def info(self) -> tfds.core.DatasetInfo:
         """Description of the dataset; from the moment the folder was read, of what it holds."""
@@ -169,7 +178,10 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         plan, metadata = self._plan, None
         if plan is not None:
             metadata = tfds.core.MetadataDict(
-                plan.labels.as_metadata(), frames_left_out=plan.left_out, pixels=plan.pixels
+                plan.labels.as_metadata(),
+                frames_left_out=plan.left_out,
+                pixels=plan.pixels,
+                source=plan.source,
             )
         return self.dataset_info_from_configs(
             features=None if plan is None else features(plan),
@@ -182,7 +194,9 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """Reads the folder before TFDS asks what the features are."""
         folder = _manual_folder(dl_manager)
         problems = Problems(folder)
-        self._plan = make_plan(self.find(folder, problems), problems)
+        contents = self.find(folder, problems)
+        plan = make_plan(contents, problems)
+        self._plan = dataclasses.replace(plan, source=_source(folder, contents).as_metadata())
         print("\n".join(self._plan.notes), flush=True)
         super()._download_and_prepare(dl_manager, download_config)
 
@@ -219,10 +233,13 @@ def example(clip: Clip, labels: Labels, image: Callable, mask: Callable) -> Exam
         `frames` uint8 [T, H, W, C], `masks` uint8 [T, H, W] (classes, 255 where there is none),
         `sequence` str, `frame_numbers` int64 [T].
     """
-    masks = labels.stored(np.stack([mask(frame.mask) for frame in clip.frames]))
+    frames = np.stack([image(frame.image) for frame in clip.frames])
+    nothing = np.full(frames.shape[1:3], labels.ignored, np.uint8)
+    read = [nothing if f.mask is None else mask(f.mask) for f in clip.frames]
+    masks = labels.stored(np.stack(read))
     masks[: clip.context] = IGNORED
     return {
-        "frames": np.stack([image(frame.image) for frame in clip.frames]),
+        "frames": frames,
         "masks": masks,
         "sequence": clip.frames[0].sequence,
         "frame_numbers": np.array([frame.number for frame in clip.frames], np.int64),
@@ -248,6 +265,12 @@ def _examples(made: list[Clip], indices: range, plan: Plan) -> Iterator[tuple[in
     mask = functools.lru_cache(recent)(plan.reading.mask)
     for index in indices:
         yield index, example(made[index], plan.labels, image, mask)
+
+
+def _source(folder: pathlib.Path, contents: Contents) -> Source:
+    frames = itertools.chain.from_iterable(contents.frames.values())
+    used = {path for f in frames for path in (f.image, f.mask) if path is not None}
+    return source_of(folder, {videos.file_of(path) for path in used})
 
 
 def _manual_folder(dl_manager: Any) -> pathlib.Path:

@@ -17,10 +17,15 @@ class Problems:
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
         self._found: dict[pathlib.Path, str] = {}
+        self._advice = ""
 
     def add(self, path: pathlib.Path, what: str) -> None:
         """Notes what is wrong with a file; the first thing noted of it counts."""
         self._found.setdefault(path, what)
+
+    def advise(self, what: str) -> None:
+        """Says what may be done, if anything is found."""
+        self._advice = f" ({what})"
 
     def __contains__(self, path: pathlib.Path) -> bool:
         return path in self._found
@@ -38,8 +43,8 @@ class Problems:
         if len(self._found) > NAMED:
             lines.append(f"  and {len(self._found) - NAMED} more")
         raise ValueError(
-            f"{len(self._found)} file(s) in {self._folder} cannot be used; nothing was built:\n"
-            + "\n".join(lines)
+            f"{len(self._found)} file(s) in {self._folder} cannot be used; nothing was built"
+            f"{self._advice}:\n" + "\n".join(lines)
         )
 
     def _relative(self, path: pathlib.Path) -> pathlib.Path:

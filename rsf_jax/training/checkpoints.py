@@ -14,6 +14,7 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 
 from rsf_jax.config import MODEL_FIELDS, Config, free_on_resume, model_names
 from rsf_jax.errors import InputError
+from rsf_jax.identity import Identity
 from rsf_jax.paths import expand
 from rsf_jax.training.disk import check_room, disk_errors
 from rsf_jax.training.integrity import (
@@ -46,9 +47,13 @@ class Checkpoints:
         workdir: the run's folder; checkpoints lie in `workdir/checkpoints`.
         create: to write, by one process at a time. A missing folder is made, damaged checkpoints
             are moved out of the way. If not, both are InputErrors.
+        data: what is trained on; kept in every checkpoint, and compared when one is resumed.
     """
 
-    def __init__(self, workdir: str | Path, *, create: bool = False) -> None:
+    def __init__(
+        self, workdir: str | Path, *, create: bool = False, data: Identity | None = None
+    ) -> None:
+        self._data = data
         self.folder = expand(workdir).resolve() / FOLDER
         if not create and not self.folder.is_dir():
             raise InputError(
@@ -116,7 +121,11 @@ class Checkpoints:
             variables=ocp.args.StandardSave(state.variables),
             opt_state=ocp.args.StandardSave(state.opt_state),
             meta=ocp.args.JsonSave(
-                {"config": dataclasses.asdict(config), "shapes": _shapes(state.variables)}
+                {
+                    "config": dataclasses.asdict(config),
+                    "shapes": _shapes(state.variables),
+                    "data": self._data and dataclasses.asdict(self._data),
+                }
             ),
         )
         with disk_errors(self.folder.parent):
@@ -165,8 +174,8 @@ class Checkpoints:
             config: the configuration of the run that wants to resume.
 
         Raises:
-            InputError: if the checkpoint is damaged, or was made by a run of another configuration
-                or by another version of the cell.
+            InputError: if the checkpoint is damaged, or was made by a run of another configuration,
+                on other data or by another version of the cell.
         """
         changed = _differences(self.config(step), config, exempt=free_on_resume(config))
         if changed:
@@ -174,6 +183,7 @@ class Checkpoints:
                 f"{self.folder.parent} holds a run with other settings: {changed}. Give those, or "
                 "another --workdir"
             )
+        self._check_data(step)
         self._check_shapes(step, like)
         items = self._restore(
             step,
@@ -196,6 +206,15 @@ class Checkpoints:
         self._check_shapes(step, like)
         wanted = ocp.args.StandardRestore(_abstract(like.variables))
         return self._restore(step, variables=wanted)["variables"]
+
+    def _check_data(self, step: int) -> None:
+        there = self._meta(step).get("data")  # none: saved by an earlier version
+        if there and self._data and there["digest"] != self._data.digest:
+            raise InputError(
+                f"{self.folder.parent} holds a run on other data: {there['words']} there, "
+                f"{self._data.words} here. Give those with --config.data_dir or "
+                "--config.manual_dir, or another --workdir"
+            )
 
     def _check_shapes(self, step: int, like: TrainState) -> None:
         """Orbax would tell of other parameters in hundreds of lines."""

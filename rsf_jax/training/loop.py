@@ -129,7 +129,9 @@ class _Run:
 
         def resume() -> None:
             nonlocal state
-            self.checkpoints = files.enter_context(Checkpoints(workdir, create=True))
+            self.checkpoints = files.enter_context(
+                Checkpoints(workdir, create=True, data=self.dataset.identity)
+            )
             step = self.checkpoints.latest_step()
             if step is not None:
                 state = self.checkpoints.restore(step, state, self.config)
