@@ -17,7 +17,7 @@ from rich.table import Table
 
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.build import build_model, build_objective
-from rsf_jax.config import Config
+from rsf_jax.config import OF_THE_DATASET, Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
@@ -83,7 +83,9 @@ def load_trained(
                 f"{', '.join(map(str, checkpoints.steps())) or 'none at all: train first'}"
             )
         saved = checkpoints.config(chosen)
-        config = saved.replace(**changes or {})
+        # A preset may leave to the dataset what the checkpoint knows.
+        left = [name for name in OF_THE_DATASET if (changes or {}).get(name) == 0]
+        config = saved.replace(**{k: v for k, v in (changes or {}).items() if k not in left})
         model = build_model(config)
         # Parameters do not depend on the frame size: a small one will do.
         start = partial(create_state, model, build_optimizer(config, 1), 0, (16, 16))
