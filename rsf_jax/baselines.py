@@ -94,7 +94,7 @@ class FeedforwardModel(VideoModel):
     an earlier output before its ReLU. With a span of several frames it is a causal
     three-dimensional convolution (Conv3D), which streams like the recurrent models.
 
-    Parameters: `stem` [7, 7, 1, C] without bias, `stem_norm`, `layers_l`, `norms_l`, `conv`.
+    Parameters: `stem` [7, 7, I, C] without bias, `stem_norm`, `layers_l`, `norms_l`, `conv`.
 
     Attributes:
         layers_count: number of layers L.
@@ -104,6 +104,7 @@ class FeedforwardModel(VideoModel):
         skip: "none"; "own", each layer adds its own input; or "published", the same but for layer
             2, which adds the stem's output, as the published code does.
         classes: number of output classes K.
+        input_channels: channels I of a frame: 1 for grey, 3 for colour.
         norm_statistics: "running" (see `RunningNorm`) or "batch".
         conv_method: "auto", "fft" or "direct".
 
@@ -122,6 +123,7 @@ class FeedforwardModel(VideoModel):
     classes: int = 2
     norm_statistics: str = "running"
     conv_method: str = "auto"
+    input_channels: int = 1
 
     recurrent = False
 
@@ -137,8 +139,9 @@ class FeedforwardModel(VideoModel):
 
     def setup(self) -> None:
         """Declares stem, layers and readout."""
-        uniform = torch_uniform(SIZE * SIZE)
-        self.stem = self.param("stem", uniform, (SIZE, SIZE, 1, self.channels))
+        inputs = self.input_channels
+        uniform = torch_uniform(SIZE * SIZE * inputs)
+        self.stem = self.param("stem", uniform, (SIZE, SIZE, inputs, self.channels))
         self.stem_norm = RunningNorm(self.norm_statistics)
         count = self.layers_count
         self.layers = [
@@ -181,7 +184,7 @@ class FeedforwardModel(VideoModel):
         return FeedforwardState(x, tuple(waiting))
 
     def video(self, frames: Video) -> VideoLogits:
-        """Maps whole videos [B, T, H, W, 1] to logits [B, T, H, W, K]: for training.
+        """Maps whole videos [B, T, H, W, I] to logits [B, T, H, W, K]: for training.
 
         Statistics are those of all frames together. By frames, which differ systematically, they
         would not be those that inference uses.

@@ -5,7 +5,8 @@ from typing import Any
 
 from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.cells import CELLS
-from rsf_jax.config import Config
+from rsf_jax.config import OF_THE_DATASET, Config
+from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty
 from rsf_jax.losses import Objective
 from rsf_jax.models import RecurrentModel, VideoModel
@@ -25,7 +26,17 @@ FEEDFORWARD: dict[str, dict[str, Any]] = {
 
 
 def build_model(config: Config) -> VideoModel:
-    """Returns the model a configuration describes."""
+    """Returns the model a configuration describes.
+
+    Raises:
+        InputError: if its classes are still those of a dataset that nobody has opened.
+    """
+    for name in OF_THE_DATASET:
+        if getattr(config, name) == 0:
+            raise InputError(
+                f"config.{name} is 0, which stands for what the dataset has: give a number here, "
+                f"or use data.settle(config) for that of {config.dataset}"
+            )
     if config.model == "dru":
         return RecurrentUNet(
             config.channels, config.classes, config.input_channels, config.carry_output
@@ -37,8 +48,9 @@ def build_model(config: Config) -> VideoModel:
         "norm_statistics": config.norm_statistics,
     }
     if config.model in CELLS:
-        return RecurrentModel(CELLS[config.model](**shared), config.classes)
-    return FeedforwardModel(classes=config.classes, **shared, **FEEDFORWARD[config.model])
+        return RecurrentModel(CELLS[config.model](**shared), config.classes, config.input_channels)
+    seen: dict[str, Any] = {"classes": config.classes, "input_channels": config.input_channels}
+    return FeedforwardModel(**seen, **shared, **FEEDFORWARD[config.model])
 
 
 def build_schedule(config: Config) -> FixedSchedule:

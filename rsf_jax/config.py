@@ -56,10 +56,12 @@ class Config:
         f"({', '.join(RECURRENT_NETWORKS)}) or network without recurrence "
         f"({', '.join(FEEDFORWARD)})",
     )
-    input_channels: int = _setting(1, "channels of a frame: 1 for grey, 3 for colour")
+    input_channels: int = _setting(
+        1, "channels of a frame: 1 for grey, 3 for colour; 0 for those of the dataset"
+    )
     channels: int = _setting(25, "channels of stem and hidden state; of the first level of dru")
     kernel_size: int = _setting(15, "side of the recurrent kernels in pixels, odd")
-    classes: int = _setting(2, "output classes")
+    classes: int = _setting(2, "output classes; 0 for those of the dataset")
     norm_statistics: str = _setting(
         "sample",
         "normalise by each image's statistics (sample), the batch's, or by running ones",
@@ -150,7 +152,9 @@ class Config:
         for name in _AT_LEAST_ZERO:
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         _require(self, "kernel_size", self.kernel_size % 2 == 1, "odd")
-        _require(self, "classes", self.classes >= 2, "at least 2")
+        _require(
+            self, "classes", self.classes in (0, *range(2, 256)), "at least 2 and at most 255, or 0"
+        )
         _check_model(self)
         _require(self, "learning_rate", 0 < self.learning_rate < float("inf"), "above 0, finite")
         _require(self, "penalty_bound", 0 <= self.penalty_bound < 1, "in 0..1, below 1")
@@ -190,7 +194,6 @@ class Config:
 
 _AT_LEAST_ONE = (
     "shrink",
-    "input_channels",
     "channels",
     "kernel_size",
     "slow_steps",
@@ -204,6 +207,7 @@ _AT_LEAST_ONE = (
 )
 _AT_LEAST_ZERO = (
     "seed",
+    "input_channels",
     "warmup_steps",
     "clip_norm",
     "focal_gamma",
@@ -219,6 +223,8 @@ _AT_LEAST_ZERO = (
 
 # Fields that decide which weights a model has.
 MODEL_FIELDS = ("model", "input_channels", "channels", "kernel_size", "classes")
+# Fields that may be 0 until the dataset is opened.
+OF_THE_DATASET = ("input_channels", "classes")
 # Fields that may differ when a run is resumed: they do not change what is computed.
 FREE_ON_RESUME = (
     "max_minutes",
@@ -283,8 +289,6 @@ def _check_model(config: Config) -> None:
     statistics = _STATISTICS.get(config.model, ("sample", "batch"))
     allowed = f"{' or '.join(statistics)} for model {config.model}"
     _require(config, "norm_statistics", config.norm_statistics in statistics, allowed)
-    if config.model not in RECURRENT_NETWORKS:
-        _require(config, "input_channels", config.input_channels == 1, f"1 for {config.model}")
     if config.model in FEEDFORWARD:
         for name in ("slow_steps", "fast_steps"):
             allowed = f"1: model {config.model} has no recurrent steps"

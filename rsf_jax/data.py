@@ -13,11 +13,12 @@ import tensorflow_datasets as tfds
 
 from rsf_jax.augmentation import Example
 from rsf_jax.building import REBUILD, find_or_build
-from rsf_jax.config import Config
+from rsf_jax.config import OF_THE_DATASET, Config
 from rsf_jax.division import Clip, Division, divide
 from rsf_jax.errors import InputError
 from rsf_jax.identity import Identity, identity
 from rsf_jax.losses import IGNORED
+from rsf_jax.metrics import BINARY
 from rsf_jax.segmentation import balanced_weights
 
 
@@ -47,6 +48,37 @@ class Dataset:
     identity: Identity | None = None
 
 
+def settle(config: Config) -> Config:
+    """Returns a configuration whose classes and channels are numbers: where 0, the dataset's.
+
+    Opens the dataset for that, building it first if it is missing.
+
+    Raises:
+        InputError: as `open_dataset`; or if the dataset does not say what its classes are.
+    """
+    if all(getattr(config, name) for name in OF_THE_DATASET):
+        return config
+    info = find_or_build(config).info
+    names = dict(info.metadata or {}).get("class_names")
+    return config.replace(
+        classes=config.classes or _count(names, config),
+        input_channels=config.input_channels or info.features["frames"].shape[-1],
+    )
+
+
+def _count(names: list[str] | None, config: Config) -> int:
+    if names is None:
+        raise InputError(
+            f"dataset {config.dataset} does not say what its classes are: give --config.classes"
+        )
+    if len(names) < BINARY:
+        raise InputError(
+            f"dataset {config.dataset} has {len(names)} class ({', '.join(names)}): at least 2 are "
+            "needed, one of which may be the background"
+        )
+    return len(names)
+
+
 def open_dataset(config: Config) -> Dataset:
     """Opens the configured dataset, building it first if it is missing.
 
@@ -58,10 +90,11 @@ def open_dataset(config: Config) -> Dataset:
     Raises:
         InputError: if there is no such dataset, or its files are missing or damaged.
     """
+    config = settle(config)
     builder = find_or_build(config)
     metadata = dict(builder.info.metadata or {})
     names = metadata.get("class_names")
-    if names is not None and len(names) != config.classes:
+    if names is not None and _count(names, config) != config.classes:
         raise InputError(
             f"dataset {config.dataset} has {len(names)} classes ({', '.join(names)}): use "
             f"--config.classes={len(names)}"
@@ -141,8 +174,8 @@ class Videos:
         if channels != config.input_channels:
             raise InputError(
                 f"dataset {config.dataset} has frames of {channels} channels, "
-                f"config.input_channels is {config.input_channels}: use a model and a preset made "
-                "for such frames"
+                f"config.input_channels is {config.input_channels}: use "
+                f"--config.input_channels={channels}"
             )
         self.frame_shape = (height // config.shrink, width // config.shrink)
         if min(self.frame_shape) < 1:

@@ -56,14 +56,14 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
     Returns:
         float32 [B, H, W, C_out].
     """
-    return _convolve(jnp.asarray(x), jnp.asarray(kernel), (kernel.shape[0], kernel.shape[1]))
+    return _convolve(x, kernel, (kernel.shape[0], kernel.shape[1]))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _convolve(x: Input, kernel: Kernel, size: tuple[int, int]) -> Output:
     return lax.conv_general_dilated(
-        x,
-        kernel,
+        jnp.asarray(x),
+        jnp.asarray(kernel),
         window_strides=(1, 1),
         padding="SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.build import build_model, build_objective
-from rsf_jax.config import FREE_ON_RESUME, Config
+from rsf_jax.config import FREE_ON_RESUME, OF_THE_DATASET, Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
@@ -89,8 +89,11 @@ def load_trained(
                 f"{', '.join(map(str, checkpoints.steps())) or 'none at all: train first'}"
             )
         saved = checkpoints.config(chosen)
+        # A preset may leave to the dataset what the checkpoint knows.
+        left = [name for name in OF_THE_DATASET if (changes or {}).get(name) == 0]
+        given = {k: v for k, v in (changes or {}).items() if k not in left}
         # How many devices it was trained on says nothing of this machine.
-        config = saved.replace(**{"devices": 0, **(changes or {})})
+        config = saved.replace(**{"devices": 0, **given})
         model = build_model(config)
         # Parameters do not depend on the frame size: a small one will do.
         start = partial(create_state, model, build_optimizer(config, 1), 0, (16, 16))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rsf_jax.building import find_or_build
 from rsf_jax.config import Config
-from rsf_jax.data import open_dataset
+from rsf_jax.data import open_dataset, settle
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate, load_trained, print_results
 from rsf_jax.paths import expand
@@ -36,6 +36,7 @@ def run(config: Config, workdir: Path) -> Outcome:
         find_or_build(config)  # once, not by all at the same time
 
     processes.first_does(prepare)
+    config = settle(config)
     dataset = open_dataset(config)
     outcome = train(config, dataset, workdir)
     processes.part()

@@ -9,6 +9,7 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeParamShapeError
 
 from rsf_jax.arguments import whole
@@ -158,15 +159,20 @@ class VideoModel(nn.Module):
 class Stem(nn.Module):
     """7x7 convolution from Gabor filters, then squared: the drive of the recurrence.
 
-    Source: Wang et al. 2023, eq. 3 and published code.
+    A colour stem begins with the same filters on every channel, divided by their number: a grey
+    picture given as colour begins as the grey model would see it, and training tells colours apart.
+
+    Source: Wang et al. 2023, eq. 3 and published code, for grey frames.
     """
 
     channels: int
 
     @nn.compact
     def __call__(self, frame: Frame) -> FeatureMap:
-        """Maps a frame [B, H, W, 1] to the drive [B, C, H, W]."""
-        kernel = self.param("kernel", lambda _: jnp.asarray(gabor_filters(self.channels)))
+        """Maps a frame [B, H, W, I] to the drive [B, C, H, W]."""
+        inputs = frame.shape[-1]
+        filters = np.repeat(gabor_filters(self.channels), inputs, axis=2) / np.float32(inputs)
+        kernel = self.param("kernel", lambda _: jnp.asarray(filters))
         bias = self.param("bias", torch_uniform(SIZE * SIZE), (self.channels,))
         return jnp.square(convolve_frame(frame, kernel) + per_channel(bias))
 
@@ -203,15 +209,17 @@ class RecurrentModel(VideoModel):
     Attributes:
         cell: the recurrent cell.
         classes: number of output classes K.
+        input_channels: channels I of a frame: 1 for grey, 3 for colour.
 
     Raises:
         InputError: if the cell is none, or there are no classes.
 
-    Source: Wang et al. 2023, eq. 1-5.
+    Source: Wang et al. 2023, eq. 1-5, for grey frames and two classes.
     """
 
     cell: RecurrentCell
     classes: int = 2
+    input_channels: int = 1
 
     def __post_init__(self) -> None:
         """Checks the attributes."""
@@ -221,6 +229,7 @@ class RecurrentModel(VideoModel):
         if not isinstance(self.cell, RecurrentCell):
             raise InputError(f"cell is {self.cell!r}: a RecurrentCell is needed, as HGRUCell()")
         whole("classes", self.classes)
+        whole("input_channels", self.input_channels)
         super().__post_init__()
 
     def setup(self) -> None:
@@ -276,19 +285,22 @@ def _kind(carry: Carry) -> str:
 
 @jax.jit  # by its name it can be told from what it is computed by
 def convolve_frame(frame: Frame, kernel: Kernel) -> FeatureMap:
-    """Convolves a grey frame [B, H, W, 1] with the stem's kernel [7, 7, 1, C]."""
+    """Convolves a frame [B, H, W, I] with the stem's kernel [7, 7, I, C]."""
     # As one product: XLA's CPU gradient of this convolution is ten times slower.
-    weights = kernel.reshape(SIZE * SIZE, -1)
-    return jnp.einsum("bphw,pc->bchw", _windows(frame), weights, precision="highest")
+    flat = kernel.reshape(SIZE * SIZE * kernel.shape[2], -1)
+    return jnp.einsum("bphw,pc->bchw", _windows(frame), flat, precision="highest")
 
 
 def _windows(frame: Frame) -> Float[Array, "B P H W"]:
-    """The SIZE x SIZE values around every pixel, zero beyond the frame."""
-    height, width = frame.shape[1:3]
+    """The SIZE x SIZE values of every channel around every pixel, zero beyond the frame."""
+    height, width, inputs = frame.shape[1:]
     margin = SIZE // 2
-    padded = jnp.pad(frame[..., 0], ((0, 0), (margin, margin), (margin, margin)))
+    around = ((0, 0), (margin, margin), (margin, margin))
+    planes = [jnp.pad(frame[..., channel], around) for channel in range(inputs)]
     shifts = [(i, j) for i in range(SIZE) for j in range(SIZE)]
-    return jnp.stack([padded[:, i : i + height, j : j + width] for i, j in shifts], axis=1)
+    return jnp.stack(
+        [plane[:, i : i + height, j : j + width] for i, j in shifts for plane in planes], axis=1
+    )
 
 
 def prepare(model: VideoModel, variables: Variables, frame_shape: tuple[int, int]) -> Prepared:

@@ -93,6 +93,28 @@ _HALF = _NAMED["quickstart"].replace(
 _WINDOW = _NAMED["quickstart"].replace(
     channels=25, kernel_size=15, validation_share=0.005, validate_every=1000, eval_batch_size=50
 )
+# One's own videos: classes and channels are those of the folder.
+_OWN = _NAMED["quickstart"].replace(
+    dataset="own_video/default",
+    classes=0,
+    input_channels=0,
+    channels=16,
+    flip_vertical=False,
+    class_balance=0.5,
+    epochs=20,
+    validation_share=0.1,
+    validate_every=0,
+    eval_batch_size=8,
+)
+_OWN_UNET = _CAMVID.replace(
+    dataset="own_video/default",
+    classes=0,
+    input_channels=0,
+    batch_size=4,
+    warmup_steps=50,
+    zoom=1.0,
+    color_jitter=0.0,
+)
 # What schedules and models are put into.
 _BASES = {
     "easy": Config(dataset="t_pathfinder/easy"),
@@ -103,16 +125,19 @@ _BASES = {
     "hard72": _HALF.replace(dataset="t_pathfinder/hard72"),
     "hard40": _HALF.replace(dataset="t_pathfinder/hard40", epochs=2),
     "camvid": _CAMVID,
+    "own": _OWN,
     **_NAMED,
 }
 # Videos of contours.
-_FRAMES = tuple(base for base in _BASES if base != "camvid")
+_FRAMES = tuple(base for base in _BASES if base not in ("camvid", "own"))
 # Every row of the paper's Table 1 and Figure 3.
 PAPER = tuple(paper.presets())
 GRAMMAR = (
     f"{{{'|'.join(_FRAMES)}}}_s{{S}}f{{F}}[_CELL][_stateless] with S >= F >= 1, "
     "such as hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "
     "{easy|...|quickstart}_mixed{N}; camvid_s{S}f{F}_dru[_stateless]; "
+    "own_s{S}f{F}[_CELL][_stateless] for a folder of your own (--config.manual_dir=FOLDER), CELL "
+    "dru too; "
     f"{{easy|...|hard40}}_{{{'|'.join(FEEDFORWARD)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
     f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
@@ -133,6 +158,8 @@ def get_config(name: str) -> Config:
     pixels and a smaller network;
     `hard40_...` is hard with few and short contours.
     `camvid_s{S}f{F}_dru` is the recurrent U-Net on driving video.
+    `own_s{S}f{F}[_CELL]` is any cell, or dru, on videos of one's own: `manual_dir` names the
+    folder, which says how many classes and channels there are.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
     a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
@@ -179,7 +206,9 @@ def with_model(config: Config, model: str) -> Config:
 
 def _recurrent(base: Config, match: re.Match) -> Config:
     cell = match["cell"] or base.model
-    # What is made for grey frames of two classes does not fit the others, and the reverse.
+    if match["data"] == "own" and cell in RECURRENT_NETWORKS:
+        base = _OWN_UNET.replace(name=base.name)
+    # The recipe for driving video fits the U-Net alone, and the others the cells.
     if cell not in (CELLS if base.model in CELLS else RECURRENT_NETWORKS):
         raise InputError(_unknown_preset(base.name))
     slow, fast = int(match["slow"]), int(match["fast"])
@@ -222,7 +251,8 @@ def _feedforward(base: Config, match: re.Match) -> Config:
 def _unknown_preset(name: str) -> str:
     known = [*_NAMED, *PAPER, "hard_s8f2_stateless", "easy_ff6"]
     known += [f"{base}_{gradient}_n20" for base in _STATIC_BASES for gradient in GRADIENTS]
-    known += [f"camvid_s3f{n}_dru" for n in (3, 1)]
+    known += [f"{base}_s3f{n}_dru" for base in ("camvid", "own") for n in (3, 1)]
+    known += [f"own_s3f1{cell}" for cell in ("", *(f"_{name}" for name in CELLS))]
     known += [f"{base}_{cell}" for base in ("quickstart", "hard_s8f8") for cell in CELLS]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""

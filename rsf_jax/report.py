@@ -53,6 +53,7 @@ def write_report(workdir: str | Path) -> Path:
         "tests": tests,
         "curves": _curves(folder),
         "predictions": _pictures(folder, "predictions*.png"),
+        "confusion": _pictures(folder, "confusion*.png"),
         "sweep": _read(folder / "sweep.json"),
         "sweep_picture": _embed(folder / "sweep.svg"),
         "calibration": _read(folder / "policy.json"),

@@ -154,12 +154,12 @@ def test_training_begins_with_the_weights_of_another_run(config, workdir, tmp_pa
     begun, trained = start(finer), load_trained(workdir)
     assert begun.step == 0
     jax.tree.map(np.testing.assert_array_equal, begun.variables, trained.variables)
-    with pytest.raises(rsf.InputError, match="belongs to another model: channels=2 there, 4 here"):
+    with pytest.raises(rsf.InputError, match="cannot be begun with: channels=2 there, 4 here"):
         start(finer.replace(channels=4))
 
 
-def test_the_analysis_says_that_it_is_for_others(config, workdir):
-    with pytest.raises(rsf.InputError, match="has 3 classes and frames of 3 channel"):
+def test_the_analysis_says_that_clips_are_too_short(config, workdir):
+    with pytest.raises(rsf.InputError, match=r"the correlation needs 4, .* with clip_length: 4"):
         analyze(load_trained(workdir), open_dataset(config), workdir)
 
 

@@ -27,7 +27,7 @@ class Changes:
     """Euclidean distances between each frame and the next, and the steps spent.
 
     Attributes:
-        frames: float32 [B, T-1], between input frames of grey values in 0..1.
+        frames: float32 [B, T-1], between input frames of values in 0..1.
         drive: float32 [B, T-1], between what the stem makes of them.
         hidden: float32 [B, T-1], between the hidden states after the last step of each.
         pattern: float32 [B, T-1], between their patterns: hidden states less the mean of each
@@ -106,7 +106,7 @@ def measure_changes(
     Args:
         model: a recurrent model.
         variables: Flax variables, or the result of `prepare` for them.
-        frames: float32 [B, T, H, W, 1], grey values in 0..1, T at least 2.
+        frames: float32 [B, T, H, W, I], values in 0..1, T at least 2.
         policy: how many recurrent steps each frame gets.
         stateful: carry the hidden state across frames.
 
@@ -170,7 +170,8 @@ def correlate(drive: Float[Array, "B pairs"], hidden: Float[Array, "B pairs"]) -
     if drive.shape[1] < 3:
         raise InputError(
             f"videos have {drive.shape[1] + 1} frames: the correlation needs 4, since the pair of "
-            "the first two is left out and the others are compared with their mean"
+            "the first two is left out and the others are compared with their mean; build videos "
+            "of your own with clip_length: 4 or more"
         )
     pairs = np.stack([drive[:, 1:], hidden[:, 1:]]).astype(np.float64)
     kept = np.isfinite(pairs).all((0, 2)) & (pairs.mean(2) > 0).all(0)

@@ -24,6 +24,7 @@ _BLUE, _VERMILLION, _PURPLE, _GREY = "#0072b2", "#d55e00", "#cc79a7", "#999999"
 _CYCLE = (_VERMILLION, _ORANGE, _GREEN, _SKY, _BLUE, _PURPLE, _BLACK, _GREY)
 _BEHAVIOUR_COLOURS = dict(zip(BEHAVIOURS, (_GREEN, _ORANGE, _VERMILLION, _BLUE)))
 _STRIP = 8  # input frames shown
+_COLOR = 3  # channels
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -80,7 +81,7 @@ def trajectory(path: Trajectory, frames: np.ndarray) -> Figure:
 
     Args:
         path: the trajectory.
-        frames: [T, H, W, 1], grey values in 0..1.
+        frames: [T, H, W, I], values in 0..1.
 
     Source: Wang et al. 2023, figure 4b.
     """
@@ -127,7 +128,8 @@ def _mark_end(axes: Axes, point: np.ndarray, t: int, colour: object) -> None:
 
 
 def _draw_input(axes: Axes, frame: np.ndarray, t: int, colour: object) -> None:
-    axes.imshow(frame[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    shown = frame if frame.shape[-1] == _COLOR else frame.mean(-1)
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_ylabel(f"frame {t + 1}", fontsize=8)
@@ -156,7 +158,7 @@ def steps_vs_change(found: StepsByChange, changes: Changes, policy: str) -> Figu
         capsize=3,
         label="mean of a bin, ± standard error",
     )
-    axes.set_xlabel(r"$\|I_{t+1}-I_t\|$, change of the input (grey values 0..1)")
+    axes.set_xlabel(r"$\|I_{t+1}-I_t\|$, change of the input (values 0..1)")
     axes.set_ylabel("recurrent steps")
     axes.set_yticks(np.arange(steps.min(), steps.max() + 1))
     axes.set_title(f"{policy}; Spearman {found.spearman:.2f}, {len(steps)} frames", fontsize=10)
@@ -232,7 +234,7 @@ def long_run(runs: list[LongRun], trained_steps: int) -> Figure:
     whole.set(yscale="log", ylabel=r"$\|h_n-h_{n-1}\|\,/\,\|h_n\|$")
     whole.set_title(_counted("hidden state", [run.behaviour for run in runs]), fontsize=10)
     pattern.set_title(_counted("its pattern", behaviours), fontsize=10)
-    score.set(ylabel="foreground IoU of the readout", ylim=(-0.02, 1.02))
+    score.set(ylabel="IoU of the readout", ylim=(-0.02, 1.02))
     score.set_title("score of the same first frames", fontsize=10)
     for axes in (whole, pattern, score):
         axes.set_xlabel("recurrent step n")

@@ -14,9 +14,10 @@ from jax import lax
 from rsf_jax.analysis.access import as_prepared, call, check_recurrent
 from rsf_jax.checks import check_frames
 from rsf_jax.errors import InputError
-from rsf_jax.metrics import foreground_iou, is_scored
+from rsf_jax.metrics import BINARY, foreground_iou, is_scored
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies.halting import l2
+from rsf_jax.segmentation import confusion_matrix, mean_iou
 from rsf_jax.typing import Array, Float, Frame, Leaf, Num, Variables, Video
 
 BEHAVIOURS = ("converges", "oscillates", "diverges", "drifts")
@@ -53,11 +54,16 @@ class FollowedFrame:
 
     Attributes:
         states: float32 [N+1, H, W, C], the initial state and that after every step.
-        predicted: bool [N, H, W], whether the readout of each calls a pixel foreground.
+        classes: int32 [N, H, W], what the readout of each calls every pixel.
     """
 
     states: Leaf
-    predicted: Leaf
+    classes: Leaf
+
+    @property
+    def predicted(self) -> Array:
+        """Whether the readout calls a pixel foreground (class 1), bool [N, H, W]."""
+        return self.classes == 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +76,8 @@ class LongRun:
         pattern_behaviour: the same for its pattern, the state less each channel's mean over the
             frame.
         pattern_movement: float [N], likewise.
-        iou: float [N], foreground IoU of the readout after every step, 0..1; NaN if the frame has
-            no label.
+        iou: float [N], IoU of the readout after every step, 0..1: of the foreground, or the mean
+            of more classes; NaN if the frame has no label.
     """
 
     behaviour: str
@@ -96,7 +102,7 @@ def step_distances(
     Args:
         model: a recurrent model.
         variables: Flax variables, or the result of `prepare` for them.
-        frames: float32 [B, T, H, W, 1], grey values in 0..1.
+        frames: float32 [B, T, H, W, I], values in 0..1.
         steps: N, recurrent steps on each frame, at least 2.
         stateful: start a frame from the N-th state of the one before.
 
@@ -188,7 +194,7 @@ def follow_frame(
     Args:
         model: a recurrent model.
         variables: Flax variables, or the result of `prepare` for them.
-        frame: float32 [1, H, W, 1], grey values in 0..1.
+        frame: float32 [1, H, W, I], values in 0..1.
         steps: N, recurrent steps.
 
     Raises:
@@ -214,32 +220,41 @@ def _follow_frame(
 
     def observe(_: Any, new: Any) -> tuple[Array, Array]:
         logits = call(model, prepared, "readout", new)
-        return hidden(new), logits[0].argmax(-1) == 1
+        return hidden(new), logits[0].argmax(-1)
 
-    _, (states, predicted) = _observe_steps(model, prepared, carry, frame, steps, observe)
-    return FollowedFrame(jnp.concatenate([hidden(carry)[None], states]), predicted)
+    _, (states, classes) = _observe_steps(model, prepared, carry, frame, steps, observe)
+    return FollowedFrame(jnp.concatenate([hidden(carry)[None], states]), classes)
 
 
-def long_run(followed: FollowedFrame, truth: Num[Array, "H W"]) -> LongRun:
+def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = BINARY) -> LongRun:
     """Describes what a frame's state does when it is given many steps.
 
     Args:
         followed: its states and predictions, at least 24 steps.
         truth: class indices of the frame, 0 for background; 255 where there is no label.
+        classes: K, of the model.
 
     Raises:
         InputError: if there are too few steps.
     """
-    states, predicted = np.asarray(followed.states), np.asarray(followed.predicted)
+    states = np.asarray(followed.states)
     pattern = states - states.mean((1, 2), keepdims=True)
-    labels = np.broadcast_to(truth, predicted.shape)
     return LongRun(
         behaviour=classify(states[1:]),
         movement=relative_movement(states),
         pattern_behaviour=classify(pattern[1:]),
         pattern_movement=relative_movement(pattern),
-        iou=np.asarray(foreground_iou(predicted, labels == 1, np.asarray(is_scored(labels)))),
+        iou=_iou(np.asarray(followed.classes), np.asarray(truth), classes),
     )
+
+
+def _iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
+    """IoU of [N, H, W] predictions of one frame, [N]; NaN where nothing is labelled."""
+    labels = np.broadcast_to(truth, predicted.shape)
+    if classes > BINARY:
+        return np.asarray(mean_iou(confusion_matrix(predicted, labels, classes)))
+    scored = np.asarray(is_scored(labels))
+    return np.asarray(foreground_iou(predicted == 1, labels == 1, scored))
 
 
 def relative_movement(states: Float[Array, "N *axes"]) -> np.ndarray:

@@ -35,11 +35,10 @@ from rsf_jax.analysis.movement import (
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
 from rsf_jax.batches import evaluation_batches
-from rsf_jax.config import Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, name_suffix, training_schedule
-from rsf_jax.metrics import BINARY, mean_of_labelled
+from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
 from rsf_jax.tradeoff import cap_steps
@@ -68,7 +67,7 @@ class _Subject:
         return jax.tree.map(lambda *part: np.concatenate(part), *parts)
 
     def follow(self, frames: np.ndarray, policy: StepPolicy) -> tuple[Trajectory, np.ndarray]:
-        """Returns the trajectory of one video [T, H, W, 1], and its steps [T]."""
+        """Returns the trajectory of one video [T, H, W, I], and its steps [T]."""
         out = run_video(
             self.trained.model,
             self.prepared,
@@ -85,7 +84,11 @@ class _Subject:
         model, prepared = self.trained.model, self.prepared
         videos = self.videos[: min(_FOLLOWED, len(self.videos))]
         return [
-            long_run(follow_frame(model, prepared, frames[:, 0], steps), masks[0, 0])
+            long_run(
+                follow_frame(model, prepared, frames[:, 0], steps),
+                masks[0, 0],
+                self.trained.config.classes,
+            )
             for frames, masks in _batches(videos, 1)
         ]
 
@@ -141,11 +144,9 @@ def analyze(
         What `analysis.json` holds.
 
     Raises:
-        InputError: if the model has no recurrence or several classes, or a number is out of
-            range.
+        InputError: if the model has no recurrence, or a number is out of range.
     """
     check_recurrent(trained.model)
-    _check_kind(trained.config)
     size = _checked_size(dataset, videos, video, long_steps)
     own = training_schedule(trained.config)
     policy = policy or own
@@ -162,16 +163,6 @@ def analyze(
     for name, figure in _figures(found, own, halting).items():
         figures.save(figure, Path(workdir), name + suffix)
     return json.loads(text)
-
-
-def _check_kind(config: Config) -> None:
-    """Frames are drawn grey, and readouts judged by the foreground."""
-    if config.classes > BINARY or config.input_channels > 1:
-        raise InputError(
-            f"{config.name} has {config.classes} classes and frames of {config.input_channels} "
-            "channel(s): the analysis is for grey frames, foreground and background. "
-            "rsf.run_video(..., record_states=True) gives the hidden states of any model"
-        )
 
 
 def _checked_size(dataset: Dataset, videos: int | None, video: int, long_steps: int) -> int:

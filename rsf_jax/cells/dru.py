@@ -1,5 +1,7 @@
 """The dual-gated recurrent unit (DRU) of the recurrent U-Net."""
 
+import math
+
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -16,7 +18,7 @@ class ConvBlock(nn.Module):
     """Twice [3x3 convolution, group normalisation, ReLU], channels last.
 
     Attributes:
-        channels: channels C of the result. Statistics are those of min(8, C) groups of each image.
+        channels: channels C of the result. Statistics are those of gcd(8, C) groups of each image.
     """
 
     channels: int
@@ -32,7 +34,7 @@ class ConvBlock(nn.Module):
 
 def normalize_groups(x: Float[Array, "B H W C"], name: str) -> Float[Array, "B H W C"]:
     """Group normalisation and ReLU, within the compact method of a module."""
-    groups = min(_GROUPS, x.shape[-1])
+    groups = math.gcd(_GROUPS, x.shape[-1])
     return nn.relu(nn.GroupNorm(groups, epsilon=_EPSILON, name=name)(x))
 
 
