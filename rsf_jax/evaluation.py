@@ -21,6 +21,7 @@ from rsf_jax.config import FREE_ON_RESUME, OF_THE_DATASET, Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
+from rsf_jax.identity import Identity
 from rsf_jax.json_numbers import number, without_nan
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import VideoModel, count_parameters
@@ -55,6 +56,7 @@ class Trained:
         variables: parameters, and running statistics if the model has them.
         step: updates it was trained for.
         is_best: whether no checkpoint of the run had a lower validation loss.
+        data: what it was trained on; None if an earlier version has saved it.
     """
 
     config: Config
@@ -63,6 +65,7 @@ class Trained:
     variables: dict[str, Any]
     step: int
     is_best: bool = True
+    data: Identity | None = None
 
 
 def load_trained(
@@ -99,7 +102,8 @@ def load_trained(
         start = partial(create_state, model, build_optimizer(config, 1), 0, (16, 16))
         variables = checkpoints.restore_variables(chosen, jax.eval_shape(start), config)
         variables = jax.tree.map(jnp.asarray, variables)
-        return Trained(config, saved, model, variables, chosen, chosen == best)
+        data = checkpoints.data(chosen)
+        return Trained(config, saved, model, variables, chosen, chosen == best, data)
 
 
 def training_schedule(config: Config) -> FixedSchedule:
@@ -107,7 +111,7 @@ def training_schedule(config: Config) -> FixedSchedule:
     return FixedSchedule(config.slow_steps, config.fast_steps)
 
 
-def name_suffix(trained: Trained, policy: StepPolicy | None = None) -> str:
+def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = None) -> str:
     """Returns what the names of files say of all that decides what is in them.
 
     Nothing of what is the run's own: its dataset, its settings, its best checkpoint and the
@@ -115,11 +119,14 @@ def name_suffix(trained: Trained, policy: StepPolicy | None = None) -> str:
 
     Args:
         trained: the model in use.
+        dataset: what it is tested on.
         policy: what it is tested with, if it is with one.
     """
     config, saved, parts = trained.config, trained.saved, []
     if config.dataset != saved.dataset:
         parts.append(config.dataset)
+    elif trained.data and dataset.identity and trained.data.digest != dataset.identity.digest:
+        parts.append(f"data={dataset.identity.digest[:8]}")
     if not trained.is_best:
         parts.append(f"update{trained.step}")
     for name, value in dataclasses.asdict(config).items():
@@ -164,7 +171,7 @@ def evaluate(
     """
     config = trained.config
     policy = policy or training_schedule(config)
-    suffix = name_suffix(trained, policy)
+    suffix = name_suffix(trained, dataset, policy)
     summary = summarize(scorer_for(trained)(dataset.test, policy))
     results = {
         "preset": config.name,
@@ -172,6 +179,7 @@ def evaluate(
         "update": trained.step,
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
+        "data": dataset.identity and dataclasses.asdict(dataset.identity),
         "class_names": _class_names(dataset, config),
         "colors": _colors(dataset, config).tolist(),
         "frame_size": list(dataset.frame_shape),

@@ -9,6 +9,7 @@ import rsf_jax as rsf
 from rsf_jax import evaluation, unroll
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.data import open_dataset
+from rsf_jax.identity import Identity
 from rsf_jax.models import prepare
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.loop import train
@@ -69,14 +70,23 @@ def test_other_schedules_have_their_own_files(run, tmp_path):
 def test_names_of_files_say_all_that_is_not_the_runs_own(run, changes, policy, suffix):
     trained = evaluation.load_trained(run[1], changes)
     parsed = None if policy is None else rsf.parse_policy(policy)
-    assert evaluation.name_suffix(trained, parsed) == suffix
+    assert evaluation.name_suffix(trained, open_dataset(run[0]), parsed) == suffix
 
 
 def test_another_checkpoint_than_the_best_has_its_own_files(run):
     trained = evaluation.load_trained(run[1], step=5)
     assert trained.is_best
     other = dataclasses.replace(trained, is_best=False)
-    assert evaluation.name_suffix(other) == "_update5"
+    assert evaluation.name_suffix(other, open_dataset(run[0])) == "_update5"
+
+
+def test_other_data_under_the_same_name_have_their_own_files(run):
+    dataset, trained = open_dataset(run[0]), evaluation.load_trained(run[1])
+    assert trained.data == dataset.identity
+    edited = dataclasses.replace(dataset, identity=Identity("12345678ab", "edited"))
+    assert evaluation.name_suffix(trained, edited) == "_data=12345678"
+    # An earlier version did not say what it was trained on.
+    assert evaluation.name_suffix(dataclasses.replace(trained, data=None), edited) == ""
 
 
 def test_a_test_with_other_settings_leaves_the_runs_own_alone(run, tmp_path):

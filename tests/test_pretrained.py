@@ -97,18 +97,21 @@ def test_the_card_says_what_the_run_came_to(run, card):
 
 
 def test_tests_with_other_settings_are_not_the_runs_own(run, tmp_path):
-    config, workdir = run
+    _, workdir = run
     results = json.loads((workdir / "results.json").read_text())
     path, settings = tmp_path / "results.json", results["config"]
-    update = results["update"]
-    for changes, found in (
-        ({}, ["s3f1"]),
-        ({"data_dir": "x"}, ["s3f1"]),
-        ({"stateful": False}, []),
+    update, trained = results["update"], load_trained(workdir)
+    other = {"data": results["data"] | {"digest": "0" * 64}}
+    for changes, more, found in (
+        ({}, {}, ["s3f1"]),
+        ({"data_dir": "x"}, {}, ["s3f1"]),
+        ({"stateful": False}, {}, []),
+        ({}, other, []),
+        ({}, {"data": None}, ["s3f1"]),  # by an earlier version
     ):
-        path.write_text(json.dumps(results | {"config": settings | changes}))
-        assert list(recorder._tests(tmp_path, update, config)) == found
-    assert not recorder._tests(tmp_path, update + 1, config)
+        path.write_text(json.dumps(results | {"config": settings | changes} | more))
+        assert list(recorder._tests(tmp_path, update, trained)) == found
+    assert not recorder._tests(tmp_path, update + 1, trained)
 
 
 def test_a_run_made_of_weights_is_tested_as_the_one_they_come_from(run, card, tmp_path):

@@ -157,7 +157,7 @@ def analyze(
     found = _find(subject, frames, policy, halting, long_steps)
     results = _settings(trained, policy, halting) | {"video": video}
     results |= _numbers(found, own.slow)
-    suffix = name_suffix(trained, policy)
+    suffix = name_suffix(trained, dataset, policy)
     text = json.dumps(_plain(results), indent=2, allow_nan=False)
     Path(workdir, f"analysis{suffix}.json").write_text(text + "\n")
     for name, figure in _figures(found, own, halting).items():

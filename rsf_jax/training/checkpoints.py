@@ -207,11 +207,16 @@ class Checkpoints:
         wanted = ocp.args.StandardRestore(_abstract(like.variables))
         return self._restore(step, variables=wanted)["variables"]
 
+    def data(self, step: int) -> Identity | None:
+        """Returns what a checkpoint was trained on, None if an earlier version saved it."""
+        there = self._meta(step).get("data")
+        return Identity(**there) if there else None
+
     def _check_data(self, step: int) -> None:
-        there = self._meta(step).get("data")  # none: saved by an earlier version
-        if there and self._data and there["digest"] != self._data.digest:
+        there = self.data(step)
+        if there and self._data and there.digest != self._data.digest:
             raise InputError(
-                f"{self.folder.parent} holds a run on other data: {there['words']} there, "
+                f"{self.folder.parent} holds a run on other data: {there.words} there, "
                 f"{self._data.words} here. Give those with --config.data_dir or "
                 "--config.manual_dir, or another --workdir"
             )
