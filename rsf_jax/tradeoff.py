@@ -101,9 +101,8 @@ def sweep(
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
     chosen = {str(p): p for p in policies or default_policies(trained.config)}
     test = first_videos(dataset.test, videos)
-    stem = Path(
-        workdir, f"sweep{name_suffix(trained, dataset)}{f'_{videos}videos' if videos else ''}"
-    )
+    fewer = f"_{videos}videos" if videos else ""
+    stem = Path(workdir, f"sweep{name_suffix(trained, dataset)}{fewer}")
     header = _header(trained, len(test))
     points = _known_points(stem, header)
     missing = {name: policy for name, policy in chosen.items() if name not in points}
