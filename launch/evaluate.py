@@ -3,6 +3,8 @@
 With --sweep, tests it under many policies: schedules, and halting at many thresholds.
 """
 
+from pathlib import Path
+
 import launcher
 from absl import flags
 
@@ -24,7 +26,9 @@ _VIDEOS = flags.DEFINE_integer("videos", 0, "test videos of the sweep; 0 for all
 _CHECKPOINT = flags.DEFINE_integer(
     "checkpoint", None, "number of updates; the best on validation unless given"
 )
-
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "folder for the results; --workdir unless given, which is then only read"
+)
 
 _CALIBRATED = "calibrated"
 
@@ -40,7 +44,7 @@ def main() -> None:
     )
     found = calibration.load_calibration(workdir, trained) if calibrated else None
     launcher.print_header(trained.config)
-    folder = experiment.writable_folder(workdir)
+    folder = experiment.writable_folder(Path(_OUTPUT.value or workdir))
     dataset = open_dataset(trained.config)
     if _SWEEP.value:
         tradeoff.print_sweep(tradeoff.sweep(trained, dataset, folder, chosen, _VIDEOS.value))

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,13 +154,17 @@ def use_wide_vectors() -> None:
 
 
 def print_header(config: rsf.Config) -> None:
-    """Prints the devices and every setting that is not the default."""
+    """Prints the devices and every setting that is not the default, which `--help` shows."""
     devices = jax.local_devices()
     print(
         f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform}), JAX {jax.__version__}"
     )
+    usual = dataclasses.asdict(rsf.Config())
     settings = dataclasses.asdict(config)
-    print(" ".join(f"{name}={value}" for name, value in settings.items()), flush=True)
+    told = [f"{name}={value}" for name, value in settings.items() if value != usual[name]]
+    told = [f"name={config.name}", *(text for text in told if not text.startswith("name="))]
+    lines = textwrap.wrap(" ".join(told), 100, break_long_words=False, break_on_hyphens=False)
+    print("\n".join(lines), flush=True)
 
 
 def end(finished: bool) -> None:

@@ -32,6 +32,14 @@ def launch(tmp_path):
     return run
 
 
+def test_describe_takes_the_videos_of_the_presets_data(launch):
+    done = launch("describe", "--config=quickstart")
+    assert done.returncode == 0, done.stderr
+    row = " ".join(done.stdout.split())
+    assert "│ quickstart │ 24,446 │ 36x36 │" in row
+    assert " │ 5 │ " in row
+
+
 def test_describe_prints_every_preset_of_the_paper(launch):
     done = launch("describe", "--json", "--frame_size=8x8")
     assert done.returncode == 0, done.stderr

@@ -178,6 +178,8 @@ class _Run:
         if self._is_unvalidated(first) and (ended := self._validate(state, first, stop)):
             return ended
         choose_step = self._compile_steps()
+        if first < self.total:
+            self._say("Compiling the training step")
         readings = _Readings(self)
         batches = training_batches(self.dataset, self.config, first, self.processes)
         for step, batch in zip(range(first + 1, self.total + 1), batches):
