@@ -104,7 +104,7 @@ class FeedforwardModel(VideoModel):
         skip: "none"; "own", each layer adds its own input; or "published", the same but for layer
             2, which adds the stem's output, as the published code does.
         classes: number of output classes K.
-        input_channels: channels I of a frame: 1 for grey, 3 for colour.
+        input_channels: channels I of a frame: 1 for gray, 3 for color.
         norm_statistics: "running" (see `RunningNorm`) or "batch".
         conv_method: "auto", "fft" or "direct".
 

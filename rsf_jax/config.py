@@ -57,7 +57,7 @@ class Config:
         f"({', '.join(FEEDFORWARD)})",
     )
     input_channels: int = _setting(
-        1, "channels of a frame: 1 for grey, 3 for colour; 0 for those of the dataset"
+        1, "channels of a frame: 1 for gray, 3 for color; 0 for those of the dataset"
     )
     channels: int = _setting(25, "channels of stem and hidden state; of the first level of dru")
     kernel_size: int = _setting(15, "side of the recurrent kernels in pixels, odd")

@@ -30,6 +30,7 @@ from rsf_jax.scoring import Scorer, SegmentationSummary, Summary, summarize
 from rsf_jax.segmentation import scores as segmentation_scores
 from rsf_jax.segmentation_figures import save_confusion, save_overlays, spread_colors
 from rsf_jax.speed import measure_speeds
+from rsf_jax.summary import in_a_line
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.scores import Scores
@@ -66,6 +67,10 @@ class Trained:
     step: int
     is_best: bool = True
     data: Identity | None = None
+
+    def __repr__(self) -> str:
+        """Returns a line: variables and settings would fill screens."""
+        return f"<Trained {in_a_line(self.config, self.variables)}, update {self.step}>"
 
 
 def load_trained(

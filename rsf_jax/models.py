@@ -159,10 +159,10 @@ class VideoModel(nn.Module):
 class Stem(nn.Module):
     """7x7 convolution from Gabor filters, then squared: the drive of the recurrence.
 
-    A colour stem begins with the same filters on every channel, divided by their number: a grey
-    picture given as colour begins as the grey model would see it, and training tells colours apart.
+    A color stem begins with the same filters on every channel, divided by their number: a gray
+    picture given as color begins as the gray model would see it, and training tells colors apart.
 
-    Source: Wang et al. 2023, eq. 3 and published code, for grey frames.
+    Source: Wang et al. 2023, eq. 3 and published code, for gray frames.
     """
 
     channels: int
@@ -209,12 +209,12 @@ class RecurrentModel(VideoModel):
     Attributes:
         cell: the recurrent cell.
         classes: number of output classes K.
-        input_channels: channels I of a frame: 1 for grey, 3 for colour.
+        input_channels: channels I of a frame: 1 for gray, 3 for color.
 
     Raises:
         InputError: if the cell is none, or there are no classes.
 
-    Source: Wang et al. 2023, eq. 1-5, for grey frames and two classes.
+    Source: Wang et al. 2023, eq. 1-5, for gray frames and two classes.
     """
 
     cell: RecurrentCell

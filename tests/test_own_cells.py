@@ -1,4 +1,4 @@
-"""Every cell on one's own video: colour, several classes, from the folder to the report."""
+"""Every cell on one's own video: color, several classes, from the folder to the report."""
 
 import json
 import shutil
@@ -161,7 +161,7 @@ def test_weights_are_exported_and_read(workdir, opened, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["hgru", "clstm", "ff6", "conv3ds", "leaky", "dru"])
-def test_every_model_takes_colour_and_any_number_of_classes(changes, model):
+def test_every_model_takes_color_and_any_number_of_classes(changes, model):
     name = "own_s1f1_" if model in ("hgru", "clstm", "leaky", "dru") else "own_"
     config = data.settle(rsf.get_config(f"{name}{model}").replace(**changes))
     assert (config.model, config.classes, config.input_channels) == (model, 3, 3)
@@ -174,7 +174,7 @@ def test_every_model_takes_colour_and_any_number_of_classes(changes, model):
 
 
 @pytest.mark.parametrize("model", ["hgru", "clstm", "leaky"])
-def test_a_grey_picture_given_as_colour_begins_as_a_grey_model(model):
+def test_a_grey_picture_given_as_color_begins_as_a_grey_model(model):
     config = rsf.get_config("quickstart").replace(model=model, channels=3, kernel_size=3)
     frames = np.random.default_rng(0).random((1, 2, 9, 8, 1), np.float32)
     policy, logits = rsf.FixedSchedule(2, 1), []
@@ -188,7 +188,7 @@ def test_a_grey_picture_given_as_colour_begins_as_a_grey_model(model):
     np.testing.assert_allclose(*logits, atol=1e-5)
 
 
-def test_a_colour_stem_is_a_convolution_of_all_channels():
+def test_a_color_stem_is_a_convolution_of_all_channels():
     network = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, input_channels=3))
     rng = np.random.default_rng(0)
     frame, kernel = rng.random((1, 9, 8, 3)), rng.normal(size=(7, 7, 3, 2))
@@ -202,7 +202,7 @@ def test_a_colour_stem_is_a_convolution_of_all_channels():
     np.testing.assert_allclose(found[0], np.moveaxis(expected[0], -1, 0) ** 2, rtol=1e-4)
 
 
-def test_colour_weights_of_an_hgru_have_published_names():
+def test_color_weights_of_an_hgru_have_published_names():
     config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
     config = config.replace(input_channels=3, classes=4)
     network = rsf.build_model(config)

@@ -50,6 +50,17 @@ def test_weights_are_loaded_as_they_were_saved(run, card):
     assert loaded.config == config.replace(data_dir="", devices=0)
 
 
+def test_what_was_loaded_is_shown_in_a_line(run, card):
+    loaded, trained = rsf.load_pretrained(card), load_trained(run[1])
+    for shown in (repr(loaded), repr(trained), str(loaded.card)):
+        assert len(shown) < 200
+        assert "\n" not in shown
+    sizes = "quickstart: hgru, 4 channels, 2 classes, gray frames, "
+    assert repr(loaded).startswith(f"<Pretrained mine; {sizes}")
+    assert repr(trained).startswith(f"<Trained {sizes}")
+    assert repr(trained).endswith(f"parameters, trained with s3f1, update {trained.step}>")
+
+
 def test_weights_have_the_permissions_of_other_files(card):
     modes = {path.suffix: path.stat().st_mode for path in card.parent.iterdir()}
     assert modes.keys() == {".json", ".safetensors"}

@@ -22,6 +22,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.models import VideoModel
 from rsf_jax.paths import expand
 from rsf_jax.records import Record, from_json, write_json
+from rsf_jax.summary import in_a_line
 
 FOLDER = Path(__file__).parent
 
@@ -41,6 +42,10 @@ class Card:
     weights: Path
     sha256: str
     record: Record
+
+    def __repr__(self) -> str:
+        """Returns a line, without the settings of the record."""
+        return f"<Card {self.name}: {self.record.preset}, weights in {self.weights}>"
 
     @property
     def config(self) -> Config:
@@ -63,6 +68,10 @@ class Pretrained:
     config: Config
     model: VideoModel
     variables: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Returns a line: variables and settings would fill screens."""
+        return f"<Pretrained {self.card.name}; {in_a_line(self.config, self.variables)}>"
 
 
 def pretrained_names() -> list[str]:
