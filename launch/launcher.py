@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,11 +209,27 @@ def run(main: Callable[[], None]) -> None:
         except rsf.InputError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
+        except (AssertionError, RuntimeError) as error:
+            if not _is_of_devices(error):
+                raise
+            wanted = os.environ.get("JAX_PLATFORMS", "")
+            print(
+                f"error: JAX finds no device of JAX_PLATFORMS={wanted}: leave that out, or install "
+                "JAX's build for it",
+                file=sys.stderr,
+            )
+            sys.exit(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             _end_by(signal.SIGINT)
 
     app.run(guarded, flags_parser=parsing.parse)
+
+
+def _is_of_devices(error: BaseException) -> bool:
+    """Whether JAX has failed to start a device; how, depends on its version."""
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return Path(frames[-1]).name == "xla_bridge.py"
 
 
 def _unknown_argument(argument: str) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import runpy
 import subprocess
@@ -30,6 +31,21 @@ def launch(tmp_path):
         return launching.start(tmp_path / f"launched{next(numbers)}", name, *flags).wait()
 
     return run
+
+
+def test_a_device_that_is_not_there_is_told_in_one_line(tmp_path):
+    environment = os.environ | {"JAX_PLATFORMS": "cuda"}
+    command = [sys.executable, launching.ROOT / "launch" / "train.py", "--config=quickstart"]
+    done = subprocess.run(
+        [*command, f"--workdir={tmp_path / 'run'}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "error: JAX finds no device of JAX_PLATFORMS=cuda: leave that out" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_describe_takes_the_videos_of_the_presets_data(launch):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,11 @@ def test_a_record_says_what_is_not_the_presets_and_nothing_of_the_machine():
 def test_what_is_no_record_is_told(change, says):
     with pytest.raises(rsf.InputError, match=says):
         from_json(dataclasses.asdict(_record()) | change)
+
+
+def test_a_path_that_is_an_address_is_told():
+    with pytest.raises(rsf.InputError, match=r"gs:/bucket/run is an address: give a folder"):
+        read_record(Path("gs://bucket/run"))
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"config": 1}', "nul"])
