@@ -120,7 +120,8 @@ def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.Dataset
         raise
     except ValueError as error:  # of the files it is made of
         hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
-        raise InputError(f"cannot build {name}: {_line(error)}{hint}") from error
+        # Of several files each has a line of its own.
+        raise InputError(f"cannot build {name}: {error}{hint}") from error
     except OSError as error:
         raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
 

@@ -108,8 +108,13 @@ def test_a_folder_that_cannot_be_used_is_no_reason_to_take_another_dataset(tmp_p
         find_or_build(_config(tmp_path, two[1]))
     (two[1] / "dataset.yaml").write_text("classes: [ground, person]")
     shutil.rmtree(two[1] / "one_mask")
-    with pytest.raises(rsf.InputError, match=r"one_mask/0\.png: missing"):
+    with pytest.raises(rsf.InputError, match=r"one_mask/0\.png: missing") as raised:
         find_or_build(_config(tmp_path, two[1]))
+    head, *lines = str(raised.value).splitlines()
+    assert head.startswith("cannot build own_video/default: 6 file(s) in")
+    assert [line.strip() for line in lines] == [
+        f"one_mask/{i}.png: missing, the mask of {i}.png" for i in range(6)
+    ]
 
 
 def test_what_is_built_without_a_word_of_its_files_is_built_anew(tmp_path, two):

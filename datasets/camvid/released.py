@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from camvid.classes import CLASSES
+import csv
+import dataclasses
+import pathlib
+
+from frame_folders.labels import IGNORED, Labels
+
+from camvid.classes import CLASSES, LABELS
 
 Color = tuple[int, int, int]  # red, green, blue
 
@@ -68,3 +74,40 @@ def colors_of_labels() -> dict[Color, int]:
     """
     table = {color: index for index, color in enumerate(CLASSES.values())}
     return table | {color: class_of(name) for name, (color, _) in RELEASED.items()}
+
+
+def colors_in(folder: pathlib.Path) -> dict[Color, int]:
+    """The index of every color of labels: those of `class_dict.csv`, if it is there, too.
+
+    Raises:
+        ValueError: if a class of that file is none of CamVid's.
+    """
+    path = folder / "class_dict.csv"
+    if not path.is_file():
+        return colors_of_labels()
+    rows = list(csv.reader(path.read_text("utf-8-sig").splitlines()))[1:]
+    try:
+        own = {(int(r), int(g), int(b)): class_of(name) for name, r, g, b in rows}
+    except ValueError as error:
+        raise ValueError(
+            f"{path} {error}; lines `name,r,g,b` of CamVid's classes are needed"
+        ) from None
+    return colors_of_labels() | own
+
+
+def labels_in(folder: pathlib.Path) -> Labels:
+    """What indices in labels mean: the 11 classes, or the classes that `codes.txt` lists.
+
+    Raises:
+        ValueError: if a class of that file is none of CamVid's.
+    """
+    path = folder / "codes.txt"
+    if not path.is_file():
+        return LABELS
+    names = path.read_text("utf-8-sig").split()
+    try:
+        codes = [(index, class_of(name)) for index, name in enumerate(names)]
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+    meanings = ((index, IGNORED if of == LABELS.ignored else of) for index, of in codes)
+    return dataclasses.replace(LABELS, read_as=(*meanings, (IGNORED, IGNORED)))

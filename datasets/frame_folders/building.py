@@ -88,8 +88,6 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
         raise ValueError("the folder that was given holds no frames")
     labels, notes = settle(contents.labels, census, problems)
     problems.raise_if_any()
-    pixels = census.by_class(labels)
-    notes += check_counts(pixels)
     made = {
         split: _cut(split, list(by_name.values()), contents.cutting[split])
         for split, by_name in sequences.items()
@@ -97,7 +95,8 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
     used = {s: {f.image for clip in cut for f in clip.frames} for s, cut in made.items()}
     left_out = {s: len(frames) - len(used[s]) for s, frames in contents.frames.items()}
     (length,) = {cutting.length for cutting in contents.cutting.values()}
-    notes = [*_found(sequences, made), *in_words(pixels), *notes]
+    pixels = census.by_class(labels)
+    notes = [*_found(sequences, made), *in_words(pixels), *notes, *check_counts(pixels)]
     return Plan(made, labels, length, size, left_out, contents.reading, pixels, notes)
 
 

@@ -154,6 +154,7 @@ def check(
     for path, size in sizes.items():
         if size != common:
             problems.add(path, f"is {_in_words(size)}, most images are {_in_words(common)}")
+            problems.advise("frames of one size are needed: make others the same or leave them out")
     return common
 
 

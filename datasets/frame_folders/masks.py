@@ -66,13 +66,14 @@ class MaskReader:
             for index, color in used.items():
                 table[index] = self._colors[color]
             return table[indices].astype(np.uint8)
+        alike = sum(color in self._colors for color in used.values())
         for index, color in used.items():
-            self._check_palette(index, color, name)
+            self._check_palette(index, color, name, by_colors=alike > len(used) / 2)
         return indices.astype(np.uint8)
 
-    def _check_palette(self, index: int, color: Color, name: str) -> None:
+    def _check_palette(self, index: int, color: Color, name: str, *, by_colors: bool) -> None:
         """An index whose color is another class's, or differs from mask to mask, means nothing."""
-        if self._colors.get(color, index) != index:
+        if by_colors and self._colors.get(color, index) != index:
             raise ValueError(
                 f"has the color {color} of class {self._colors[color]} at index {index} of its "
                 f"palette, and others that `colors` in {self._settings} does not have: correct "
