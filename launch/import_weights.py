@@ -7,7 +7,7 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import experiment, imports
+from rsf_jax import data, experiment, imports
 
 flags.adopt_module_key_flags(launcher)
 
@@ -22,7 +22,7 @@ _WEIGHTS = flags.DEFINE_string(
 def main() -> None:
     if not launcher.CONFIG.value:
         raise rsf.InputError("give --config=PRESET: the model the weights are of, and its data")
-    config = rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides())
+    config = data.settle(rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides()))
     folder = experiment.writable_folder(launcher.workdir())
     count = imports.import_weights(_WEIGHTS.value, config, folder)
     print(f"{count:,} parameters of {_WEIGHTS.value} are the checkpoint of update 0 in {folder}")

@@ -36,8 +36,10 @@ def run(config: Config, workdir: Path) -> Outcome:
         find_or_build(config)  # once, not by all at the same time
 
     processes.first_does(prepare)
-    config = settle(config)
-    dataset = open_dataset(config)
+    settled = settle(config)
+    if processes.is_first and settled != config:
+        print(f"{config.dataset}: {settled.classes} classes, {settled.input_channels} channels")
+    config, dataset = settled, open_dataset(settled)
     outcome = train(config, dataset, workdir)
     processes.part()
     if not processes.is_first:

@@ -56,7 +56,7 @@ def read(
     nothing = _Laid({})
     version, machine = unpickle(parts[1], nothing), unpickle(parts[2], nothing)
     if version != _VERSION:
-        raise InputError(f"its format is {version!r}: {_VERSION} is needed; save it again")
+        raise InputError(f"it is not of format {_VERSION}: save it again")
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         raise InputError("its bytes are in the order of another machine: save it again on a PC")
     keys = unpickle(parts[4], nothing)

@@ -11,6 +11,7 @@ import io
 import math
 import pickle
 import pickletools
+import re
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -50,6 +51,9 @@ _TYPES = {
     "uint64": np.uint64,
 }
 _NAMED = 100  # classes of a file that messages can name
+_OURS = re.compile(
+    r"(?:rsf_jax\.\w+\.)?\b_(?:Inert|Maker|Tensor\w*|tensor|parameter|retyped|subclass)\b(?:\(\))?"
+)
 # Of what messages quote from files: names, characters of a name, and of a reader's words.
 _LISTED, _NAME, _LONGEST = 10, 60, 200
 
@@ -89,9 +93,7 @@ def read_content(path: str | Path) -> Any:
         return read(path)
     # Whatever a damaged file makes of itself, in the words of its reader.
     except Exception as error:
-        reader = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        why = " ".join(f"{reader}{error}".split())[:_LONGEST]
-        raise InputError(f"{path} cannot be read as {kind}: {why}") from error
+        raise InputError(f"{path} cannot be read as {kind}: {_words(error)}") from error
 
 
 def tensors_in(path: str | Path, content: Any) -> dict[str, np.ndarray]:
@@ -115,12 +117,31 @@ def array_in(value: Any) -> np.ndarray | None:
     return array if isinstance(array, np.ndarray) else None
 
 
+def _words(error: Exception) -> str:
+    """What a reader says, on one line and without the names that things have in this file."""
+    if isinstance(error, InputError):
+        return " ".join(str(error).split())[:_LONGEST]
+    said = _OURS.sub("what it holds", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {said}"[:_LONGEST]
+
+
 def show_names(names: Iterable[Any]) -> str:
     """Returns names out of a file as messages show them: on one line, and not thousands of them."""
-    texts = [name if isinstance(name, str) and name.isprintable() else repr(name) for name in names]
+    texts = [
+        name if isinstance(name, str) and name.isprintable() else _shown(name) for name in names
+    ]
     shown = [text if len(text) <= _NAME else f"{text[:_NAME]}..." for text in texts[:_LISTED]]
     more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
     return ", ".join(shown) + more
+
+
+def _shown(value: Any) -> str:
+    """What stands for something else is called by what it stands for."""
+    if isinstance(value, _Maker):
+        return "a type of numbers"
+    is_inert = isinstance(value, _Inert) or (isinstance(value, type) and issubclass(value, _Inert))
+    place = value.place if is_inert else ""
+    return place if place.isprintable() and place else repr(place or value)
 
 
 def _reader(path: Path) -> tuple[str, Any]:
@@ -342,8 +363,7 @@ def _checked_storage(pid: Any) -> tuple[str, Any, int, slice | None]:
     if kind != "storage" or not isinstance(key, str) or not isinstance(count, int):
         raise InputError(f"tensors of an unknown kind: {show_names([kind, key])}")
     if not isinstance(dtype, _Maker):
-        place = getattr(dtype, "place", type(dtype).__name__)
-        raise InputError(f"tensors of {show_names([place])} cannot be read: save them as float32")
+        raise InputError(f"tensors of {show_names([dtype])} cannot be read: save them as float32")
     if not view or view[0] is None:
         return key, dtype.make, count, None
     _, offset, size = view[0]

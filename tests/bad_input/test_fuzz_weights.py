@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -34,11 +35,17 @@ def _read(path):
         return read_state_dict(path)
     except rsf.InputError as error:
         check_message(str(error).replace(str(path), path.name), path.name)
+        _check_names(str(error))
         return None
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 20 * path.stat().st_size + SPARE, peak
+
+
+def _check_names(message):
+    """Nothing is called by the name that it has in the reader."""
+    assert not re.search(r"\b_(Inert|Maker|Tensor|Storage)|\b_tensor\(|rsf_jax", message), message
 
 
 def _check_arrays(found, size):
