@@ -111,6 +111,9 @@ class Config:
         "the last step alone (one_step); c_: with the Lipschitz coefficient penalty",
         GRADIENTS,
     )
+    gradient_frames: int = _setting(
+        1, "frames of a video that losses are differentiated across; memory grows with them"
+    )
     neumann_terms: int = _setting(15, "most terms of the Neumann series of rbp and c_rbp")
     neumann_guard: str = _setting(
         "sample",
@@ -196,6 +199,7 @@ _AT_LEAST_ONE = (
     "shrink",
     "channels",
     "kernel_size",
+    "gradient_frames",
     "slow_steps",
     "fast_steps",
     "epochs",
@@ -300,6 +304,10 @@ def _check_model(config: Config) -> None:
     parts = config.schedules.split(",") if config.schedules else []
     written = all(re.fullmatch(r"s[1-9]\d{0,3}f[1-9]\d{0,3}", part, re.ASCII) for part in parts)
     _require(config, "schedules", written, "schedules and commas between them, such as s8f8,s8f2")
+    if config.gradient_frames > 1:
+        holds = config.gradient.endswith("bptt") and config.model not in FEEDFORWARD
+        _require(config, "gradient_frames", holds, "1 unless a recurrence is trained by bptt")
+        _require(config, "gradient_frames", config.stateful, "1 where no state is carried")
     if config.step_decay:
         holds = config.gradient == "bptt" and config.model not in FEEDFORWARD
         _require(config, "step_decay", holds, "0 unless a recurrence is trained by bptt")

@@ -240,6 +240,7 @@ class _Run:
             stateful=self.config.stateful,
             objective=self.objective,
             penalty=build_penalty(self.config),
+            gradient_frames=self.config.gradient_frames,
             axis_name=self.devices.axis_name,
         )
 

@@ -68,6 +68,7 @@ def make_train_step(
     stateful: bool = True,
     objective: Objective = FOCAL,
     penalty: LipschitzPenalty | None = None,
+    gradient_frames: int = 1,
     axis_name: str | None = None,
 ) -> TrainStep:
     """Returns the function that does one update.
@@ -79,6 +80,7 @@ def make_train_step(
         stateful: carry the hidden state across frames.
         objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
+        gradient_frames: as for `video_gradients`.
         axis_name: the axis of `pmap`, over which gradients are summed; None on one device.
 
     Returns:
@@ -101,6 +103,7 @@ def make_train_step(
             stateful=stateful,
             objective=objective,
             penalty=penalty,
+            gradient_frames=gradient_frames,
         )
         loss, miou, excess, gradients = all_sum(sums)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
@@ -123,13 +126,15 @@ def video_gradients(
     stateful: bool = True,
     objective: Objective = FOCAL,
     penalty: LipschitzPenalty | None = None,
+    gradient_frames: int = 1,
 ) -> Gradients:
     """Returns loss, mIoU and gradients of a batch.
 
     Recurrent models are differentiated within each frame alone, by the schedule's estimator: the
     gradient of a video is the sum of its frames' gradients, because states are not differentiated
     across frames. It is accumulated inside the scan over frames, so memory does not grow with
-    their number. Other models see whole videos.
+    their number. With more `gradient_frames` the frames of a video are taken so many at a time, and
+    states are differentiated across those. Other models see whole videos.
 
     Args:
         model: the model.
@@ -140,12 +145,13 @@ def video_gradients(
         stateful: carry the hidden state across frames.
         objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
+        gradient_frames: frames that states are differentiated across, 1 as published.
 
     Source: Wang et al. 2023, section 4.2.
     """
     if model.recurrent:
         loss = FrameLoss(model, schedule, stateful, objective, penalty)
-        return _recurrent_gradients(loss, variables, batch, shares)
+        return _recurrent_gradients(loss, variables, batch, shares, gradient_frames)
     return _feedforward_gradients(model, variables, batch, shares, objective)
 
 
@@ -173,7 +179,7 @@ class FrameLoss:
         reached, losses = self._run(frame_of, labels, first)
         iou = _iou(frame_of.readout(reached.after), labels)
         loss, miou = jnp.sum(losses * shares), _share_of_labelled(iou, shares)
-        next_state = State(lax.stop_gradient(reached.after), state.frame_index + 1)
+        next_state = State(reached.after, state.frame_index + 1)
         if self.penalty is None:
             return loss, (next_state, (loss, miou, jnp.float32(0)))
         excess = jnp.sum(self.penalty(frame_of.step, reached.before) * shares)
@@ -198,8 +204,46 @@ class FrameLoss:
         return lax.scan(body, start, length=self.schedule.length(first))[0]
 
 
+@dataclasses.dataclass(frozen=True)
+class WindowLoss:
+    """The loss of consecutive frames, through whose states it is differentiated."""
+
+    of_frame: FrameLoss
+
+    def __call__(
+        self,
+        prepared: Prepared,
+        state: State,
+        window: tuple[Array, Array],
+        shares: Float[Array, " B"],
+        first: bool,
+    ) -> tuple[Array, tuple[State, Any]]:
+        """Returns as `FrameLoss` does, of frames and labels [G, B, ...] together."""
+
+        def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
+            state, *sums = carry
+            frame, labels = as_float(x[0]), x[1].astype(jnp.int32)
+            loss, (state, means) = self.of_frame(prepared, state, frame, labels, shares, first)
+            return (state, *jax.tree.map(jnp.add, sums, [loss, means])), None
+
+        if len(window[0]) == 1:  # as published: a loop of one frame would take longer
+            frame, labels = as_float(window[0][0]), window[1][0].astype(jnp.int32)
+            return self.of_frame(prepared, state, frame, labels, shares, first)
+        start = (state, jnp.float32(0), _no_means())
+        (state, loss, means), _ = scan_frames(body, start, window, first)
+        return loss, (state, means)
+
+
+def _no_means() -> tuple[Array, Array, Array]:
+    return jnp.float32(0), jnp.zeros(2), jnp.float32(0)
+
+
 def _recurrent_gradients(
-    frame_loss: FrameLoss, variables: Variables, batch: Batch, shares: Float[Array, " B"]
+    frame_loss: FrameLoss,
+    variables: Variables,
+    batch: Batch,
+    shares: Float[Array, " B"],
+    gradient_frames: int,
 ) -> Gradients:
     model, schedule = frame_loss.model, frame_loss.schedule
     frame_shape = (batch.frames.shape[2], batch.frames.shape[3])
@@ -208,24 +252,40 @@ def _recurrent_gradients(
         lambda p: prepare(model, {"params": p}, frame_shape), variables["params"]
     )
     frame_shares = shares / batch.frames.shape[1]
-    differentiate = jax.value_and_grad(frame_loss, has_aux=True)
+    # The state in front of a window is no argument that is differentiated: there gradients end.
+    differentiate = jax.value_and_grad(WindowLoss(frame_loss), has_aux=True)
 
-    def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
+    def body(carry: Any, window: Any, first: bool) -> tuple[Any, None]:
         state, totals = carry
-        frame, labels = as_float(x[0]), x[1].astype(jnp.int32)
-        (_, (state, means)), gradients = differentiate(
-            prepared, state, frame, labels, frame_shares, first
-        )
+        (_, (state, means)), gradients = differentiate(prepared, state, window, frame_shares, first)
         return (state, jax.tree.map(jnp.add, totals, (means, gradients))), None
 
     start = model.initial_state(batch.frames.shape[0], frame_shape)
-    nothing = jnp.float32(0)
-    zeros = ((nothing, jnp.zeros(2), nothing), jax.tree.map(jnp.zeros_like, prepared))
+    zeros = (_no_means(), jax.tree.map(jnp.zeros_like, prepared))
     frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
-    (_, ((loss, miou, excess), gradients)), _ = scan_frames(
-        body, (start, zeros), frames_first, schedule.singles_out_first_frame
+    _, ((loss, miou, excess), gradients) = _scan_windows(
+        body, (start, zeros), frames_first, gradient_frames, schedule.singles_out_first_frame
     )
     return Gradients(loss, miou, excess, pull_back(gradients)[0], {})
+
+
+def _scan_windows(
+    body: Callable[[Any, Any, bool], tuple[Any, None]],
+    carry: Any,
+    xs: Any,
+    size: int,
+    singles_out_first: bool,
+) -> Any:
+    """Scans over windows of `size` frames, the last of which may have fewer; returns the carry."""
+    length = len(jax.tree.leaves(xs)[0])
+    whole = length - length % size
+    by_window = jax.tree.map(lambda x: x[:whole].reshape(-1, size, *x.shape[1:]), xs)
+    if whole:
+        carry, _ = scan_frames(body, carry, by_window, singles_out_first)
+    if whole < length:
+        rest = jax.tree.map(lambda x: x[whole:], xs)
+        carry, _ = body(carry, rest, singles_out_first and whole == 0)
+    return carry
 
 
 def _feedforward_gradients(
