@@ -60,6 +60,7 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def _convolve(x: Input, kernel: Kernel, size: tuple[int, int]) -> Output:
     return lax.conv_general_dilated(
         jnp.asarray(x),
@@ -77,6 +78,7 @@ def _to_input(kernel: Kernel, y: Output) -> Input:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def _to_kernel(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
     """The kernel's cotangent, likewise."""
     return lax.platform_dependent(

@@ -15,6 +15,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from rsf_jax.errors import InputError
 from rsf_jax.typing import Array
 
 _Flat = Callable[..., list[Any]]
@@ -31,29 +32,34 @@ def bilinear(function: Any, to_first: Callable, to_second: Callable) -> None:
 
     def rule(*args: Any) -> tuple[Any, Any]:
         *static, (a, b), (da, db) = args
-        out = function(a, b, *static)
-        moved = []
-        if not _is_zero(da):
-            moved.append(
-                linear(
-                    lambda b, da: function(da, b, *static),
-                    lambda b, cotangent: to_first(b, cotangent, *static),
-                    b,
-                    _instantiate(da, a),
-                    like=out,
-                )
+        shape = jax.eval_shape(lambda a, b: function(a, b, *static), a, b)
+
+        def of_first(x: Any) -> Any:
+            return linear(
+                lambda b, x: function(x, b, *static),
+                lambda b, cotangent: to_first(b, cotangent, *static),
+                b,
+                x,
+                like=shape,
             )
-        if not _is_zero(db):
-            moved.append(
-                linear(
-                    lambda a, db: function(a, db, *static),
-                    lambda a, cotangent: to_second(a, cotangent, *static),
-                    a,
-                    _instantiate(db, b),
-                    like=out,
-                )
+
+        def of_second(x: Any) -> Any:
+            return linear(
+                lambda a, x: function(a, x, *static),
+                lambda a, cotangent: to_second(a, cotangent, *static),
+                a,
+                x,
+                like=shape,
             )
-        return out, jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *moved)
+
+        moved = [
+            part(_instantiate(tangent, primal))
+            for part, tangent, primal in ((of_first, da, a), (of_second, db, b))
+            if not _is_zero(tangent)
+        ]
+        # As one equation: of several JAX would move some in front of a loop that they are in, to
+        # be stored (5 % of a training step).
+        return of_first(a), jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *moved)
 
     function.defjvp(rule, symbolic_zeros=True)
 
@@ -90,6 +96,53 @@ def linear(
 
     out = _linear.bind(*kept, *leaves, forward=forward, backward=backward, kept=len(kept))
     return jax.tree.unflatten(result_tree, out)
+
+
+def without_reverse(x: Any, message: str) -> Any:
+    """Returns a pytree as it is; reverse-mode derivatives through it raise InputError."""
+    return jax.tree.map(
+        lambda leaf: _without_reverse(leaf, message) if _is_float(leaf) else leaf, x
+    )
+
+
+def without_derivative(x: Any, message: str) -> Any:
+    """Returns a pytree as it is; all derivatives through it raise InputError."""
+    return jax.tree.map(lambda leaf: _without_derivative(leaf, message), x)
+
+
+def refused(x: Any, message: str) -> Any:
+    """Returns a pytree whose computation raises InputError: of a derivative that must not be."""
+    return jax.tree.map(lambda leaf: _refused.bind(leaf, message=message), x)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _without_reverse(x: Array, message: str) -> Array:
+    return x
+
+
+@_without_reverse.defjvp
+def _forward_alone(
+    message: str, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    def transpose(_: Any, cotangent: Array) -> Array:
+        raise InputError(message)
+
+    (x,), (dx,) = primals, tangents
+    return _without_reverse(x, message), linear(lambda _, dx: dx, transpose, (), dx, like=dx)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _without_derivative(x: Array, message: str) -> Array:
+    return x
+
+
+@_without_derivative.defjvp
+def _no_derivative(message: str, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    raise InputError(message)
+
+
+def _is_float(x: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(x), jnp.floating)
 
 
 def _is_zero(tangent: Any) -> bool:
@@ -167,3 +220,19 @@ ad.primitive_jvps[_linear] = _jvp
 ad.primitive_transposes[_linear] = _transpose
 batching.primitive_batchers[_linear] = _batch
 mlir.register_lowering(_linear, mlir.lower_fun(_forward, multiple_results=True))
+
+
+_refused = Primitive("refused")
+
+
+@_refused.def_impl
+def _refuse(x: Any, *, message: str) -> Any:
+    raise InputError(message)
+
+
+_refused.def_abstract_eval(lambda x, *, message: x)
+batching.primitive_batchers[_refused] = lambda args, axes, **params: (
+    _refused.bind(*args, **params),
+    axes[0],
+)
+mlir.register_lowering(_refused, mlir.lower_fun(_refuse, multiple_results=False))

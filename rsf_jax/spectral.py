@@ -91,6 +91,7 @@ def spectrum_of(kernel: Kernel, grid: Grid) -> Spectrum:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def convolve_spectral(x: Input, spectrum: Spectrum, grid: Grid) -> Output:
     """Cross-correlates x [B, C_in, H, W] with the kernel of a spectrum, under zero padding.
 
@@ -104,6 +105,7 @@ def convolve_spectral(x: Input, spectrum: Spectrum, grid: Grid) -> Output:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def _to_input(y: Output, spectrum: Spectrum, grid: Grid) -> Input:
     """The transpose of `convolve_spectral` in x."""
     rows, columns = grid
@@ -114,6 +116,7 @@ def _to_input(y: Output, spectrum: Spectrum, grid: Grid) -> Input:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def _to_spectrum(x: Input, y: Output, grid: Grid) -> Spectrum:
     """The transpose of `convolve_spectral` in the spectrum."""
     # Transforming x again takes less time than keeping its spectra from every step.

@@ -101,6 +101,7 @@ def run_frame(
     frame: Frame,
     policy: StepPolicy,
     *,
+    first: bool | None = None,
     stateful: bool = True,
     record_states: bool | Recording = False,
 ) -> tuple[State, FrameOutput]:
@@ -113,6 +114,10 @@ def run_frame(
         state: what the previous call returned, or `model.initial_state(B, (H, W))`.
         frame: float32 [B, H, W, I], as for `run_video`.
         policy: how many recurrent steps the frame gets.
+        first: whether this is the first frame of every video; None looks at each sample's
+            `state.frame_index`. The steps of a schedule are then counted while they run, where the
+            first frame has a number of its own: told beforehand, they can be differentiated in
+            reverse mode. Differentiate by `state.carry`: a frame index has no derivative.
         stateful: start from the hidden state in `state`; False starts from the initial state.
         record_states: return the hidden state after every step, or what a `Recording` keeps of it.
 
@@ -125,6 +130,7 @@ def run_frame(
     """
     check_model(model)
     stateful = flag("stateful", stateful)
+    first = None if first is None else flag("first", first)
     check_frames(frame, 4, "B, H, W", model.input_channels)
     check_policy(policy)
     check_state(model, state, frame)
@@ -134,7 +140,7 @@ def run_frame(
         raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
     state, frame = own_copy((state, frame))
     with check_variables(prepared.variables):
-        return _run_frame(model, prepared, state, frame, policy, stateful, recording)
+        return _run_frame(model, prepared, state, frame, policy, first, stateful, recording)
 
 
 def advance(
@@ -221,19 +227,22 @@ def _advance_once(
     return State(carry, state.frame_index + 1), FrameOutput(logits, steps, states)
 
 
-@partial(jax.jit, static_argnames=("model", "stateful", "recording"))
+@partial(jax.jit, static_argnames=("model", "first", "stateful", "recording"))
 def _run_frame(
     model: VideoModel,
     prepared: Prepared,
     state: State,
     frame: Frame,
     policy: StepPolicy,
+    first: bool | None,
     stateful: bool,
     recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
     options: dict[str, Any] = {"stateful": stateful, "recording": recording}
-    first = state.frame_index == 0 if policy.singles_out_first_frame else False
-    return advance(model, prepared, state, frame, policy, first=first, **options)
+    is_first: bool | Array = bool(first)
+    if first is None and policy.singles_out_first_frame:
+        is_first = state.frame_index == 0
+    return advance(model, prepared, state, frame, policy, first=is_first, **options)
 
 
 @partial(jax.jit, static_argnames=("model", "stateful", "recording"))

@@ -75,7 +75,7 @@ def neumann_series(
         return (
             k + 1,
             active,
-            used + active,
+            used + active.astype(jnp.int32),
             jnp.where(active, new_size, size),
             select(active, new, term),
             select(active, total_with_new, total),

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
+from rsf_jax.gradients.floats import floats, with_floats
 from rsf_jax.typing import Array, Carry, Float, Step
 
 
@@ -39,13 +40,15 @@ class LipschitzPenalty:
 
         Args:
             step: one recurrent step.
-            before: `Reached.before`, a pytree of float32 arrays [B, ...].
+            before: `Reached.before`, a pytree of arrays [B, ...]; integers have no part in it.
 
         Returns:
             float32 [B], the mean over all values of a state.
         """
-        after, pull_back = jax.vjp(step, before)
-        (column_sums,) = pull_back(jax.tree.map(jnp.ones_like, after))
-        leaves = [x.reshape(len(x), -1) for x in jax.tree.leaves(column_sums)]
+        after, pull_back = jax.vjp(
+            lambda values: floats(step(with_floats(before, values))), floats(before)
+        )
+        (column_sums,) = pull_back([jnp.ones_like(x) for x in after])
+        leaves = [x.reshape(len(x), -1) for x in column_sums]
         excess = jax.nn.relu(jnp.concatenate(leaves, axis=1) - self.bound)
         return jnp.square(excess).mean(1)
