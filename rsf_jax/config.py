@@ -37,9 +37,11 @@ class Config:
     dataset: str = _setting("t_pathfinder/hard", "TFDS name of the dataset, with its config")
     data_dir: str = _setting("", "TFDS data directory; empty for TFDS's usual one")
     manual_dir: str = _setting(
-        "", "folder of the files that a dataset is made of, if those cannot be made here"
+        "", "folder of the files that a dataset is made of; built anew when they have changed"
     )
-    validation_share: float = _setting(0.1, "share of the training split kept for validation")
+    validation_share: float = _setting(
+        0.1, "share of the training split kept for validation, if there is no split of that name"
+    )
     calibration_share: float = _setting(
         0.0, "share of the training split kept for calibration, in place of a split of that name"
     )

@@ -158,6 +158,22 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """
         raise NotImplementedError
 
+    def download_and_prepare(self, *, download_config: Any = None, **kwargs: Any) -> None:
+        """Builds the dataset, unless it is there already.
+
+        Raises:
+            ValueError: if the one that is there was made of other files than are now in the folder.
+        """
+        given = download_config.manual_dir if download_config else None
+        if given and self.info.initialized:
+            made_of = (self.info.metadata or {}).get("source", {})
+            if not self.source(pathlib.Path(given)).is_of(made_of):
+                raise ValueError(
+                    f"{self.data_dir} is there, and was made of other files than {given} holds "
+                    "now: delete it, or give another --data_dir"
+                )
+        super().download_and_prepare(download_config=download_config, **kwargs)
+
     def source(self, folder: pathlib.Path) -> Source:
         """The files in a folder that the dataset would be made of."""
         return _source(folder, self.find(folder, Problems(folder)))

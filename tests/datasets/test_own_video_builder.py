@@ -255,3 +255,14 @@ def test_a_dataset_without_random_access_is_not_called_damaged(tmp_path):
     with pytest.raises(rsf.InputError, match=r"tfrecord.*--file_format=array_record") as raised:
         open_dataset(config)
     assert "damaged" not in str(raised.value)
+
+
+def test_what_is_built_of_other_files_is_not_reused(tmp_path):
+    manual = tmp_path / "manual"
+    write_yaml(manual, "classes: [a, b]")
+    write_sequence(manual, "walk", 10)
+    build(Builder, "default", manual, tmp_path / "data")
+    build(Builder, "default", manual, tmp_path / "data")
+    write_mask(manual / "walk_mask" / "0003.png", first=1)
+    with pytest.raises(ValueError, match=r"was made of other files than .* delete it, or give"):
+        build(Builder, "default", manual, tmp_path / "data")
