@@ -19,6 +19,7 @@ from rsf_jax.imports import import_weights
 from rsf_jax.models import count_parameters
 from rsf_jax.pretrained import save_pretrained
 from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.reuse import ReuseNetwork, frame_network, trial
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -147,6 +148,46 @@ def test_calibration_scores_each_video_by_itself(opened):
         if (ours | truth).any():
             iou.append((ours & truth).sum() / (ours | truth).sum())
     assert found[0] == pytest.approx(np.mean(iou), abs=1e-6)
+
+
+def test_color_frames_are_streamed(opened):
+    trained, dataset = opened
+    video, policy = dataset.test[0]["frames"], rsf.FixedSchedule(2, 1)
+    frames = video[None] / np.float32(255)
+    expected = rsf.run_video(trained.model, trained.variables, frames, policy).logits[0]
+    engine = rsf.StreamEngine(trained.model, trained.variables, policy, (10, 12), slots=1, queue=4)
+    stream = engine.open()
+    for frame in video:
+        engine.submit(stream, frame)
+    for result in engine.results():
+        np.testing.assert_allclose(result.outputs, expected[result.index], atol=1e-4)
+    assert engine.statistics().done == 4
+
+
+def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes():
+    config = rsf.get_config("own_ff6").replace(channels=2, kernel_size=3)
+    model = rsf.build_model(config.replace(classes=3, input_channels=3))
+    frames = np.random.default_rng(0).random((2, 1, 12, 14, 3), np.float32)
+    variables = model.init(jax.random.key(0), frames[None, 0])
+    network = frame_network(model)
+    reuse = ReuseNetwork(network, variables, tile_side=4)
+    state, outputs = reuse.init(frames[0]), []
+    for frame in frames:
+        state, output = reuse.step(state, frame)
+        np.testing.assert_allclose(output, network(variables, frame), atol=1e-4)
+        outputs.append(np.asarray(output))
+    predicted = np.concatenate(outputs).argmax(-1)
+    truth = np.where(predicted == 0, 0, 2).astype(np.uint8)
+    truth[0, 0] = 255
+    score = trial._score([truth], 3)(outputs, 0)
+    used = truth != 255
+    shares = [
+        ((predicted == k) & (truth == k) & used).sum()
+        / (((predicted == k) | (truth == k)) & used).sum()
+        for k in range(3)
+        if (((predicted == k) | (truth == k)) & used).any()
+    ]
+    assert score == pytest.approx(np.mean(shares), abs=1e-6)
 
 
 def test_weights_are_exported_and_read(workdir, opened, tmp_path):

@@ -18,11 +18,12 @@ from rsf_jax.cost import cost
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained
-from rsf_jax.metrics import foreground, foreground_iou, is_scored, mean_of_labelled
+from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored, mean_of_labelled
 from rsf_jax.models import prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
 from rsf_jax.reuse.thresholds import Calibrated, calibrate, run
+from rsf_jax.segmentation import confusion_matrix, mean_iou
 from rsf_jax.training.step import as_float
 from rsf_jax.typing import Array
 from rsf_jax.unroll import run_frame
@@ -37,7 +38,7 @@ class Row:
 
     Attributes:
         name: the way.
-        miou: mean foreground IoU.
+        miou: mean over videos of the foreground's IoU, or of that of the classes.
         multiply_adds: millions, a frame after the first.
         milliseconds: a frame at batch 1, the same.
     """
@@ -86,7 +87,8 @@ def trial(
     network = frame_network(trained.model)
     reuse = ReuseNetwork(network, trained.variables, method=method)
     clips, masks = _clips(first_videos(dataset.calibration, videos))
-    found = calibrate(reuse, clips, _score(masks), max_drop=max_drop, confidence=confidence)
+    score = _score(masks, trained.config.classes)
+    found = calibrate(reuse, clips, score, max_drop=max_drop, confidence=confidence)
     results = {
         "preset": trained.config.name,
         "dataset": trained.config.dataset,
@@ -133,11 +135,16 @@ def _clips(videos: grain.MapDataset) -> tuple[list[Array], list[np.ndarray]]:
     return frames, [e["masks"] for e in examples]
 
 
-def _score(masks: Sequence[np.ndarray]) -> Callable[[list[Any], int], float]:
+def _score(masks: Sequence[np.ndarray], classes: int) -> Callable[[list[Any], int], float]:
+    """Scores a video: mean foreground IoU of its frames, or mIoU of the classes in all of them."""
+
     def score(outputs: list[Any], i: int) -> float:
-        found = foreground(np.concatenate(outputs).argmax(-1), masks[i])
-        truth = foreground(masks[i], masks[i])
-        iou = foreground_iou(found, truth, is_scored(masks[i]))
+        predicted, labels = np.concatenate(outputs).argmax(-1), masks[i]
+        if classes > BINARY:
+            pixels = np.asarray(confusion_matrix(predicted, labels, classes)).sum(0)
+            return float(mean_iou(pixels))
+        found, truth = foreground(predicted, labels), foreground(labels, labels)
+        iou = foreground_iou(found, truth, is_scored(labels))
         return float(mean_of_labelled(np.asarray(iou)))
 
     return score
@@ -147,7 +154,7 @@ def _test(
     trained: Trained, reuse: ReuseNetwork, found: Calibrated, videos: grain.MapDataset
 ) -> list[Row]:
     clips, masks = _clips(videos)
-    score = _score(masks)
+    score = _score(masks, trained.config.classes)
     shape = (clips[0].shape[2], clips[0].shape[3])
     adds = cost(trained.config, shape, len(clips[0]))
     whole = (adds.per_step + adds.per_frame) / 1e6
