@@ -94,8 +94,7 @@ def _across(params, model, batch, schedule, window):
     return sum(losses) / len(losses)
 
 
-@pytest.mark.parametrize("schedule", ["s2f1", "s2f2"])
-@pytest.mark.parametrize("window", [1, 2, 3, 9])
+@pytest.mark.parametrize(("schedule", "window"), [("s2f1", 2), ("s2f1", 3), ("s2f2", 2)])
 def test_gradients_go_across_as_many_frames_as_asked_for(model, lively, schedule, window):
     schedule, batch = rsf.parse_policy(schedule), _batch(2)
     found = _gradients(
@@ -104,13 +103,12 @@ def test_gradients_go_across_as_many_frames_as_asked_for(model, lively, schedule
         batch,
         jnp.full(2, 0.5),
         schedule,
-        gradient_frames=min(window, 3),
+        gradient_frames=window,
     )
     expected = jax.grad(_across)(lively, model, batch, schedule, window)
     assert _largest_difference(found.gradients, expected) < 5e-4
-    if window > 1:
-        cut = jax.grad(_across)(lively, model, batch, schedule, 1)
-        assert _largest_difference(found.gradients, cut) > 0.01
+    cut = jax.grad(_across)(lively, model, batch, schedule, 1)
+    assert _largest_difference(found.gradients, cut) > 0.01
 
 
 def test_a_window_may_be_longer_than_the_video(model, lively):
