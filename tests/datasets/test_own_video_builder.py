@@ -264,5 +264,5 @@ def test_what_is_built_of_other_files_is_not_reused(tmp_path):
     build(Builder, "default", manual, tmp_path / "data")
     build(Builder, "default", manual, tmp_path / "data")
     write_mask(manual / "walk_mask" / "0003.png", first=1)
-    with pytest.raises(ValueError, match="was made of other files than .* delete it, or give"):
+    with pytest.raises(ValueError, match=r"was made of other files than .* delete it, or give"):
         build(Builder, "default", manual, tmp_path / "data")
