@@ -97,6 +97,11 @@ def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.Dataset
     """Builds a dataset that has a builder, or finds the one that was made of a folder's files."""
     dataset, _, config = name.partition("/")
     root, known = _builders()
+    if dataset not in known and manual_dir:
+        raise InputError(
+            f"config.manual_dir is {manual_dir!r}: there is no builder of {name} in {root} that "
+            "could read it; leave it out if the dataset is built"
+        )
     if dataset not in known:
         raise _unknown(name, root, known)
     builder_class = _builder_class(dataset, root)

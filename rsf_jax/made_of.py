@@ -59,7 +59,7 @@ def choose(
             "it out"
         )
     there, folder = _built(builder), expand(manual_dir)
-    if there and not folder.is_dir():
+    if not folder.is_dir() and any(Path(builder.data_dir).parent.glob("[0-9]*")):
         return _made_of_what_is_gone(there, folder, name), builder
     taken = next((built for built in there if built.folder == Path(builder.data_dir)), None)
     if taken is None and not there:
@@ -104,8 +104,8 @@ def _made_of_what_is_gone(there: list[Built], folder: Path, name: str) -> Path:
             print(f"{folder} is gone: {built.folder}, which was made of it, is used", flush=True)
             return built.folder
     raise InputError(
-        f"config.manual_dir is {str(folder)!r}: there is no such folder, and no {name} that was "
-        "made of it"
+        f"config.manual_dir is {str(folder)!r}: there is no such folder, and no {name} that is "
+        "known to be made of it; leave it out for the one that is there"
     )
 
 

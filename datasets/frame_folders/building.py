@@ -109,11 +109,15 @@ def _counted(frames: dict[str, list[Frame]], census: Census) -> Iterator[Frame]:
 
 def _found(sequences: dict[str, dict[str, list[Frame]]], made: dict[str, list[Clip]]) -> list[str]:
     """What the splits are made of, in words."""
-    return [
-        f"split {split}: {len(by_name)} sequence(s), {sum(map(len, by_name.values()))} frame(s), "
-        f"{len(made[split])} clip(s)"
-        for split, by_name in sequences.items()
-    ]
+    lines = []
+    for split, by_name in sequences.items():
+        frames = list(itertools.chain.from_iterable(by_name.values()))
+        bare = sum(frame.mask is None for frame in frames)
+        lines.append(
+            f"split {split}: {len(by_name)} sequence(s), {len(frames)} frame(s), "
+            f"{len(made[split])} clip(s)" + (f", {bare} frame(s) without a mask" if bare else "")
+        )
+    return lines
 
 
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:

@@ -18,7 +18,10 @@ _OF_MASKS = (
     *("_annotation", "_annotations", "_P", "_L"),
 )
 _OF_IMAGES = ("_leftImg8bit", "_image", "_img", "_rgb", "_frame")
-_OF_FOLDERS = ("annot", "_annot")  # SegNet's
+_OF_FOLDERS = (
+    *("_mask", "_masks", "_label", "_labels", "_gt", "_seg", "_segmentation", "_annotation"),
+    *("_annotations", "_annot", "annot"),
+)
 
 _LITTER = ("__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini")
 # `frame001_left`: a number, and a word that all frames of a sequence have.
@@ -76,7 +79,7 @@ def masks_beside(path: pathlib.Path) -> list[pathlib.Path]:
 
 def masks_of(path: pathlib.Path) -> str:
     """What a file or a folder of masks has the masks of, by its name."""
-    return without(_name(path), (*_OF_MASKS, *_OF_FOLDERS))
+    return without(_name(path), _OF_FOLDERS if path.is_dir() else _OF_MASKS)
 
 
 def _name(path: pathlib.Path) -> str:

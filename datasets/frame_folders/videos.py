@@ -33,14 +33,18 @@ def file_of(path: pathlib.Path) -> pathlib.Path:
     return path.parent if is_frame(path) else path
 
 
-@functools.cache
 def count_frames(path: pathlib.Path) -> int:
-    """Decodes a video to its end.
+    """The number of frames in a video, without decoding them.
 
     Raises:
-        ValueError: if it cannot be decoded.
+        ValueError: if it cannot be read.
     """
-    return sum(1 for _ in _decoded(path))
+    try:
+        with av.open(str(path)) as container:
+            stream = _stream(container)
+            return stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
+    except av.error.FFmpegError as error:
+        raise ValueError(f"cannot be read ({error.strerror or error})") from None
 
 
 def read_frame(path: pathlib.Path) -> np.ndarray:
@@ -49,7 +53,8 @@ def read_frame(path: pathlib.Path) -> np.ndarray:
     Raises:
         ValueError: if it cannot be decoded.
     """
-    return _player(path.parent).frame(int(path.name))
+    video = path.parent
+    return _player(video, video.stat().st_mtime_ns).frame(int(path.name))
 
 
 class _Player:
@@ -69,15 +74,19 @@ class _Player:
 
 
 @functools.lru_cache(_OPEN)
-def _player(path: pathlib.Path) -> _Player:
+def _player(path: pathlib.Path, _changed: int) -> _Player:
     return _Player(path)
 
 
 def _decoded(path: pathlib.Path) -> Iterator[av.VideoFrame]:
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise ValueError("has no pictures: no video stream is in it")
-            yield from container.decode(container.streams.video[0])
+            yield from container.decode(_stream(container))
     except av.error.FFmpegError as error:
         raise ValueError(f"cannot be decoded ({error.strerror or error})") from None
+
+
+def _stream(container: av.container.InputContainer) -> av.VideoStream:
+    if not container.streams.video:
+        raise ValueError("has no pictures: no video stream is in it")
+    return container.streams.video[0]

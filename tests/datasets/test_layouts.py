@@ -283,3 +283,12 @@ def test_frames_without_masks_are_told_in_a_line(tmp_path, name, message):
         write_frame(path)
     with pytest.raises(ValueError, match=message):
         _built(manual, tmp_path)
+
+
+def test_folders_of_a_left_camera_are_no_masks(tmp_path):
+    pairs = _numbers("cam_L/{}.png", "cam_L_mask/{}.png", 2)
+    pairs += _numbers("cam_R/{}.png", "cam_R_mask/{}.png", 2)
+    assert _contents(_built(_write(tmp_path / "videos", pairs), tmp_path)) == {
+        "train": [("cam_L", [0, 1])],
+        "test": [("cam_R", [0, 1])],
+    }
