@@ -53,8 +53,8 @@ class Layer(PreparedModule):
         """Declares the parameters with PyTorch's initialisation."""
         c, k, s = self.channels, self.kernel_size, self.span
         uniform = torch_uniform(k * k * c * s)
-        self.kernel = self.param("kernel", uniform, (k, k, c, s * c))
-        self.bias = self.param("bias", uniform, (c,))
+        self.kernel = self.param("kernel", uniform, (k, k, c, s * c), jnp.float32)
+        self.bias = self.param("bias", uniform, (c,), jnp.float32)
 
     def prepare(self, height: int, width: int) -> None:
         """Stores the kernel's spectrum."""
@@ -141,7 +141,8 @@ class FeedforwardModel(VideoModel):
         """Declares stem, layers and readout."""
         inputs = self.input_channels
         uniform = torch_uniform(SIZE * SIZE * inputs)
-        self.stem = self.param("stem", uniform, (SIZE, SIZE, inputs, self.channels))
+        shape = (SIZE, SIZE, inputs, self.channels)
+        self.stem = self.param("stem", uniform, shape, jnp.float32)
         self.stem_norm = RunningNorm(self.norm_statistics)
         count = self.layers_count
         self.layers = [
@@ -162,8 +163,9 @@ class FeedforwardModel(VideoModel):
     def initial_carry(self, batch_size: int, height: int, width: int) -> FeedforwardState:
         """Returns the state of a video of which nothing has been seen."""
         shape = (self.channels, height, width)
-        pending = jnp.zeros((batch_size, self.span - 1, *shape))
-        return FeedforwardState(jnp.zeros((batch_size, *shape)), (pending,) * self.layers_count)
+        pending = jnp.zeros((batch_size, self.span - 1, *shape), jnp.float32)
+        features = jnp.zeros((batch_size, *shape), jnp.float32)
+        return FeedforwardState(features, (pending,) * self.layers_count)
 
     def prepare(self, frame_shape: tuple[int, int]) -> None:
         """Stores the spectra of all layers."""

@@ -40,9 +40,10 @@ class Conv(nn.Module):
     def __call__(self, x: Input) -> Output:
         """Maps features [B, H, W, C_in] to [B, H, W, C_out]."""
         shape = (*self.kernel_size, x.shape[-1], self.channels)
-        y = convolve_direct(x, self.param("kernel", self.kernel_init, shape))
+        y = convolve_direct(x, self.param("kernel", self.kernel_init, shape, jnp.float32))
         if self.use_bias:
-            y += self.param("bias", nn.initializers.zeros, (self.channels,))[None, None, None]
+            bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
+            y += bias[None, None, None]
         return checkpoint_name(y, CONVOLVED)
 
 
@@ -56,15 +57,22 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
     Returns:
         float32 [B, H, W, C_out].
     """
+    # Weights of half precision are computed with in that of the features.
+    dtype = jnp.result_type(x, kernel)
+    x, kernel = jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
     return _convolve(x, kernel, (kernel.shape[0], kernel.shape[1]))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 @partial(jax.jit, static_argnums=2)
-def _convolve(x: Input, kernel: Kernel, size: tuple[int, int]) -> Output:
+def _convolve(
+    x: Float[jax.Array, "B H W C_in"],
+    kernel: Float[jax.Array, "KH KW C_in C_out"],
+    size: tuple[int, int],
+) -> Output:
     return lax.conv_general_dilated(
-        jnp.asarray(x),
-        jnp.asarray(kernel),
+        x,
+        kernel,
         window_strides=(1, 1),
         padding="SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),

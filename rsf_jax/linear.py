@@ -16,6 +16,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from rsf_jax.errors import InputError
+from rsf_jax.held import as_varying
 from rsf_jax.typing import Array
 
 _Flat = Callable[..., list[Any]]
@@ -82,7 +83,8 @@ def linear(
         like: pytree of the result's structure.
     """
     kept, kept_tree = jax.tree.flatten(residuals)
-    leaves, x_tree = jax.tree.flatten(x)
+    # Under `shard_map` the transpose sums over the axes that x does not vary over by itself.
+    leaves, x_tree = jax.tree.flatten(as_varying(x, (residuals, x)))
     result_tree = jax.tree.structure(like)
 
     def forward(*args: Any) -> list[Any]:

@@ -173,7 +173,7 @@ class Stem(nn.Module):
         inputs = frame.shape[-1]
         filters = np.repeat(gabor_filters(self.channels), inputs, axis=2) / np.float32(inputs)
         kernel = self.param("kernel", lambda _: jnp.asarray(filters))
-        bias = self.param("bias", torch_uniform(SIZE * SIZE), (self.channels,))
+        bias = self.param("bias", torch_uniform(SIZE * SIZE), (self.channels,), jnp.float32)
         return jnp.square(convolve_frame(frame, kernel) + per_channel(bias))
 
 
@@ -190,8 +190,8 @@ class Readout(nn.Module):
     def __call__(self, hidden: FeatureMap) -> FrameLogits:
         """Maps a hidden state [B, C, H, W] to logits [B, H, W, K]."""
         channels = hidden.shape[1]
-        scale = self.param("norm_scale", nn.initializers.ones, (channels,))
-        bias = self.param("norm_bias", nn.initializers.zeros, (channels,))
+        scale = self.param("norm_scale", nn.initializers.ones, (channels,), jnp.float32)
+        bias = self.param("norm_bias", nn.initializers.zeros, (channels,), jnp.float32)
         x = normalize(hidden, scale, bias, self.norm_statistics)
         return nn.Conv(
             self.classes,

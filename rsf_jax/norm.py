@@ -80,10 +80,10 @@ class RunningNorm(nn.Module):
     def __call__(self, x: FeatureMap) -> FeatureMap:
         """Normalises a feature map [B, C, H, W]."""
         channels = x.shape[1]
-        scale = self.param("scale", nn.initializers.ones, (channels,))
-        bias = self.param("bias", nn.initializers.zeros, (channels,))
-        mean = self.variable(RUNNING, "mean", jnp.zeros, (channels,))
-        variance = self.variable(RUNNING, "variance", jnp.ones, (channels,))
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        mean = self.variable(RUNNING, "mean", jnp.zeros, (channels,), jnp.float32)
+        variance = self.variable(RUNNING, "variance", jnp.ones, (channels,), jnp.float32)
         count = self.variable(RUNNING, "count", jnp.zeros, (), jnp.int32)
         training = self.is_mutable_collection(RUNNING) and not self.is_initializing()
         if self.statistics == "running" and not training:

@@ -61,8 +61,10 @@ class Double(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "B h w D"]) -> Float[Array, "B H W C"]:
         """Returns features of twice the height and width."""
-        kernel = self.param("kernel", kaiming_normal, (2, 2, x.shape[-1], self.channels))
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        kernel = self.param(
+            "kernel", kaiming_normal, (2, 2, x.shape[-1], self.channels), jnp.float32
+        )
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
         # Windows do not overlap: it is a product of matrices.
         pixels = jnp.einsum("bhwd,kldc->bhkwlc", x, kernel, precision="highest")
         batch_size, height, _, width, _, channels = pixels.shape
@@ -128,9 +130,8 @@ class RecurrentUNet(VideoModel):
                 f"{_SMALLEST}x{_SMALLEST} are needed"
             )
         shape = (self.channels * 2**_LEVELS, height // _SMALLEST, width // _SMALLEST)
-        return UNetState(
-            jnp.ones((batch_size, *shape)), jnp.ones((batch_size, height, width, self.classes))
-        )
+        output = jnp.ones((batch_size, height, width, self.classes), jnp.float32)
+        return UNetState(jnp.ones((batch_size, *shape), jnp.float32), output)
 
     def prepare(self, frame_shape: tuple[int, int]) -> None:
         """Stores nothing: kernels are small."""

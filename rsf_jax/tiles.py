@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from rsf_jax.held import as_varying
 from rsf_jax.typing import Array, Num
 
 Line = Num[Array, "*axes L"]
@@ -69,7 +70,7 @@ def windows(x: Line, tiles: Tiles) -> Tiled:
 
 def add_windows(y: Tiled, tiles: Tiles) -> Line:
     """Adds up windows where they overlap: the transpose of `windows`."""
-    line = jax.ShapeDtypeStruct((*y.shape[:-2], tiles.size), y.dtype)
+    line = as_varying(jnp.zeros((*y.shape[:-2], tiles.size), y.dtype), y)
     return jax.linear_transpose(lambda x: windows(x, tiles), line)(y)[0]
 
 

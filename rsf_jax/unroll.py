@@ -19,6 +19,8 @@ from rsf_jax.checks import (
     own_copy,
 )
 from rsf_jax.errors import InputError
+from rsf_jax.held import as_held, as_varying
+from rsf_jax.meshes import automatic
 from rsf_jax.models import Prepared, State, VideoModel, check_variables, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.recording import Recording, as_recording
@@ -198,9 +200,11 @@ def begin_frame(
         return model.apply(prepared.variables, *args, method=method)
 
     drive = apply("drive", frame)
-    fresh = model.initial_state(frame.shape[0], prepared.frame_shape)
+    start = model.resume(state.carry)
+    if not stateful:
+        start = model.initial_state(frame.shape[0], prepared.frame_shape).carry
     return Recurrence(
-        start=model.resume(state.carry) if stateful else fresh.carry,
+        start=as_held(start, drive, prepared),
         step=lambda carry: apply("step", carry, drive),
         hidden=lambda carry: apply("hidden", carry),
         readout=lambda carry: apply("readout", carry),
@@ -217,7 +221,7 @@ def _advance_once(
 ) -> tuple[State, FrameOutput]:
     """`advance` for a model without recurrent steps."""
     fresh = model.initial_carry(frame.shape[0], *prepared.frame_shape)
-    start = state.carry if stateful else fresh
+    start = as_held(state.carry if stateful else fresh, frame, prepared)
     carry, logits = model.apply(prepared.variables, start, frame, method="once")
     states = None
     if recording:
@@ -239,10 +243,14 @@ def _run_frame(
     recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
     options: dict[str, Any] = {"stateful": stateful, "recording": recording}
-    is_first: bool | Array = bool(first)
-    if first is None and policy.singles_out_first_frame:
-        is_first = state.frame_index == 0
-    return advance(model, prepared, state, frame, policy, first=is_first, **options)
+
+    def run(prepared: Prepared, state: State, frame: Frame, policy: StepPolicy) -> Any:
+        is_first: bool | Array = bool(first)
+        if first is None and policy.singles_out_first_frame:
+            is_first = state.frame_index == 0
+        return advance(model, prepared, state, frame, policy, first=is_first, **options)
+
+    return automatic(run, frame)(prepared, state, frame, policy)
 
 
 @partial(jax.jit, static_argnames=("model", "stateful", "recording"))
@@ -254,6 +262,21 @@ def _run_video(
     stateful: bool,
     recording: Recording | None,
 ) -> VideoOutput:
+    def run(prepared: Prepared, frames: Video, policy: StepPolicy) -> VideoOutput:
+        return _advance_all(model, prepared, frames, policy, stateful, recording)
+
+    return automatic(run, frames)(prepared, frames, policy)
+
+
+def _advance_all(
+    model: VideoModel,
+    prepared: Prepared,
+    frames: Video,
+    policy: StepPolicy,
+    stateful: bool,
+    recording: Recording | None,
+) -> VideoOutput:
+    """Traceable body of `run_video`."""
     options: dict[str, Any] = {"stateful": stateful, "recording": recording}
     batch_size, length = frames.shape[:2]
 
@@ -265,13 +288,15 @@ def _run_video(
             out = FrameOutput(out.logits, out.steps, None)
         return (lax.stop_gradient(state), kept), out
 
-    state = model.initial_state(batch_size, prepared.frame_shape)
+    fresh = model.initial_state(batch_size, prepared.frame_shape)
+    state = as_varying(as_held(fresh, frames, prepared), policy)
     kept = None
     slots = jnp.zeros(length, jnp.int32)
     if recording and recording.frames is not None:
         slots = jnp.asarray(recording.frame_slots(length))
         one = jax.eval_shape(lambda: body((state, None), (frames[:, 0], 0), False)[1].states)
-        kept = jnp.zeros((len(recording.frames), *one.shape), one.dtype)
+        empty = jnp.zeros((len(recording.frames), *one.shape), one.dtype)
+        kept = as_varying(empty, (frames, prepared, policy))
     xs = (jnp.moveaxis(frames, 1, 0), slots)
     (_, kept), out = scan_frames(body, (state, kept), xs, policy.singles_out_first_frame)
     states = out.states if kept is None else kept

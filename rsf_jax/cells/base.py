@@ -59,7 +59,7 @@ class RecurrentCell(PreparedModule):
 
         It must not need parameters.
         """
-        return jnp.zeros((batch_size, self.channels, height, width))
+        return jnp.zeros((batch_size, self.channels, height, width), jnp.float32)
 
     def prepare(self, height: int, width: int) -> None:
         """Stores what depends on parameters and frame size alone in the collection `spectra`.
@@ -68,7 +68,7 @@ class RecurrentCell(PreparedModule):
         the rest of it is dropped where this is compiled.
         """
         carry = self.initial_carry(1, height, width)
-        self(carry, self.drive(jnp.zeros((1, self.channels, height, width))))
+        self(carry, self.drive(jnp.zeros((1, self.channels, height, width), jnp.float32)))
 
     def drive(self, x: FeatureMap) -> FeatureMap:
         """Returns what enters every step of a frame, given the stem's output [B, C, H, W].

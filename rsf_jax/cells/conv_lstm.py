@@ -47,13 +47,13 @@ class ConvLSTMCell(RecurrentCell):
         """Declares the parameters with the published initialisation, that of PyTorch."""
         c, k = self.channels, self.kernel_size
         uniform = torch_uniform(k * k * c)
-        self.input_kernel = self.param("input_kernel", uniform, (k, k, c, 4 * c))
-        self.input_bias = self.param("input_bias", uniform, (4 * c,))
-        self.hidden_kernel = self.param("hidden_kernel", uniform, (k, k, c, 4 * c))
+        self.input_kernel = self.param("input_kernel", uniform, (k, k, c, 4 * c), jnp.float32)
+        self.input_bias = self.param("input_bias", uniform, (4 * c,), jnp.float32)
+        self.hidden_kernel = self.param("hidden_kernel", uniform, (k, k, c, 4 * c), jnp.float32)
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> LSTMState:
         """Returns h = c = 0."""
-        zeros = jnp.zeros((batch_size, self.channels, height, width))
+        zeros = jnp.zeros((batch_size, self.channels, height, width), jnp.float32)
         return LSTMState(zeros, zeros)
 
     def prepare(self, height: int, width: int) -> None:

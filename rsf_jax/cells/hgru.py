@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from rsf_jax.activations import sigmoid, softplus
 from rsf_jax.cells.base import RecurrentCell
@@ -37,20 +38,20 @@ class HGRUCell(RecurrentCell):
     def setup(self) -> None:
         """Declares the parameters with the published initialisation."""
         c, k = self.channels, self.kernel_size
-        orthogonal = nn.initializers.orthogonal()
-        self.inhibition = self.param("inhibition", orthogonal, (k, k, c, c))
-        self.excitation = self.param("excitation", orthogonal, (k, k, c, c))
-        self.gate1 = self.param("gate1", orthogonal, (c, c))
-        self.gate1_bias = self.param("gate1_bias", _uniform_1_to_7, (c,))
-        self.gate2 = self.param("gate2", orthogonal, (c, c))
+        orthogonal, constant = nn.initializers.orthogonal(), nn.initializers.constant
+        self.inhibition = self.param("inhibition", orthogonal, (k, k, c, c), jnp.float32)
+        self.excitation = self.param("excitation", orthogonal, (k, k, c, c), jnp.float32)
+        self.gate1 = self.param("gate1", orthogonal, (c, c), jnp.float32)
+        self.gate1_bias = self.param("gate1_bias", _uniform_1_to_7, (c,), jnp.float32)
+        self.gate2 = self.param("gate2", orthogonal, (c, c), jnp.float32)
         self.gate2_bias = self.param("gate2_bias", lambda _: -self.gate1_bias)
-        self.alpha = self.param("alpha", nn.initializers.constant(0.1), (c,))
-        self.gamma = self.param("gamma", nn.initializers.constant(1.0), (c,))
-        self.kappa = self.param("kappa", nn.initializers.constant(0.5), (c,))
-        self.w = self.param("w", nn.initializers.constant(0.5), (c,))
-        self.mu = self.param("mu", nn.initializers.constant(1.0), (c,))
-        self.norm_scale = self.param("norm_scale", nn.initializers.constant(0.1), (4, c))
-        self.norm_bias = self.param("norm_bias", nn.initializers.zeros, (4, c))
+        self.alpha = self.param("alpha", constant(0.1), (c,), jnp.float32)
+        self.gamma = self.param("gamma", constant(1.0), (c,), jnp.float32)
+        self.kappa = self.param("kappa", constant(0.5), (c,), jnp.float32)
+        self.w = self.param("w", constant(0.5), (c,), jnp.float32)
+        self.mu = self.param("mu", constant(1.0), (c,), jnp.float32)
+        self.norm_scale = self.param("norm_scale", constant(0.1), (4, c), jnp.float32)
+        self.norm_bias = self.param("norm_bias", nn.initializers.zeros, (4, c), jnp.float32)
 
     def prepare(self, height: int, width: int) -> None:
         """Stores the spectra of both kernels."""
@@ -73,8 +74,8 @@ class HGRUCell(RecurrentCell):
         return normalize(x, self.norm_scale[row], self.norm_bias[row], self.norm_statistics)
 
 
-def _uniform_1_to_7(key: Array, shape: tuple[int, ...]) -> Array:
-    return jax.random.uniform(key, shape, minval=1.0, maxval=7.0)
+def _uniform_1_to_7(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
+    return jax.random.uniform(key, shape, dtype, minval=1.0, maxval=7.0)
 
 
 def _pointwise(x: FeatureMap, weight: Array, bias: Array) -> FeatureMap:

@@ -9,6 +9,7 @@ from jax import lax
 
 from rsf_jax.arguments import check_choice
 from rsf_jax.gradients.spectrum import norms
+from rsf_jax.held import as_varying
 from rsf_jax.select import select
 from rsf_jax.typing import Array, Carry
 
@@ -82,7 +83,8 @@ def neumann_series(
         )
 
     batch_size = len(first)
-    start = (0, jnp.ones(batch_size, bool), jnp.zeros(batch_size, jnp.int32), first, vector, vector)
+    zeros = (jnp.int32(0), jnp.ones(batch_size, bool), jnp.zeros(batch_size, jnp.int32))
+    start = as_varying((*zeros, first, vector, vector), (first, vector))
     _, _, used, _, _, total = lax.while_loop(goes_on, add_term, start)
     return Neumann(total, used)
 

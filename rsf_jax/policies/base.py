@@ -7,6 +7,7 @@ import flax.struct
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.held import as_varying
 from rsf_jax.linear import without_reverse
 from rsf_jax.recording import Recording
 from rsf_jax.select import select
@@ -125,14 +126,9 @@ def unroll_while(
             store = recording.write(store, n, hidden(new))
         return n + 1, active & goes_on, steps + active.astype(jnp.int32), new, memory, store
 
-    start = (
-        jnp.int32(0),
-        jnp.ones(batch_size, bool),
-        jnp.zeros(batch_size, jnp.int32),
-        carry,
-        policy.remember(h),
-        store,
-    )
+    zeros = (jnp.int32(0), jnp.ones(batch_size, bool), jnp.zeros(batch_size, jnp.int32))
+    loop = (*zeros, carry, policy.remember(h), store)
+    start = as_varying(loop, (carry, policy, first))
     n, _, steps, carry, _, store = lax.while_loop(_any_active, body, start)
     carry, store = without_reverse((carry, store), _FORWARD)
     return Unrolled(carry, steps, recording.finish(store, n, hidden(carry)) if recording else None)

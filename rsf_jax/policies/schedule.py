@@ -10,6 +10,7 @@ from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, Estimator, ObservableEstimator, Reached
 from rsf_jax.gradients.base import Keep
+from rsf_jax.held import as_varying
 from rsf_jax.policies.base import MOST_STEPS, Hidden, Unrolled, unroll_while
 from rsf_jax.recording import Recording
 from rsf_jax.typing import Array, Carry, Step
@@ -108,7 +109,8 @@ class FixedSchedule:
             n, states = store
             return n + 1, recording.write(states, n, hidden(after))
 
-        start = (jnp.int32(0), recording.begin(hidden(carry), self.max_steps))
+        empty = recording.begin(hidden(carry), self.max_steps)
+        start = as_varying((jnp.int32(0), empty), carry)
         reached, (_, states) = self._observe(step, carry, length, start, keep)
         after = reached.after
         return Unrolled(after, steps, recording.finish(states, length, hidden(after)))

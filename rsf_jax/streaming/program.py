@@ -126,7 +126,8 @@ class Program:
 
     def _empty(self, count: int) -> Slots:
         carry = self._fresh(count)
-        frames = jnp.zeros((count, *self.prepared.frame_shape, self.model.input_channels))
+        shape = (count, *self.prepared.frame_shape, self.model.input_channels)
+        frames = jnp.zeros(shape, jnp.float32)
         drive = self._apply(self.prepared, "drive", frames)
         none = jnp.zeros(count, bool)
         zeros = jnp.zeros(count, jnp.int32)

@@ -77,7 +77,7 @@ def create_state(
     frame_shape: tuple[int, int],
 ) -> TrainState:
     """Returns the state before the first update; a function of `seed` alone."""
-    frames = jnp.zeros((1, 1, *frame_shape, model.input_channels))
+    frames = jnp.zeros((1, 1, *frame_shape, model.input_channels), jnp.float32)
     model_state = dict(jax.jit(model.init)(jax.random.key(seed), frames))
     params = model_state.pop("params")
     return TrainState(jnp.int32(0), params, model_state, optimizer.init(params))

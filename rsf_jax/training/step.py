@@ -11,7 +11,9 @@ import optax
 from jax import lax
 
 from rsf_jax.gradients import LipschitzPenalty, Reached
+from rsf_jax.held import as_held, as_varying
 from rsf_jax.losses import FOCAL, Objective
+from rsf_jax.meshes import automatic
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.norm import RUNNING
@@ -93,10 +95,12 @@ def make_train_step(
         return tree if axis_name is None else lax.psum(tree, axis_name)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+        # Under `shard_map`: gradients of what every device has alike would be summed already.
+        variables = as_varying(state.variables, batch)
         shares = batch.weights / all_sum(batch.weights.sum())
         *sums, model_state = video_gradients(
             model,
-            state.variables,
+            variables,
             batch,
             shares,
             schedule,
@@ -113,7 +117,7 @@ def make_train_step(
             metrics["penalty"] = excess
         return TrainState(state.step + 1, params, model_state, opt_state), metrics
 
-    return train_step
+    return lambda state, batch: automatic(train_step)(state, batch)
 
 
 def video_gradients(
@@ -200,7 +204,8 @@ class FrameLoss:
             here = self.objective(frame_of.readout(reached.after), labels)
             return (reached, decay * losses + here), None
 
-        start = (Reached(frame_of.start, frame_of.start), jnp.zeros(labels.shape[0]))
+        begun = (Reached(frame_of.start, frame_of.start), jnp.zeros(labels.shape[0], jnp.float32))
+        start = as_varying(begun, (frame_of.start, labels))
         return lax.scan(body, start, length=self.schedule.length(first))[0]
 
 
@@ -229,7 +234,8 @@ class WindowLoss:
         if len(window[0]) == 1:  # as published: a loop of one frame would take longer
             frame, labels = as_float(window[0][0]), window[1][0].astype(jnp.int32)
             return self.of_frame(prepared, state, frame, labels, shares, first)
-        start = (state, jnp.float32(0), _no_means())
+        nothing = as_varying((jnp.float32(0), _no_means()), (window, prepared, state))
+        start = (state, *nothing)
         (state, loss, means), _ = scan_frames(body, start, window, first)
         return loss, (state, means)
 
@@ -260,8 +266,9 @@ def _recurrent_gradients(
         (_, (state, means)), gradients = differentiate(prepared, state, window, frame_shares, first)
         return (state, jax.tree.map(jnp.add, totals, (means, gradients))), None
 
-    start = model.initial_state(batch.frames.shape[0], frame_shape)
+    start = as_held(model.initial_state(batch.frames.shape[0], frame_shape), batch, prepared)
     zeros = (_no_means(), jax.tree.map(jnp.zeros_like, prepared))
+    zeros = as_varying(zeros, (batch, prepared))
     frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
     _, ((loss, miou, excess), gradients) = _scan_windows(
         body, (start, zeros), frames_first, gradient_frames, schedule.singles_out_first_frame
