@@ -65,12 +65,13 @@ def choose(
     if taken is None and not there:
         return None, builder
     source = builder.source(folder)
-    for built in there:
+    # Those of the same names, sizes and times first: looking into all files takes long.
+    for built in sorted(there, key=lambda built: built.source.get("stamp") != source.stamp):
         if source.is_of(built.source):
             return built.folder, builder
     if taken is None:
         return None, builder
-    own = _renamed(builder, source.fingerprint()[:_DIGITS])
+    own = _renamed(builder, source.fingerprint[:_DIGITS])
     print(
         f"{name} is of {taken.made_of}, and {folder} has other files or has changed since: it is "
         f"built as {own.builder_config.name}",

@@ -83,3 +83,14 @@ def test_a_folder_without_results_and_damage_are_named(folder, tmp_path):
     (folder / "sweep.json").write_text("{")
     with pytest.raises(rsf.InputError, match=r"sweep\.json is damaged"):
         report.write_report(folder)
+
+
+def test_what_is_not_labelled_is_shown_as_none(run, tmp_path, capsys):
+    results = json.loads((run[1] / "results.json").read_text())
+    results["test"] |= {"f1": None, "miou_by_frame": [None, *results["test"]["miou_by_frame"][1:]]}
+    results["trivial"]["all_ink"] = None
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    text = _page(report.write_report(tmp_path)).text
+    assert text.count("none") == 3 + text.count("rematnone")
+    evaluation.print_results(results)
+    assert capsys.readouterr().out.count("none") == 3

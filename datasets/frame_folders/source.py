@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -25,10 +26,12 @@ class Source:
     folder: pathlib.Path
     files: tuple[pathlib.Path, ...]
 
+    @functools.cached_property
     def stamp(self) -> str:
         """A digest of names, sizes and times of change: quick, and another for every copy."""
         return _digest(self._named(), lambda path: f"{_stat(path)}".encode())
 
+    @functools.cached_property
     def fingerprint(self) -> str:
         """A digest of names and contents: the same for every copy."""
         return _digest(self._named(), _content)
@@ -38,15 +41,15 @@ class Source:
         return {
             "folder": str(self.folder.resolve()),
             "files": len(self.files),
-            "stamp": self.stamp(),
-            "fingerprint": self.fingerprint(),
+            "stamp": self.stamp,
+            "fingerprint": self.fingerprint,
         }
 
     def is_of(self, metadata: dict[str, Any]) -> bool:
         """Whether a dataset with such metadata was made of these files as they are now."""
         if metadata.get("files") != len(self.files):
             return False
-        return self.stamp() == metadata["stamp"] or self.fingerprint() == metadata["fingerprint"]
+        return self.stamp == metadata["stamp"] or self.fingerprint == metadata["fingerprint"]
 
     def _named(self) -> list[tuple[str, pathlib.Path]]:
         return [(pathlib.Path(os.path.relpath(p, self.folder)).as_posix(), p) for p in self.files]
