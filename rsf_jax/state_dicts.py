@@ -162,6 +162,8 @@ def _reader(path: Path) -> tuple[str, Any]:
 
 def _described(content: Any) -> str:
     """What a file without tensors holds instead."""
+    if array_in(content) is not None:
+        return "a single tensor instead of a state dict"
     if isinstance(content, _Inert):
         return (
             f"a whole object, {show_names([content.place])}, instead of a state dict: load it in "
