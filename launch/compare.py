@@ -17,6 +17,7 @@ _SWEEPS = flags.DEFINE_list("sweeps", [], "NAME=FILE of each sweep, separated by
 
 
 def main() -> None:
+    launcher.refuse_settings()
     sweeps = dict(_named(text) for text in _SWEEPS.value)
     if len(sweeps) < 2 or len(sweeps) < len(_SWEEPS.value):
         raise rsf.InputError("give --sweeps=NAME=FILE,NAME=FILE: two or more, of different names")

@@ -13,12 +13,11 @@ from rsf_jax.presets import PAPER
 
 flags.adopt_module_key_flags(launcher)
 
-_SIZE = flags.DEFINE_string("frame_size", "128x128", "HEIGHTxWIDTH of a frame in pixels")
+_SIZE = flags.DEFINE_string(
+    "frame_size", None, "HEIGHTxWIDTH of a frame in pixels; that of the preset's data unless given"
+)
 _FRAMES = flags.DEFINE_integer(
-    "frames",
-    None,
-    "frames of a video; 6 for easy, 2 for CamVid, 8 otherwise, unless given",
-    lower_bound=1,
+    "frames", None, "frames of a video; those of the preset's data unless given", lower_bound=1
 )
 _JSON = flags.DEFINE_boolean("json", False, "print JSON in place of a table")
 
@@ -26,34 +25,45 @@ _JSON = flags.DEFINE_boolean("json", False, "print JSON in place of a table")
 def main() -> None:
     names = [launcher.CONFIG.value] if launcher.CONFIG.value else PAPER
     configs = [rsf.get_config(name).replace(**launcher.overrides()) for name in names]
-    size = launcher.frame_size(_SIZE.value)
-    costs = {config.name: cost(config, size, _frames(config)) for config in configs}
+    videos = {config.name: _video(config) for config in configs}
+    costs = {}
+    for config in configs:
+        frames, size = videos[config.name]
+        costs[config.name] = cost(config, launcher.frame_size(size), frames)
     if _JSON.value:
         print(json.dumps({name: vars(c) for name, c in costs.items()}, indent=1))
         return
-    table = Table(title=f"Multiply-adds of {_SIZE.value} pixels, direct convolutions")
+    table = Table(title="Multiply-adds of direct convolutions")
     table.add_column("preset", no_wrap=True)
-    for title in ("parameters", "a step", "frame besides", "frames", "a video"):
+    for title in ("parameters", "pixels", "a step", "frame besides", "frames", "a video"):
         table.add_column(title, justify="right")
     for config in configs:
-        c = costs[config.name]
+        c, (frames, pixels) = costs[config.name], videos[config.name]
         sizes = (f"{n / 1e9:.3f} G" for n in (c.per_step, c.per_frame))
-        row = (config.name, f"{c.parameters:,}", *sizes, str(_frames(config)))
+        row = (config.name, f"{c.parameters:,}", pixels, *sizes, str(frames))
         table.add_row(*row, f"{c.per_video / 1e9:.3g} G")
     Console().print(table)
 
 
-# What has not eight frames in a video.
-_FRAMES_OF = {f"t_pathfinder/{name}": 6 for name in ("easy", "easy64", "easy72", "easyv1")} | {
-    "t_pathfinder/quickstart": 5,
-    "camvid/pairs": 2,
+# Frames of a video and their size, of what is not as `hard`.
+_EASY, _HARD = 6, 8
+_VIDEOS = {
+    "t_pathfinder/easy": (_EASY, "128x128"),
+    "t_pathfinder/easyv1": (_EASY, "128x128"),
+    "t_pathfinder/easy64": (_EASY, "64x64"),
+    "t_pathfinder/easy72": (_EASY, "72x72"),
+    "t_pathfinder/hard64": (_HARD, "64x64"),
+    "t_pathfinder/hard72": (_HARD, "72x72"),
+    "t_pathfinder/hard40": (_HARD, "40x40"),
+    "t_pathfinder/quickstart": (5, "36x36"),
+    "camvid/pairs": (2, "360x480"),
 }
 
 
-def _frames(config: rsf.Config) -> int:
-    if _FRAMES.value:
-        return _FRAMES.value
-    return _FRAMES_OF.get(config.dataset, 8)
+def _video(config: rsf.Config) -> tuple[int, str]:
+    """Frames of a video and their size: as given, or of the preset's data."""
+    frames, size = _VIDEOS.get(config.dataset, (_HARD, "128x128"))
+    return _FRAMES.value or frames, _SIZE.value or size
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 With --sweep, tests it under many policies: schedules, and halting at many thresholds.
 """
 
+from pathlib import Path
+
 import launcher
 from absl import flags
 
@@ -24,12 +26,15 @@ _VIDEOS = flags.DEFINE_integer("videos", 0, "test videos of the sweep; 0 for all
 _CHECKPOINT = flags.DEFINE_integer(
     "checkpoint", None, "number of updates; the best on validation unless given"
 )
-
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "folder for the results; --workdir unless given, which is then only read"
+)
 
 _CALIBRATED = "calibrated"
 
 
 def main() -> None:
+    _check_flags()
     workdir = launcher.workdir()
     chosen = [rsf.parse_policy(text) for text in _POLICIES.value]
     calibrated = _POLICY.value == _CALIBRATED
@@ -39,7 +44,7 @@ def main() -> None:
     )
     found = calibration.load_calibration(workdir, trained) if calibrated else None
     launcher.print_header(trained.config)
-    folder = experiment.writable_folder(workdir)
+    folder = experiment.writable_folder(Path(_OUTPUT.value or workdir))
     dataset = open_dataset(trained.config)
     if _SWEEP.value:
         tradeoff.print_sweep(tradeoff.sweep(trained, dataset, folder, chosen, _VIDEOS.value))
@@ -48,6 +53,15 @@ def main() -> None:
     else:
         evaluation.print_results(evaluation.evaluate(trained, dataset, folder, policy))
     print(f"Results and pictures are in {folder}")
+
+
+def _check_flags() -> None:
+    """A flag that would do nothing is a mistake."""
+    if _SWEEP.value and _POLICY.value:
+        raise rsf.InputError("--policy is not used with --sweep: give --policies")
+    for flag in (_POLICIES, _VIDEOS):
+        if flag.value and not _SWEEP.value:
+            raise rsf.InputError(f"--{flag.name} is used with --sweep alone: add that")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ import dataclasses
 import logging
 import os
 import re
+import signal
 import sys
+import textwrap
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,10 @@ from rsf_jax import presets
 from rsf_jax.config import MODEL_FIELDS
 from rsf_jax.imports import import_pretrained
 from rsf_jax.registry import load_cells
+from rsf_jax.training.stop import received_signal
 
 PREFIX = "config."
+UNFINISHED = 75  # exit code of what is to be called again; EX_TEMPFAIL of sysexits.h
 
 CONFIG = flags.DEFINE_string(
     "config",
@@ -50,13 +55,18 @@ def _define_config_flags() -> None:
         str: flags.DEFINE_string,
     }
     for field in dataclasses.fields(rsf.Config):
-        name, comment = PREFIX + field.name, field.metadata["comment"]
+        name, comment = PREFIX + field.name, f"{field.metadata['comment']}{_default(field)}"
         if field.name == "name":
             continue
         if field.metadata["choices"]:
             flags.DEFINE_enum(name, None, field.metadata["choices"], comment)
         else:
             define[field.type](name, None, comment)
+
+
+def _default(field: dataclasses.Field) -> str:
+    """What a setting is unless the preset says otherwise."""
+    return "" if field.default == "" else f" [{str(field.default).lower()}]"
 
 
 _define_config_flags()
@@ -67,6 +77,12 @@ def overrides() -> dict[str, object]:
     names = [f.name for f in dataclasses.fields(rsf.Config) if f.name != "name"]
     given = {name: flags.FLAGS[PREFIX + name].value for name in names}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def refuse_settings() -> None:
+    """Settings that would do nothing are a mistake."""
+    if given := overrides():
+        raise rsf.InputError(f"--config.{min(given)} is not used here: leave it out")
 
 
 def model_settings() -> dict[str, object]:
@@ -139,17 +155,45 @@ def use_wide_vectors() -> None:
 
 
 def print_header(config: rsf.Config) -> None:
-    """Prints the devices and every setting that is not the default."""
+    """Prints the devices and every setting that is not the default, which `--help` shows."""
     devices = jax.local_devices()
     print(
         f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform}), JAX {jax.__version__}"
     )
+    usual = dataclasses.asdict(rsf.Config())
     settings = dataclasses.asdict(config)
-    print(" ".join(f"{name}={value}" for name, value in settings.items()), flush=True)
+    told = [f"{name}={value}" for name, value in settings.items() if value != usual[name]]
+    told = [f"name={config.name}", *(text for text in told if not text.startswith("name="))]
+    lines = textwrap.wrap(" ".join(told), 100, break_long_words=False, break_on_hyphens=False)
+    print("\n".join(lines), flush=True)
+
+
+def end(finished: bool) -> None:
+    """Ends a launcher whose work may be unfinished, so that a shell can tell.
+
+    By the signal that has ended the run, if one has: a loop in a shell then ends, too. Else with
+    exit code 75, which stands for "try again".
+    """
+    if finished:
+        return
+    number = received_signal()
+    if number is None:
+        sys.exit(UNFINISHED)
+    _end_by(number)
+
+
+def _end_by(number: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a launcher; a user's mistake ends it with one line and exit code 1."""
+    """Runs a launcher.
+
+    A user's mistake ends it with one line and exit code 1, Ctrl-C by that signal.
+    """
 
     def guarded(argv: list[str]) -> None:
         # Orbax and absl tell of every file they touch; TensorFlow is never imported.
@@ -165,11 +209,27 @@ def run(main: Callable[[], None]) -> None:
         except rsf.InputError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
+        except (AssertionError, RuntimeError) as error:
+            if not _is_of_devices(error):
+                raise
+            wanted = os.environ.get("JAX_PLATFORMS", "")
+            print(
+                f"error: JAX finds no device of JAX_PLATFORMS={wanted}: leave that out, or install "
+                "JAX's build for it",
+                file=sys.stderr,
+            )
+            sys.exit(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
-            sys.exit(130)
+            _end_by(signal.SIGINT)
 
     app.run(guarded, flags_parser=parsing.parse)
+
+
+def _is_of_devices(error: BaseException) -> bool:
+    """Whether JAX has failed to start a device; how, depends on its version."""
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return Path(frames[-1]).name == "xla_bridge.py"
 
 
 def _unknown_argument(argument: str) -> str:

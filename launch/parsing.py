@@ -18,12 +18,20 @@ def parse(argv: list[str]) -> list[str]:
         one line and exit code 1.
     """
     try:
-        arguments = flags.FLAGS(argv)
+        arguments = _parsed(argv)
         _check_none_is_empty()
     except flags.Error as error:
         print(f"error: {_words(error)}", file=sys.stderr)
         sys.exit(1)
     return arguments
+
+
+def _parsed(argv: list[str]) -> list[str]:
+    """Help that was asked for is no mistake: absl ends with exit code 1 after it."""
+    try:
+        return flags.FLAGS(argv)
+    except SystemExit:
+        sys.exit(0)
 
 
 def suggestion(name: str) -> str:

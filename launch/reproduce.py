@@ -4,9 +4,10 @@ python launch/reproduce.py --minutes=9
 python launch/reproduce.py --presets=easy_s6f1,hard_s8f8 --seeds=0,1,2
 python launch/reproduce.py --plan=two_cores --minutes=170
 
-Call it again to go on. The plan `paper` trains every row as the paper does; `two_cores` trains few
-networks from nothing, in small windows, and begins the other rows with their weights. Settings
-given as --config.FIELD are changed in all runs, which are then listed apart from the paper's.
+Call it again to go on; while something is left it ends with exit code 75. The plan `paper` trains
+every row as the paper does; `two_cores` trains few networks from nothing, in small windows, and
+begins the other rows with their weights. Settings given as --config.FIELD are changed in all runs,
+which are then listed apart from the paper's.
 """
 
 import dataclasses
@@ -38,18 +39,21 @@ _PAGE_ONLY = flags.DEFINE_boolean("page_only", False, "run nothing, write the pa
 
 def main() -> None:
     records = expand(_RECORDS.value)
-    if not _PAGE_ONLY.value:
-        _run(records)
-    page.write_page(records, Path(_PAGE.value))
+    finished = _PAGE_ONLY.value or _run(records)
+    page.write_page(records, expand(_PAGE.value))
     print(f"The results are in {_PAGE.value}")
+    launcher.end(finished)
 
 
-def _run(records: Path) -> None:
+def _run(records: Path) -> bool:
+    """Whether everything has been run."""
     jobs = _jobs()
     launcher.use_cpu_cores(jobs[0].config.batch_size)
     launcher.print_header(jobs[0].config)
-    if not run_jobs(jobs, expand(_RUNS.value), records, _MINUTES.value):
+    finished = run_jobs(jobs, expand(_RUNS.value), records, _MINUTES.value)
+    if not finished:
         print("Some of it is left: run again to go on")
+    return finished
 
 
 def _jobs() -> list[Job]:

@@ -60,7 +60,7 @@ def main() -> None:
         max_frames=_MAX_FRAMES.value,
     )
     look = load_appearance(workdir, trained.config)
-    with StopRequest() as request:
+    with StopRequest(ending="streams end after the frames in hand") as request:
         summary = run.run(trained, policy, look, settings, lambda: request.reason)
     play.save_summary(summary, settings.folder)
     print(play.summary_text(summary))

@@ -1,6 +1,7 @@
 """Trains a model and tests it: python launch/train.py --config=hard_s8f8.
 
-Run it again to resume where it stopped. With --pretrained=NAME it begins with trained weights.
+Run it again to resume where it stopped; until it is finished it ends with exit code 75, or by the
+signal that stopped it. With --pretrained=NAME it begins with trained weights.
 Several processes train one model with --distributed, or
 with --coordinator, --num_processes and --process_id.
 """
@@ -13,6 +14,7 @@ from absl import flags
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.imports import import_pretrained
+from rsf_jax.training.loop import Outcome
 from rsf_jax.training.processes import ALONE, Processes, join
 
 flags.adopt_module_key_flags(launcher)
@@ -40,7 +42,8 @@ def main() -> None:
         launcher.print_header(config)
     if processes.count > 1:
         print(f"process {processes.index} of {processes.count}", flush=True)
-    experiment.run(config, workdir)
+    outcome = experiment.run(config, workdir)
+    launcher.end(outcome is not Outcome.STOPPED)
 
 
 def _begin_with(

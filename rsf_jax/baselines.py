@@ -6,12 +6,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rsf_jax.arguments import check_choice, check_odd, whole
+from rsf_jax.conv import METHODS
 from rsf_jax.gabor import SIZE
 from rsf_jax.initializers import torch_uniform
 from rsf_jax.models import VideoModel, convolve_frame
-from rsf_jax.norm import RunningNorm, per_channel
+from rsf_jax.norm import RUNNING_STATISTICS, RunningNorm, per_channel
 from rsf_jax.prepared import PreparedModule
 from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits, Video, VideoLogits
+
+SKIPS = ("none", "own", "published")
 
 
 class FeedforwardState(NamedTuple):
@@ -37,6 +41,13 @@ class Layer(PreparedModule):
     channels: int = 25
     kernel_size: int = 15
     span: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks the attributes."""
+        whole("channels", self.channels)
+        whole("span", self.span)
+        check_odd("kernel_size", self.kernel_size)
+        super().__post_init__()
 
     def setup(self) -> None:
         """Declares the parameters with PyTorch's initialisation."""
@@ -97,6 +108,9 @@ class FeedforwardModel(VideoModel):
         norm_statistics: "running" (see `RunningNorm`) or "batch".
         conv_method: "auto", "fft" or "direct".
 
+    Raises:
+        InputError: if an attribute is none of these.
+
     Source: Wang et al. 2023, figure 3 and published code. The code of Conv3D and of FF-res-8 was
     not published.
     """
@@ -112,6 +126,16 @@ class FeedforwardModel(VideoModel):
     input_channels: int = 1
 
     recurrent = False
+
+    def __post_init__(self) -> None:
+        """Checks the attributes."""
+        for name in ("layers_count", "channels", "span", "classes"):
+            whole(name, getattr(self, name))
+        check_odd("kernel_size", self.kernel_size)
+        check_choice("skip", self.skip, SKIPS)
+        check_choice("norm_statistics", self.norm_statistics, RUNNING_STATISTICS)
+        check_choice("conv_method", self.conv_method, METHODS)
+        super().__post_init__()
 
     def setup(self) -> None:
         """Declares stem, layers and readout."""
@@ -131,7 +155,9 @@ class FeedforwardModel(VideoModel):
         ]
         self.norms = [RunningNorm(self.norm_statistics) for _ in range(count)]
         readout = torch_uniform(self.channels)
-        self.conv = nn.Conv(self.classes, (1, 1), kernel_init=readout, bias_init=readout)
+        self.conv = nn.Conv(
+            self.classes, (1, 1), kernel_init=readout, bias_init=readout, precision="highest"
+        )
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> FeedforwardState:
         """Returns the state of a video of which nothing has been seen."""

@@ -19,13 +19,13 @@ def updates_per_epoch(dataset: Dataset, config: Config) -> int:
     """Returns the number of batches that hold every training video once.
 
     Raises:
-        InputError: if there are too few videos for a whole batch where one is needed.
+        InputError: if there are too few videos for a whole batch.
     """
     videos, size = len(dataset.train), config.batch_size
-    if _drops_remainder(config) and videos < size:
+    if videos < size:
         raise InputError(
-            f"config.batch_size is {size}: with config.norm_statistics={config.norm_statistics} "
-            f"batches are whole, and there are {videos} training videos; lower it"
+            f"config.batch_size is {size}: there are {videos} training videos, and a batch has "
+            "none of them twice; lower it"
         )
     return videos // size if _drops_remainder(config) else -(-videos // size)
 

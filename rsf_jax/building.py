@@ -14,6 +14,7 @@ from tensorflow_datasets.core import read_only_builder
 
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
+from rsf_jax.made_of import choose
 from rsf_jax.paths import expand
 
 # NAME, NAME/CONFIG or NAME/CONFIG:VERSION; TFDS takes others for damaged.
@@ -27,7 +28,8 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
     """Opens a built dataset, building it first if it is missing.
 
     Args:
-        config: uses `dataset`, `data_dir` and `manual_dir`.
+        config: uses `dataset`, `data_dir` and `manual_dir`. Where a folder of files is given, the
+            dataset is the one that was made of them, see `made_of.choose`.
 
     Raises:
         InputError: if there is no such dataset, it is damaged, or it cannot be built.
@@ -38,15 +40,20 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
         raise InputError(f"config.data_dir is {data_dir!r}: a folder is needed, this is a file")
     if not _NAME.fullmatch(name):
         raise _unknown(name, *_builders())
+    if config.manual_dir:
+        if ":" in name:
+            raise InputError(
+                f"config.dataset is {name!r}, a version that is built, and config.manual_dir "
+                f"{config.manual_dir!r}: give one of the two"
+            )
+        return _build(name, folder, config.manual_dir)
     try:
         found = read_only_builder.builder_from_files(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError:
-        return _build(name, folder, config.manual_dir)
+        return _build(name, folder, "")
     except Exception as error:  # its description is read by many parsers
         raise _damaged(name, folder, error) from error
-    if _is_outdated(name, found):
-        return _build(name, folder, config.manual_dir)
-    return found
+    return _build(name, folder, "") if _is_outdated(name, found) else found
 
 
 def is_built(config: Config) -> bool:
@@ -87,9 +94,14 @@ def _builder_class(dataset: str, root: Path) -> type[tfds.core.DatasetBuilder]:
 
 
 def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.DatasetBuilder:
-    """Builds a dataset that has a builder."""
+    """Builds a dataset that has a builder, or finds the one that was made of a folder's files."""
     dataset, _, config = name.partition("/")
     root, known = _builders()
+    if dataset not in known and manual_dir:
+        raise InputError(
+            f"config.manual_dir is {manual_dir!r}: there is no builder of {name} in {root} that "
+            "could read it; leave it out if the dataset is built"
+        )
     if dataset not in known:
         raise _unknown(name, root, known)
     builder_class = _builder_class(dataset, root)
@@ -104,12 +116,17 @@ def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.Dataset
     except Exception as error:  # as above
         raise _damaged(name, folder, error) from error
     try:
+        if manual_dir:
+            there, builder = choose(builder, manual_dir)
+            if there is not None:
+                return _open(there)
         return prepare(builder, name, manual_dir)
     except InputError:
         raise
     except ValueError as error:  # of the files it is made of
         hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
-        raise InputError(f"cannot build {name}: {_line(error)}{hint}") from error
+        # Of several files each has a line of its own.
+        raise InputError(f"cannot build {name}: {error}{hint}") from error
     except OSError as error:
         raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
 
@@ -165,7 +182,12 @@ def _open(folder: Path) -> tfds.core.DatasetBuilder:
             f"dataset {folder} is not whole: {' and '.join(missing)} missing, as after a copy that "
             f"was interrupted. {REBUILD}"
         )
-    return read_only_builder.builder_from_directory(folder)
+    try:
+        return read_only_builder.builder_from_directory(folder)
+    except Exception as error:  # its description is read by many parsers
+        raise InputError(
+            f"dataset {folder} is damaged: {_line(error).rstrip('.')}. {REBUILD}"
+        ) from error
 
 
 def _missing(folder: Path) -> list[str]:

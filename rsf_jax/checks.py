@@ -45,6 +45,15 @@ def check_frames(frames: Any, rank: int, axes: str, channels: int = 1) -> None:
         _check_values(frames)
 
 
+def own_copy(tree: Any) -> Any:
+    """Returns arrays that the caller may write to again at once.
+
+    On a CPU, JAX reads NumPy arrays where they are while it computes: what a camera's buffer holds
+    by then would be computed with.
+    """
+    return jax.tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tree)
+
+
 def _check_values(frames: np.ndarray) -> None:
     """Only for frames on the host: values on a device cannot be seen without waiting for it."""
     kind = "grey values" if frames.shape[-1] == 1 else "values"
@@ -56,6 +65,14 @@ def _check_values(frames: np.ndarray) -> None:
             f"frames lie between {low:g} and {high:g}: {kind} in 0..1 are needed"
             + ("; divide by 255" if low >= 0 and 1 < high <= 255 else "")
         )
+
+
+def check_model(model: Any) -> None:
+    """Raises InputError unless it is a model."""
+    if isinstance(model, type) and issubclass(model, VideoModel):
+        raise InputError(f"model is the class {model.__name__}: give a model, {model.__name__}(..)")
+    if not isinstance(model, VideoModel):
+        raise InputError(f"model is {model!r}: give one, such as rsf.build_model(config) returns")
 
 
 def check_policy(policy: Any) -> None:

@@ -2,8 +2,11 @@
 
 import dataclasses
 import difflib
+import json
 import re
 from typing import Any, cast
+
+import numpy as np
 
 from rsf_jax.cells import CELLS
 from rsf_jax.errors import InputError
@@ -34,9 +37,11 @@ class Config:
     dataset: str = _setting("t_pathfinder/hard", "TFDS name of the dataset, with its config")
     data_dir: str = _setting("", "TFDS data directory; empty for TFDS's usual one")
     manual_dir: str = _setting(
-        "", "folder of the files that a dataset is made of, if those cannot be made here"
+        "", "folder of the files that a dataset is made of; built anew when they have changed"
     )
-    validation_share: float = _setting(0.1, "share of the training split kept for validation")
+    validation_share: float = _setting(
+        0.1, "share of the training split kept for validation, if there is no split of that name"
+    )
     calibration_share: float = _setting(
         0.0, "share of the training split kept for calibration, in place of a split of that name"
     )
@@ -108,6 +113,9 @@ class Config:
         "the last step alone (one_step); c_: with the Lipschitz coefficient penalty",
         GRADIENTS,
     )
+    gradient_frames: int = _setting(
+        1, "frames of a video that losses are differentiated across; memory grows with them"
+    )
     neumann_terms: int = _setting(15, "most terms of the Neumann series of rbp and c_rbp")
     neumann_guard: str = _setting(
         "sample",
@@ -132,6 +140,7 @@ class Config:
     max_minutes: float = _setting(0.0, "save and end cleanly after this time; 0 for no limit")
     validate_every: int = _setting(0, "updates between validations; 0 validates once an epoch")
     save_every: int = _setting(200, "updates between checkpoints")
+    save_minutes: float = _setting(10.0, "save after so many minutes, too; 0: by updates alone")
     log_every: int = _setting(20, "updates between two points in the curves")
     eval_batch_size: int = _setting(32, "videos evaluated together")
     devices: int = _setting(0, "accelerators to train on; 0 for all (one, for what is of a batch)")
@@ -139,6 +148,9 @@ class Config:
     def __post_init__(self) -> None:
         """Checks every field by itself."""
         for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # a number of NumPy is one
+                object.__setattr__(self, field.name, value.item())
             _check_type(field, getattr(self, field.name))
         for name in _AT_LEAST_ONE:
             _require(self, name, getattr(self, name) >= 1, "at least 1")
@@ -189,6 +201,7 @@ _AT_LEAST_ONE = (
     "shrink",
     "channels",
     "kernel_size",
+    "gradient_frames",
     "slow_steps",
     "fast_steps",
     "epochs",
@@ -208,6 +221,7 @@ _AT_LEAST_ZERO = (
     "penalty_weight",
     "explosion",
     "max_minutes",
+    "save_minutes",
     "updates",
     "validate_every",
     "devices",
@@ -220,6 +234,10 @@ OF_THE_DATASET = ("input_channels", "classes")
 # Fields that may differ when a run is resumed: they do not change what is computed.
 FREE_ON_RESUME = (
     "max_minutes",
+    "save_every",
+    "save_minutes",
+    "log_every",
+    "init_from",
     "explosion",
     "diagnostics",
     "data_dir",
@@ -227,6 +245,22 @@ FREE_ON_RESUME = (
     "devices",
     "eval_batch_size",
 )
+
+
+def free_on_resume(config: Config) -> tuple[str, ...]:
+    """Returns the settings that a run may be resumed with other values of.
+
+    How long a run is belongs to them, unless the learning rate depends on it.
+    """
+    if config.lr_schedule == "cosine":
+        return FREE_ON_RESUME
+    return (*FREE_ON_RESUME, "epochs", "updates")
+
+
+def settings_that_count(config: Config) -> str:
+    """Returns, as text, the settings that all processes of a run have to share."""
+    settings = dataclasses.asdict(config).items()
+    return json.dumps({k: v for k, v in settings if k not in FREE_ON_RESUME}, sort_keys=True)
 
 
 def model_names() -> tuple[str, ...]:
@@ -272,6 +306,10 @@ def _check_model(config: Config) -> None:
     parts = config.schedules.split(",") if config.schedules else []
     written = all(re.fullmatch(r"s[1-9]\d{0,3}f[1-9]\d{0,3}", part, re.ASCII) for part in parts)
     _require(config, "schedules", written, "schedules and commas between them, such as s8f8,s8f2")
+    if config.gradient_frames > 1:
+        holds = config.gradient.endswith("bptt") and config.model not in FEEDFORWARD
+        _require(config, "gradient_frames", holds, "1 unless a recurrence is trained by bptt")
+        _require(config, "gradient_frames", config.stateful, "1 where no state is carried")
     if config.step_decay:
         holds = config.gradient == "bptt" and config.model not in FEEDFORWARD
         _require(config, "step_decay", holds, "0 unless a recurrence is trained by bptt")

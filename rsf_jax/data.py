@@ -14,13 +14,12 @@ import tensorflow_datasets as tfds
 from rsf_jax.augmentation import Example
 from rsf_jax.building import REBUILD, find_or_build
 from rsf_jax.config import OF_THE_DATASET, Config
+from rsf_jax.division import Clip, Division, divide
 from rsf_jax.errors import InputError
+from rsf_jax.identity import Identity, identity
 from rsf_jax.losses import IGNORED
 from rsf_jax.metrics import BINARY
 from rsf_jax.segmentation import balanced_weights
-
-# The division into training and validation videos is the same for every run and seed.
-_DIVISION_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Dataset:
         frame_shape: (height, width) in pixels.
         class_names: what classes are called; None if the dataset does not say.
         colors: uint8 [K, 3], of the classes in pictures; None if the dataset does not say.
+        identity: of the data; None if it is not known.
     """
 
     train: grain.MapDataset
@@ -45,6 +45,7 @@ class Dataset:
     frame_shape: tuple[int, int]
     class_names: list[str] | None = None
     colors: np.ndarray | None = None
+    identity: Identity | None = None
 
 
 def settle(config: Config) -> Config:
@@ -83,7 +84,8 @@ def open_dataset(config: Config) -> Dataset:
 
     Args:
         config: uses what is said of data in it, `classes` and `input_channels`. Validation videos
-            are the split of that name, if there is one, or a share of the training split.
+            are the split of that name, if there is one, or a share of the training split: whole
+            sequences, if its videos are clips of such, see `division.divide`.
 
     Raises:
         InputError: if there is no such dataset, or its files are missing or damaged.
@@ -98,27 +100,42 @@ def open_dataset(config: Config) -> Dataset:
             f"--config.classes={len(names)}"
         )
     training = Videos(builder, "train", config)
-    division = np.random.default_rng(_DIVISION_SEED).permutation(len(training))
     has_validation = "validation" in builder.info.splits
     validation = 0 if has_validation else max(1, round(config.validation_share * len(training)))
-    kept = validation + round(config.calibration_share * len(training))
-    if kept >= len(training):
-        raise InputError(
-            f"config.validation_share is {config.validation_share} and config.calibration_share "
-            f"{config.calibration_share}: of {len(training)} training videos none would be left to "
-            "train on; lower them"
-        )
+    parts = _divide(training, validation, config)
     return Dataset(
-        train=_subset(training, division[kept:]),
+        train=_subset(training, parts.train),
         validation=_split(builder, "validation", config)
         if has_validation
-        else _subset(training, division[:validation]),
+        else _subset(training, parts.validation),
         test=_split(builder, "test", config),
-        calibration=_calibration(builder, config, training, division[validation:kept]),
+        calibration=_calibration(builder, config, training, parts.calibration),
         frame_shape=training.frame_shape,
         class_names=names,
         colors=np.array(metadata["colors"], np.uint8) if "colors" in metadata else None,
+        identity=identity(builder),
     )
+
+
+def _divide(training: "Videos", validation: int, config: Config) -> Division:
+    """Divides the training split; `validation` of its videos are wanted for validation.
+
+    Raises:
+        InputError: if nothing would be left for a part.
+    """
+    calibration = round(config.calibration_share * len(training))
+    videos = (training.clips() if validation + calibration else None) or len(training)
+    parts = divide(videos, validation, calibration)
+    wanted = {"train": True, "validation": validation > 0, "calibration": calibration > 0}
+    if validation + calibration >= len(training) or any(
+        wanted[name] and not len(part) for name, part in vars(parts).items()
+    ):
+        raise InputError(
+            f"config.validation_share is {config.validation_share} and config.calibration_share "
+            f"{config.calibration_share}: of {len(training)} training videos none would be left to "
+            "train on; lower them or give more videos (no two parts share a frame)"
+        )
+    return parts
 
 
 def class_weights(dataset: Dataset, config: Config) -> tuple[float, ...] | None:
@@ -151,6 +168,7 @@ class Videos:
     """
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str, config: Config) -> None:
+        self._builder, self._split = builder, split
         self._folder, self._config = Path(builder.data_dir), config
         _, height, width, channels = builder.info.features["frames"].shape
         if channels != config.input_channels:
@@ -170,6 +188,16 @@ class Videos:
                 f"dataset {self._folder} lacks {len(missing)} file(s), such as "
                 f"{missing[0].name}: {REBUILD}"
             )
+        if None in builder.info.features["frames"].shape:
+            raise InputError(
+                f"dataset {config.dataset} has videos of different lengths, which do not fit in a "
+                "batch: use one with clips of one length, as camvid/pairs, clips4 and clips8 are"
+            )
+        if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+            raise InputError(
+                f"dataset {self._folder} is of the file format {builder.info.file_format.value}, "
+                "which has no random access: build it with --file_format=array_record"
+            )
         try:
             self._source = builder.as_data_source(split)
             length = len(self._source)
@@ -177,10 +205,22 @@ class Videos:
             raise InputError(self._damaged(split)) from error
         if length != builder.info.splits[split].num_examples or length == 0:
             raise InputError(self._damaged(split))
-        self._split = split
 
     def __len__(self) -> int:
         return len(self._source)
+
+    def clips(self) -> list[Clip]:
+        """Which frames of which sequence each video is; nothing if the dataset does not say."""
+        names = ("sequence", "frame_numbers")
+        if not set(names) <= set(self._builder.info.features.keys()):
+            return []
+        pixels = {name: tfds.decode.SkipDecoding() for name in ("frames", "masks")}
+        try:
+            source = self._builder.as_data_source(self._split, decoders=pixels)
+            found = [source[index] for index in range(len(source))]
+        except Exception as error:
+            raise InputError(self._damaged(self._split)) from error
+        return [Clip(e["sequence"], tuple(map(int, e["frame_numbers"]))) for e in found]
 
     def __getitem__(self, index: Any) -> Example:
         try:

@@ -5,6 +5,8 @@ inside `lax.scan` or `lax.while_loop`, where they take five to twenty times as l
 written in such forms.
 """
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
 from rsf_jax.gradients import CONVOLVED
+from rsf_jax.linear import bilinear
 from rsf_jax.typing import Array, Float, Kernel
 
 Input = Float[Array, "B H W C_in"]
@@ -43,7 +46,6 @@ class Conv(nn.Module):
         return checkpoint_name(y, CONVOLVED)
 
 
-@jax.custom_vjp
 def convolve_direct(x: Input, kernel: Kernel) -> Output:
     """Cross-correlates x with a kernel under zero padding, keeping height and width.
 
@@ -54,6 +56,12 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
     Returns:
         float32 [B, H, W, C_out].
     """
+    return _convolve(x, kernel, (kernel.shape[0], kernel.shape[1]))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
+def _convolve(x: Input, kernel: Kernel, size: tuple[int, int]) -> Output:
     return lax.conv_general_dilated(
         jnp.asarray(x),
         jnp.asarray(kernel),
@@ -64,21 +72,15 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
     )
 
 
-def _forward(x: Input, kernel: Kernel) -> tuple[Output, tuple[Input, Kernel]]:
-    return convolve_direct(x, kernel), (x, kernel)
+def _to_input(kernel: Kernel, y: Output) -> Input:
+    """The input's cotangent, for the cotangent y of the output."""
+    return convolve_direct(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
 
 
-def _backward(kept: tuple[Input, Kernel], y: Output) -> tuple[Input, Kernel]:
-    x, kernel = kept
-    to_input = convolve_direct(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
-    return to_input, _to_kernel(x, y, (kernel.shape[0], kernel.shape[1]))
-
-
-convolve_direct.defvjp(_forward, _backward)
-
-
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def _to_kernel(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
-    """The kernel's cotangent, for the cotangent y of the output."""
+    """The kernel's cotangent, likewise."""
     return lax.platform_dependent(
         x,
         y,
@@ -119,3 +121,7 @@ def _correlate(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
         dimension_numbers=("CHWN", "IHWO", "HWNC"),
         precision="highest",
     )
+
+
+bilinear(_convolve, lambda kernel, y, size: _to_input(kernel, y), _to_kernel)
+bilinear(_to_kernel, lambda y, kernel, size: _to_input(kernel, y), _convolve)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import math
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,13 @@ from rich.table import Table
 
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.build import build_model, build_objective
-from rsf_jax.config import OF_THE_DATASET, Config
+from rsf_jax.config import FREE_ON_RESUME, OF_THE_DATASET, Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
-from rsf_jax.metrics import BINARY, foreground, foreground_iou
+from rsf_jax.identity import Identity
+from rsf_jax.json_numbers import number, without_nan
+from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import VideoModel, count_parameters
 from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
 from rsf_jax.scoring import Scorer, SegmentationSummary, Summary, summarize
@@ -37,6 +39,8 @@ from rsf_jax.training.step import Batch
 from rsf_jax.trivial import trivial_scores
 from rsf_jax.unroll import run_video
 
+# Settings that decide nothing of a test, and those that file names have in another form.
+_TOLD_OTHERWISE = (*FREE_ON_RESUME, "name", "dataset", "slow_steps", "fast_steps")
 _PICTURED = 2  # videos
 _PICTURED_FRAMES = 4  # of each, where every one takes a row
 _TIMED = 8  # videos, at batch 1
@@ -52,6 +56,8 @@ class Trained:
         model: the Flax module.
         variables: parameters, and running statistics if the model has them.
         step: updates it was trained for.
+        is_best: whether no checkpoint of the run had a lower validation loss.
+        data: what it was trained on; None if an earlier version has saved it.
     """
 
     config: Config
@@ -59,6 +65,8 @@ class Trained:
     model: VideoModel
     variables: dict[str, Any]
     step: int
+    is_best: bool = True
+    data: Identity | None = None
 
     def __repr__(self) -> str:
         """Returns a line: variables and settings would fill screens."""
@@ -80,7 +88,8 @@ def load_trained(
             model.
     """
     with Checkpoints(workdir) as checkpoints:
-        chosen = checkpoints.best_step() if step is None else step
+        best = checkpoints.best_step()
+        chosen = best if step is None else step
         if chosen is None or chosen not in checkpoints.steps():
             raise InputError(
                 f"{checkpoints.folder} has no checkpoint of update "
@@ -90,13 +99,16 @@ def load_trained(
         saved = checkpoints.config(chosen)
         # A preset may leave to the dataset what the checkpoint knows.
         left = [name for name in OF_THE_DATASET if (changes or {}).get(name) == 0]
-        config = saved.replace(**{k: v for k, v in (changes or {}).items() if k not in left})
+        given = {k: v for k, v in (changes or {}).items() if k not in left}
+        # How many devices it was trained on says nothing of this machine.
+        config = saved.replace(**{"devices": 0, **given})
         model = build_model(config)
         # Parameters do not depend on the frame size: a small one will do.
         start = partial(create_state, model, build_optimizer(config, 1), 0, (16, 16))
         variables = checkpoints.restore_variables(chosen, jax.eval_shape(start), config)
         variables = jax.tree.map(jnp.asarray, variables)
-        return Trained(config, saved, model, variables, chosen)
+        data = checkpoints.data(chosen)
+        return Trained(config, saved, model, variables, chosen, chosen == best, data)
 
 
 def training_schedule(config: Config) -> FixedSchedule:
@@ -104,10 +116,30 @@ def training_schedule(config: Config) -> FixedSchedule:
     return FixedSchedule(config.slow_steps, config.fast_steps)
 
 
-def dataset_suffix(trained: Trained) -> str:
-    """Returns what file names say of the dataset: nothing if it is the one of training."""
-    name = trained.config.dataset
-    return "" if name == trained.saved.dataset else f"_{name.replace('/', '-')}"
+def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = None) -> str:
+    """Returns what the names of files say of all that decides what is in them.
+
+    Nothing of what is the run's own: its dataset, its settings, its best checkpoint and the
+    schedule of its training.
+
+    Args:
+        trained: the model in use.
+        dataset: what it is tested on.
+        policy: what it is tested with, if it is with one.
+    """
+    config, saved, parts = trained.config, trained.saved, []
+    if config.dataset != saved.dataset:
+        parts.append(config.dataset)
+    elif trained.data and dataset.identity and trained.data.digest != dataset.identity.digest:
+        parts.append(f"data={dataset.identity.digest[:8]}")
+    if not trained.is_best:
+        parts.append(f"update{trained.step}")
+    for name, value in dataclasses.asdict(config).items():
+        if name not in _TOLD_OTHERWISE and value != getattr(saved, name):
+            parts.append(f"{name}={value}")
+    if policy is not None and policy != training_schedule(saved):
+        parts.append(file_suffix(policy))
+    return "".join(f"_{re.sub(r'[^A-Za-z0-9_.=-]', '-', part)}" for part in parts)
 
 
 def scorer_for(trained: Trained) -> Callable[[grain.MapDataset, StepPolicy], Scores]:
@@ -129,9 +161,8 @@ def evaluate(
     """Tests a model on the test split and writes what was found.
 
     Files in `workdir`: `results.json` and `predictions.png`, for more than two classes
-    `confusion.png` too; with a policy other than the one the model was trained with, its name is
-    added, as in `results_s6f2.json`; and so is the name of a dataset other than the one of
-    training. The test loss is without the class weights of training.
+    `confusion.png` too. Whatever is not the run's own is added to their names, as in
+    `results_s6f2.json`: see `name_suffix`. The test loss is without the class weights of training.
 
     Args:
         trained: the model.
@@ -140,12 +171,12 @@ def evaluate(
         policy: recurrent steps of every frame; None for the schedule of training.
 
     Returns:
-        What `results.json` holds; the test score is `["test"]["miou"]`.
+        What `results.json` holds; the test score is `["test"]["miou"]`. None where nothing is
+        labelled.
     """
     config = trained.config
-    own = training_schedule(config)
-    policy = policy or own
-    suffix = dataset_suffix(trained) + ("" if policy == own else f"_{file_suffix(policy)}")
+    policy = policy or training_schedule(config)
+    suffix = name_suffix(trained, dataset, policy)
     summary = summarize(scorer_for(trained)(dataset.test, policy))
     results = {
         "preset": config.name,
@@ -153,6 +184,7 @@ def evaluate(
         "update": trained.step,
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
+        "data": dataset.identity and dataclasses.asdict(dataset.identity),
         "class_names": _class_names(dataset, config),
         "colors": _colors(dataset, config).tolist(),
         "frame_size": list(dataset.frame_shape),
@@ -162,7 +194,7 @@ def evaluate(
         "jax": jax.__version__,
         "config": dataclasses.asdict(config),
     }
-    results = _without_nan(results)
+    results = without_nan(results)
     Path(workdir, f"results{suffix}.json").write_text(json.dumps(results, indent=2) + "\n")
     _save_pictures(trained, dataset, policy, Path(workdir), suffix)
     if isinstance(summary, SegmentationSummary):
@@ -191,27 +223,21 @@ def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, fl
     return {"most_frequent_class": segmentation_scores(matrix).miou}
 
 
-def _without_nan(x: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(x, dict):
-        return {key: _without_nan(value) for key, value in x.items()}
-    if isinstance(x, list):
-        return [_without_nan(value) for value in x]
-    return None if isinstance(x, float) and math.isnan(x) else x
-
-
 def print_results(results: dict[str, Any]) -> None:
-    """Prints the table of one evaluation."""
+    """Prints the table of one evaluation; a row for each frame fits a page of any width."""
     test, frames = results["test"], len(results["test"]["miou_by_frame"])
     table = Table(title=f"{results['preset']} tested with {results['policy']}")
-    table.add_column("")
-    for title in ["mIoU", *(f"frame {t + 1}" for t in range(frames))]:
-        table.add_column(title, justify="right")
-    scores = [test["miou"], *test["miou_by_frame"]]
-    table.add_row("this model", *(f"{score:.3f}" for score in scores))
-    table.add_row("recurrent steps", f"{test['steps_per_video'] / frames:.2f}", *_steps(test))
+    table.add_column("", no_wrap=True)
+    for title in ("mIoU", "recurrent steps"):
+        table.add_column(title, justify="right", no_wrap=True)
+    rows = zip(test["miou_by_frame"], test["steps_by_frame"])
+    for position, (score, steps) in enumerate(rows, start=1):
+        table.add_row(f"frame {position}", number(score), f"{steps:.2f}")
+    table.add_section()
+    mean = f"{test['steps_per_video'] / frames:.2f}"
+    table.add_row("this model, all frames", number(test["miou"]), mean)
     for name, score in results["trivial"].items():
-        table.add_row(name.replace("_", " "), f"{score:.3f}")
+        table.add_row(name.replace("_", " "), number(score), "")
     console = Console()
     console.print(table)
     console.print(_details(results), highlight=False, soft_wrap=True)
@@ -232,20 +258,12 @@ def _details(results: dict[str, Any]) -> str:
     test = results["test"]
     if "confusion" not in test:
         names = ("precision", "recall", "f1", "balanced_accuracy")
-        shares = (f"{name.replace('_', ' ')} {test[name]:.3f}" for name in names)
+        shares = (f"{name.replace('_', ' ')} {number(test[name])}" for name in names)
         return f"foreground: {', '.join(shares)}"
-    of_classes = (f"{n} {_number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
+    of_classes = (f"{n} {number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
     measures = ("accuracy", "class_accuracy", "flicker")
-    others = (f"{name.replace('_', ' ')} {_number(test[name])}" for name in measures)
+    others = (f"{name.replace('_', ' ')} {number(test[name])}" for name in measures)
     return f"IoU: {', '.join(of_classes)}\n{', '.join(others)}"
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
-
-
-def _steps(test: dict[str, Any]) -> list[str]:
-    return [f"{steps:.2f}" for steps in test["steps_by_frame"]]
 
 
 def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str, float]:
@@ -277,7 +295,8 @@ def _save_pictures(
         _save_overlays(trained.config, dataset, batch, predicted, path)
         return
     found, truth = (np.asarray(foreground(x, batch.masks)) for x in (predicted, batch.masks))
-    save_predictions(path, frames, truth, found, np.asarray(foreground_iou(found, truth)))
+    iou = np.asarray(foreground_iou(found, truth, is_scored(batch.masks)))
+    save_predictions(path, frames, truth, found, iou)
 
 
 def _save_overlays(

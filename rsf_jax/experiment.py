@@ -10,6 +10,7 @@ from rsf_jax.data import open_dataset, settle
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate, load_trained, print_results
 from rsf_jax.paths import expand
+from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, train
 from rsf_jax.training.processes import here
 
@@ -43,11 +44,19 @@ def run(config: Config, workdir: Path) -> Outcome:
     processes.part()
     if not processes.is_first:
         return outcome
-    save_config(config, workdir)
+    _save_config_of(workdir)
     if outcome is not Outcome.STOPPED:
         print_results(evaluate(load_trained(workdir), dataset, workdir))
         print(f"Results and a picture of predictions are in {workdir}")
     return outcome
+
+
+def _save_config_of(workdir: Path) -> None:
+    """Of the latest checkpoint: some settings are those that a run was begun with."""
+    with Checkpoints(workdir) as checkpoints:
+        step = checkpoints.latest_step()
+        if step is not None:
+            save_config(checkpoints.config(step), workdir)
 
 
 def save_config(config: Config, workdir: Path) -> None:

@@ -45,7 +45,7 @@ def save_predictions(
         frames: [V, T, H, W, 1], grey values in 0..1.
         truth: bool [V, T, H, W].
         predicted: bool [V, T, H, W].
-        iou: [V, T], written under each prediction.
+        iou: [V, T], written under each prediction; NaN where nothing is labelled.
     """
     videos, length = truth.shape[:2]
     figure, axes = plt.subplots(
@@ -61,7 +61,8 @@ def save_predictions(
             above, below = axes[2 * v, t], axes[2 * v + 1, t]
             _show(above, _paint(grey, {"target": truth[v, t]}))
             _show(below, _paint(grey, _errors(truth[v, t], predicted[v, t])))
-            below.set_xlabel(f"IoU {iou[v, t]:.2f}", fontsize=8)
+            score = "no label" if np.isnan(iou[v, t]) else f"IoU {iou[v, t]:.2f}"
+            below.set_xlabel(score, fontsize=8)
             if v == 0:
                 above.set_title(f"frame {t + 1}", fontsize=9)
         axes[2 * v, 0].set_ylabel("truth", fontsize=9)

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation import load_trained
 from rsf_jax.experiment import save_config, writable_folder
 from rsf_jax.interop import tensors_of, to_flax
 from rsf_jax.models import count_parameters
-from rsf_jax.pretrained import card_values, checked_weights, read_card
+from rsf_jax.pretrained import Card, card_values, checked_weights, read_card
 from rsf_jax.records import CARD, write_json
 from rsf_jax.training.checkpoints import FOLDER, Checkpoints
 from rsf_jax.training.integrity import sealed_steps
@@ -61,9 +64,22 @@ def import_pretrained(name: str | Path, workdir: Path) -> Path:
     copy = workdir / CARD
     if copy.exists() and read_card(copy).sha256 != card.sha256:
         raise InputError(f"{workdir} holds other weights called {card.name}: delete it")
-    # A kill may have come between card and weights.
-    if not copy.exists() or not sealed_steps(workdir / FOLDER):
-        weights = checked_weights(card)
-        write_json(copy, card_values(card))
+    weights = checked_weights(card)
+    steps = sealed_steps(workdir / FOLDER)
+    if not steps:  # a kill may have come between weights and card
         import_weights(weights, card.config, workdir, card.record.update)
+    elif not _are_weights(workdir, card, weights):
+        raise InputError(f"{workdir} holds a run that is not {card.name}: give another --workdir")
+    if not copy.exists():  # last: it says that the weights are there
+        write_json(copy, card_values(card))
     return workdir
+
+
+def _are_weights(workdir: Path, card: Card, weights: Path) -> bool:
+    """Whether the best checkpoint of a run is a card's weights and nothing else."""
+    here = load_trained(workdir)
+    if here.saved != card.config or here.step != card.record.update:
+        return False
+    there = to_flax(tensors_of(weights), card.config)
+    equal = jax.tree.map(lambda x, y: bool(np.array_equal(x, y)), dict(here.variables), dict(there))
+    return all(jax.tree.leaves(equal))

@@ -1,12 +1,16 @@
 """Losses per pixel, and their mean over an image."""
 
 import dataclasses
+import numbers
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 
+from rsf_jax.errors import InputError
 from rsf_jax.typing import Array
 
 # Of a pixel that nobody has labelled.
@@ -23,7 +27,7 @@ def focal_loss(
 
     Args:
         logits: float32 [..., K].
-        labels: integer [...], class indices in 0..K-1; anything for `IGNORED`.
+        labels: integer [...], class indices in 0..K-1; the loss is 0 for all others.
         gamma: focusing exponent, at least 0; with 0 this is the cross-entropy.
 
     Returns:
@@ -31,30 +35,53 @@ def focal_loss(
 
     Source: Lin et al. 2017, eq. 4; Wang et al. 2023, section 4.2 and published code.
     """
-    known = jnp.where(labels == IGNORED, 0, labels)
+    counts = is_labelled(labels, logits.shape[-1])
+    known = jnp.where(counts, labels, 0)
     cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, known)
     weight = (-jnp.expm1(-cross_entropy)) ** gamma
-    return lax.stop_gradient(weight) * cross_entropy
+    return jnp.where(counts, lax.stop_gradient(weight) * cross_entropy, 0)
+
+
+def is_labelled(labels: Integer[Array, "*axes"], classes: int = IGNORED) -> Bool[Array, "*axes"]:
+    """Which labels, or predictions, name a class: 0 to K-1. All others count nowhere.
+
+    Losses and metrics share this rule.
+
+    Args:
+        labels: integer [...].
+        classes: K; without it all but negative ones and those from `IGNORED` on.
+    """
+    return (labels >= 0) & (labels < classes)
 
 
 def mean_over_labelled(
     losses: Float[Array, "*axes H W"],
     labels: Int[Array, "*axes H W"],
     class_weights: tuple[float, ...] | None = None,
+    classes: int | None = None,
 ) -> Float[Array, "*axes"]:
     """Mean loss of the labelled pixels of each image, weighted by their classes.
 
     Args:
         losses: float32 [..., H, W].
-        labels: integer [..., H, W], class indices or `IGNORED`.
+        labels: integer [..., H, W], class indices; what is none counts not.
         class_weights: for each class; None for one alike.
+        classes: K; None for the number of weights, or any.
 
     Returns:
         float32 [...]; 0 for an image without a label.
+
+    Raises:
+        InputError: if there are not K weights.
     """
-    weights = (labels != IGNORED).astype(losses.dtype)
+    if classes is None:
+        classes = IGNORED if class_weights is None else len(class_weights)
+    if class_weights is not None and len(class_weights) != classes:
+        raise InputError(f"{len(class_weights)} class weights for {classes} classes: give each one")
+    counts = is_labelled(labels, classes)
+    weights = counts.astype(losses.dtype)
     if class_weights is not None:
-        known = jnp.where(labels == IGNORED, 0, labels)
+        known = jnp.where(counts, labels, 0)
         weights = weights * jnp.asarray(class_weights, losses.dtype)[known]
     total = weights.sum((-2, -1))
     return (losses * weights).sum((-2, -1)) / jnp.where(total > 0, total, 1)
@@ -75,13 +102,29 @@ class Objective:
     class_weights: tuple[float, ...] | None = None
     step_decay: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Checks the numbers; how many weights are needed is seen with the logits."""
+        for name, value in (("gamma", self.gamma), ("step_decay", self.step_decay)):
+            if not isinstance(value, numbers.Real) or not 0 <= value < float("inf"):
+                raise InputError(f"{name} is {value!r}: a finite number of at least 0 is needed")
+        if self.class_weights is not None:
+            object.__setattr__(self, "class_weights", _weights(self.class_weights))
+
     def __call__(
         self, logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
     ) -> Float[Array, "*axes"]:
         """Returns the loss of each image."""
         return mean_over_labelled(
-            focal_loss(logits, labels, self.gamma), labels, self.class_weights
+            focal_loss(logits, labels, self.gamma), labels, self.class_weights, logits.shape[-1]
         )
+
+
+def _weights(weights: Any) -> tuple[float, ...]:
+    values = np.asarray(weights)
+    numeric = values.ndim == 1 and np.issubdtype(values.dtype, np.number)
+    if not numeric or not (np.isfinite(values) & (values >= 0)).all():
+        raise InputError(f"class_weights are {weights!r}: a number of at least 0 for each class")
+    return tuple(values.tolist())
 
 
 FOCAL = Objective()

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeParamShapeError
 
+from rsf_jax.arguments import whole
 from rsf_jax.cells import RecurrentCell
 from rsf_jax.errors import InputError
 from rsf_jax.gabor import SIZE, gabor_filters
@@ -29,6 +30,7 @@ from rsf_jax.typing import (
     Leaf,
     Variables,
     Video,
+    VideoLogits,
 )
 
 
@@ -72,10 +74,40 @@ class VideoModel(nn.Module):
     norm_statistics = "sample"
     input_channels = 1
 
-    def __call__(self, frames: Video) -> FrameLogits:
-        """Applies one step to the first frame: for `init`, which needs the shapes."""
-        batch_size, _, height, width, _ = frames.shape
-        return self.once(self.initial_carry(batch_size, height, width), frames[:, 0])[1]
+    def __call__(self, frames: Video, policy: Any = None) -> VideoLogits:
+        """Runs a video, as `run_video` does, where a model is a layer of another.
+
+        `model.apply(variables, frames, rsf.FixedSchedule(8, 2))`; `init` needs the shapes alone,
+        and no policy.
+
+        Args:
+            frames: float32 [B, T, H, W, I] in 0..1.
+            policy: how many recurrent steps each frame gets.
+
+        Returns:
+            Logits, float32 [B, T, H, W, K].
+
+        Raises:
+            InputError: without a policy, and as `run_video`.
+        """
+        if jnp.ndim(frames) != 5 or frames.shape[-1] != self.input_channels:
+            raise InputError(
+                f"frames have shape {list(jnp.shape(frames))}: "
+                f"[B, T, H, W, {self.input_channels}] is needed"
+            )
+        if self.is_initializing():
+            batch_size, length, height, width, _ = frames.shape
+            _, logits = self.once(self.initial_carry(batch_size, height, width), frames[:, 0])
+            return jnp.broadcast_to(logits[:, None], (batch_size, length, *logits.shape[1:]))
+        if policy is None:
+            raise InputError(
+                "a model is applied to a video under a policy: give one, as in "
+                "model.apply(variables, frames, rsf.FixedSchedule(8, 2)), or call rsf.run_video"
+            )
+        from rsf_jax.unroll import run_video  # which is made of models
+
+        model, variables = self.unbind()
+        return run_video(model, variables, frames, policy).logits
 
     def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
         """Returns the state in front of the first frame; needs no variables.
@@ -166,6 +198,7 @@ class Readout(nn.Module):
             (1, 1),
             kernel_init=nn.initializers.xavier_normal(),
             bias_init=nn.initializers.constant(math.log(0.99 / 0.01)),
+            precision="highest",
             name="conv",
         )(jnp.moveaxis(x, 1, -1))
 
@@ -178,12 +211,26 @@ class RecurrentModel(VideoModel):
         classes: number of output classes K.
         input_channels: channels I of a frame: 1 for gray, 3 for color.
 
+    Raises:
+        InputError: if the cell is none, or there are no classes.
+
     Source: Wang et al. 2023, eq. 1-5, for gray frames and two classes.
     """
 
     cell: RecurrentCell
     classes: int = 2
     input_channels: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks the attributes."""
+        if isinstance(self.cell, type):
+            name = self.cell.__name__
+            raise InputError(f"cell is the class {name}: give a cell, such as {name}(channels=25)")
+        if not isinstance(self.cell, RecurrentCell):
+            raise InputError(f"cell is {self.cell!r}: a RecurrentCell is needed, as HGRUCell()")
+        whole("classes", self.classes)
+        whole("input_channels", self.input_channels)
+        super().__post_init__()
 
     def setup(self) -> None:
         """Declares stem and readout; the cell is given."""
@@ -241,7 +288,7 @@ def convolve_frame(frame: Frame, kernel: Kernel) -> FeatureMap:
     """Convolves a frame [B, H, W, I] with the stem's kernel [7, 7, I, C]."""
     # As one product: XLA's CPU gradient of this convolution is ten times slower.
     flat = kernel.reshape(SIZE * SIZE * kernel.shape[2], -1)
-    return jnp.einsum("bphw,pc->bchw", _windows(frame), flat)
+    return jnp.einsum("bphw,pc->bchw", _windows(frame), flat, precision="highest")
 
 
 def _windows(frame: Frame) -> Float[Array, "B P H W"]:

@@ -1,5 +1,6 @@
 """Paths as users write them."""
 
+import re
 from pathlib import Path
 
 from rsf_jax.errors import InputError
@@ -9,8 +10,13 @@ def expand(path: str | Path) -> Path:
     """Returns a path with `~` in front replaced by the home directory.
 
     Raises:
-        InputError: if it is that of a user who is not known here.
+        InputError: if it is that of a user who is not known here, or is no path of this machine.
     """
+    # Path makes one slash of two.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise InputError(
+            f"{path} is an address: give a folder of this machine, where a bucket may be mounted"
+        )
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

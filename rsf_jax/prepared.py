@@ -3,7 +3,8 @@
 import flax.linen as nn
 from jax.ad_checkpoint import checkpoint_name
 
-from rsf_jax.conv import Input, Output, choose_method, convolve, kernel_spectrum
+from rsf_jax.arguments import check_choice
+from rsf_jax.conv import METHODS, Input, Output, choose_method, convolve, kernel_spectrum
 from rsf_jax.gradients import CONVOLVED
 from rsf_jax.typing import Kernel
 
@@ -23,6 +24,11 @@ class PreparedModule(nn.Module):
     """
 
     conv_method: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Checks the method; subclasses that check more call this."""
+        check_choice("conv_method", self.conv_method, METHODS)
+        super().__post_init__()
 
     def store_spectrum(self, name: str, kernel: Kernel, height: int, width: int) -> None:
         """Puts the spectrum of one kernel where `convolve_prepared` looks for it."""

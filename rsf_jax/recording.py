@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rsf_jax.errors import InputError
 from rsf_jax.typing import Array
@@ -84,7 +85,7 @@ def as_recording(record_states: "bool | Recording") -> Recording | None:
     Raises:
         InputError: if it is neither a bool nor a `Recording`.
     """
-    if isinstance(record_states, bool):
+    if isinstance(record_states, bool | np.bool_):
         return Recording() if record_states else None
     if not isinstance(record_states, Recording):
         raise InputError(f"record_states is {record_states!r}: give True, False or a Recording")
@@ -94,7 +95,7 @@ def as_recording(record_states: "bool | Recording") -> Recording | None:
 def _positions(name: str, chosen: Iterable[int], least: int) -> tuple[int, ...]:
     if not isinstance(chosen, Iterable):
         raise InputError(f"{name} to record are {chosen!r}: write {name}=({chosen!r},)")
-    positions = tuple(chosen)
+    positions = tuple(p.item() if isinstance(p, np.integer) else p for p in chosen)
     integers = all(isinstance(p, int) and not isinstance(p, bool) for p in positions)
     if (
         not integers

@@ -25,15 +25,16 @@ class Result:
     """Scores of all test videos under one policy.
 
     Attributes:
-        miou: foreground IoU, or mean IoU of the classes; mean over frames and videos.
-        miou_by_frame: of each frame of a video.
+        miou: foreground IoU, or mean IoU of the classes; mean over frames and videos. None if
+            nothing is labelled.
+        miou_by_frame: of each frame of a video; likewise.
         steps_by_frame: mean recurrent steps of each.
         frames_per_second: at batch 1, on the machine of the test.
         videos: how many.
     """
 
-    miou: float
-    miou_by_frame: list[float]
+    miou: float | None
+    miou_by_frame: list[float | None]
     steps_by_frame: list[float]
     frames_per_second: float
     videos: int

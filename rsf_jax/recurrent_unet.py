@@ -5,6 +5,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 
+from rsf_jax.arguments import flag, whole
 from rsf_jax.cells.dru import DRU, ConvBlock, kaiming_normal, normalize_groups
 from rsf_jax.direct import Conv
 from rsf_jax.errors import InputError
@@ -90,6 +91,13 @@ class RecurrentUNet(VideoModel):
     classes: int = 11
     input_channels: int = 3
     carry_output: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the attributes."""
+        for name in ("channels", "classes", "input_channels"):
+            whole(name, getattr(self, name))
+        flag("carry_output", self.carry_output)
+        super().__post_init__()
 
     def setup(self) -> None:
         """Declares encoder, unit and decoder."""

@@ -1,6 +1,7 @@
 """Scores a model on a set of videos, each counted once."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from rsf_jax.batches import evaluation_batches, pad_batch
 from rsf_jax.losses import FOCAL, Objective
+from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.models import VideoModel, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.segmentation import mean_iou
@@ -23,10 +25,12 @@ from rsf_jax.typing import Variables
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Scores over a set of videos.
+    """Scores over a set of videos; frames without a label count nowhere but in the steps.
+
+    NaN where nothing is left to take a mean over.
 
     Attributes:
-        loss: mean over videos.
+        loss: mean over the videos that have labels.
         miou: mean IoU, of the foreground or over classes, as the subclasses say.
         miou_by_frame: the same for each frame position.
         miou_deviation: standard deviation of the videos' own mean IoU.
@@ -74,6 +78,10 @@ class SegmentationSummary(Summary):
     confusion: list[list[int]]
 
 
+class ScoringStopped(Exception):
+    """Scoring was asked to end before it was done."""
+
+
 class Scorer:
     """Scores variables on videos; compiled once for each kind of policy, whatever its thresholds.
 
@@ -105,24 +113,35 @@ class Scorer:
         # Padding would change the statistics of a batch.
         self._pads = model.norm_statistics != "batch"
 
-    def __call__(self, variables: Any, videos: grain.MapDataset, policy: StepPolicy) -> Scores:
+    def __call__(
+        self,
+        variables: Any,
+        videos: grain.MapDataset,
+        policy: StepPolicy,
+        stops: Callable[[], bool] = lambda: False,
+    ) -> Scores:
         """Scores every video of a split.
 
         Args:
             variables: replicated variables.
             videos: the split.
             policy: recurrent steps of every frame.
+            stops: asked before every batch.
 
         Returns:
             NumPy arrays, one entry a video, in the order of the split.
+
+        Raises:
+            ScoringStopped: as soon as `stops` says so.
         """
         batch_size = min(self._batch_size, len(videos))
         # On every device, as the variables are: a policy's thresholds are arrays too.
         policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
-        scored = [
-            self._batch(variables, batch, policy, batch_size)
-            for batch in evaluation_batches(videos, batch_size)
-        ]
+        scored = []
+        for batch in evaluation_batches(videos, batch_size):
+            if stops():
+                raise ScoringStopped
+            scored.append(self._batch(variables, batch, policy, batch_size))
         return jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
 
     def _batch(self, variables: Any, batch: Batch, policy: Any, batch_size: int) -> Scores:
@@ -136,7 +155,7 @@ class Scorer:
 def summarize(scores: Scores) -> Summary:
     """Returns the scores of all videos together; IoU of classes is that of all their pixels."""
     shared: dict[str, Any] = {
-        "loss": float(scores.loss.mean()),
+        "loss": float(mean_of_labelled(scores.loss)),
         "steps_by_frame": scores.steps.mean(0).tolist(),
         "steps_per_video": float(scores.steps.sum(1).mean()),
         "videos": len(scores.loss),
@@ -146,13 +165,13 @@ def summarize(scores: Scores) -> Summary:
     found = scores.foreground
     return ForegroundSummary(
         **shared,
-        miou=float(found.iou.mean()),
-        miou_by_frame=found.iou.mean(0).tolist(),
-        miou_deviation=float(found.iou.mean(1).std()),
-        precision=float(found.precision.mean()),
-        recall=float(found.recall.mean()),
-        f1=float(found.f1.mean()),
-        balanced_accuracy=float(found.balanced_accuracy.mean()),
+        miou=float(mean_of_labelled(found.iou)),
+        miou_by_frame=mean_of_labelled(found.iou, 0).tolist(),
+        miou_deviation=_deviation(mean_of_labelled(found.iou, 1)),
+        precision=float(mean_of_labelled(found.precision)),
+        recall=float(mean_of_labelled(found.recall)),
+        f1=float(mean_of_labelled(found.f1)),
+        balanced_accuracy=float(mean_of_labelled(found.balanced_accuracy)),
     )
 
 
@@ -164,10 +183,16 @@ def _of_classes(scores: Scores) -> dict[str, Any]:
     return found | {
         "iou": found["iou"].tolist(),
         "miou_by_frame": [segmentation_scores(matrix).miou for matrix in by_video.sum(0)],
-        "miou_deviation": float(np.std(mean_iou(by_video.sum(1)))),
+        "miou_deviation": _deviation(np.asarray(mean_iou(by_video.sum(1)))),
         "flicker": float(changed / counted) if counted else float("nan"),
         "confusion": total.tolist(),
     }
+
+
+def _deviation(by_video: np.ndarray) -> float:
+    """Standard deviation of the videos that have a score; NaN if none has."""
+    scored = by_video[~np.isnan(by_video)]
+    return float(scored.std()) if len(scored) else float("nan")
 
 
 def _first(count: int, values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Measures of segmentation into K classes; pixels labelled `IGNORED` count nowhere."""
+"""Measures of segmentation into K classes; pixels of no class count nowhere."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int32, Integer, Num
 
 from rsf_jax.errors import InputError
-from rsf_jax.losses import IGNORED
+from rsf_jax.losses import IGNORED, is_labelled
 from rsf_jax.typing import Array
 
 
@@ -40,8 +40,8 @@ def confusion_matrix(
     NumPy.
 
     Args:
-        predicted: integer [..., H, W], class indices in 0..K-1.
-        truth: integer [..., H, W], class indices or `IGNORED`.
+        predicted: integer [..., H, W], class indices in 0..K-1; other pixels are not counted.
+        truth: integer [..., H, W], likewise, as those labelled `IGNORED`.
         classes: K, at most 255.
 
     Returns:
@@ -55,7 +55,8 @@ def confusion_matrix(
     *axes, height, width = truth.shape
     cells = truth.astype(jnp.int32) * classes + predicted.astype(jnp.int32)
     # Past the last cell, where nothing is counted.
-    cells = jnp.where(truth < classes, cells, classes**2).reshape(-1, height * width)
+    counts = is_labelled(truth, classes) & is_labelled(predicted, classes)
+    cells = jnp.where(counts, cells, classes**2).reshape(-1, height * width)
 
     def count(image: Int32[jax.Array, " HW"]) -> Int32[jax.Array, " KK"]:
         return jnp.zeros(classes**2, jnp.int32).at[image].add(1, mode="drop")
@@ -72,13 +73,13 @@ def mean_iou(matrix: Int[Array, "*axes K K"]) -> Float[jax.Array, "*axes"]:
         matrix: int32 [..., K, K], as `confusion_matrix` returns it.
 
     Returns:
-        float32 [...] in 0..1; 1 for an image without a label, in which nothing is wrong.
+        float32 [...] in 0..1; NaN for an image without a label, in which there is nothing to score.
     """
     hits = jnp.diagonal(matrix, axis1=-2, axis2=-1)
     union = jnp.sum(matrix, -1) + jnp.sum(matrix, -2) - hits
     occurring = (union > 0).sum(-1)
     total = (hits / jnp.maximum(union, 1)).sum(-1)
-    return jnp.where(occurring > 0, total / jnp.maximum(occurring, 1), 1.0)
+    return jnp.where(occurring > 0, total / jnp.maximum(occurring, 1), jnp.nan)
 
 
 def scores(matrix: np.ndarray) -> SegmentationScores:
@@ -121,7 +122,9 @@ def check_square(matrix: np.ndarray) -> None:
 
 
 def flicker(
-    predicted: Integer[Array, "*axes T H W"], truth: Integer[Array, "*axes T H W"]
+    predicted: Integer[Array, "*axes T H W"],
+    truth: Integer[Array, "*axes T H W"],
+    classes: int = IGNORED,
 ) -> tuple[Int32[jax.Array, "*axes"], Int32[jax.Array, "*axes"]]:
     """Counts how often pixels that stay what they are change their predicted class.
 
@@ -130,15 +133,18 @@ def flicker(
     class. It says nothing about being right: a constant prediction never flickers.
 
     Args:
-        predicted: integer [..., T, H, W], class indices.
-        truth: integer [..., T, H, W], class indices or `IGNORED`.
+        predicted: integer [..., T, H, W], class indices; pairs with another are not counted.
+        truth: integer [..., T, H, W], likewise, as those labelled `IGNORED`.
+        classes: K; without it all but negative indices and those from `IGNORED` on are of a class.
 
     Returns:
         changed: int32 [...], pairs of pixels whose predicted class differs.
         counted: int32 [...], all pairs of pixels with the same true class.
     """
     before, after = truth[..., :-1, :, :], truth[..., 1:, :, :]
-    counted = (before == after) & (after != IGNORED)
+    known = is_labelled(predicted, classes)
+    counted = (before == after) & is_labelled(after, classes)
+    counted = counted & known[..., :-1, :, :] & known[..., 1:, :, :]
     changed = counted & (predicted[..., :-1, :, :] != predicted[..., 1:, :, :])
     axes = (-3, -2, -1)
     return jnp.sum(changed, axes, dtype=jnp.int32), jnp.sum(counted, axes, dtype=jnp.int32)

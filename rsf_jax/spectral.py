@@ -15,13 +15,14 @@ first, so that each piece of a spectrum is read once for the whole batch.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from rsf_jax.linear import bilinear
 from rsf_jax.tiles import Tiles, add_windows, blocks, join_blocks, tile_axis, windows
 from rsf_jax.typing import Array, Float, Kernel
 
@@ -89,12 +90,13 @@ def spectrum_of(kernel: Kernel, grid: Grid) -> Spectrum:
     )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def convolve_spectral(x: Input, spectrum: Spectrum, grid: Grid) -> Output:
     """Cross-correlates x [B, C_in, H, W] with the kernel of a spectrum, under zero padding.
 
-    It is linear in both. So are its two transposes, `_to_input` and `_to_spectrum`; the gradients
-    of all three are made of each other, whatever the order of differentiation.
+    It is linear in both. So are its two transposes, `_to_input` and `_to_spectrum`; the derivatives
+    of all three are made of each other, in either mode, whatever the order of differentiation.
     """
     rows, columns = grid
     products = _matmul(_apply(spectrum, _transform(x, grid)), _row_synthesis(rows))
@@ -102,7 +104,8 @@ def convolve_spectral(x: Input, spectrum: Spectrum, grid: Grid) -> Output:
     return join_blocks(_matmul(by_column, _column_synthesis(columns)), columns)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def _to_input(y: Output, spectrum: Spectrum, grid: Grid) -> Input:
     """The transpose of `convolve_spectral` in x."""
     rows, columns = grid
@@ -112,46 +115,29 @@ def _to_input(y: Output, spectrum: Spectrum, grid: Grid) -> Input:
     return add_windows(_matmul(by_column, _column_analysis(columns).T), columns)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
 def _to_spectrum(x: Input, y: Output, grid: Grid) -> Spectrum:
     """The transpose of `convolve_spectral` in the spectrum."""
     # Transforming x again takes less time than keeping its spectra from every step.
     return _outer(_transform_output(y, grid), _transform(x, grid))
 
 
-def _keep(function: Callable) -> Callable:
-    """The forward pass: the result, and both arguments for the backward pass."""
-
-    def forward(a: Any, b: Any, grid: Grid) -> tuple[Any, tuple[Any, Any]]:
-        return function(a, b, grid), (a, b)
-
-    return forward
-
-
-def _convolve_backward(
-    grid: Grid, kept: tuple[Input, Spectrum], dy: Output
-) -> tuple[Input, Spectrum]:
-    x, spectrum = kept
-    return _to_input(dy, spectrum, grid), _to_spectrum(x, dy, grid)
-
-
-def _to_input_backward(
-    grid: Grid, kept: tuple[Output, Spectrum], dx: Input
-) -> tuple[Output, Spectrum]:
-    y, spectrum = kept
-    return convolve_spectral(dx, spectrum, grid), _to_spectrum(dx, y, grid)
-
-
-def _to_spectrum_backward(
-    grid: Grid, kept: tuple[Input, Output], ds: Spectrum
-) -> tuple[Input, Output]:
-    x, y = kept
-    return _to_input(y, ds, grid), convolve_spectral(x, ds, grid)
-
-
-convolve_spectral.defvjp(_keep(convolve_spectral), _convolve_backward)
-_to_input.defvjp(_keep(_to_input), _to_input_backward)
-_to_spectrum.defvjp(_keep(_to_spectrum), _to_spectrum_backward)
+bilinear(
+    convolve_spectral,
+    lambda spectrum, dy, grid: _to_input(dy, spectrum, grid),
+    lambda x, dy, grid: _to_spectrum(x, dy, grid),
+)
+bilinear(
+    _to_input,
+    lambda spectrum, dx, grid: convolve_spectral(dx, spectrum, grid),
+    lambda y, dx, grid: _to_spectrum(dx, y, grid),
+)
+bilinear(
+    _to_spectrum,
+    lambda y, ds, grid: _to_input(y, ds, grid),
+    lambda x, ds, grid: convolve_spectral(x, ds, grid),
+)
 
 
 def _transform_output(y: Output, grid: Grid) -> Float[Array, "B M C_out R N twoP"]:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,18 @@ import grain
 import jax
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, dataset_suffix, scorer_for, training_schedule
+from rsf_jax.evaluation import Trained, name_suffix, scorer_for, training_schedule
 from rsf_jax.figures import save_tradeoff
+from rsf_jax.json_numbers import without_nan
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
+from rsf_jax.records import write_json
 from rsf_jax.scoring import summarize
 from rsf_jax.speed import Speed, measure_speeds
 
@@ -48,7 +49,8 @@ class Point:
         miou: mean foreground IoU over videos and frames.
         miou_deviation: standard deviation of the videos' mean IoU.
         steps: mean recurrent steps a frame.
-        miou_by_frame, steps_by_frame: both for each frame position.
+        miou_by_frame, steps_by_frame: both for each frame position; a mIoU of None where no frame
+            is labelled.
         frames_per_second: at batch 1.
         timed_steps: mean recurrent steps a frame of the videos that were timed.
         extrapolates: whether frames may get more steps than any did in training.
@@ -59,7 +61,7 @@ class Point:
     miou: float
     miou_deviation: float
     steps: float
-    miou_by_frame: list[float]
+    miou_by_frame: list[float | None]
     steps_by_frame: list[float]
     frames_per_second: float
     timed_steps: float
@@ -77,45 +79,84 @@ def sweep(
     """Tests one model under many policies.
 
     Thresholds share a compiled program; every schedule and every cap has one of its own. Writes
-    `sweep.json`, `sweep.png` and `sweep.svg` to `workdir`; with a dataset other than the one of
-    training, its name is added.
+    `sweep.json`, `sweep.png` and `sweep.svg` to `workdir`, with more in their names where not all
+    is the run's own (`evaluation.name_suffix`) or not all videos are tested. A point is kept as
+    soon as it is known: a sweep that was interrupted goes on where it was, and one of other
+    policies adds to those that are there.
 
     Args:
         trained: the model.
         dataset: an open dataset; the test split is used.
         workdir: folder for the results.
-        policies: what to test; None for `default_policies`.
+        policies: what to test; None or an empty list for `default_policies`.
         videos: number of test videos; 0 for all.
 
     Returns:
-        What `sweep.json` holds.
+        What `sweep.json` holds: the points that were asked for, and those that were there.
 
     Raises:
-        InputError: if the model has no recurrent steps.
+        InputError: if the model has no recurrent steps, or no test video has a label.
     """
     if not trained.model.recurrent:
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
     chosen = {str(p): p for p in policies or default_policies(trained.config)}
     test = first_videos(dataset.test, videos)
-    speeds = _speeds(trained, test, chosen.values())
-    points = _points(trained, test, chosen, speeds)
-    results = {
+    fewer = f"_{videos}videos" if videos else ""
+    stem = Path(workdir, f"sweep{name_suffix(trained, dataset)}{fewer}")
+    header = _header(trained, len(test))
+    points = _known_points(stem, header)
+    missing = {name: policy for name, policy in chosen.items() if name not in points}
+    for point in _points(trained, test, missing):
+        points[point["policy"]] = point
+        results = _write(stem, header, points)
+        print(_line(point, len(points), len(points.keys() | chosen.keys())), flush=True)
+    if not missing:
+        results = _write(stem, header, points)
+    for ending in ("png", "svg"):
+        save_tradeoff(stem.with_name(f"{stem.name}.{ending}"), results)
+    return results
+
+
+def _header(trained: Trained, videos: int) -> dict[str, Any]:
+    """What a sweep holds besides its points: all that they have in common."""
+    return {
         "preset": trained.config.name,
         "dataset": trained.config.dataset,
         "update": trained.step,
         "training_schedule": str(training_schedule(trained.config)),
-        "videos": len(test),
-        "points": [dataclasses.asdict(point) for point in points],
-        "milliseconds": fit_cost(speeds.values()),
+        "videos": videos,
         "device": jax.devices()[0].device_kind,
         "jax": jax.__version__,
         "config": dataclasses.asdict(trained.config),
     }
-    stem = f"sweep{dataset_suffix(trained)}"
-    Path(workdir, f"{stem}.json").write_text(json.dumps(results, indent=2) + "\n")
-    for ending in ("png", "svg"):
-        save_tradeoff(Path(workdir, f"{stem}.{ending}"), results)
+
+
+def _known_points(stem: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The points of an earlier call for the same model, data and machine, by policy."""
+    try:
+        found = json.loads(stem.with_name(f"{stem.name}.json").read_text())
+        same = all(found.get(name) == value for name, value in header.items())
+        return {point["policy"]: point for point in found["points"]} if same else {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}  # none, or damaged: it is made anew
+
+
+def _write(stem: Path, header: dict[str, Any], points: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Writes `sweep.json` with the points that there are; returns what it holds."""
+    found = list(points.values())
+    front = pareto_front([p["steps"] for p in found], [p["miou"] for p in found])
+    marked = [{**p, "on_front": bool(best)} for p, best in zip(found, front)]
+    speeds = [Speed(1 / p["frames_per_second"], p["timed_steps"]) for p in marked]
+    results = {**header, "points": marked, "milliseconds": fit_cost(speeds)}
+    write_json(stem.with_name(f"{stem.name}.json"), results)
     return results
+
+
+def _line(point: dict[str, Any], number: int, total: int) -> str:
+    return (
+        f"{number} of {total}: {point['policy']}  mIoU {point['miou']:.3f}  "
+        f"{point['steps']:.2f} steps a frame"
+    )
 
 
 def default_policies(config: Config) -> list[StepPolicy]:
@@ -224,29 +265,27 @@ def _speeds(
 
 
 def _points(
-    trained: Trained,
-    test: grain.MapDataset,
-    policies: dict[str, StepPolicy],
-    speeds: dict[str, Speed],
-) -> list[Point]:
-    score = scorer_for(trained)
-    items = track(policies.items(), "sweeping", transient=True)
-    summaries = {name: summarize(score(test, policy)) for name, policy in items}
-    steps = [float(np.mean(s.steps_by_frame)) for s in summaries.values()]
-    front = pareto_front(steps, [s.miou for s in summaries.values()])
+    trained: Trained, test: grain.MapDataset, policies: dict[str, StepPolicy]
+) -> Iterator[dict[str, Any]]:
+    """Yields the point of every policy; all are timed first, in turns, to be comparable."""
+    if not policies:
+        return
+    score, speeds = scorer_for(trained), _speeds(trained, test, policies.values())
     most = training_schedule(trained.config).max_steps
-    return [
-        Point(
+    for name, policy in policies.items():
+        summary = summarize(score(test, policy))
+        if math.isnan(summary.miou):
+            raise InputError("no test video has a label: policies cannot be compared by their mIoU")
+        point = Point(
             policy=name,
             miou=summary.miou,
             miou_deviation=summary.miou_deviation,
-            steps=mean,
-            miou_by_frame=summary.miou_by_frame,
+            steps=float(np.mean(summary.steps_by_frame)),
+            miou_by_frame=without_nan(summary.miou_by_frame),
             steps_by_frame=summary.steps_by_frame,
             frames_per_second=1 / speeds[name].seconds,
             timed_steps=speeds[name].steps,
-            extrapolates=policies[name].max_steps > most,
-            on_front=best,
+            extrapolates=policy.max_steps > most,
+            on_front=False,  # known once all are
         )
-        for (name, summary), mean, best in zip(summaries.items(), steps, front)
-    ]
+        yield dataclasses.asdict(point)

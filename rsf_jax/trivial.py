@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rsf_jax.metrics import foreground, foreground_iou
+from rsf_jax.metrics import foreground, foreground_iou, is_scored, mean_of_labelled
 from rsf_jax.training.step import Batch
 from rsf_jax.typing import Array
 
@@ -13,20 +13,23 @@ INK_LEVEL = 0.2 * 255
 
 
 def trivial_scores(batches: Iterable[Batch]) -> dict[str, float]:
-    """Returns the mIoU of trivial predictors.
+    """Returns the mIoU of trivial predictors; NaN if no frame has a label.
 
     `all_ink` calls every drawn pixel of grey frames foreground; `first_target_kept` repeats the
-    first frame's true mask on every frame, which needs the truth, and so bounds what can be had
-    without looking at later frames.
+    true mask of the first frame that has a label on every frame, which needs the truth, and so
+    bounds what can be had without looking at later frames.
     """
     found: dict[str, list[Array]] = {}
     for batch in batches:
         labels, shape = batch.masks, batch.masks.shape
-        guesses = {"first_target_kept": np.broadcast_to(labels[:, :1], shape)}
+        labelled = is_scored(labels)
+        first = labelled.any((-2, -1)).argmax(1)
+        kept = labels[np.arange(len(labels)), first][:, None]
+        guesses = {"first_target_kept": np.broadcast_to(kept, shape)}
         if batch.frames.shape[-1] == 1:
             guesses["all_ink"] = (batch.frames[..., 0] > INK_LEVEL).astype(labels.dtype)
         truth = foreground(labels, labels)
         for name, guess in guesses.items():
-            iou = foreground_iou(foreground(guess, labels), truth)
+            iou = foreground_iou(foreground(guess, labels), truth, labelled)
             found.setdefault(name, []).append(iou)
-    return {name: float(np.concatenate(found[name]).mean()) for name in sorted(found)}
+    return {name: float(mean_of_labelled(np.concatenate(found[name]))) for name in sorted(found)}

@@ -9,7 +9,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.checks import check_frames, check_policy, check_state, checked_prepared
+from rsf_jax.arguments import flag
+from rsf_jax.checks import (
+    check_frames,
+    check_model,
+    check_policy,
+    check_state,
+    checked_prepared,
+    own_copy,
+)
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, State, VideoModel, check_variables, prepare
 from rsf_jax.policies import StepPolicy
@@ -76,12 +84,14 @@ def run_video(
 
     Source: Wang et al. 2023, eq. 1-5.
     """
+    check_model(model)
+    stateful = flag("stateful", stateful)
     check_frames(frames, 5, "B, T, H, W", model.input_channels)
     check_policy(policy)
     prepared = _prepared(model, variables, frames)
     recording = as_recording(record_states)
     with check_variables(prepared.variables):
-        return _run_video(model, prepared, frames, policy, stateful, recording)
+        return _run_video(model, prepared, own_copy(frames), policy, stateful, recording)
 
 
 def run_frame(
@@ -91,6 +101,7 @@ def run_frame(
     frame: Frame,
     policy: StepPolicy,
     *,
+    first: bool | None = None,
     stateful: bool = True,
     record_states: bool | Recording = False,
 ) -> tuple[State, FrameOutput]:
@@ -103,6 +114,10 @@ def run_frame(
         state: what the previous call returned, or `model.initial_state(B, (H, W))`.
         frame: float32 [B, H, W, I], as for `run_video`.
         policy: how many recurrent steps the frame gets.
+        first: whether this is the first frame of every video; None looks at each sample's
+            `state.frame_index`. The steps of a schedule are then counted while they run, where the
+            first frame has a number of its own: told beforehand, they can be differentiated in
+            reverse mode. Differentiate by `state.carry`: a frame index has no derivative.
         stateful: start from the hidden state in `state`; False starts from the initial state.
         record_states: return the hidden state after every step, or what a `Recording` keeps of it.
 
@@ -113,6 +128,9 @@ def run_frame(
         InputError: if the frame or the state is of the wrong rank, size or dtype; for NumPy
             arrays, also if values are NaN or outside 0..1.
     """
+    check_model(model)
+    stateful = flag("stateful", stateful)
+    first = None if first is None else flag("first", first)
     check_frames(frame, 4, "B, H, W", model.input_channels)
     check_policy(policy)
     check_state(model, state, frame)
@@ -120,8 +138,9 @@ def run_frame(
     recording = as_recording(record_states)
     if recording and recording.frames is not None:
         raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
+    state, frame = own_copy((state, frame))
     with check_variables(prepared.variables):
-        return _run_frame(model, prepared, state, frame, policy, stateful, recording)
+        return _run_frame(model, prepared, state, frame, policy, first, stateful, recording)
 
 
 def advance(
@@ -208,19 +227,22 @@ def _advance_once(
     return State(carry, state.frame_index + 1), FrameOutput(logits, steps, states)
 
 
-@partial(jax.jit, static_argnames=("model", "stateful", "recording"))
+@partial(jax.jit, static_argnames=("model", "first", "stateful", "recording"))
 def _run_frame(
     model: VideoModel,
     prepared: Prepared,
     state: State,
     frame: Frame,
     policy: StepPolicy,
+    first: bool | None,
     stateful: bool,
     recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
     options: dict[str, Any] = {"stateful": stateful, "recording": recording}
-    first = state.frame_index == 0 if policy.singles_out_first_frame else False
-    return advance(model, prepared, state, frame, policy, first=first, **options)
+    is_first: bool | Array = bool(first)
+    if first is None and policy.singles_out_first_frame:
+        is_first = state.frame_index == 0
+    return advance(model, prepared, state, frame, policy, first=is_first, **options)
 
 
 @partial(jax.jit, static_argnames=("model", "stateful", "recording"))

@@ -183,3 +183,18 @@ def test_settings_that_a_model_cannot_have_are_named():
         rsf.get_config("hard_ff8").replace(gradient="rbp")
     with pytest.raises(rsf.InputError, match="diagnostics is True: it must be false for model ff8"):
         rsf.get_config("hard_ff8").replace(diagnostics=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"gradient": "c_rbp"}, "1 unless a recurrence is trained by bptt"),
+        ({"gradient": "one_step"}, "1 unless a recurrence is trained by bptt"),
+        ({"stateful": False}, "1 where no state is carried"),
+    ],
+)
+def test_gradients_across_frames_need_a_state_and_bptt(changes, says):
+    config = rsf.get_config("quickstart").replace(gradient_frames=4)
+    assert config.replace(gradient="c_bptt").gradient_frames == 4
+    with pytest.raises(rsf.InputError, match=f"config.gradient_frames is 4: it must be {says}"):
+        config.replace(**changes)

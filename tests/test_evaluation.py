@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import matplotlib.pyplot as plt
@@ -8,8 +9,10 @@ import rsf_jax as rsf
 from rsf_jax import evaluation, unroll
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.data import open_dataset
+from rsf_jax.identity import Identity
 from rsf_jax.models import prepare
 from rsf_jax.scoring import Scorer, summarize
+from rsf_jax.training.loop import train
 from rsf_jax.training.parallel import Devices
 from rsf_jax.training.scores import score_batch
 from rsf_jax.training.step import Batch
@@ -30,7 +33,7 @@ def test_results_are_machine_readable(run):
     assert set(results["frames_per_second"]) == {"1", "4"}
     assert all(fps > 0 for fps in results["frames_per_second"].values())
     assert results["policy"] == "s3f1"
-    assert rsf.Config(**results["config"]) == config
+    assert rsf.Config(**results["config"]) == config.replace(devices=0)
 
 
 def test_predictions_are_pictured(run):
@@ -49,10 +52,60 @@ def test_other_schedules_have_their_own_files(run, tmp_path):
     assert (tmp_path / "predictions_s1f2.png").exists()
 
 
-def test_another_dataset_has_its_own_files(run):
-    trained = evaluation.load_trained(run[1], {"dataset": "pathfinder/small8"})
-    assert evaluation.dataset_suffix(trained) == "_pathfinder-small8"
-    assert evaluation.dataset_suffix(evaluation.load_trained(run[1])) == ""
+@pytest.mark.parametrize(
+    ("changes", "policy", "suffix"),
+    [
+        ({}, None, ""),
+        ({}, "s3f1", ""),
+        ({"eval_batch_size": 2, "max_minutes": 3.0, "data_dir": "/x"}, None, ""),
+        ({"dataset": "pathfinder/small8"}, None, "_pathfinder-small8"),
+        ({"stateful": False}, None, "_stateful=False"),
+        ({"norm_statistics": "batch"}, "s2f1", "_norm_statistics=batch_s2f1"),
+        # Its own schedule is that of training, whatever is asked for now.
+        ({"slow_steps": 4}, "s4f1", "_s4f1"),
+        ({"slow_steps": 4}, "s3f1", ""),
+        ({"init_from": "../a b"}, "l2:1.0:12:rtol=0.001", "_l2_1.0_12_rtol_0.001"),
+    ],
+)
+def test_names_of_files_say_all_that_is_not_the_runs_own(run, changes, policy, suffix):
+    trained = evaluation.load_trained(run[1], changes)
+    parsed = None if policy is None else rsf.parse_policy(policy)
+    assert evaluation.name_suffix(trained, open_dataset(run[0]), parsed) == suffix
+
+
+def test_another_checkpoint_than_the_best_has_its_own_files(run):
+    trained = evaluation.load_trained(run[1], step=5)
+    assert trained.is_best
+    other = dataclasses.replace(trained, is_best=False)
+    assert evaluation.name_suffix(other, open_dataset(run[0])) == "_update5"
+
+
+def test_other_data_under_the_same_name_have_their_own_files(run):
+    dataset, trained = open_dataset(run[0]), evaluation.load_trained(run[1])
+    assert trained.data == dataset.identity
+    edited = dataclasses.replace(dataset, identity=Identity("12345678ab", "edited"))
+    assert evaluation.name_suffix(trained, edited) == "_data=12345678"
+    # An earlier version did not say what it was trained on.
+    assert evaluation.name_suffix(dataclasses.replace(trained, data=None), edited) == ""
+
+
+def test_a_test_with_other_settings_leaves_the_runs_own_alone(run, tmp_path):
+    config, workdir = run
+    trained = evaluation.load_trained(workdir, {"stateful": False, "slow_steps": 2})
+    results = evaluation.evaluate(trained, open_dataset(config), tmp_path)
+    assert results["policy"] == "s2f1"
+    assert {p.name for p in tmp_path.iterdir()} == {
+        f"{name}_stateful=False_s2f1.{ending}"
+        for name, ending in (("results", "json"), ("predictions", "png"))
+    }
+
+
+def test_how_many_devices_a_model_was_trained_on_is_not_its_own(run, tmp_path):
+    config, _ = run
+    shared = config.replace(devices=3, updates=1)
+    train(shared, open_dataset(config), tmp_path)
+    assert evaluation.load_trained(tmp_path).config.devices == 0
+    assert evaluation.load_trained(tmp_path, {"devices": 2}).config.devices == 2
 
 
 def test_the_table_shows_model_and_trivial_predictors(run, capsys):
@@ -60,6 +113,23 @@ def test_the_table_shows_model_and_trivial_predictors(run, capsys):
     table = capsys.readouterr().out
     for text in ("mIoU", "this model", "all ink", "first target kept", "frames a second"):
         assert text in table
+
+
+@pytest.mark.parametrize("frames", [8, 30])
+def test_the_table_fits_a_log_file(run, capsys, monkeypatch, frames):
+    """80 columns, without a terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    results = json.loads((run[1] / "results.json").read_text())
+    scores = [0.9876 - 0.01 * frame for frame in range(frames)]
+    results["test"] |= {"miou_by_frame": scores, "steps_by_frame": [12.25] * frames}
+    evaluation.print_results(results)
+    table = capsys.readouterr().out.partition("foreground:")[0]
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= 80
+    for frame, score in enumerate(scores, start=1):
+        (row,) = [line for line in table.splitlines() if f" frame {frame} " in line]
+        assert f"{score:.3f}" in row
+        assert "12.25" in row
 
 
 # Batch statistics are computed on one device: see `devices_for`.

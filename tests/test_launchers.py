@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import runpy
 import subprocess
@@ -30,6 +31,29 @@ def launch(tmp_path):
         return launching.start(tmp_path / f"launched{next(numbers)}", name, *flags).wait()
 
     return run
+
+
+def test_a_device_that_is_not_there_is_told_in_one_line(tmp_path):
+    environment = os.environ | {"JAX_PLATFORMS": "cuda"}
+    command = [sys.executable, launching.ROOT / "launch" / "train.py", "--config=quickstart"]
+    done = subprocess.run(
+        [*command, f"--workdir={tmp_path / 'run'}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "error: JAX finds no device of JAX_PLATFORMS=cuda: leave that out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_describe_takes_the_videos_of_the_presets_data(launch):
+    done = launch("describe", "--config=quickstart")
+    assert done.returncode == 0, done.stderr
+    row = " ".join(done.stdout.split())
+    assert "│ quickstart │ 24,446 │ 36x36 │" in row
+    assert " │ 5 │ " in row
 
 
 def test_describe_prints_every_preset_of_the_paper(launch):
@@ -140,7 +164,9 @@ def test_videos_are_streamed_to_files(launch, run, tmp_path):
 
 def test_help_lists_every_setting(launch):
     done = launch("train", "--help")
+    assert done.returncode == 0
     assert "--config.learning_rate" in done.stdout
+    assert "videos an update, over all devices [10]" in " ".join(done.stdout.split())
     assert "recurrent steps on the first frame" in done.stdout
     assert "--workdir" in done.stdout
     assert re.search(r"--\[no\]config\.stateful", done.stdout)

@@ -68,3 +68,19 @@ def test_a_mean_by_class_weights_is_a_mean():
     assert mean_over_labelled(losses, labels, (1.0, 3.0)) == pytest.approx((1 + 3 * 2) / 4)
     assert mean_over_labelled(losses, labels) == pytest.approx(1.5)
     assert mean_over_labelled(losses, jnp.full((1, 1, 3), IGNORED)) == 0
+
+
+@pytest.mark.parametrize("other", [-1, 4, 7, IGNORED])
+def test_a_label_that_names_no_class_counts_nowhere(other):
+    logits, labels = _random()
+    spoiled = labels.at[0, 1].set(other)
+    values, gradient = jax.value_and_grad(lambda x: focal_loss(x, spoiled).sum())(logits)
+    expected = focal_loss(logits, labels).at[0, 1].set(0)
+    np.testing.assert_allclose(values, expected.sum(), rtol=1e-6)
+    assert np.isfinite(gradient).all()
+    assert not gradient[0, 1].any()
+    for weights in (None, (1.0, 2.0, 3.0, 4.0)):
+        ours = Objective(class_weights=weights)(logits[:, None], spoiled[:, None])
+        ignored = labels.at[0, 1].set(IGNORED)
+        theirs = Objective(class_weights=weights)(logits[:, None], ignored[:, None])
+        np.testing.assert_array_equal(ours, theirs)

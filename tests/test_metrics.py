@@ -2,7 +2,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rsf_jax.metrics import foreground_iou, foreground_scores
+from rsf_jax.metrics import (
+    foreground,
+    foreground_iou,
+    foreground_scores,
+    is_scored,
+    mean_of_labelled,
+)
 
 
 def _mask(*pixels):
@@ -57,3 +63,27 @@ def test_scores_where_there_is_nothing(predicted, truth, expected):
     scores = foreground_scores(predicted, truth)
     found = (scores.precision, scores.recall, scores.f1, scores.balanced_accuracy)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_what_names_neither_class_is_no_foreground():
+    labels = np.array([[1, 0, -1, 2, 255]])
+    np.testing.assert_array_equal(foreground(np.ones_like(labels), labels)[0], [1, 1, 0, 0, 0])
+
+
+def test_an_image_without_a_label_has_no_score():
+    labels = jnp.full((2, 3, 3), 255).at[0, 0].set(jnp.array([0, 1, 1]))
+    labelled = is_scored(labels)
+    predicted = jnp.zeros((2, 3, 3), bool).at[:, :, 2].set(True)  # beside labels too
+    scores = foreground_scores(predicted, labels == 1, labelled)
+    assert scores.iou[0] == 0.5
+    assert scores.precision[0] == 1
+    assert scores.recall[0] == 0.5
+    assert all(np.isnan(value[1]) for value in vars(scores).values())
+    np.testing.assert_array_equal(foreground_iou(predicted, labels == 1, labelled), scores.iou)
+
+
+def test_means_leave_out_what_has_no_score():
+    scores = np.array([[0.5, np.nan, np.nan], [1.0, 0.25, np.nan]])
+    assert mean_of_labelled(scores) == pytest.approx(1.75 / 3)
+    np.testing.assert_array_equal(mean_of_labelled(scores, 0), [0.75, 0.25, np.nan])
+    np.testing.assert_array_equal(mean_of_labelled(scores[:, 1:], 1), [np.nan, 0.25])

@@ -34,3 +34,34 @@ def test_one_image_makes_both_statistics_the_same():
     x, scale, bias = map(jnp.asarray, _inputs())
     sample, batch = (normalize(x[:1], scale, bias, s) for s in ("sample", "batch"))
     np.testing.assert_allclose(sample, batch, atol=1e-6)
+
+
+def _corner(x):
+    x[:, :, 0, 0] = 100
+
+
+def _stamp(x):
+    x[:, :, :8, :60] = 50
+
+
+def _rows(x):
+    x[:, :, ::8] = 100  # what the origin is taken of
+
+
+def _offset(x):
+    x += 1000
+
+
+@pytest.mark.parametrize("statistics", ["sample", "batch"])
+@pytest.mark.parametrize("spoil", [_corner, _stamp, _rows, _offset], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("size", [(128, 128), (1080, 1920)], ids=str)
+def test_it_is_that_of_float64_whatever_the_frame(spoil, size, statistics):
+    x = np.random.default_rng(0).normal(0, 0.1, (2, 1, *size)).astype(np.float32)
+    spoil(x)
+    axes = (2, 3) if statistics == "sample" else (0, 2, 3)
+    exact = x.astype(np.float64)
+    expected = exact - exact.mean(axes, keepdims=True)
+    expected /= np.sqrt(exact.var(axes, keepdims=True) + 1e-3)
+    ours = normalize(jnp.asarray(x), jnp.ones(1), jnp.zeros(1), statistics)
+    # Outliers are hundreds: there float32 itself has no more than seven digits.
+    assert np.abs((ours - expected) / np.maximum(1, np.abs(expected))).max() < 1e-5

@@ -20,6 +20,7 @@ from rsf_jax.presets import with_model
 from rsf_jax.records import plain_config
 from rsf_jax.reproduction import recorder
 from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.training.loop import train
 
 
 @pytest.fixture(scope="module")
@@ -107,18 +108,21 @@ def test_the_card_says_what_the_run_came_to(run, card):
 
 
 def test_tests_with_other_settings_are_not_the_runs_own(run, tmp_path):
-    config, workdir = run
+    _, workdir = run
     results = json.loads((workdir / "results.json").read_text())
     path, settings = tmp_path / "results.json", results["config"]
-    update = results["update"]
-    for changes, found in (
-        ({}, ["s3f1"]),
-        ({"data_dir": "x"}, ["s3f1"]),
-        ({"stateful": False}, []),
+    update, trained = results["update"], load_trained(workdir)
+    other = {"data": results["data"] | {"digest": "0" * 64}}
+    for changes, more, found in (
+        ({}, {}, ["s3f1"]),
+        ({"data_dir": "x"}, {}, ["s3f1"]),
+        ({"stateful": False}, {}, []),
+        ({}, other, []),
+        ({}, {"data": None}, ["s3f1"]),  # by an earlier version
     ):
-        path.write_text(json.dumps(results | {"config": settings | changes}))
-        assert list(recorder._tests(tmp_path, update, config)) == found
-    assert not recorder._tests(tmp_path, update + 1, config)
+        path.write_text(json.dumps(results | {"config": settings | changes} | more))
+        assert list(recorder._tests(tmp_path, update, trained)) == found
+    assert not recorder._tests(tmp_path, update + 1, trained)
 
 
 def test_a_run_made_of_weights_is_tested_as_the_one_they_come_from(run, card, tmp_path):
@@ -148,6 +152,27 @@ def test_a_folder_of_other_weights_is_left_alone(copy, card, tmp_path):
     copy.write_text(json.dumps(values | {"sha256": "0" * 64}))
     with pytest.raises(rsf.InputError, match="holds other weights called mine: delete it"):
         import_pretrained(copy, made)
+
+
+def test_a_folder_of_another_run_is_refused_again_and_again(run, card, tmp_path):
+    config, _ = run
+    other = tmp_path / "other"
+    train(config.replace(channels=3, updates=1), open_dataset(config), other)
+    for _ in range(2):
+        with pytest.raises(rsf.InputError, match="other holds a run that is not mine: give"):
+            import_pretrained(card, other)
+    assert not (other / "pretrained.json").exists()
+
+
+def test_weights_that_were_trained_on_are_not_those_of_the_card(run, card, tmp_path):
+    config, _ = run
+    made = import_pretrained(card, tmp_path / "made")
+    saved = load_trained(made).saved
+    longer = saved.replace(data_dir=config.data_dir, epochs=2)
+    train(longer.replace(lr_schedule="constant"), open_dataset(config), tmp_path / "more")
+    shutil.copytree(tmp_path / "more" / "checkpoints", made / "checkpoints", dirs_exist_ok=True)
+    with pytest.raises(rsf.InputError, match="holds a run that is not mine"):
+        import_pretrained(card, made)
 
 
 def test_a_flipped_bit_is_noticed(copy):

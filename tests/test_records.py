@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -68,9 +69,51 @@ def test_what_is_no_record_is_told(change, says):
         from_json(dataclasses.asdict(_record()) | change)
 
 
+def test_a_path_that_is_an_address_is_told():
+    with pytest.raises(rsf.InputError, match=r"gs:/bucket/run is an address: give a folder"):
+        read_record(Path("gs://bucket/run"))
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '{"config": 1}', "nul"])
 def test_files_that_are_no_records_are_named(tmp_path, text):
     path = tmp_path / "record.json"
     path.write_text(text)
     with pytest.raises(rsf.InputError, match=r"record\.json cannot be read as a record"):
         read_record(path)
+
+
+def test_a_record_that_was_written_once_is_read_by_every_later_version():
+    """As it was left by a run in November 2026; never to be written anew."""
+    record = read_record(Path(__file__).parent / "reproduction" / "record_format_2.json")
+    assert record.format == 2
+    assert record.label == "easy64_s6f1 updates=300"
+    assert (record.parameters, record.updates, record.videos, record.seed) == (
+        284_227,
+        300,
+        2400,
+        0,
+    )
+    assert record.version == "2.0.0"
+    assert record.validation["miou"] == pytest.approx(0.6261, abs=1e-4)
+    assert record.core_hours == pytest.approx(2 * 283.6 / 3600, rel=1e-3)
+    (test,) = record.tests.values()
+    assert record.tests.keys() == {"s6f1"}
+    assert (test.videos, len(test.miou_by_frame)) == (2000, 6)
+
+
+def test_records_without_a_format_are_those_of_the_first():
+    values = dataclasses.asdict(_record())
+    del values["format"]
+    assert from_json(values).format == 1
+
+
+def test_a_record_of_a_later_version_says_so():
+    with pytest.raises(rsf.InputError, match="a record of format 3: this version of rsf_jax reads"):
+        from_json(dataclasses.asdict(_record()) | {"format": 3})
+
+
+def test_videos_and_core_hours_are_counted():
+    record = dataclasses.replace(_record(), hardware="4 cores, a processor", seconds=1800.0)
+    assert record.videos == 6 * record.config["batch_size"]
+    assert record.core_hours == 2
+    assert dataclasses.replace(record, hardware="8 x H100").core_hours is None

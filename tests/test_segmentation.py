@@ -118,7 +118,7 @@ def test_mean_iou_of_each_image_is_its_score():
 
 
 def test_mean_iou_where_nothing_is_labelled():
-    assert mean_iou(jnp.zeros((3, 3), jnp.int32)) == 1
+    assert np.isnan(mean_iou(jnp.zeros((3, 3), jnp.int32)))
 
 
 def test_flicker_of_a_case_counted_by_hand():
@@ -174,3 +174,15 @@ def test_without_power_all_weights_are_one():
 def test_nothing_to_balance_is_an_error():
     with pytest.raises(InputError, match="no pixel belongs to a class"):
         balanced_weights(np.zeros(3, int), 1.0)
+
+
+@pytest.mark.parametrize("other", [-1, 3, 7, IGNORED])
+def test_what_names_no_class_counts_nowhere(other):
+    image = np.array([[[0, 1, 2, 1]], [[0, 1, 2, 2]]])
+    spoiled = image.copy()
+    spoiled[0, 0, 1] = other
+    expected = [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
+    for predicted, truth in ((spoiled, image), (image, spoiled)):
+        found = confusion_matrix(predicted, truth, 3)[0]
+        np.testing.assert_array_equal(found, np.add(expected, np.diag([0, 1, 0])))
+        assert flicker(predicted, truth, 3)[1] == 2

@@ -1,6 +1,8 @@
 """Sweeps: what is tested, what it costs, which policies are best."""
 
+import dataclasses
 import json
+import shutil
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,12 +61,45 @@ def test_the_table_shows_every_policy_and_explains_the_speed(swept, capsys, monk
     assert "ms more for each step" in table
 
 
-def test_fewer_videos_may_do(swept, tmp_path):
+def test_fewer_videos_may_do_and_have_files_of_their_own(swept, tmp_path):
     _, _, trained, dataset = swept
     results = tradeoff.sweep(trained, dataset, tmp_path, [rsf.FixedSchedule(1, 1)], videos=3)
     assert results["videos"] == 3
+    assert json.loads((tmp_path / "sweep_3videos.json").read_text()) == results
     with pytest.raises(rsf.InputError, match="11 videos are asked for: the split has 10"):
         tradeoff.sweep(trained, dataset, tmp_path, videos=11)
+
+
+def test_a_sweep_that_was_interrupted_goes_on(swept, tmp_path, monkeypatch, capsys):
+    whole, _, trained, dataset = swept
+    policies = [rsf.parse_policy(text) for text in POLICIES[:3]]
+    with monkeypatch.context() as patch:
+        scored = iter([summarize, summarize])
+        patch.setattr(tradeoff, "summarize", lambda scores: next(scored)(scores))
+        with pytest.raises(RuntimeError):  # StopIteration in a generator
+            tradeoff.sweep(trained, dataset, tmp_path, policies)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("1 of 3: s1f1  mIoU 0.")
+    left = json.loads((tmp_path / "sweep.json").read_text())["points"]
+    assert [point["policy"] for point in left] == POLICIES[:2]
+    results = tradeoff.sweep(trained, dataset, tmp_path, policies)
+    assert capsys.readouterr().out.splitlines()[0].startswith("3 of 3: s3f3  mIoU 0.")
+    assert results["points"][0] == left[0]
+    for point, other in zip(results["points"], whole["points"]):
+        assert point["policy"] == other["policy"]
+        assert point["miou"] == pytest.approx(other["miou"], abs=1e-6)
+
+
+def test_a_smaller_sweep_takes_nothing_from_a_larger_one(swept, tmp_path):
+    whole, folder, trained, dataset = swept
+    shutil.copy(folder / "sweep.json", tmp_path)
+    one = [rsf.parse_policy(POLICIES[1])]
+    results = tradeoff.sweep(trained, dataset, tmp_path, one)
+    assert results["points"] == whole["points"]
+    # Another model's points do not stay.
+    other = dataclasses.replace(trained, step=trained.step + 1)
+    results = tradeoff.sweep(other, dataset, tmp_path, one)
+    assert [point["policy"] for point in results["points"]] == POLICIES[1:2]
 
 
 def test_a_model_without_steps_has_no_trade_off(swept, tmp_path):

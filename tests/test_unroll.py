@@ -4,6 +4,7 @@ import inspect
 from functools import partial
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -245,3 +246,70 @@ def test_preparation_for_another_size_is_an_error(model, variables, frames):
     prepared = rsf.prepare(model, variables, (16, 16))
     with pytest.raises(rsf.InputError, match=r"prepared for frames of 16x16 .* have 12x10"):
         rsf.run_video(model, prepared, frames, SCHEDULE)
+
+
+POLICIES = [SCHEDULE, rsf.DistanceHalting("l2", 1.0, 4)]
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=str)
+def test_a_model_is_applied_to_the_whole_video(model, variables, frames, policy):
+    expected = rsf.run_video(model, variables, frames, policy).logits
+    np.testing.assert_allclose(model.apply(variables, frames, policy), expected, atol=1e-6)
+    jitted = jax.jit(model.apply)(variables, frames, policy)
+    np.testing.assert_allclose(jitted, expected, atol=1e-4)
+
+
+def test_a_video_without_a_policy_is_no_single_step(model, variables, frames):
+    with pytest.raises(rsf.InputError, match="applied to a video under a policy: give one"):
+        model.apply(variables, frames)
+
+
+class _Twice(nn.Module):
+    """A model as a layer."""
+
+    model: nn.Module
+
+    @nn.compact
+    def __call__(self, frames):
+        return nn.Dense(3)(self.model(frames, SCHEDULE))
+
+
+def test_a_model_is_a_layer_of_another(model, frames):
+    layered = _Twice(model)
+    variables = layered.init(jax.random.key(2), frames)
+    out = layered.apply(variables, frames)
+    assert out.shape == (3, 4, 12, 10, 3)
+    assert jax.eval_shape(layered.init, jax.random.key(2), frames).keys() == variables.keys()
+    inner = {"params": variables["params"]["model"]}
+    logits = rsf.run_video(model, inner, frames, SCHEDULE).logits
+    dense = variables["params"]["Dense_0"]
+    expected = np.asarray(logits) @ np.asarray(dense["kernel"]) + np.asarray(dense["bias"])
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+    # Every frame counts, and every parameter learns.
+    gradients = jax.grad(lambda v: layered.apply(v, frames)[:, -1].sum())(variables)
+    assert np.abs(gradients["params"]["model"]["cell"]["excitation"]).max() > 0
+
+
+def test_arrays_of_the_caller_are_not_read_once_a_call_has_returned(
+    model, variables, frames, monkeypatch
+):
+    """A camera's buffer is written to again while JAX computes."""
+    taken = []
+
+    def noted(good):
+        def call(*args):
+            taken.extend(x for x in jax.tree.leaves(args) if isinstance(x, np.ndarray))
+            return good(*args)
+
+        return call
+
+    monkeypatch.setattr(unroll, "_run_video", noted(unroll._run_video))
+    monkeypatch.setattr(unroll, "_run_frame", noted(unroll._run_frame))
+    video = np.array(frames)
+    state = jax.tree.map(np.array, model.initial_state(3, (12, 10)))
+    frame = video[:, 0].copy()
+    rsf.run_video(model, variables, video, SCHEDULE)
+    rsf.run_frame(model, variables, state, frame, SCHEDULE)
+    ours = [video, frame, *jax.tree.leaves(state)]
+    assert len(taken) == len(ours)
+    assert not any(np.shares_memory(x, y) for x in taken for y in ours)

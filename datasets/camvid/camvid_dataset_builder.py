@@ -8,11 +8,13 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 from frame_folders.building import Contents, FolderBuilder
+from frame_folders.images import Reading, read_image
+from frame_folders.masks import MaskReader
 from frame_folders.problems import Problems
 from frame_folders.sequences import Cutting
 
-from camvid.classes import LABELS
 from camvid.files import SPLITS, find_frames
+from camvid.released import colors_in, labels_in
 
 _PAIRS = Cutting(2, overlapping=True)
 _WHOLE = Cutting(None, overlapping=False)
@@ -43,11 +45,15 @@ def _clips(length: int) -> ClipConfig:
 class Builder(FolderBuilder):
     """CamVid at 1 Hz: segment scenes seen from a driving car into 11 classes."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "Keeps what it was made of, and the pixels of every class.",
+        "1.0.0": "First release.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "--manual_dir must be a folder with SegNet's layout of CamVid: train.txt, val.txt, "
-        "test.txt, and the folders train, trainannot, val, valannot, test and testannot. "
+        "test.txt, and the folders train, trainannot, val, valannot, test and testannot; or CamVid "
+        "as released, or as Kaggle and fastai have it. "
         "See datasets/camvid/README.md."
     )
     BUILDER_CONFIGS: ClassVar[list[ClipConfig]] = [
@@ -63,8 +69,8 @@ class Builder(FolderBuilder):
     ]
 
     def find(self, folder: pathlib.Path, problems: Problems) -> Contents:
-        """Frames by SegNet's lists."""
+        """Frames by SegNet's lists, or by what there is in their place."""
         config = self.builder_config
         cutting = dict.fromkeys(SPLITS, config.evaluation) | {"train": config.training}
-        frames = {split: find_frames(folder, name, problems) for split, name in SPLITS.items()}
-        return Contents(frames, cutting, LABELS)
+        reading = Reading(read_image, MaskReader(colors_in(folder), "class_dict.csv"), channels=3)
+        return Contents(find_frames(folder, problems), cutting, labels_in(folder), reading)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frame_folders.labels import Labels
+from frame_folders.labels import IGNORED, Labels
 
 # Source: Badrinarayanan et al. 2017 (SegNet), which merged the 32 classes of the original.
 CLASSES = {
@@ -19,4 +19,7 @@ CLASSES = {
     "Bicyclist": (0, 128, 192),
 }
 
-LABELS = Labels(tuple(CLASSES), tuple(CLASSES.values()), ignored=len(CLASSES))
+# SegNet's files have 11 where nothing is labelled; others have 255.
+LABELS = Labels(
+    tuple(CLASSES), tuple(CLASSES.values()), ignored=len(CLASSES), read_as=((IGNORED, IGNORED),)
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,10 +13,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 from t_pathfinder.building import FILE_FORMAT, array
 
+from frame_folders import videos
+from frame_folders.binary import leniently, settle
+from frame_folders.census import Census, check_counts, in_words
 from frame_folders.images import COLOR, Reading, Size, check
 from frame_folders.labels import IGNORED, Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs
+from frame_folders.source import Source, source_of
 
 Example = dict[str, Any]
 
@@ -51,6 +56,9 @@ class Plan:
         size: height and width of all frames.
         left_out: frames of every split that are in runs shorter than a clip.
         reading: how the files are read.
+        pixels: of each class in every split.
+        notes: what there is to say of it, a line each.
+        source: the files that it is made of, as metadata.
     """
 
     clips: dict[str, list[Clip]]
@@ -59,20 +67,27 @@ class Plan:
     size: Size
     left_out: dict[str, int]
     reading: Reading
+    pixels: dict[str, dict[str, int]]
+    notes: list[str]
+    source: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def make_plan(contents: Contents, problems: Problems) -> Plan:
     """Cuts what was found into clips, after a look into every file.
 
     Raises:
-        ValueError: naming every file that cannot be used, or a split in which no clip fits.
+        ValueError: naming every file that cannot be used, a split in which no clip fits or nothing
+            is labelled, or masks whose meaning cannot be told.
     """
     sequences = {split: in_order(frames, problems) for split, frames in contents.frames.items()}
-    every = [frame for frames in contents.frames.values() for frame in frames]
-    size = check(every, contents.labels, contents.reading, problems)
+    census = Census()
+    every = _counted(contents.frames, census)
+    size = check(every, leniently(contents.labels), contents.reading, problems, census)
     problems.raise_if_any()
     if size is None:
         raise ValueError("the folder that was given holds no frames")
+    labels, notes = settle(contents.labels, census, problems)
+    problems.raise_if_any()
     made = {
         split: _cut(split, list(by_name.values()), contents.cutting[split])
         for split, by_name in sequences.items()
@@ -80,13 +95,35 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
     used = {s: {f.image for clip in cut for f in clip.frames} for s, cut in made.items()}
     left_out = {s: len(frames) - len(used[s]) for s, frames in contents.frames.items()}
     (length,) = {cutting.length for cutting in contents.cutting.values()}
-    return Plan(made, contents.labels, length, size, left_out, contents.reading)
+    pixels = census.by_class(labels)
+    notes = [*_found(sequences, made), *in_words(pixels), *notes, *check_counts(pixels)]
+    return Plan(made, labels, length, size, left_out, contents.reading, pixels, notes)
+
+
+def _counted(frames: dict[str, list[Frame]], census: Census) -> Iterator[Frame]:
+    """The frames of all splits, one by one."""
+    for split, of_split in frames.items():
+        census.begin(split)
+        yield from of_split
+
+
+def _found(sequences: dict[str, dict[str, list[Frame]]], made: dict[str, list[Clip]]) -> list[str]:
+    """What the splits are made of, in words."""
+    lines = []
+    for split, by_name in sequences.items():
+        frames = list(itertools.chain.from_iterable(by_name.values()))
+        bare = sum(frame.mask is None for frame in frames)
+        lines.append(
+            f"split {split}: {len(by_name)} sequence(s), {len(frames)} frame(s), "
+            f"{len(made[split])} clip(s)" + (f", {bare} frame(s) without a mask" if bare else "")
+        )
+    return lines
 
 
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
     """Clips of a split."""
     parts = [run for sequence in sequences for run in runs(sequence)]
-    made = [clip for run in parts for clip in clips(run, cutting)]
+    made = [clip for run in parts for clip in clips(run, cutting) if clip.is_labelled]
     if not made:
         raise ValueError(
             f"split {split} has {sum(map(len, sequences))} frame(s), but no "
@@ -125,6 +162,26 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """
         raise NotImplementedError
 
+    def download_and_prepare(self, *, download_config: Any = None, **kwargs: Any) -> None:
+        """Builds the dataset, unless it is there already.
+
+        Raises:
+            ValueError: if the one that is there was made of other files than are now in the folder.
+        """
+        given = download_config.manual_dir if download_config else None
+        if given and self.info.initialized:
+            made_of = (self.info.metadata or {}).get("source", {})
+            if not self.source(pathlib.Path(given)).is_of(made_of):
+                raise ValueError(
+                    f"{self.data_dir} is there, and was made of other files than {given} holds "
+                    "now: delete it, or give another --data_dir"
+                )
+        super().download_and_prepare(download_config=download_config, **kwargs)
+
+    def source(self, folder: pathlib.Path) -> Source:
+        """The files in a folder that the dataset would be made of."""
+        return _source(folder, self.find(folder, Problems(folder)))
+
     @property
     def info(self) -> tfds.core.DatasetInfo:
         """Description of the dataset; from the moment the folder was read, of what it holds."""
@@ -140,7 +197,10 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         plan, metadata = self._plan, None
         if plan is not None:
             metadata = tfds.core.MetadataDict(
-                plan.labels.as_metadata(), frames_left_out=plan.left_out
+                plan.labels.as_metadata(),
+                frames_left_out=plan.left_out,
+                pixels=plan.pixels,
+                source=plan.source,
             )
         return self.dataset_info_from_configs(
             features=None if plan is None else features(plan),
@@ -153,7 +213,10 @@ class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """Reads the folder before TFDS asks what the features are."""
         folder = _manual_folder(dl_manager)
         problems = Problems(folder)
-        self._plan = make_plan(self.find(folder, problems), problems)
+        contents = self.find(folder, problems)
+        plan = make_plan(contents, problems)
+        self._plan = dataclasses.replace(plan, source=_source(folder, contents).as_metadata())
+        print("\n".join(self._plan.notes), flush=True)
         super()._download_and_prepare(dl_manager, download_config)
 
     def _shard_iterators_per_split(
@@ -189,10 +252,13 @@ def example(clip: Clip, labels: Labels, image: Callable, mask: Callable) -> Exam
         `frames` uint8 [T, H, W, C], `masks` uint8 [T, H, W] (classes, 255 where there is none),
         `sequence` str, `frame_numbers` int64 [T].
     """
-    masks = labels.stored(np.stack([mask(frame.mask) for frame in clip.frames]))
+    frames = np.stack([image(frame.image) for frame in clip.frames])
+    nothing = np.full(frames.shape[1:3], labels.ignored, np.uint8)
+    read = [nothing if f.mask is None else mask(f.mask) for f in clip.frames]
+    masks = labels.stored(np.stack(read))
     masks[: clip.context] = IGNORED
     return {
-        "frames": np.stack([image(frame.image) for frame in clip.frames]),
+        "frames": frames,
         "masks": masks,
         "sequence": clip.frames[0].sequence,
         "frame_numbers": np.array([frame.number for frame in clip.frames], np.int64),
@@ -218,6 +284,12 @@ def _examples(made: list[Clip], indices: range, plan: Plan) -> Iterator[tuple[in
     mask = functools.lru_cache(recent)(plan.reading.mask)
     for index in indices:
         yield index, example(made[index], plan.labels, image, mask)
+
+
+def _source(folder: pathlib.Path, contents: Contents) -> Source:
+    frames = itertools.chain.from_iterable(contents.frames.values())
+    used = {path for f in frames for path in (f.image, f.mask) if path is not None}
+    return source_of(folder, {videos.file_of(path) for path in used})
 
 
 def _manual_folder(dl_manager: Any) -> pathlib.Path:

@@ -10,8 +10,10 @@ import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from frame_folders import videos
+from frame_folders.census import Census
 from frame_folders.labels import Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Frame
@@ -31,10 +33,15 @@ def read_image(path: pathlib.Path) -> np.ndarray:
     Raises:
         ValueError: when the file is damaged, of another format or of more than 8 bits a channel.
     """
-    with _opened(path, _PICTURES) as image:
+    with opened(path, _PICTURES) as image:
         if image.mode in _DEEP:
             raise ValueError(f"is of mode {image.mode}: 8 bits a channel is needed")
-        return _pixels(image, "RGB")
+        return pixels_of(image, "RGB")
+
+
+def read_picture(path: pathlib.Path) -> np.ndarray:
+    """Reads an image, or a frame of a video, as uint8 [H, W, 3]."""
+    return videos.read_frame(path) if videos.is_frame(path) else read_image(path)
 
 
 def read_mask(path: pathlib.Path) -> np.ndarray:
@@ -74,13 +81,13 @@ COLOR = Reading(read_image, read_mask, channels=3)
 
 
 def _read_plane(path: pathlib.Path, modes: tuple[str, ...], needed: str) -> np.ndarray:
-    with _opened(path, ("PNG",)) as image:
+    with opened(path, ("PNG",)) as image:
         if image.mode not in modes:
             raise ValueError(f"is of mode {image.mode}: {needed} is needed")
-        return _pixels(image, None)
+        return pixels_of(image, None).astype(np.uint8)
 
 
-def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Image.Image:
+def opened(path: pathlib.Path, formats: tuple[str, ...]) -> Image.Image:
     """Opens an image of one of Pillow's formats, whose checksums are compared if it has any."""
     try:
         content = path.read_bytes()
@@ -99,12 +106,15 @@ def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Image.Image:
         raise ValueError(f"damaged ({type(error).__name__} while reading)") from error
 
 
-def _pixels(image: Image.Image, mode: str | None) -> np.ndarray:
+def pixels_of(image: Image.Image, mode: str | None) -> np.ndarray:
+    """Decodes an opened image, converted to one of Pillow's modes if one is given."""
     try:
-        array = np.array(image.convert(mode) if mode else image)
+        # Upright, as viewers show it and as streams have it.
+        upright = ImageOps.exif_transpose(image)
+        array = np.array(upright.convert(mode) if mode else upright)
     except Exception as error:  # as above
         raise ValueError(f"damaged ({type(error).__name__} while reading)") from error
-    return array.astype(np.uint8, copy=False)
+    return array
 
 
 def _either(formats: tuple[str, ...]) -> str:
@@ -112,7 +122,11 @@ def _either(formats: tuple[str, ...]) -> str:
 
 
 def check(
-    frames: Iterable[Frame], labels: Labels, reading: Reading, problems: Problems
+    frames: Iterable[Frame],
+    labels: Labels,
+    reading: Reading,
+    problems: Problems,
+    census: Census | None = None,
 ) -> Size | None:
     """Reads every file once, to find all that cannot be used before anything is written.
 
@@ -121,6 +135,7 @@ def check(
         labels: the indices that masks may hold.
         reading: how files are read.
         problems: takes what is found.
+        census: takes the masks, if they are to be counted.
 
     Returns:
         The size that all images should have, which is the most frequent one; None without frames.
@@ -130,20 +145,23 @@ def check(
         size = _check_image(frame.image, reading, problems)
         if size is not None:
             sizes[frame.image] = size
-        _check_mask(frame, size, labels, reading, problems)
+        mask = _check_mask(frame, size, labels, reading, problems)
+        if census is not None and frame.mask is not None and mask is not None:
+            census.add(frame.mask, mask)
     if not sizes:
         return None
     common = collections.Counter(sizes.values()).most_common(1)[0][0]
     for path, size in sizes.items():
         if size != common:
             problems.add(path, f"is {_in_words(size)}, most images are {_in_words(common)}")
+            problems.advise("frames of one size are needed: make others the same or leave them out")
     return common
 
 
 def _check_image(path: pathlib.Path, reading: Reading, problems: Problems) -> Size | None:
     if path in problems:
         return None
-    if not path.is_file():
+    if not videos.exists(path):
         problems.add(path, "missing")
         return None
     try:
@@ -156,23 +174,27 @@ def _check_image(path: pathlib.Path, reading: Reading, problems: Problems) -> Si
 
 def _check_mask(
     frame: Frame, size: Size | None, labels: Labels, reading: Reading, problems: Problems
-) -> None:
-    if frame.mask in problems:
-        return
-    if not frame.mask.is_file():
+) -> np.ndarray | None:
+    if frame.mask is None or frame.mask in problems:
+        return None
+    if not videos.exists(frame.mask):
         problems.add(frame.mask, f"missing, the mask of {frame.image.name}")
-        return
+        return None
     try:
         mask = reading.mask(frame.mask)
     except ValueError as error:
         problems.add(frame.mask, str(error))
-        return
+        return None
     if size is not None and mask.shape != size:
-        problems.add(frame.mask, f"is {_in_words(mask.shape)}, its image is {_in_words(size)}")
+        turned = ", upright by its EXIF orientation" if mask.shape == size[::-1] else ""
+        problems.add(
+            frame.mask, f"is {_in_words(mask.shape)}, its image is {_in_words(size)}{turned}"
+        )
     strange = labels.not_allowed(mask)
     if strange:
         indices = ", ".join(map(str, strange[:5])) + (", ..." if len(strange) > 5 else "")
         problems.add(frame.mask, f"has index {indices}; allowed are {labels.allowed()}")
+    return mask
 
 
 def _in_words(size: tuple[int, ...]) -> str:

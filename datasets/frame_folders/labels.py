@@ -18,11 +18,15 @@ class Labels:
         names: name of class 0, 1, ...
         colors: (red, green, blue) of each, 0 to 255, for pictures; None leaves them to who draws.
         ignored: index that means "unlabelled" in the files; none of the classes'.
+        read_as: further indices in the files, and the class, or `IGNORED`, that each stands for.
+        ignored_is_given: whether somebody has said what `ignored` is.
     """
 
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...] | None = None
     ignored: int = IGNORED
+    read_as: tuple[tuple[int, int], ...] = ()
+    ignored_is_given: bool = False
 
     def not_allowed(self, mask: np.ndarray) -> list[int]:
         """The indices in a mask that stand for nothing, ascending.
@@ -31,17 +35,41 @@ class Labels:
             mask: uint8 [H, W], indices as in the files.
         """
         present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-        return [int(i) for i in present if i >= len(self.names) and i != self.ignored]
+        meanings = self._meanings()
+        return [int(i) for i in present if int(i) not in meanings]
 
     def allowed(self) -> str:
         """The indices that masks may hold, in words."""
-        return f"0 to {len(self.names) - 1} and {self.ignored} (unlabelled)"
+        further = sorted(i for i, _ in self.read_as if i not in (*self._classes(), self.ignored))
+        more = "".join(f", {i}" for i in further)
+        return f"0 to {len(self.names) - 1} and {self.ignored} (unlabelled){more}"
 
     def stored(self, mask: np.ndarray) -> np.ndarray:
-        """A mask as a built dataset has it: what is unlabelled becomes 255."""
-        return np.where(mask == self.ignored, np.uint8(IGNORED), mask)
+        """A mask as a built dataset has it: classes, and 255 for what is unlabelled."""
+        table = np.arange(256, dtype=np.uint8)
+        for index, meaning in self._meanings().items():
+            table[index] = meaning
+        return table[mask]
+
+    def counted(self, pixels: np.ndarray) -> dict[str, int]:
+        """Pixels of each class, by name, and of none, under "unlabelled".
+
+        Args:
+            pixels: int64 [256], of each index in the files.
+        """
+        meanings = self._meanings()
+        stored = np.bincount(list(meanings.values()), pixels[list(meanings)], minlength=256)
+        found = {name: int(stored[k]) for k, name in enumerate(self.names)}
+        return found | {"unlabelled": int(stored[IGNORED])}
 
     def as_metadata(self) -> dict[str, Any]:
         """Plain values for the metadata of a built dataset."""
         colors = {"colors": [list(color) for color in self.colors]} if self.colors else {}
         return {"class_names": list(self.names), "ignored": IGNORED, **colors}
+
+    def _classes(self) -> range:
+        return range(len(self.names))
+
+    def _meanings(self) -> dict[int, int]:
+        """What every index in the files stands for."""
+        return {k: k for k in self._classes()} | {self.ignored: IGNORED} | dict(self.read_as)

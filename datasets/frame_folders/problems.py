@@ -17,10 +17,15 @@ class Problems:
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
         self._found: dict[pathlib.Path, str] = {}
+        self._advice: dict[str, None] = {}
 
     def add(self, path: pathlib.Path, what: str) -> None:
         """Notes what is wrong with a file; the first thing noted of it counts."""
         self._found.setdefault(path, what)
+
+    def advise(self, what: str) -> None:
+        """Says what may be done, if anything is found."""
+        self._advice[what] = None
 
     def __contains__(self, path: pathlib.Path) -> bool:
         return path in self._found
@@ -34,12 +39,13 @@ class Problems:
         if not self._found:
             return
         named = list(self._found.items())[:NAMED]
+        advice = f" ({'; '.join(self._advice)})" if self._advice else ""
         lines = [f"  {self._relative(path)}: {what}" for path, what in named]
         if len(self._found) > NAMED:
             lines.append(f"  and {len(self._found) - NAMED} more")
         raise ValueError(
-            f"{len(self._found)} file(s) in {self._folder} cannot be used; nothing was built:\n"
-            + "\n".join(lines)
+            f"{len(self._found)} file(s) in {self._folder} cannot be used; nothing was built"
+            f"{advice}:\n" + "\n".join(lines)
         )
 
     def _relative(self, path: pathlib.Path) -> pathlib.Path:

@@ -24,13 +24,13 @@ class Frame:
 
     Attributes:
         image: file of the image.
-        mask: file of the class indices.
+        mask: file of the class indices; None if nobody has labelled the frame.
         sequence: name of the sequence that it belongs to.
         number: place in the sequence.
     """
 
     image: pathlib.Path
-    mask: pathlib.Path
+    mask: pathlib.Path | None
     sequence: str
     number: int
 
@@ -47,6 +47,11 @@ class Clip:
 
     frames: tuple[Frame, ...]
     context: int = 0
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether a frame that the clip counts has a mask."""
+        return any(frame.mask is not None for frame in self.frames[self.context :])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,75 +4,110 @@ from __future__ import annotations
 
 import pathlib
 
+from frame_folders import videos
 from frame_folders.listing import read_pairs
+from frame_folders.names import sequence_and_number
 from frame_folders.problems import Problems
-from frame_folders.sequences import Frame, in_order, split_name
+from frame_folders.sequences import Frame, in_order
 
+from own_video.layouts import MASKS, SPLITS, Finder, Pair
 from own_video.settings import Splits
 
 LIST = "frames.txt"
-MASKS = "_mask"  # what the folder of a sequence's masks ends in
-
-_IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 _TRAINING_SHARE = 0.8
 
 
-def find_sequences(folder: pathlib.Path, problems: Problems) -> dict[str, list[Frame]]:
+def find_sequences(
+    folder: pathlib.Path, problems: Problems, *, sparse: bool = False
+) -> dict[str, list[Frame]]:
     """Frames by sequence, in order of frame number; sequences in order of name.
 
     Args:
-        folder: a folder with a list `frames.txt`, or with `{sequence}/` beside `{sequence}_mask/`.
+        folder: a folder with a list `frames.txt`, or in one of the layouts of `layouts`.
         problems: takes lists and files that cannot be used.
+        sparse: whether frames may be without a mask.
     """
     listing = folder / LIST
     if listing.is_file():
-        pairs = [(folder / image, folder / mask) for image, mask in read_pairs(listing, problems)]
+        pairs = [
+            Pair(folder / image, folder / mask if mask else None, _place(folder, folder / image))
+            for image, mask in read_pairs(listing, problems, sparse=sparse)
+        ]
     else:
-        pairs = _in_folders(folder, problems)
-    frames = [_frame(folder, *pair, problems) for pair in pairs]
-    found = in_order([frame for frame in frames if frame is not None], problems)
+        pairs = Finder(sparse, problems).find(folder)
+        if not pairs:
+            problems.add(
+                folder,
+                f"has neither {LIST} nor folders {{sequence}} and {{sequence}}{MASKS}, images and "
+                f"masks, or videos and their masks",
+            )
+    missing = sum(pair.mask is not None and not videos.exists(pair.mask) for pair in pairs)
+    if 0 < missing < len(pairs):
+        problems.advise("with `sparse: true` in dataset.yaml frames may be without a mask")
+    found = in_order(_frames(pairs, problems), problems)
     return {name: found[name] for name in sorted(found)}
 
 
-def _in_folders(
-    folder: pathlib.Path, problems: Problems
-) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    inside = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    sequences = sorted(p for p in inside if not p.name.endswith(MASKS))
-    if not sequences:
-        problems.add(folder, f"has neither {LIST} nor folders {{sequence}} and {{sequence}}{MASKS}")
-    pairs = []
-    for sequence in sequences:
-        masks = sequence.with_name(sequence.name + MASKS)
-        images = sorted(p for p in sequence.iterdir() if p.suffix.lower() in _IMAGES)
-        if not images:
-            problems.add(sequence, f"has no images ({', '.join(_IMAGES)})")
-        pairs += [(image, masks / f"{image.stem}.png") for image in images]
-    _note_lonely_masks({mask for _, mask in pairs}, inside, problems)
-    return pairs
-
-
-def _note_lonely_masks(
-    wanted: set[pathlib.Path], inside: list[pathlib.Path], problems: Problems
-) -> None:
-    """A mask without an image is a misspelt name, or a frame that was forgotten."""
-    for masks in sorted(p for p in inside if p.name.endswith(MASKS)):
-        for mask in sorted(masks.glob("*.png")):
-            if mask not in wanted:
-                problems.add(mask, f"has no image in {masks.name.removesuffix(MASKS)}")
-
-
-def _frame(
-    folder: pathlib.Path, image: pathlib.Path, mask: pathlib.Path, problems: Problems
-) -> Frame | None:
-    name = split_name(image.stem)
-    if name is None:
-        problems.add(image, "has no frame number at the end of its name, such as 0001")
-        return None
+def _place(folder: pathlib.Path, image: pathlib.Path) -> str:
     place = image.parent
     inside = place != folder and place.is_relative_to(folder)
-    sequence = place.relative_to(folder).as_posix() if inside else place.name
-    return Frame(image, mask, sequence, number=name[1])
+    return place.relative_to(folder).as_posix() if inside else place.name
+
+
+def _frames(pairs: list[Pair], problems: Problems) -> list[Frame]:
+    """Frames whose sequence is a folder or a video, or a part of a folder whose names differ."""
+    named = []
+    for pair in pairs:
+        name = sequence_and_number(pair.image.stem)
+        if name is None:
+            problems.add(pair.image, "has no frame number at the end of its name, such as 0001")
+        else:
+            named.append((pair, *name))
+    names: dict[str, set[str]] = {}
+    for pair, name, _ in named:
+        names.setdefault(pair.place, set()).add(name)
+    return [
+        Frame(pair.image, pair.mask, _sequence(pair.place, name, names[pair.place]), number)
+        for pair, name, number in named
+    ]
+
+
+def _sequence(place: str, name: str, names: set[str]) -> str:
+    return f"{place}/{name}" if len(names) > 1 and name else place
+
+
+def splits_by_folder(folder: pathlib.Path, sequences: dict[str, list[Frame]]) -> Splits | None:
+    """Splits by folders called train, val and test, or by lists in `ImageSets`, as DAVIS has them.
+
+    Where there is no test, the validation sequences are the test.
+    """
+    found: dict[str, list[str]] = {}
+    for name in sequences:
+        split = SPLITS.get(name.partition("/")[0].lower())
+        if split is None:
+            found = _by_lists(folder, sequences)
+            break
+        found.setdefault(split, []).append(name)
+    if "test" not in found and "validation" in found:
+        found["test"] = found.pop("validation")
+    if not {"train", "test"} <= found.keys():
+        return None
+    return {split: tuple(names) for split, names in found.items()}
+
+
+def _by_lists(folder: pathlib.Path, sequences: dict[str, list[Frame]]) -> dict[str, list[str]]:
+    for path in sorted(folder.glob("ImageSets/*/train.txt"), reverse=True):
+        found = {}
+        for split in ("train", "val", "test"):
+            listing = path.with_name(f"{split}.txt")
+            lines = listing.read_text("utf-8-sig").split() if listing.is_file() else []
+            named = {
+                part for line in lines for part in (line, pathlib.PurePosixPath(line).parent.name)
+            }
+            found[SPLITS[split]] = [name for name in sequences if name in named]
+        if found["train"] and (found["validation"] or found["test"]):
+            return {split: names for split, names in found.items() if names}
+    return {}
 
 
 def divide(sequences: dict[str, list[Frame]], splits: Splits | None) -> dict[str, list[Frame]]:
@@ -80,24 +115,30 @@ def divide(sequences: dict[str, list[Frame]], splits: Splits | None) -> dict[str
 
     Args:
         sequences: frames by sequence.
-        splits: sequences of every split. None takes four fifths of the sequences, in their order,
-            for training and the others for the test; of a single one, the first four fifths of
-            its frames.
+        splits: sequences of every split, or folders of them. None takes four fifths of the
+            sequences, in their order, for training and the others for the test; of a single one,
+            the first four fifths of its frames.
 
     Raises:
         ValueError: when there is no sequence of a name that `splits` has.
     """
     if splits is None:
         return _by_share(sequences)
-    unknown = [name for names in splits.values() for name in names if name not in sequences]
+    unknown = [name for names in splits.values() for name in names if not _named(sequences, name)]
     if unknown:
         raise ValueError(
             f"splits of dataset.yaml has the sequence {unknown[0]!r}, which is not there: choose "
             f"from {', '.join(sequences) or '(none found)'}"
         )
     return {
-        split: [f for name in names for f in sequences[name]] for split, names in splits.items()
+        split: [f for name in names for found in _named(sequences, name) for f in sequences[found]]
+        for split, names in splits.items()
     }
+
+
+def _named(sequences: dict[str, list[Frame]], name: str) -> list[str]:
+    """The sequence of a name, or those of the folder of that name."""
+    return [found for found in sequences if found == name or found.startswith(f"{name}/")]
 
 
 def _by_share(sequences: dict[str, list[Frame]]) -> dict[str, list[Frame]]:

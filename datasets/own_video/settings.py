@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 from frame_folders.labels import IGNORED, Labels
+from frame_folders.masks import Color, color_table
 
-KEYS = ("classes", "colors", "ignored", "clip_length", "splits")
+KEYS = ("classes", "colors", "ignored", "ignored_color", "clip_length", "sparse", "splits")
 SPLITS = ("train", "validation", "test")
 _NEEDED_SPLITS = ("train", "test")
 _DEFAULT_CLIP_LENGTH = 2
@@ -25,11 +26,15 @@ class Settings:
         labels: classes and their indices in the masks.
         clip_length: frames of a clip.
         splits: sequences of every split; None to divide them by their names.
+        sparse: whether frames may be without a mask.
+        index_of: index of each color in masks of colors; None if classes have none.
     """
 
     labels: Labels
     clip_length: int
     splits: Splits | None
+    sparse: bool
+    index_of: dict[Color, int] | None
 
 
 def read_settings(path: pathlib.Path) -> Settings:
@@ -49,7 +54,7 @@ def _load(path: pathlib.Path) -> Any:
     if not path.is_file():
         raise ValueError(f"{path} is missing: it must have at least a line `classes: [first, ...]`")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a text file: write it in UTF-8") from None
     except yaml.YAMLError as error:
@@ -66,14 +71,15 @@ def _settings(values: Any) -> Settings:
     if unknown:
         raise ValueError(f"unknown key {', '.join(unknown)}: choose from {', '.join(KEYS)}")
     names = _classes(values.get("classes"))
+    colors = _colors(values.get("colors"), len(names))
+    ignored = _ignored(values.get("ignored", IGNORED), names)
+    ignored_color = _ignored_color(values.get("ignored_color"))
     return Settings(
-        Labels(
-            names,
-            _colors(values.get("colors"), len(names)),
-            _ignored(values.get("ignored", IGNORED), names),
-        ),
+        Labels(names, colors, ignored, ignored_is_given="ignored" in values),
         _clip_length(values.get("clip_length", _DEFAULT_CLIP_LENGTH)),
         _splits(values.get("splits")),
+        _sparse(values.get("sparse", False)),
+        color_table(colors, ignored, ignored_color),
     )
 
 
@@ -105,12 +111,26 @@ def _colors(value: Any, classes: int) -> tuple[tuple[int, int, int], ...] | None
             f"colors is {count!r}: a list of one colour for each of the {classes} "
             "classes is needed, [[red, green, blue], ...]"
         )
-    for color in value:
-        if not (
-            isinstance(color, list) and len(color) == 3 and all(_is_whole(c, 0, 255) for c in color)
-        ):
-            raise ValueError(f"colors has {color!r}: [red, green, blue] from 0 to 255 is needed")
-    return tuple((r, g, b) for r, g, b in value)
+    return tuple(_color(color, "colors") for color in value)
+
+
+def _color(value: Any, key: str) -> Color:
+    if not (
+        isinstance(value, list) and len(value) == 3 and all(_is_whole(c, 0, 255) for c in value)
+    ):
+        raise ValueError(f"{key} has {value!r}: [red, green, blue] from 0 to 255 is needed")
+    red, green, blue = value
+    return red, green, blue
+
+
+def _ignored_color(value: Any) -> Color | None:
+    return None if value is None else _color(value, "ignored_color")
+
+
+def _sparse(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"sparse is {value!r}: true or false is needed")
+    return value
 
 
 def _ignored(value: Any, names: tuple[str, ...]) -> int:

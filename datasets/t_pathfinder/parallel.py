@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pathlib
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +19,7 @@ Example = dict[str, Any]
 Make = Callable[[Any, int, int], Example]  # settings, seed and index to an example
 
 BATCH = 20  # examples made per task: large enough that starting a task does not count
+PATIENCE = 1.0  # seconds after which workers notice that they are alone
 WORKERS_VARIABLE = "T_PATHFINDER_WORKERS"
 
 
@@ -77,7 +81,21 @@ def generate(
 
 def _chunk(make: Make, settings: Any, seed: int, first: int, last: int) -> list[Example]:
     """Examples `first` to `last - 1`: the unit of work of one process."""
+    _end_with_parent()
     return [make(settings, seed, index) for index in range(first, last)]
+
+
+@functools.cache  # once a process
+def _end_with_parent() -> None:
+    """Ends this process when the one that builds is gone: killed, it cannot end its workers."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PATIENCE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -40,8 +40,11 @@ class ReleasedConfig(tfds.core.BuilderConfig):
 class Builder(FolderBuilder):
     """Temporal Pathfinder as its authors released it."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "Keeps what it was made of, and the pixels of every class.",
+        "1.0.0": "First release.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "--manual_dir must be the authors' folder of one subset: dataset_config.json, "
         "train_vid_id_list.txt, test_vid_id_list.txt, imgs/1 and gt/1. "

@@ -14,8 +14,9 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from rsf_jax.analysis.changes import Changes, Correlation, StepsByChange
-from rsf_jax.analysis.movement import BEHAVIOURS, DistanceRatios, LongRun, mean_score
+from rsf_jax.analysis.movement import BEHAVIOURS, DistanceRatios, LongRun
 from rsf_jax.analysis.trajectory import Trajectory
+from rsf_jax.metrics import mean_of_labelled
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; yellow is too pale for lines.
 _BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
@@ -228,7 +229,7 @@ def long_run(runs: list[LongRun], trained_steps: int) -> Figure:
     behaviours = [run.pattern_behaviour for run in runs]
     _draw_runs(pattern, [run.pattern_movement for run in runs], behaviours)
     _draw_runs(score, [run.iou for run in runs], behaviours)
-    mean = mean_score(runs)
+    mean = mean_of_labelled(np.array([run.iou for run in runs]), 0)
     score.plot(np.arange(len(mean)) + 1, mean, color=_BLACK, linewidth=2.2, label="mean")
     whole.set(yscale="log", ylabel=r"$\|h_n-h_{n-1}\|\,/\,\|h_n\|$")
     whole.set_title(_counted("hidden state", [run.behaviour for run in runs]), fontsize=10)

@@ -14,8 +14,7 @@ from jax import lax
 from rsf_jax.analysis.access import as_prepared, call, check_recurrent
 from rsf_jax.checks import check_frames
 from rsf_jax.errors import InputError
-from rsf_jax.losses import IGNORED
-from rsf_jax.metrics import BINARY, foreground, foreground_iou
+from rsf_jax.metrics import BINARY, foreground_iou, is_scored
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies.halting import l2
 from rsf_jax.segmentation import confusion_matrix, mean_iou
@@ -78,7 +77,7 @@ class LongRun:
             frame.
         pattern_movement: float [N], likewise.
         iou: float [N], IoU of the readout after every step, 0..1: of the foreground, or the mean
-            of more classes; NaN for a frame without a label.
+            of more classes; NaN if the frame has no label.
     """
 
     behaviour: str
@@ -232,7 +231,7 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = B
 
     Args:
         followed: its states and predictions, at least 24 steps.
-        truth: class indices of the frame, 0 for background, or `IGNORED`.
+        truth: class indices of the frame, 0 for background; 255 where there is no label.
         classes: K, of the model.
 
     Raises:
@@ -250,19 +249,12 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = B
 
 
 def _iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
-    """IoU of [N, H, W] predictions of one frame, [N]."""
-    if (truth == IGNORED).all():
-        return np.full(len(predicted), np.nan)
+    """IoU of [N, H, W] predictions of one frame, [N]; NaN where nothing is labelled."""
     labels = np.broadcast_to(truth, predicted.shape)
     if classes > BINARY:
         return np.asarray(mean_iou(confusion_matrix(predicted, labels, classes)))
-    return np.asarray(foreground_iou(foreground(predicted, labels), foreground(labels, labels)))
-
-
-def mean_score(runs: list[LongRun]) -> np.ndarray:
-    """Returns the mean IoU [N] of the runs whose frames have labels; NaN if none has."""
-    known = [run.iou for run in runs if not np.isnan(run.iou).any()]
-    return np.mean(known, 0) if known else runs[0].iou
+    scored = np.asarray(is_scored(labels))
+    return np.asarray(foreground_iou(predicted == 1, labels == 1, scored))
 
 
 def relative_movement(states: Float[Array, "N *axes"]) -> np.ndarray:

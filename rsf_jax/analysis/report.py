@@ -31,16 +31,16 @@ from rsf_jax.analysis.movement import (
     distance_ratios,
     follow_frame,
     long_run,
-    mean_score,
     step_distances,
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, training_schedule
+from rsf_jax.evaluation import Trained, name_suffix, training_schedule
+from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.models import Prepared, prepare
-from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy, file_suffix
+from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
 from rsf_jax.tradeoff import cap_steps
 from rsf_jax.unroll import run_video
 
@@ -157,7 +157,7 @@ def analyze(
     found = _find(subject, frames, policy, halting, long_steps)
     results = _settings(trained, policy, halting) | {"video": video}
     results |= _numbers(found, own.slow)
-    suffix = "" if policy == own else f"_{file_suffix(policy)}"
+    suffix = name_suffix(trained, dataset, policy)
     text = json.dumps(_plain(results), indent=2, allow_nan=False)
     Path(workdir, f"analysis{suffix}.json").write_text(text + "\n")
     for name, figure in _figures(found, own, halting).items():
@@ -246,7 +246,7 @@ def _numbers(found: _Findings, slow_steps: int) -> dict[str, Any]:
 def _long_run_numbers(runs: list[LongRun], slow_steps: int) -> dict[str, Any]:
     whole = Counter(run.behaviour for run in runs)
     pattern = Counter(run.pattern_behaviour for run in runs)
-    iou = mean_score(runs)
+    iou = mean_of_labelled(np.array([run.iou for run in runs]), 0)
     trained_steps = min(slow_steps, len(iou))
     return {
         "steps": len(iou),

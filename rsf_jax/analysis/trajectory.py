@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
@@ -33,7 +34,8 @@ class Trajectory:
         """
         plane = self.components.reshape(2, -1).T
         # The difference of two products: of arrays as large as the states there may be many.
-        projected = states.reshape(*states.shape[:-3], -1) @ plane
+        flat = states.reshape(*states.shape[:-3], -1).astype(plane.dtype)
+        projected = jnp.matmul(flat, plane, precision="highest")
         return projected - np.broadcast_to(self.mean.reshape(-1) @ plane, projected.shape)
 
 
@@ -54,7 +56,7 @@ def project_trajectory(states: Float[Array, "T N H W C"], steps: Int[Array, "T"]
     """
     steps = np.asarray(steps)
     spent = np.arange(states.shape[1]) < steps[:, None]
-    path = np.asarray(states)[spent]
+    path = np.asarray(states, np.float32)[spent]  # half precision has no linear algebra
     if len(path) < 3 or not np.isfinite(path).all():
         raise InputError(
             f"a plane needs at least 3 finite states, these are {len(path)}"

@@ -66,10 +66,13 @@ def calibrate(
     _check_enough(target, len(calibration), target.most(candidates))
     score = video_scorer(trained)
     order = in_order(target, candidates, reference, dataset.validation, score)
-    rows = _test(target, order, reference, calibration, score)
+    beside = score(reference, calibration)
+    labelled = len(beside.miou)
+    _check_enough(target, labelled, target.most(candidates))
+    rows = _test(target, order, beside, calibration, score)
     passed = [row for row in rows if row["p_value"] <= target.level]
     if not passed:
-        raise InputError(_unmet(target, rows[0], reference, len(calibration)))
+        raise InputError(_unmet(target, rows[0], reference, labelled))
     results = {
         "policy": passed[-1]["policy"],
         "target": dataclasses.asdict(target),
@@ -78,7 +81,7 @@ def calibrate(
         "update": trained.step,
         "dataset": trained.config.dataset,
         "validation_videos": len(dataset.validation),
-        "calibration_videos": len(calibration),
+        "calibration_videos": labelled,
         "tested": rows,
         "order": list(map(str, order)),
     }
@@ -143,12 +146,12 @@ def in_order(
 def _test(
     target: Target,
     order: Sequence[StepPolicy],
-    reference: StepPolicy,
+    beside: Scored,
     calibration: grain.MapDataset,
     score: VideoScorer,
 ) -> list[dict[str, Any]]:
     """Tests candidates until one fails; returns a row for each."""
-    beside, most = score(reference, calibration), target.most(order)
+    most = target.most(order)
     scored: list[Scored] = []
 
     def losses() -> Iterator[np.ndarray]:

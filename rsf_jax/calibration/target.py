@@ -8,6 +8,7 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, scorer_for
+from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.policies import StepPolicy
 from rsf_jax.segmentation import mean_iou
 from rsf_jax.training.scores import Scores
@@ -15,7 +16,7 @@ from rsf_jax.training.scores import Scores
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """mIoU and mean recurrent steps a frame of every video, [V] each.
+    """mIoU and mean recurrent steps a frame of every video that has labels, [V] each.
 
     mIoU is that of the foreground, the mean over frames; with several classes the mean over those
     that occur in the video or its prediction, of the pixels of all its frames. Both are in 0..1 and
@@ -84,18 +85,22 @@ VideoScorer = Callable[[StepPolicy, grain.MapDataset], Scored]
 
 
 def video_scorer(trained: Trained) -> VideoScorer:
-    """Returns a function that scores every video of a split under a policy."""
+    """Returns a function that scores every video of a split that has labels under a policy."""
     score = scorer_for(trained)
 
     def scored(policy: StepPolicy, split: grain.MapDataset) -> Scored:
         scores = score(split, policy)
-        return Scored(_miou(scores), scores.steps.mean(1))
+        miou = _miou(scores)
+        labelled = ~np.isnan(miou)
+        if not labelled.any():
+            raise InputError("none of these videos has a label: no loss of mIoU can be measured")
+        return Scored(miou[labelled], scores.steps.mean(1)[labelled])
 
     return scored
 
 
 def _miou(scores: Scores) -> np.ndarray:
-    """Returns the mIoU of every video, [V]; see `Scored`."""
+    """Returns the mIoU of every video, [V], NaN without labels; see `Scored`."""
     if scores.foreground is not None:
-        return np.asarray(scores.foreground.iou).mean(1)
+        return mean_of_labelled(np.asarray(scores.foreground.iou), 1)
     return np.asarray(mean_iou(np.asarray(scores.confusion, np.int32).sum(1)))

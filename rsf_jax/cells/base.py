@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 
+from rsf_jax.arguments import check_choice, check_odd, whole
+from rsf_jax.norm import STATISTICS
 from rsf_jax.prepared import PreparedModule
 from rsf_jax.typing import Array, Carry, FeatureMap
 
@@ -36,11 +38,21 @@ class RecurrentCell(PreparedModule):
             the whole batch, as published.
 
     Attributes of a subclass need a default: configurations set those above alone.
+
+    Raises:
+        InputError: if an attribute is none of these.
     """
 
     channels: int = 25
     kernel_size: int = 15
     norm_statistics: str = "sample"
+
+    def __post_init__(self) -> None:
+        """Checks the attributes that every cell has."""
+        whole("channels", self.channels)
+        check_odd("kernel_size", self.kernel_size)
+        check_choice("norm_statistics", self.norm_statistics, STATISTICS)
+        super().__post_init__()
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
         """Returns the state in front of the first frame: zeros, float32 [B, C, H, W].

@@ -79,4 +79,4 @@ def _uniform_1_to_7(key: Array, shape: tuple[int, ...]) -> Array:
 
 def _pointwise(x: FeatureMap, weight: Array, bias: Array) -> FeatureMap:
     """1x1 convolution, weight [C_in, C_out]."""
-    return jnp.einsum("bihw,io->bohw", x, weight) + per_channel(bias)
+    return jnp.einsum("bihw,io->bohw", x, weight, precision="highest") + per_channel(bias)

@@ -4,7 +4,7 @@ An estimator knows nothing of cells, frames or schedules. It is handed a functio
 `step: carry -> carry` and the number of steps; a `FixedSchedule` carries the one to use.
 """
 
-from rsf_jax.gradients.base import Estimator, Reached
+from rsf_jax.gradients.base import Estimator, ObservableEstimator, Reached
 from rsf_jax.gradients.bptt import BPTT, CONVOLVED, REMAT
 from rsf_jax.gradients.neumann import GUARDS, Neumann, neumann_series
 from rsf_jax.gradients.penalty import LipschitzPenalty
@@ -19,6 +19,7 @@ __all__ = [
     "Estimator",
     "LipschitzPenalty",
     "Neumann",
+    "ObservableEstimator",
     "Reached",
     "neumann_series",
 ]

@@ -3,19 +3,21 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax import lax
 
-from rsf_jax.errors import InputError
-from rsf_jax.gradients.base import Reached
+from rsf_jax.arguments import check_choice
+from rsf_jax.gradients.base import Keep, Reached
 from rsf_jax.typing import Carry, Step
 
 # The name under which a cell marks what is costly to compute again (`checkpoint_name`).
 CONVOLVED = "convolved"
 REMAT = ("none", "step", "sqrt")
 
-Advance = Callable[[Reached], Reached]
+Loop = tuple[Reached, Any]  # with what is kept of the states so far
+Advance = Callable[[Loop], Loop]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,30 +36,45 @@ class BPTT:
 
     def __post_init__(self) -> None:
         """Checks the choice."""
-        if self.remat not in REMAT:
-            raise InputError(f"remat is {self.remat!r}: choose one of {', '.join(REMAT)}")
+        check_choice("remat", self.remat, REMAT)
 
     def unroll(self, step: Step, carry: Carry, length: int) -> Reached:
         """Applies `step` `length` times; see `Estimator.unroll`."""
-        start = Reached(carry, carry)
+        return self.observe(step, carry, length, (), lambda store, _: store)[0]
+
+    def observe(
+        self, step: Step, carry: Carry, length: int, store: Any, keep: Keep
+    ) -> tuple[Reached, Any]:
+        """As `unroll`, and keeps something of every state; see `ObservableEstimator.observe`."""
+
+        def observed(carry: Carry, store: Any) -> tuple[Carry, Any]:
+            after = step(carry)
+            return after, keep(store, after)
+
+        start = (Reached(carry, carry), store)
         if self.remat == "none":
             kept = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
-            advance = _advancing(jax.checkpoint(step, policy=kept, prevent_cse=False))
+            advance = _advancing(jax.checkpoint(observed, policy=kept, prevent_cse=False))
             return _repeat(advance, start, length)
-        advance = _advancing(jax.checkpoint(step, prevent_cse=False))
+        advance = _advancing(jax.checkpoint(observed, prevent_cse=False))
         if self.remat == "step":
             return _repeat(advance, start, length)
         segment = math.isqrt(length)
 
         def run(length: int) -> Advance:
-            return jax.checkpoint(lambda last: _repeat(advance, last, length), prevent_cse=False)
+            return jax.checkpoint(lambda loop: _repeat(advance, loop, length), prevent_cse=False)
 
         return run(length % segment)(_repeat(run(segment), start, length // segment))
 
 
-def _advancing(step: Step) -> Advance:
-    return lambda last: Reached(last.after, step(last.after))
+def _advancing(observed: Callable[[Carry, Any], tuple[Carry, Any]]) -> Advance:
+    def advance(loop: Loop) -> Loop:
+        last, store = loop
+        after, store = observed(last.after, store)
+        return Reached(last.after, after), store
+
+    return advance
 
 
-def _repeat(advance: Advance, start: Reached, length: int) -> Reached:
-    return lax.scan(lambda last, _: (advance(last), None), start, length=length)[0]
+def _repeat(advance: Advance, start: Loop, length: int) -> Loop:
+    return lax.scan(lambda loop, _: (advance(loop), None), start, length=length)[0]

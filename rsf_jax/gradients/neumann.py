@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.arguments import check_choice
 from rsf_jax.gradients.spectrum import norms
 from rsf_jax.select import select
 from rsf_jax.typing import Array, Carry
@@ -47,8 +48,12 @@ def neumann_series(
             neither the rest of the batch nor the scale of the loss matters. "batch", as published,
             ends all at once by norms over the whole batch, a norm of g above 1 ending them too.
 
+    Raises:
+        InputError: if the guard is neither.
+
     Source: Linsley et al. 2020, published code.
     """
+    check_choice("guard", guard, GUARDS)
     norm = norms if guard == "sample" else _norm_of_batch
     first = norm(vector)
     least = _VANISHED * first if guard == "sample" else _VANISHED
@@ -70,7 +75,7 @@ def neumann_series(
         return (
             k + 1,
             active,
-            used + active,
+            used + active.astype(jnp.int32),
             jnp.where(active, new_size, size),
             select(active, new, term),
             select(active, total_with_new, total),

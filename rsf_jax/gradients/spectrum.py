@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.gradients.floats import floats
 from rsf_jax.typing import Array, Carry, Float
 
 _ITERATIONS = 40
@@ -14,7 +15,7 @@ _COUNTED = 20  # of them, the last
 
 def norms(carry: Carry) -> Float[Array, " B"]:
     """Returns the Euclidean norm of each sample's state, over all its arrays [B, ...]."""
-    squares = [jnp.square(x).reshape(len(x), -1).sum(1) for x in jax.tree.leaves(carry)]
+    squares = [jnp.square(x).reshape(len(x), -1).sum(1) for x in floats(carry)]
     return jnp.sqrt(sum(squares[1:], squares[0]))
 
 

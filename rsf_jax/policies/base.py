@@ -7,6 +7,7 @@ import flax.struct
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.linear import without_reverse
 from rsf_jax.recording import Recording
 from rsf_jax.select import select
 from rsf_jax.typing import Array, Carry, Leaf, Step
@@ -15,6 +16,12 @@ Hidden = Callable[[Carry], Array]  # carry -> h, batch first
 Memory = Any
 # Steps are counted in int32.
 MOST_STEPS = 2**31 - 1
+
+_FORWARD = (
+    "steps that are counted while they run have no reverse-mode derivative: use a forward-mode one "
+    "(jax.jvp, jax.jacfwd), a FixedSchedule in place of halting, or, in run_frame, first=True or "
+    "first=False where all samples are at the same frame"
+)
 
 
 @flax.struct.dataclass
@@ -102,8 +109,9 @@ def unroll_while(
 ) -> Unrolled:
     """Applies a step until no sample goes on; a sample that has stopped stays as it is, to the bit.
 
-    Every sample makes at least one step. The loop runs until the last one has stopped; it has no
-    reverse-mode derivative. The arguments are those of `StepPolicy.unroll`.
+    Every sample makes at least one step. The loop runs until the last one has stopped; it has
+    forward-mode derivatives, reverse-mode ones raise InputError. The arguments are those of
+    `StepPolicy.unroll`.
     """
     h = hidden(carry)
     batch_size = h.shape[0]
@@ -115,7 +123,7 @@ def unroll_while(
         goes_on, memory = policy.goes_on(n + 1, hidden(carry), hidden(new), memory, first)
         if recording:
             store = recording.write(store, n, hidden(new))
-        return n + 1, active & goes_on, steps + active, new, memory, store
+        return n + 1, active & goes_on, steps + active.astype(jnp.int32), new, memory, store
 
     start = (
         jnp.int32(0),
@@ -126,6 +134,7 @@ def unroll_while(
         store,
     )
     n, _, steps, carry, _, store = lax.while_loop(_any_active, body, start)
+    carry, store = without_reverse((carry, store), _FORWARD)
     return Unrolled(carry, steps, recording.finish(store, n, hidden(carry)) if recording else None)
 
 

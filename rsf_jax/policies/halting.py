@@ -8,6 +8,7 @@ import flax.struct
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.policies.base import MOST_STEPS, Hidden, Unrolled, unroll_while
 from rsf_jax.recording import Recording
@@ -108,9 +109,8 @@ class DistanceHalting:
                 f"metric is {self.metric!r}: choose one of {', '.join(METRICS)}, or give a function"
             )
         for name in ("min_steps", "min_first_steps", "max_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
+            value = whole(name, getattr(self, name))
+            object.__setattr__(self, name, value)
             if value > MOST_STEPS:
                 raise InputError(f"{name} is {value}: {MOST_STEPS} is the most there can be")
         for name in ("min_steps", "min_first_steps"):

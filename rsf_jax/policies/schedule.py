@@ -6,8 +6,10 @@ import flax.struct
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
-from rsf_jax.gradients import BPTT, Estimator, Reached
+from rsf_jax.gradients import BPTT, Estimator, ObservableEstimator, Reached
+from rsf_jax.gradients.base import Keep
 from rsf_jax.policies.base import MOST_STEPS, Hidden, Unrolled, unroll_while
 from rsf_jax.recording import Recording
 from rsf_jax.typing import Array, Carry, Step
@@ -20,7 +22,7 @@ class FixedSchedule:
     Attributes:
         slow: recurrent steps on the first frame, at least 1.
         fast: recurrent steps on every later frame, at least 1.
-        gradient: how the steps are differentiated; of no other effect.
+        gradient: how the steps are differentiated, recorded or not; of no other effect.
 
     Source: Wang et al. 2023, section 4.2.
     """
@@ -32,14 +34,16 @@ class FixedSchedule:
     def __post_init__(self) -> None:
         """Rejects schedules without steps."""
         for name, value in (("slow", self.slow), ("fast", self.fast)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            try:
+                object.__setattr__(self, name, whole(name, value))
+            except InputError:
                 raise InputError(
                     f"{name} steps must be a whole number of at least 1, not {value!r}: "
                     "a frame needs a recurrent step to be seen at all"
-                )
+                ) from None
             if value > MOST_STEPS:
                 raise InputError(f"{name} steps are {value}: {MOST_STEPS} is the most")
-        if not isinstance(self.gradient, Estimator):
+        if isinstance(self.gradient, type) or not isinstance(self.gradient, Estimator):
             raise InputError(f"gradient is {self.gradient!r}: an estimator is needed, as BPTT()")
 
     def __str__(self) -> str:
@@ -100,10 +104,21 @@ class FixedSchedule:
         if recording is None:
             return Unrolled(self.reach(step, carry, first).after, steps, None)
 
-        def body(loop: tuple[Carry, Any], n: Array) -> tuple[tuple[Carry, Any], None]:
-            carry = step(loop[0])
-            return (carry, recording.write(loop[1], n, hidden(carry))), None
+        def keep(store: Any, after: Carry) -> Any:
+            n, states = store
+            return n + 1, recording.write(states, n, hidden(after))
 
-        start = (carry, recording.begin(hidden(carry), self.max_steps))
-        (carry, store), _ = lax.scan(body, start, jnp.arange(length))
-        return Unrolled(carry, steps, recording.finish(store, length, hidden(carry)))
+        start = (jnp.int32(0), recording.begin(hidden(carry), self.max_steps))
+        reached, (_, states) = self._observe(step, carry, length, start, keep)
+        after = reached.after
+        return Unrolled(after, steps, recording.finish(states, length, hidden(after)))
+
+    def _observe(
+        self, step: Step, carry: Carry, length: int, store: Any, keep: Keep
+    ) -> tuple[Reached, Any]:
+        """The estimator's own way, watched; without derivatives where it cannot be."""
+        if isinstance(self.gradient, ObservableEstimator):
+            return self.gradient.observe(step, carry, length, store, keep)
+        reached = self.gradient.unroll(step, carry, length)
+        _, store = BPTT().observe(step, carry, length, store, keep)
+        return reached, lax.stop_gradient(store)

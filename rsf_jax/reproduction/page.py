@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rsf_jax.build import build_schedule
 from rsf_jax.config import MODEL_FIELDS
+from rsf_jax.errors import InputError
 from rsf_jax.presets import get_config
 from rsf_jax.pretrained import Card, pretrained_names, read_card
 from rsf_jax.records import Record, read_record
@@ -49,7 +50,7 @@ def write_page(records: Path, page: Path) -> None:
         page: a file of Markdown.
 
     Raises:
-        InputError: if a record or a card is damaged.
+        InputError: if a record or a card is damaged, or the page cannot be written.
     """
     cards = [read_card(name) for name in pretrained_names()]
     named = {path.stem: read_record(path) for path in sorted(records.glob("*.json"))}
@@ -63,7 +64,10 @@ def write_page(records: Path, page: Path) -> None:
     parts.append(f"## Other runs\n\n{_table(_OWN, _own_lines(found))}")
     weights = [_card_line(card) for card in cards]
     parts.append(f"## Weights that come with the library\n\n{_table(_CARDS, weights)}")
-    page.write_text("\n".join(parts))
+    try:
+        page.write_text("\n".join(parts))
+    except OSError as error:
+        raise InputError(f"the page cannot be written to {page}: {error.strerror}") from error
 
 
 def _table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -177,7 +181,7 @@ def _card_line(card: Card) -> list[str]:
         f"{record.config['dataset']} {record.version}, {'x'.join(map(str, record.frame_size))}",
         str(record.seed),
         _score(record.validation["miou"]),
-        "" if test is None else _score(test.miou),
+        "" if test is None or test.miou is None else _score(test.miou),
         *_training([record]),
     ]
 
@@ -197,7 +201,10 @@ def _epochs(runs: list[Record]) -> str:
     return f"{done:.3g} of {runs[0].config['epochs']} epochs"
 
 
-def _mean(scores: list[float]) -> str:
+def _mean(found: list[float | None]) -> str:
+    scores = [score for score in found if score is not None]
+    if not scores:
+        return "none"
     text = _score(statistics.mean(scores))
     if len(scores) == 1:
         return f"{text} (1 seed)"

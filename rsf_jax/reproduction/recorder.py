@@ -15,7 +15,8 @@ from rsf_jax.building import find_or_build, is_built
 from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import load_trained
+from rsf_jax.evaluation import Trained, load_trained
+from rsf_jax.identity import Identity
 from rsf_jax.models import count_parameters
 from rsf_jax.records import Record, Result, hardware, plain_config
 from rsf_jax.segmentation_figures import spread_colors
@@ -57,7 +58,7 @@ def make_record(workdir: Path) -> Record:
         frame_size=list(data.frame_size),
         class_names=data.class_names,
         colors=data.colors.tolist(),
-        tests=_tests(workdir, best, config),
+        tests=_tests(workdir, best, trained),
     )
 
 
@@ -105,18 +106,25 @@ def training_seconds(points: dict[int, dict[str, float]], batch_size: int) -> fl
     return seconds
 
 
-def _tests(workdir: Path, update: int, config: Config) -> dict[str, Result]:
+def _tests(workdir: Path, update: int, trained: Trained) -> dict[str, Result]:
     """The tests of a checkpoint with the settings and the data of its training, by policy."""
-    settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in FREE_ON_RESUME}
+    saved = dataclasses.asdict(trained.saved)
+    settings = {name: value for name, value in saved.items() if name not in FREE_ON_RESUME}
     found: dict[str, Result] = {}
     for path in sorted(workdir.glob("results*.json")):
         try:
             results = json.loads(path.read_text())
-            if results["update"] == update and settings.items() <= results["config"].items():
+            own = results["update"] == update and settings.items() <= results["config"].items()
+            if own and _are_of(trained.data, results.get("data")):
                 found[results["policy"]] = _test(results)
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}): test the model anew") from error
     return found
+
+
+def _are_of(data: Identity | None, tested: dict[str, str] | None) -> bool:
+    """Whether a test was on the data of training, as far as both tell what they were."""
+    return not data or not tested or tested["digest"] == data.digest
 
 
 def _test(results: dict[str, Any]) -> Result:

@@ -86,7 +86,7 @@ def _stateless_ruler(row: str) -> tuple[Stage, Stage]:
 
 STAGES = (
     Stage("easy64_s6f1", "easy64_s6f1", 5000),
-    Stage("easy_s6f1", "easy_s6f1", 1000, "easy64_s6f1", changes=_LARGE),
+    Stage("easy_s6f1", "easy_s6f1", 500, "easy64_s6f1", changes=_LARGE),
     *_stateless_ruler("s1f1"),
     *_stateless_ruler("s2f2"),
     Stage("hard64_s6f1", "hard64_s6f1", 5000, "easy64_s6f1", changes=_NEXT),

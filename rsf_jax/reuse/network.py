@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.baselines import FeedforwardModel
+from rsf_jax.checks import own_copy
 from rsf_jax.errors import InputError
 from rsf_jax.models import VideoModel
 from rsf_jax.reuse.program import METHODS, Program
@@ -91,7 +92,7 @@ class ReuseNetwork:
         Raises:
             InputError: if a layer cannot be reused; the message names it.
         """
-        program = self._for(frame)
+        program, frame = self._for(frame), own_copy(frame)
         return program.start(program.weights, frame)[0]
 
     def step(
@@ -113,7 +114,7 @@ class ReuseNetwork:
         Raises:
             InputError: if the frame's shape is another one.
         """
-        program = self._for(frame)
+        program, frame = self._for(frame), own_copy(frame)
         if state.stored[0].values.shape != program.shape:
             raise InputError(
                 f"frame has shape {frame.shape}, the sequence another: start a new one"
@@ -135,7 +136,7 @@ class ReuseNetwork:
         Args:
             frame: float [B, H, W, C].
         """
-        program = self._for(frame)
+        program, frame = self._for(frame), own_copy(frame)
         return program.whole(program.weights, frame)[0]
 
     def program(self, frame: Array) -> Program:

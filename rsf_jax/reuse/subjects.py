@@ -36,14 +36,14 @@ class AlexNet(nn.Module):
         """Maps a frame [B, H, W, 3] to logits [B, classes]."""
         x = jnp.asarray(frame)
         for channels, kernel, stride, padding, pooled in _ALEXNET:
-            x = nn.relu(nn.Conv(channels, (kernel, kernel), stride, padding)(x))
+            x = nn.relu(_CONV(channels, (kernel, kernel), stride, padding)(x))
             if pooled:
                 x = nn.max_pool(x, (3, 3), (2, 2))
         x = _average_to(x, 6)
         x = x.reshape(x.shape[0], -1)
         for _ in range(2):
-            x = nn.relu(nn.Dense(self.hidden)(x))
-        return nn.Dense(self.classes)(x)
+            x = nn.relu(_DENSE(self.hidden)(x))
+        return _DENSE(self.classes)(x)
 
 
 def _average_to(x: jax.Array, side: int) -> jax.Array:
@@ -98,11 +98,11 @@ class ResNet(nn.Module):
             for block in range(count):
                 stride = 2 if part > 0 and block == 0 else 1
                 x = BasicBlock(self.width * 2**part, stride)(x)
-        return nn.Dense(self.classes)(x.mean((1, 2)))
+        return _DENSE(self.classes)(x.mean((1, 2)))
 
 
 def _conv(channels: int, kernel: int, stride: int = 1) -> nn.Conv:
-    return nn.Conv(channels, (kernel, kernel), stride, kernel // 2, use_bias=False)
+    return _CONV(channels, (kernel, kernel), stride, kernel // 2, use_bias=False)
 
 
 def _norm() -> nn.BatchNorm:

@@ -186,7 +186,8 @@ class _Tracer:
         """This library's first convolution, which is written as a product."""
         high, wide, _, channels = kernel.shape
         rows, columns = (Reach(k, before=k // 2, after=k // 2) for k in (high, wide))
-        op, shape = Convolution(rows, columns), (*frame.node.shape[:CHANNELS], channels)
+        op = Convolution(rows, columns, precision="highest")
+        shape = (*frame.node.shape[:CHANNELS], channels)
         node = Node(op, (frame.node, self.constant(kernel)), shape, name)
         return _View(node, (BATCH, CHANNELS, ROWS, COLUMNS))
 

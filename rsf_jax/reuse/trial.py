@@ -18,7 +18,7 @@ from rsf_jax.cost import cost
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained
-from rsf_jax.metrics import BINARY, foreground, foreground_iou
+from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored, mean_of_labelled
 from rsf_jax.models import prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
@@ -128,6 +128,9 @@ def print_trial(results: dict[str, Any]) -> None:
 
 def _clips(videos: grain.MapDataset) -> tuple[list[Array], list[np.ndarray]]:
     examples = [videos[i] for i in range(len(videos))]
+    examples = [e for e in examples if np.asarray(is_scored(e["masks"])).any()]
+    if not examples:
+        raise InputError("none of these videos has a label: there is nothing to score")
     frames: list[Array] = [np.asarray(as_float(e["frames"]))[:, None] for e in examples]
     return frames, [e["masks"] for e in examples]
 
@@ -141,7 +144,8 @@ def _score(masks: Sequence[np.ndarray], classes: int) -> Callable[[list[Any], in
             pixels = np.asarray(confusion_matrix(predicted, labels, classes)).sum(0)
             return float(mean_iou(pixels))
         found, truth = foreground(predicted, labels), foreground(labels, labels)
-        return float(np.asarray(foreground_iou(found, truth)).mean())
+        iou = foreground_iou(found, truth, is_scored(labels))
+        return float(mean_of_labelled(np.asarray(iou)))
 
     return score
 

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rsf_jax.arguments import whole
 from rsf_jax.checks import check_frames, check_policy, checked_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, VideoModel, check_frame_shape, prepare
@@ -17,8 +18,7 @@ from rsf_jax.typing import Variables
 def check_counts(**counts: Any) -> None:
     """Raises InputError unless all are whole numbers of at least 1."""
     for name, value in counts.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
+        whole(name, value)
 
 
 def check_budget(budget: Any) -> None:

@@ -183,7 +183,7 @@ class Program:
     def _step(self, prepared: Prepared, policy: StepwisePolicy, slots: Slots) -> Slots:
         carry = self._apply(prepared, "step", slots.carry, slots.drive)
         before, after = (self._apply(prepared, "hidden", c) for c in (slots.carry, carry))
-        steps = slots.steps + slots.active
+        steps = slots.steps + slots.active.astype(jnp.int32)
         goes_on, memory = policy.goes_on(steps, before, after, slots.memory, slots.first)
         return dataclasses.replace(
             slots,

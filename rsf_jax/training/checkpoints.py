@@ -1,6 +1,7 @@
 """Checkpoints of a training run: the latest, to resume from, and the best, to be tested."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from rsf_jax.config import FREE_ON_RESUME, MODEL_FIELDS, Config, model_names
+from rsf_jax.config import MODEL_FIELDS, Config, free_on_resume, model_names
 from rsf_jax.errors import InputError
+from rsf_jax.identity import Identity
 from rsf_jax.paths import expand
 from rsf_jax.training.disk import check_room, disk_errors
 from rsf_jax.training.integrity import (
@@ -23,12 +25,14 @@ from rsf_jax.training.integrity import (
     seal,
     sealed_steps,
     set_aside_damaged,
+    write_item,
 )
 from rsf_jax.training.lock import WriterLock
 from rsf_jax.training.state import TrainState
 
 FOLDER = "checkpoints"
 _ITEMS = ("variables", "opt_state", "meta")
+_METRICS = "metrics"  # Orbax's own name, of the item and of its file
 
 
 class Checkpoints:
@@ -43,9 +47,13 @@ class Checkpoints:
         workdir: the run's folder; checkpoints lie in `workdir/checkpoints`.
         create: to write, by one process at a time. A missing folder is made, damaged checkpoints
             are moved out of the way. If not, both are InputErrors.
+        data: what is trained on; kept in every checkpoint, and compared when one is resumed.
     """
 
-    def __init__(self, workdir: str | Path, *, create: bool = False) -> None:
+    def __init__(
+        self, workdir: str | Path, *, create: bool = False, data: Identity | None = None
+    ) -> None:
+        self._data = data
         self.folder = expand(workdir).resolve() / FOLDER
         if not create and not self.folder.is_dir():
             raise InputError(
@@ -113,7 +121,11 @@ class Checkpoints:
             variables=ocp.args.StandardSave(state.variables),
             opt_state=ocp.args.StandardSave(state.opt_state),
             meta=ocp.args.JsonSave(
-                {"config": dataclasses.asdict(config), "shapes": _shapes(state.variables)}
+                {
+                    "config": dataclasses.asdict(config),
+                    "shapes": _shapes(state.variables),
+                    "data": self._data and dataclasses.asdict(self._data),
+                }
             ),
         )
         with disk_errors(self.folder.parent):
@@ -121,6 +133,19 @@ class Checkpoints:
             self._manager.save(step, args=items, metrics=metrics, force=True)
             seal(self._path(step))
             remove_unfinished(self.folder)
+
+    def add_metrics(self, step: int, metrics: dict[str, float]) -> None:
+        """Adds what validation has found to a checkpoint that was saved before it.
+
+        Raises:
+            InputError: if the disk is full, or another error of the disk; the checkpoint is whole
+                then, without metrics.
+        """
+        path = self._path(step)
+        with disk_errors(self.folder.parent):
+            write_item(path, _METRICS, json.dumps(metrics))
+            seal(path)
+        self._manager.reload()  # it keeps the metrics by which it finds the best
 
     def config(self, step: int) -> Config:
         """Returns the configuration a checkpoint was trained with.
@@ -149,15 +174,16 @@ class Checkpoints:
             config: the configuration of the run that wants to resume.
 
         Raises:
-            InputError: if the checkpoint is damaged, or was made by a run of another configuration
-                or by another version of the cell.
+            InputError: if the checkpoint is damaged, or was made by a run of another configuration,
+                on other data or by another version of the cell.
         """
-        changed = _differences(self.config(step), config, exempt=FREE_ON_RESUME)
+        changed = _differences(self.config(step), config, exempt=free_on_resume(config))
         if changed:
             raise InputError(
                 f"{self.folder.parent} holds a run with other settings: {changed}. Give those, or "
                 "another --workdir"
             )
+        self._check_data(step)
         self._check_shapes(step, like)
         items = self._restore(
             step,
@@ -180,6 +206,20 @@ class Checkpoints:
         self._check_shapes(step, like)
         wanted = ocp.args.StandardRestore(_abstract(like.variables))
         return self._restore(step, variables=wanted)["variables"]
+
+    def data(self, step: int) -> Identity | None:
+        """Returns what a checkpoint was trained on, None if an earlier version saved it."""
+        there = self._meta(step).get("data")
+        return Identity(**there) if there else None
+
+    def _check_data(self, step: int) -> None:
+        there = self.data(step)
+        if there and self._data and there.digest != self._data.digest:
+            raise InputError(
+                f"{self.folder.parent} holds a run on other data: {there.words} there, "
+                f"{self._data.words} here. Give those with --config.data_dir or "
+                "--config.manual_dir, or another --workdir"
+            )
 
     def _check_shapes(self, step: int, like: TrainState) -> None:
         """Orbax would tell of other parameters in hundreds of lines."""

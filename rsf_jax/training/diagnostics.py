@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.gradients import Reached, neumann_series
+from rsf_jax.gradients.floats import floats, with_floats
 from rsf_jax.gradients.penalty import LipschitzPenalty
 from rsf_jax.gradients.spectrum import norms, spectral_radius
 from rsf_jax.losses import FOCAL, Objective
@@ -65,18 +66,23 @@ def diagnose(
     penalty = LipschitzPenalty(bound=bound)
 
     def measure(recurrence: Recurrence, reached: Reached, labels: Array) -> Diagnosis:
-        _, pull_back = jax.vjp(recurrence.step, reached.before)
+        def moving(values: Leaf) -> Leaf:
+            return floats(recurrence.step(with_floats(reached.before, values)))
+
+        _, pull_back = jax.vjp(moving, floats(reached.before))
 
         def transpose(v: Leaf) -> Leaf:
             return pull_back(v)[0]
 
-        def loss(carry: Leaf) -> Array:
+        def loss(values: Leaf) -> Array:
+            carry = with_floats(reached.after, values)
             return objective(recurrence.readout(carry), labels).sum()
 
-        series = neumann_series(transpose, jax.grad(loss)(reached.after), terms, guard)
+        end = floats(reached.after)
+        series = neumann_series(transpose, jax.grad(loss)(end), terms, guard)
         after, before = (recurrence.hidden(carry) for carry in (reached.after, reached.before))
         return Diagnosis(
-            spectral_radius(transpose, reached.after),
+            spectral_radius(transpose, end),
             penalty(recurrence.step, reached.before),
             series.terms.astype(jnp.float32),
             norms(after - before) / norms(after),

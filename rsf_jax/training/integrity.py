@@ -24,9 +24,27 @@ def seal(folder: Path) -> None:
     draft.rename(folder / MANIFEST)
 
 
+def write_item(folder: Path, name: str, content: str) -> None:
+    """Adds an item of one file to a checkpoint, as Orbax would have; it is there whole or not.
+
+    Until the checkpoint is sealed again the item is not checked.
+    """
+    draft, item = folder / f"{name}.draft", folder / name
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    (draft / name).write_text(content)
+    # Where a folder cannot be renamed as a whole, this file is Orbax's sign that one is complete.
+    complete = folder / "commit_success.txt"
+    if complete.exists():
+        shutil.copy(complete, draft)
+    shutil.rmtree(item, ignore_errors=True)
+    draft.rename(item)
+
+
 def sealed_steps(folder: Path) -> list[int]:
     """Returns the checkpoints of a run, by number of updates, that were written to their end."""
-    return sorted(int(path.parent.name) for path in folder.glob(f"*/{MANIFEST}"))
+    names = (path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+    return sorted(int(name) for name in names if name.isdecimal() and name.isascii())
 
 
 def damage(folder: Path) -> str | None:

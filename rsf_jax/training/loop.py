@@ -18,12 +18,12 @@ from rsf_jax.build import (
     build_schedule,
     build_training_schedules,
 )
-from rsf_jax.config import Config
+from rsf_jax.config import Config, settings_that_count
 from rsf_jax.data import Dataset, class_weights
 from rsf_jax.errors import InputError
 from rsf_jax.growing import check_growth, grow
 from rsf_jax.policies import FixedSchedule
-from rsf_jax.scoring import Scorer, Summary, summarize
+from rsf_jax.scoring import Scorer, ScoringStopped, Summary, summarize
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.diagnostics import diagnose
 from rsf_jax.training.disk import disk_errors
@@ -83,9 +83,10 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
     with (
         failing_together(processes),
         disk_errors(workdir),
-        StopRequest(config.max_minutes) as stop,
+        StopRequest(config.max_minutes, config.save_minutes) as stop,
         contextlib.ExitStack() as files,
     ):
+        processes.agree("settings", settings_that_count(config))
         run = _Run(config, dataset, processes)
         state = run.resume_or_create(workdir, files)
         return run.train(state, stop)
@@ -128,10 +129,13 @@ class _Run:
 
         def resume() -> None:
             nonlocal state
-            self.checkpoints = files.enter_context(Checkpoints(workdir, create=True))
+            self.checkpoints = files.enter_context(
+                Checkpoints(workdir, create=True, data=self.dataset.identity)
+            )
             step = self.checkpoints.latest_step()
             if step is not None:
                 state = self.checkpoints.restore(step, state, self.config)
+                self._keep_origin(self.checkpoints.config(step).init_from)
             elif self.config.init_from:
                 state = self._initialize(state)
             report = ProgressReport(workdir, self.total, int(state.step))
@@ -139,6 +143,14 @@ class _Run:
 
         self.processes.first_does(resume)
         return self.processes.first_says(state)
+
+    def _keep_origin(self, begun_from: str) -> None:
+        """What a run has begun with stays on record, whatever is given when it is resumed."""
+        given = self.config.init_from
+        if given and Path(given).name != Path(begun_from).name:
+            began = begun_from or "nothing"
+            print(f"This run began with {began}: config.init_from={given} is not looked at again")
+        self.config = self.config.replace(init_from=begun_from)
 
     def _initialize(self, state: TrainState) -> TrainState:
         """Takes the best weights of another run."""
@@ -163,24 +175,46 @@ class _Run:
         if self._has_exploded(first):
             return Outcome.EXPLODED
         state = self.devices.replicate(state)
+        if self._is_unvalidated(first) and (ended := self._validate(state, first, stop)):
+            return ended
         choose_step = self._compile_steps()
+        if first < self.total:
+            self._say("Compiling the training step")
         readings = _Readings(self)
         batches = training_batches(self.dataset, self.config, first, self.processes)
         for step, batch in zip(range(first + 1, self.total + 1), batches):
             state, metrics = choose_step(step)(state, self.devices.share(batch))
             readings.add(step, metrics)
-            ending = self.processes.any_reason(stop.reason)
-            validates = step % self.validate_every == 0 or step == self.total
-            if validates or step % self.config.save_every == 0 or ending:
+            reason = self.processes.any_reason(stop.reason)
+            if reason or self._saves(step, stop):
                 readings.finish()  # nothing is saved of an update that has diverged
-                self._save(state, validates)
-            if validates and self._has_exploded(step):
-                return Outcome.EXPLODED
-            if ending and step < self.total:
-                where = f"after update {step} of {self.total}"
-                self._say(f"Stopped {where}: {ending}. Run again to resume")
-                return Outcome.STOPPED
-        return Outcome.FINISHED
+                self._save(state)
+                stop.saved()
+            if self._validates(step) and (ended := self._validate(state, step, stop)):
+                return ended
+            if reason and step < self.total:
+                return self._stopped(step, reason)
+        # The test, which takes its time, is for the next call too.
+        reason = self.processes.any_reason(stop.reason)
+        return self._stopped(self.total, reason) if reason else Outcome.FINISHED
+
+    def _validates(self, step: int) -> bool:
+        return step % self.validate_every == 0 or step == self.total
+
+    def _saves(self, step: int, stop: StopRequest) -> bool:
+        """Whether an update is saved: what is validated is, before that takes its time."""
+        due = self._validates(step) or step % self.config.save_every == 0
+        return due or self.processes.any(stop.wants_save)
+
+    def _is_unvalidated(self, step: int) -> bool:
+        """Whether a run was stopped in the validation of the update that it is resumed from."""
+        missing = step > 0 and self._validates(step) and self.processes.is_first
+        missing = missing and "loss" not in self.checkpoints.metrics(step)
+        return bool(self.processes.first_says(np.bool_(missing)))
+
+    def _stopped(self, step: int, reason: str) -> Outcome:
+        self._say(f"Stopped after update {step} of {self.total}: {reason}. Run again to resume")
+        return Outcome.STOPPED
 
     def _compile_steps(self) -> Callable[[int], TrainStep]:
         """Returns a function from an update's number to what makes it.
@@ -206,6 +240,7 @@ class _Run:
             stateful=self.config.stateful,
             objective=self.objective,
             penalty=build_penalty(self.config),
+            gradient_frames=self.config.gradient_frames,
             axis_name=self.devices.axis_name,
         )
 
@@ -230,36 +265,44 @@ class _Run:
             "--config.clip_norm, in a new --workdir"
         )
 
-    def _save(self, state: TrainState, validates: bool) -> None:
-        if validates:
-            self._validate_and_save(state)
-            return
+    def _save(self, state: TrainState) -> None:
         state = self.devices.unreplicate(state)
         self.processes.first_does(lambda: self.checkpoints.save(state, self.config))
 
-    def _validate_and_save(self, state: TrainState) -> None:
-        summary = self._validate(state)
+    def _validate(self, state: TrainState, step: int, stop: StopRequest) -> Outcome | None:
+        """Validates what was saved; returns how the run ends, if it does."""
+
+        def stops() -> bool:
+            return self.processes.any_reason(stop.reason) is not None
+
+        try:
+            summary = self._score(state, stops)
+        except ScoringStopped:
+            return self._stopped(step, f"{stop.reason or 'another process stops'}, in validation")
         metrics = {"loss": summary.loss, "miou": summary.miou}
         state = self.devices.unreplicate(state)
 
-        def save() -> None:
+        def note() -> None:
             if self.config.diagnostics:
                 metrics.update(self._diagnose(state))
-            self.checkpoints.save(state, self.config, metrics)
-            step = int(state.step)
+            self.checkpoints.add_metrics(step, metrics)
             if self.report:
                 self.report.validated(step, metrics, self.checkpoints.best_step() == step)
 
-        self.processes.first_does(save)
+        self.processes.first_does(note)
+        return Outcome.EXPLODED if self._has_exploded(step) else None
 
-    def _validate(self, state: TrainState) -> Summary:
+    def _score(self, state: TrainState, stops: Callable[[], bool]) -> Summary:
         """Scores the validation videos, each in one of the processes."""
         variables = state.variables
         if self.own is not self.devices:
             variables = self.own.replicate(jax.device_get(self.devices.unreplicate(variables)))
         videos = self.dataset.validation
-        scores = self.scorer(variables, self.processes.share(videos), self.schedule)
-        return summarize(self.processes.join(scores, len(videos)))
+        scores = self.scorer(variables, self.processes.share(videos), self.schedule, stops)
+        summary = summarize(self.processes.join(scores, len(videos)))
+        if math.isnan(summary.miou):
+            raise InputError("no validation video has a label: no checkpoint can be chosen by them")
+        return summary
 
     def _diagnose(self, state: TrainState) -> dict[str, float]:
         """Means over the frames of a few validation videos."""

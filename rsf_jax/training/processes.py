@@ -5,6 +5,7 @@ all devices. Only the first writes to the run's folder.
 """
 
 import dataclasses
+import hashlib
 import os
 import re
 import sys
@@ -85,6 +86,33 @@ class Processes:
         if not wanted.any():
             return None
         return reason or f"process {wanted.argmax()} has to stop"
+
+    def any(self, wanted: bool) -> bool:
+        """Returns whether one of them wants something."""
+        if self.count == 1:
+            return wanted
+        return bool(np.asarray(multihost_utils.process_allgather(np.bool_(wanted))).any())
+
+    def agree(self, what: str, told: str) -> None:
+        """Checks that all were told the same.
+
+        Args:
+            what: what was told, for the error.
+            told: this process's.
+
+        Raises:
+            InputError: in all of them, if one was told something else.
+        """
+        if self.count == 1:
+            return
+        digest = np.frombuffer(hashlib.sha256(told.encode()).digest(), np.uint8)
+        all_told = np.asarray(multihost_utils.process_allgather(digest))
+        others = [n for n in range(self.count) if (all_told[n] != all_told[0]).any()]
+        if others:
+            raise InputError(
+                f"process {', '.join(map(str, others))} and process 0 have other {what}: start all "
+                "of them with the same"
+            )
 
     def share(self, videos: grain.MapDataset) -> grain.MapDataset:
         """Returns the videos this process scores; as many in each process, the first ones twice."""

@@ -2,6 +2,7 @@
 
 import collections
 import datetime
+import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -81,6 +82,8 @@ class ProgressReport:
             )
 
     def _record(self, split: str, step: int, metrics: Mapping[str, float]) -> None:
+        # JSON has no NaN, the mIoU of a batch without a label.
+        metrics = {name: value for name, value in metrics.items() if not math.isnan(value)}
         curves.append(self._workdir, split, step, metrics)
         for name, value in metrics.items():
             self._writer.add_scalar(f"{split}/{name}", value, step)

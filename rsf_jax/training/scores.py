@@ -3,7 +3,7 @@
 import flax.struct
 import jax.numpy as jnp
 
-from rsf_jax.losses import FOCAL, IGNORED, Objective
+from rsf_jax.losses import FOCAL, Objective, is_labelled
 from rsf_jax.metrics import BINARY, foreground, foreground_scores
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
@@ -18,10 +18,10 @@ class Scores:
     """Scores of each video of a batch.
 
     Attributes:
-        loss: float32 [B], mean over the frames that have labels.
+        loss: float32 [B], mean over the frames that have labels; NaN if none has.
         steps: int32 [B, T], recurrent steps spent.
-        foreground: float32 [B, T] each, how well the foreground of every frame is found; None if
-            there are more classes than two.
+        foreground: float32 [B, T] each, how well the foreground of every frame is found, NaN for
+            one without a label; None if there are more classes than two.
         confusion: int32 [B, T, K, K], pixels by true and predicted class; None for two classes.
         flicker: int32 [B, 2], of the pixels that keep their true class from frame to frame those
             whose predicted class changes, and all of them; None for two classes.
@@ -47,16 +47,17 @@ def score_batch(
     out = run_video(model, prepared, as_float(batch.frames), policy, stateful=stateful)
     labels = batch.masks.astype(jnp.int32)
     # A frame without a label, which another video counts, has no loss.
-    counts = (labels != IGNORED).any((-2, -1))
-    losses = objective(out.logits, labels).sum(1) / jnp.maximum(counts.sum(1), 1)
-    predicted = out.logits.argmax(-1)
     classes = out.logits.shape[-1]
+    labelled = is_labelled(labels, classes)
+    counts = labelled.any((-2, -1)).sum(1)
+    losses = objective(out.logits, labels).sum(1) / jnp.where(counts > 0, counts, jnp.nan)
+    predicted = out.logits.argmax(-1)
     if classes == BINARY:
         found, truth = foreground(predicted, labels), foreground(labels, labels)
-        return Scores(losses, out.steps, foreground_scores(found, truth, labels != IGNORED))
+        return Scores(losses, out.steps, foreground_scores(found, truth, labelled))
     return Scores(
         losses,
         out.steps,
         confusion=confusion_matrix(predicted, labels, classes),
-        flicker=jnp.stack(flicker(predicted, labels), -1),
+        flicker=jnp.stack(flicker(predicted, labels, classes), -1),
     )

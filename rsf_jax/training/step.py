@@ -12,7 +12,7 @@ from jax import lax
 
 from rsf_jax.gradients import LipschitzPenalty, Reached
 from rsf_jax.losses import FOCAL, Objective
-from rsf_jax.metrics import BINARY, foreground, foreground_iou
+from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.norm import RUNNING
 from rsf_jax.policies import FixedSchedule
@@ -42,8 +42,9 @@ class Gradients(NamedTuple):
 
     Attributes:
         loss: float32, mean of the objective.
-        miou: float32, mean foreground IoU; of more than two classes the mean over images of the
-            mean IoU of the classes in it.
+        miou: float32 [2], sum of the images' IoU of the foreground, of more than two classes of
+            the mean IoU of the classes in it, and of the shares that were summed: an image without
+            a label has none.
         penalty: float32, mean Lipschitz coefficient penalty, without its weight; 0 without one.
         gradients: of the loss and the weighted penalty, as the parameters.
         model_state: the running statistics after the batch, if the model has them.
@@ -67,6 +68,7 @@ def make_train_step(
     stateful: bool = True,
     objective: Objective = FOCAL,
     penalty: LipschitzPenalty | None = None,
+    gradient_frames: int = 1,
     axis_name: str | None = None,
 ) -> TrainStep:
     """Returns the function that does one update.
@@ -78,11 +80,13 @@ def make_train_step(
         stateful: carry the hidden state across frames.
         objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
+        gradient_frames: as for `video_gradients`.
         axis_name: the axis of `pmap`, over which gradients are summed; None on one device.
 
     Returns:
         A pure function from state and batch to the next state and the metrics `loss`, `miou`,
-        `grad_norm` and, with a penalty, `penalty`, means over the batch's videos by weight.
+        `grad_norm` and, with a penalty, `penalty`, means over the batch's videos by weight; `miou`
+        over the frames that have labels, NaN if none has.
     """
 
     def all_sum(tree: Any) -> Any:
@@ -99,11 +103,12 @@ def make_train_step(
             stateful=stateful,
             objective=objective,
             penalty=penalty,
+            gradient_frames=gradient_frames,
         )
         loss, miou, excess, gradients = all_sum(sums)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": loss, "miou": miou, "grad_norm": optax.tree.norm(gradients)}
+        metrics = {"loss": loss, "miou": miou[0] / miou[1], "grad_norm": optax.tree.norm(gradients)}
         if penalty is not None:
             metrics["penalty"] = excess
         return TrainState(state.step + 1, params, model_state, opt_state), metrics
@@ -121,13 +126,15 @@ def video_gradients(
     stateful: bool = True,
     objective: Objective = FOCAL,
     penalty: LipschitzPenalty | None = None,
+    gradient_frames: int = 1,
 ) -> Gradients:
     """Returns loss, mIoU and gradients of a batch.
 
     Recurrent models are differentiated within each frame alone, by the schedule's estimator: the
     gradient of a video is the sum of its frames' gradients, because states are not differentiated
     across frames. It is accumulated inside the scan over frames, so memory does not grow with
-    their number. Other models see whole videos.
+    their number. With more `gradient_frames` the frames of a video are taken so many at a time, and
+    states are differentiated across those. Other models see whole videos.
 
     Args:
         model: the model.
@@ -138,12 +145,13 @@ def video_gradients(
         stateful: carry the hidden state across frames.
         objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
+        gradient_frames: frames that states are differentiated across, 1 as published.
 
     Source: Wang et al. 2023, section 4.2.
     """
     if model.recurrent:
         loss = FrameLoss(model, schedule, stateful, objective, penalty)
-        return _recurrent_gradients(loss, variables, batch, shares)
+        return _recurrent_gradients(loss, variables, batch, shares, gradient_frames)
     return _feedforward_gradients(model, variables, batch, shares, objective)
 
 
@@ -170,8 +178,8 @@ class FrameLoss:
         frame_of = begin_frame(self.model, prepared, state, frame, stateful=self.stateful)
         reached, losses = self._run(frame_of, labels, first)
         iou = _iou(frame_of.readout(reached.after), labels)
-        loss, miou = jnp.sum(losses * shares), jnp.sum(iou * shares)
-        next_state = State(lax.stop_gradient(reached.after), state.frame_index + 1)
+        loss, miou = jnp.sum(losses * shares), _share_of_labelled(iou, shares)
+        next_state = State(reached.after, state.frame_index + 1)
         if self.penalty is None:
             return loss, (next_state, (loss, miou, jnp.float32(0)))
         excess = jnp.sum(self.penalty(frame_of.step, reached.before) * shares)
@@ -196,8 +204,46 @@ class FrameLoss:
         return lax.scan(body, start, length=self.schedule.length(first))[0]
 
 
+@dataclasses.dataclass(frozen=True)
+class WindowLoss:
+    """The loss of consecutive frames, through whose states it is differentiated."""
+
+    of_frame: FrameLoss
+
+    def __call__(
+        self,
+        prepared: Prepared,
+        state: State,
+        window: tuple[Array, Array],
+        shares: Float[Array, " B"],
+        first: bool,
+    ) -> tuple[Array, tuple[State, Any]]:
+        """Returns as `FrameLoss` does, of frames and labels [G, B, ...] together."""
+
+        def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
+            state, *sums = carry
+            frame, labels = as_float(x[0]), x[1].astype(jnp.int32)
+            loss, (state, means) = self.of_frame(prepared, state, frame, labels, shares, first)
+            return (state, *jax.tree.map(jnp.add, sums, [loss, means])), None
+
+        if len(window[0]) == 1:  # as published: a loop of one frame would take longer
+            frame, labels = as_float(window[0][0]), window[1][0].astype(jnp.int32)
+            return self.of_frame(prepared, state, frame, labels, shares, first)
+        start = (state, jnp.float32(0), _no_means())
+        (state, loss, means), _ = scan_frames(body, start, window, first)
+        return loss, (state, means)
+
+
+def _no_means() -> tuple[Array, Array, Array]:
+    return jnp.float32(0), jnp.zeros(2), jnp.float32(0)
+
+
 def _recurrent_gradients(
-    frame_loss: FrameLoss, variables: Variables, batch: Batch, shares: Float[Array, " B"]
+    frame_loss: FrameLoss,
+    variables: Variables,
+    batch: Batch,
+    shares: Float[Array, " B"],
+    gradient_frames: int,
 ) -> Gradients:
     model, schedule = frame_loss.model, frame_loss.schedule
     frame_shape = (batch.frames.shape[2], batch.frames.shape[3])
@@ -206,23 +252,40 @@ def _recurrent_gradients(
         lambda p: prepare(model, {"params": p}, frame_shape), variables["params"]
     )
     frame_shares = shares / batch.frames.shape[1]
-    differentiate = jax.value_and_grad(frame_loss, has_aux=True)
+    # The state in front of a window is no argument that is differentiated: there gradients end.
+    differentiate = jax.value_and_grad(WindowLoss(frame_loss), has_aux=True)
 
-    def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
+    def body(carry: Any, window: Any, first: bool) -> tuple[Any, None]:
         state, totals = carry
-        frame, labels = as_float(x[0]), x[1].astype(jnp.int32)
-        (_, (state, means)), gradients = differentiate(
-            prepared, state, frame, labels, frame_shares, first
-        )
+        (_, (state, means)), gradients = differentiate(prepared, state, window, frame_shares, first)
         return (state, jax.tree.map(jnp.add, totals, (means, gradients))), None
 
     start = model.initial_state(batch.frames.shape[0], frame_shape)
-    zeros = ((jnp.float32(0),) * 3, jax.tree.map(jnp.zeros_like, prepared))
+    zeros = (_no_means(), jax.tree.map(jnp.zeros_like, prepared))
     frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
-    (_, ((loss, miou, excess), gradients)), _ = scan_frames(
-        body, (start, zeros), frames_first, schedule.singles_out_first_frame
+    _, ((loss, miou, excess), gradients) = _scan_windows(
+        body, (start, zeros), frames_first, gradient_frames, schedule.singles_out_first_frame
     )
     return Gradients(loss, miou, excess, pull_back(gradients)[0], {})
+
+
+def _scan_windows(
+    body: Callable[[Any, Any, bool], tuple[Any, None]],
+    carry: Any,
+    xs: Any,
+    size: int,
+    singles_out_first: bool,
+) -> Any:
+    """Scans over windows of `size` frames, the last of which may have fewer; returns the carry."""
+    length = len(jax.tree.leaves(xs)[0])
+    whole = length - length % size
+    by_window = jax.tree.map(lambda x: x[:whole].reshape(-1, size, *x.shape[1:]), xs)
+    if whole:
+        carry, _ = scan_frames(body, carry, by_window, singles_out_first)
+    if whole < length:
+        rest = jax.tree.map(lambda x: x[whole:], xs)
+        carry, _ = body(carry, rest, singles_out_first and whole == 0)
+    return carry
 
 
 def _feedforward_gradients(
@@ -240,7 +303,9 @@ def _feedforward_gradients(
             {"params": params, **model_state}, frames, method="video", mutable=[RUNNING]
         )
         losses, iou = objective(logits, labels), _iou(logits, labels)
-        return jnp.sum(losses.mean(1) * shares), (jnp.sum(iou.mean(1) * shares), changed)
+        frame_shares = jnp.broadcast_to(shares[:, None] / iou.shape[1], iou.shape)
+        miou = _share_of_labelled(iou, frame_shares)
+        return jnp.sum(losses.mean(1) * shares), (miou, changed)
 
     (loss, (miou, changed)), gradients = jax.value_and_grad(video_loss, has_aux=True)(
         variables["params"]
@@ -248,13 +313,22 @@ def _feedforward_gradients(
     return Gradients(loss, miou, jnp.float32(0), gradients, changed)
 
 
+def _share_of_labelled(
+    iou: Float[Array, "*axes"], shares: Float[Array, "*axes"]
+) -> Float[Array, " 2"]:
+    """Sums of IoU times share, and of the shares, of the images that have labels."""
+    labelled = ~jnp.isnan(iou)
+    return jnp.stack([jnp.sum(jnp.where(labelled, iou, 0) * shares), jnp.sum(labelled * shares)])
+
+
 def _iou(
     logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
 ) -> Float[Array, "*axes"]:
-    """IoU of each image: of the foreground, or the mean over the classes in it."""
+    """IoU of each image: of the foreground, or the mean over its classes; NaN if unlabelled."""
     predicted, classes = logits.argmax(-1), logits.shape[-1]
     if classes == BINARY:
-        return foreground_iou(foreground(predicted, labels), foreground(labels, labels))
+        truth = foreground(labels, labels)
+        return foreground_iou(foreground(predicted, labels), truth, is_scored(labels))
     return mean_iou(confusion_matrix(predicted, labels, classes))
 
 

@@ -12,10 +12,13 @@ import pytest
 from bad_cases import Called, check_message
 
 import rsf_jax as rsf
-from rsf_jax import calibration, conv, data, models, segmentation
+from rsf_jax import calibration, conv, data, losses, models, norm, segmentation
+from rsf_jax.cells import ConvLSTMCell, HGRUCell
 from rsf_jax.checks import check_frames
+from rsf_jax.gradients import BPTT, LipschitzPenalty, neumann_series
 from rsf_jax.interop import load_published, tensors_of, to_flax, to_torch
 from rsf_jax.media.sources import open_source
+from rsf_jax.recurrent_unet import RecurrentUNet
 from rsf_jax.streaming import checks as streaming_checks
 
 MODEL = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, kernel_size=3))
@@ -37,6 +40,12 @@ def _variables():
 def _run(frames=FRAMES, policy=ONE_STEP, variables=None, **options):
     variables = _variables() if variables is None else variables
     return _unwrapped(rsf.run_video, MODEL, variables, frames, policy, **options)
+
+
+def _model(cell):
+    model = object.__new__(rsf.RecurrentModel)
+    _unwrapped(rsf.RecurrentModel.__init__, model, cell)
+    return model
 
 
 def _frame(state, frame=FRAMES[:, 0]):
@@ -106,6 +115,87 @@ CASES = [
         "frame_shape is (0, 8): (height, width) of 1 pixel or more is needed",
     ),
     Called("a side for a size", lambda: _unwrapped(models.check_frame_shape, 8), "is 8: (height"),
+    # Models
+    Called(
+        "a class for a cell",
+        lambda: _model(HGRUCell),
+        "cell is the class HGRUCell: give a cell, such as HGRUCell(channels=25)",
+    ),
+    Called("a name for a cell", lambda: _model("hgru"), "cell is 'hgru': a Recur"),
+    Called("no classes", lambda: rsf.RecurrentModel(HGRUCell(), 0), "classes is 0: a whole num"),
+    Called("no channels", lambda: HGRUCell(channels=0), "channels is 0: a whole number of at"),
+    Called("an even kernel", lambda: HGRUCell(kernel_size=4), "kernel_size is 4: same padding"),
+    Called(
+        "a misspelt statistic",
+        lambda: HGRUCell(norm_statistics="Sample"),
+        "norm_statistics is 'Sample': choose one of sample, batch",
+    ),
+    Called(
+        "running statistics of a cell",
+        lambda: ConvLSTMCell(norm_statistics="running"),
+        "norm_statistics is 'running': choose one of sample, batch",
+    ),
+    Called("a misspelt method", lambda: HGRUCell(conv_method="FFT"), "choose one of auto, fft, di"),
+    Called(
+        "statistics of nothing",
+        lambda: _unwrapped(norm.normalize, FRAMES[0], FRAMES[0, 0, 0, 0], FRAMES[0, 0, 0, 0], ""),
+        "norm_statistics is '': choose one of sample, batch",
+    ),
+    Called(
+        "a sample's statistics of a network without recurrence",
+        lambda: rsf.FeedforwardModel(norm_statistics="sample"),
+        "norm_statistics is 'sample': choose one of running, batch",
+    ),
+    Called(
+        "a skip of another name",
+        lambda: rsf.FeedforwardModel(skip="residual"),
+        "skip is 'residual': choose one of none, own, published",
+    ),
+    Called("no frames to see", lambda: rsf.FeedforwardModel(span=0), "span is 0: a whole number"),
+    Called("no layers", lambda: rsf.FeedforwardModel(layers_count=0), "layers_count is 0: a whole"),
+    Called("a network of no width", lambda: RecurrentUNet(channels=0), "channels is 0: a whole"),
+    Called(
+        "a frame to begin with",
+        lambda: _unwrapped(rsf.VideoModel.__call__, MODEL, FRAMES[0]),
+        "frames have shape [2, 8, 8, 1]: [B, T, H, W, 1] is needed",
+    ),
+    Called(
+        "colours to begin with",
+        lambda: MODEL.init(jax.random.key(0), np.zeros((1, 2, 8, 8, 3), np.float32)),
+        "frames have shape [1, 2, 8, 8, 3]: [B, T, H, W, 1] is needed",
+    ),
+    Called(
+        "a class for a model",
+        lambda: _unwrapped(rsf.run_video, rsf.RecurrentModel, {}, FRAMES, ONE_STEP),
+        "model is the class RecurrentModel: give a model",
+    ),
+    Called(
+        "a name for a model",
+        lambda: _unwrapped(rsf.run_video, "hgru", {}, FRAMES, ONE_STEP),
+        "model is 'hgru': give one, such as rsf.build_model",
+    ),
+    Called("a word for a flag", lambda: _run(stateful="no"), "stateful is 'no': True or False"),
+    # Losses and estimators
+    Called(
+        "too few class weights",
+        lambda: losses.Objective(class_weights=(1.0, 5.0))(
+            jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2), int)
+        ),
+        "2 class weights for 3 classes: give each one",
+    ),
+    Called(
+        "a negative class weight",
+        lambda: losses.Objective(class_weights=(1.0, -1.0)),
+        "class_weights are (1.0, -1.0): a number of at least 0 for each class",
+    ),
+    Called("a negative gamma", lambda: losses.Objective(gamma=-1.0), "gamma is -1.0: a finite num"),
+    Called(
+        "a guard of another name",
+        lambda: _unwrapped(neumann_series, lambda v: v, FRAMES, 2, "video"),
+        "guard is 'video': choose one of sample, batch",
+    ),
+    Called("a negative bound", lambda: LipschitzPenalty(bound=-1.0), "penalty bound is -1.0: at"),
+    Called("a class for an estimator", lambda: rsf.FixedSchedule(1, 1, BPTT), "an estimator is ne"),
     # Policies
     Called("the name of a policy", lambda: _run(policy="s1f1"), "give rsf.parse_policy('s1f1')"),
     Called("no policy", lambda: _run(policy=None), "policy is None: a step policy is needed"),

@@ -46,6 +46,22 @@ CASES = [
     Launched("reproduce", "--seeds=one", "--seeds are whole numbers"),
     Launched("reproduce", "--presets=hrd_s8f8", "did you mean 'hard_s8f8'"),
     Launched("reproduce", "--presets=hard_s8f8 --policies=s8", "policy 's8' is unknown"),
+    Launched("reproduce", "--plan=fast", "--plan=fast: choose one of paper, two_cores"),
+    Launched(
+        "reproduce", "--plan=two_cores --presets=easy_s6f1", "--presets and --policies are not"
+    ),
+    Launched("reproduce", "--plan=two_cores --config.channels=4", "--config.channels is not used"),
+    # Flags that would do nothing
+    Launched("evaluate", "--workdir={run} --videos=2", "--videos is used with --sweep"),
+    Launched(
+        "evaluate", "--workdir={run} --policies=s1f1", "--policies is used with --sweep alone"
+    ),
+    Launched(
+        "evaluate", "--workdir={run} --sweep --policy=s2f2", "--policy is not used with --sweep"
+    ),
+    Launched(
+        "compare", "--sweeps=A=a.json,B=b.json --config.seed=1", "--config.seed is not used here"
+    ),
     # Presets
     Launched("train", "--config=", "--config is empty"),
     Launched("train", "--config=hrd_s8f8", "did you mean 'hard_s8f8'"),

@@ -9,6 +9,7 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax import calibration, evaluation
+from rsf_jax.calibration import target
 from rsf_jax.calibration.choose import in_order
 from rsf_jax.calibration.resplits import repeat
 from rsf_jax.calibration.target import Scored, Target
@@ -193,3 +194,31 @@ def test_the_guarantee_holds_over_many_draws():
     # Not by being timid: almost always one of the two last that are allowed is taken.
     assert resplits.steps < 5.5
     assert "400 calibrations on random halves of 3000 held-out videos" in str(resplits)
+
+
+def test_losses_are_of_the_frames_that_have_labels(run, monkeypatch):
+    config, workdir = run
+    trained = evaluation.load_trained(workdir)
+    test = open_dataset(config).test
+    found = evaluation.scorer_for(trained)(test, REFERENCE)
+    iou = np.array(found.foreground.iou)
+    iou[0, 1:], iou[1] = np.nan, np.nan  # one label in the first video, none in the second
+    scores = found.replace(foreground=found.foreground.replace(iou=iou))
+    monkeypatch.setattr(target, "scorer_for", lambda trained: lambda split, policy: scores)
+    score = target.video_scorer(trained)
+    scored = score(REFERENCE, test)
+    np.testing.assert_allclose(scored.miou, [iou[0, 0], *iou[2:].mean(1)])
+    assert len(scored.steps) == len(iou) - 1
+    iou[:] = np.nan
+    with pytest.raises(rsf.InputError, match="none of these videos has a label"):
+        score(REFERENCE, test)
+
+
+def test_videos_without_a_label_promise_nothing(made_up, tmp_path, monkeypatch):
+    def few(policy, videos):
+        whole = _made_up(policy, len(videos))
+        return Scored(whole.miou[:20], whole.steps[:20]) if len(videos) == 1000 else whole
+
+    monkeypatch.setattr("rsf_jax.calibration.choose.video_scorer", lambda trained: few)
+    with pytest.raises(rsf.InputError, match="20 calibration videos can promise"):
+        _calibrate(made_up, tmp_path, Target("miou_drop", 0.03))

@@ -12,6 +12,9 @@ from camvid.classes import CLASSES
 from frame_files import build, write_camvid, write_mask
 from tensorflow_datasets.core import read_only_builder
 
+import rsf_jax as rsf
+from rsf_jax.data import open_dataset
+
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
@@ -173,3 +176,12 @@ def test_a_split_of_several_files_is_read_in_order(manual, tmp_path, monkeypatch
     assert builder.info.splits["validation"].num_shards == 3
     first = [int(pair["frame_numbers"][0]) for pair in builder.as_data_source("validation")]
     assert first == list(range(8))
+
+
+def test_sequences_of_different_lengths_are_refused_in_one_line(built):
+    config = rsf.get_config("camvid_s1f1_dru").replace(
+        dataset="camvid/sequences", data_dir=str(built)
+    )
+    with pytest.raises(rsf.InputError, match=r"different lengths.*camvid/pairs, clips4") as raised:
+        open_dataset(config)
+    assert "\n" not in str(raised.value)

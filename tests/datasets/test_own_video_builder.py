@@ -1,13 +1,19 @@
 """The builder of one's own videos, on frames that are made here."""
 
+import itertools
+
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from frame_files import build, write_frame, write_mask
 from own_video import example
 from own_video.files import divide
 from own_video.own_video_dataset_builder import Builder
 from own_video.settings import read_settings
 from tensorflow_datasets.core import read_only_builder
+
+import rsf_jax as rsf
+from rsf_jax.data import open_dataset
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -66,12 +72,15 @@ def test_folders_with_settings(tmp_path):
     assert (builder.as_data_source("train")[2]["masks"][:, 0] == 255).all()
     # Frames 1 and 2 have been counted in the clip before.
     assert (builder.as_data_source("test")[1]["masks"][:2] == 255).all()
-    assert dict(builder.info.metadata) == {
+    metadata = dict(builder.info.metadata)
+    assert metadata["pixels"]["train"] == {"ground": 64, "person": 1232, "unlabelled": 48}
+    expected = {
         "class_names": ["ground", "person"],
         "colors": [[0, 0, 0], [255, 0, 0]],
         "ignored": 255,
         "frames_left_out": {"train": 0, "validation": 0, "test": 0},
     }
+    assert {name: metadata[name] for name in expected} == expected
 
 
 def test_a_list_and_no_splits(tmp_path):
@@ -205,3 +214,55 @@ def test_colours_do_not_tell_the_classes_of_the_example():
     np.testing.assert_allclose(means, 127.5, atol=10)
     disc, square = (example._inside(k, np.array([30.0, 40.0]), 10.0).sum() for k in (1, 2))
     assert disc == pytest.approx(square, rel=0.1)
+
+
+@pytest.mark.parametrize("sequences", [1, 2, 5])
+def test_validation_and_calibration_share_no_frame_with_training(tmp_path, sequences):
+    manual = tmp_path / "manual"
+    names = [f"walk{i}" for i in range(sequences)]
+    write_yaml(manual, f"classes: [a, b]\nclip_length: 3\nsplits: {{train: {names}, test: [x]}}")
+    for i, name in enumerate(names):
+        for t in range(20):
+            write_frame(manual / name / f"{t:04d}.png", 20 * i + t)
+            write_mask(manual / f"{name}_mask" / f"{t:04d}.png")
+    write_sequence(manual, "x", 3)
+    dataset = open_dataset(
+        rsf.get_config("camvid_s1f1_dru").replace(
+            dataset="own_video/default",
+            classes=2,
+            manual_dir=str(manual),
+            data_dir=str(tmp_path / "data"),
+            calibration_share=0.1,
+        )
+    )
+    parts = (dataset.train, dataset.validation, dataset.calibration)
+    frames = [{frame.tobytes() for video in part for frame in video["frames"]} for part in parts]
+    assert all(frames)
+    for one, other in itertools.combinations(frames, 2):
+        assert not one & other
+
+
+def test_a_dataset_without_random_access_is_not_called_damaged(tmp_path):
+    manual = tmp_path / "manual"
+    write_yaml(manual, "classes: [a, b]")
+    write_sequence(manual, "walk", 10)
+    builder = Builder(config="default", data_dir=tmp_path / "data", file_format="tfrecord")
+    settings = tfds.download.DownloadConfig(manual_dir=str(manual))
+    builder.download_and_prepare(download_config=settings)
+    config = rsf.get_config("camvid_s1f1_dru").replace(
+        dataset="own_video/default", classes=2, data_dir=str(tmp_path / "data")
+    )
+    with pytest.raises(rsf.InputError, match=r"tfrecord.*--file_format=array_record") as raised:
+        open_dataset(config)
+    assert "damaged" not in str(raised.value)
+
+
+def test_what_is_built_of_other_files_is_not_reused(tmp_path):
+    manual = tmp_path / "manual"
+    write_yaml(manual, "classes: [a, b]")
+    write_sequence(manual, "walk", 10)
+    build(Builder, "default", manual, tmp_path / "data")
+    build(Builder, "default", manual, tmp_path / "data")
+    write_mask(manual / "walk_mask" / "0003.png", first=1)
+    with pytest.raises(ValueError, match=r"was made of other files than .* delete it, or give"):
+        build(Builder, "default", manual, tmp_path / "data")

@@ -115,7 +115,7 @@ def terminate(scene: Scene, tries: int, rng: np.random.Generator) -> Row:
             os.kill(process.pid, signal.SIGTERM)
             process.wait(NOTICE)
             longest = max(longest, time.monotonic() - began)
-            if process.returncode != 0:
+            if process.returncode not in (0, -signal.SIGTERM):  # 0: it was done already
                 raise Lost(f"exit code {process.returncode}: {process.stderr}")
             check_nothing_lost(workdir, before)
             scene.finish(workdir)

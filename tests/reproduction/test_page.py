@@ -137,3 +137,8 @@ def test_every_row_of_the_paper_is_there_once(lines):
 def test_the_page_in_the_repository_is_made_of_its_records(tmp_path):
     write_page(ROOT / "docs" / "records", tmp_path / "RESULTS.md")
     assert (tmp_path / "RESULTS.md").read_text() == (ROOT / "RESULTS.md").read_text()
+
+
+def test_a_page_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(rsf.InputError, match=r"cannot be written to .*R\.md: No such file"):
+        write_page(tmp_path, tmp_path / "nowhere" / "R.md")

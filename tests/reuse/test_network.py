@@ -203,3 +203,23 @@ def test_frames_of_another_shape_are_named(variables):
         reuse.init(np.zeros((8, 8, 2), np.float32))
     with pytest.raises(rsf.InputError, match="frame is of type uint8: give floats"):
         reuse.init(np.zeros(SHAPE, np.uint8))
+
+
+@pytest.mark.parametrize("call", ["init", "step", "whole"])
+def test_a_buffer_may_be_written_to_at_once(variables, call, monkeypatch):
+    """JAX reads NumPy arrays where they are, while it computes."""
+    reuse, (buffer,) = ReuseNetwork(NETWORK, variables, tile_side=8), _drifting(1)
+    state = reuse.init(buffer.copy())
+    (compiled,) = reuse._compiled.values()
+    taken = []
+    for name in ("start", "advance", "restart", "whole", "way"):
+        good = getattr(compiled, name)
+
+        def noted(*args, good=good):
+            taken.extend(x for x in jax.tree.leaves(args) if isinstance(x, np.ndarray))
+            return good(*args)
+
+        monkeypatch.setattr(compiled, name, noted)
+    {"init": reuse.init, "step": lambda x: reuse.step(state, x), "whole": reuse.whole}[call](buffer)
+    assert taken
+    assert not any(np.shares_memory(x, buffer) for x in taken)

@@ -1,6 +1,7 @@
 """What is saved, what is kept, and what is said of damage."""
 
 import dataclasses
+import json
 import shutil
 
 import jax
@@ -53,6 +54,33 @@ def test_without_validation_the_latest_is_the_best(tmp_path, state):
     _save(tmp_path, state, {1: None, 2: None})
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.best_step() == 2
+
+
+def test_metrics_can_be_added_to_what_was_saved(tmp_path, state):
+    with Checkpoints(tmp_path, create=True) as checkpoints:
+        for step, loss in {1: 0.5, 2: 0.3, 3: 0.4, 4: 0.9}.items():
+            checkpoints.save(_at(state, step), CONFIG)
+            checkpoints.add_metrics(step, {"loss": loss, "miou": 1 - loss})
+        checkpoints.save(_at(state, 5), CONFIG)
+        assert checkpoints.steps() == [2, 4, 5]
+        assert checkpoints.best_step() == 2
+    with Checkpoints(tmp_path) as checkpoints:  # as by Orbax's own saving
+        assert checkpoints.metrics(2) == {"loss": 0.3, "miou": 0.7}
+        assert checkpoints.metrics(5) == {}
+        assert checkpoints.best_step() == 2
+    folder = tmp_path / "checkpoints" / "2"
+    assert "metrics/metrics" in json.loads((folder / MANIFEST).read_text())
+    (folder / "metrics" / "metrics").write_text('{"loss": 0.0}')
+    assert "metrics/metrics is not what was saved" in _error(tmp_path, state, 2)
+
+
+def test_other_folders_beside_checkpoints_are_passed_over(tmp_path, state):
+    """A copy that was made by hand, for instance."""
+    _save(tmp_path, state, {3: None})
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(folder / "3", folder / "3 (copy)")
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [3]
 
 
 def test_a_state_comes_back_to_the_bit(tmp_path, state):

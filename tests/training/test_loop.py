@@ -1,6 +1,7 @@
 """Whole runs: kill and resume, stop in time, diverge with a clear message."""
 
 import dataclasses
+import itertools
 import os
 import signal
 
@@ -10,13 +11,14 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax.data import open_dataset
+from rsf_jax.scoring import Scorer
 from rsf_jax.training import curves, loop
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, TrainingDiverged, train
 from rsf_jax.training.parallel import devices_for
 from rsf_jax.training.processes import here
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.stop import StopRequest
+from rsf_jax.training.stop import StopRequest, received_signal
 
 
 def _final(workdir, config):
@@ -71,6 +73,118 @@ def test_time_limits_save_and_end_cleanly(unbroken, tmp_path, capsys):
     assert "after update 1 of 15: config.max_minutes is over" in capsys.readouterr().out
     assert train(config, dataset, tmp_path) is Outcome.FINISHED
     _same(_final(tmp_path, config), expected)
+
+
+def _signal_at(monkeypatch, number, batch):
+    """Sends a signal to this process when the given batch of all is scored."""
+    scored, good = itertools.count(1), Scorer._batch
+
+    def counted(*args):
+        if next(scored) == batch:
+            os.kill(os.getpid(), number)
+        return good(*args)
+
+    monkeypatch.setattr(Scorer, "_batch", counted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_are_served_in_validation_and_nothing_is_lost(
+    unbroken, tmp_path, monkeypatch, capsys, number
+):
+    config, expected, _ = unbroken
+    config = config.replace(eval_batch_size=1)  # four batches
+    dataset = open_dataset(config)
+    _signal_at(monkeypatch, number, batch=2)
+    assert train(config, dataset, tmp_path) is Outcome.STOPPED
+    said = capsys.readouterr().out
+    name = signal.Signals(number).name
+    assert f"{name} received: the run ends after this update" in said
+    assert f"Stopped after update 5 of 15: {name} received, in validation" in said
+    assert received_signal() == number
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest_step() == 5
+        assert checkpoints.metrics(5) == {}
+    # It is validated before anything else.
+    assert train(config, dataset, tmp_path) is Outcome.FINISHED
+    _same(_final(tmp_path, config), expected)
+    assert sorted(curves.read(tmp_path)["validation"]) == [5, 10, 15]
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_run_that_is_stopped_in_its_last_validation_is_not_finished(
+    unbroken, tmp_path, monkeypatch, batches
+):
+    config, *_ = unbroken
+    config = config.replace(eval_batch_size=4 // batches)
+    dataset = open_dataset(config)
+    _signal_at(monkeypatch, signal.SIGTERM, batch=2 * batches + 1)
+    assert train(config, dataset, tmp_path) is Outcome.STOPPED
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest_step() == 15
+        assert ("loss" in checkpoints.metrics(15)) == (batches == 1)  # it was the last batch
+    assert train(config, dataset, tmp_path) is Outcome.FINISHED
+    with Checkpoints(tmp_path) as checkpoints:
+        assert "loss" in checkpoints.metrics(15)
+
+
+def _saved_steps(monkeypatch):
+    saved, good = [], Checkpoints.save
+
+    def noted(self, state, *args):
+        saved.append(int(state.step))
+        return good(self, state, *args)
+
+    monkeypatch.setattr(Checkpoints, "save", noted)
+    return saved
+
+
+def test_a_run_is_saved_when_it_is_asked_to_and_goes_on(unbroken, tmp_path, monkeypatch):
+    config, *_ = unbroken
+    config = config.replace(epochs=1, save_every=100)
+    saved = _saved_steps(monkeypatch)
+    good = loop._Readings.add
+
+    def asking(self, step, metrics):
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        good(self, step, metrics)
+
+    monkeypatch.setattr(loop._Readings, "add", asking)
+    assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
+    assert saved == [2, 5]
+
+
+def test_a_run_is_saved_by_time_too(unbroken, tmp_path, monkeypatch):
+    config, *_ = unbroken
+    saved = _saved_steps(monkeypatch)
+    often = config.replace(epochs=1, save_every=100, save_minutes=1e-9)
+    assert train(often, open_dataset(often), tmp_path) is Outcome.FINISHED
+    assert saved == [1, 2, 3, 4, 5]
+
+
+def test_settings_that_change_no_number_are_free_when_a_run_is_resumed(unbroken, tmp_path):
+    config, expected, _ = unbroken
+    dataset = open_dataset(config)
+    train(config.replace(max_minutes=1e-9), dataset, tmp_path)
+    others = config.replace(save_every=3, save_minutes=1.0, log_every=2, epochs=2)
+    assert train(others, dataset, tmp_path) is Outcome.FINISHED
+    # The learning rate does not depend on how long a run is: it may go on.
+    assert train(config, dataset, tmp_path) is Outcome.FINISHED
+    _same(_final(tmp_path, config), expected)
+
+
+def test_what_a_run_has_begun_with_stays_on_record(unbroken, tmp_path, capsys):
+    config, _, workdir = unbroken
+    begun = config.replace(epochs=1, init_from=str(workdir))
+    dataset = open_dataset(config)
+    train(begun.replace(max_minutes=1e-9), dataset, tmp_path)
+    capsys.readouterr()
+    assert train(begun.replace(init_from="/elsewhere"), dataset, tmp_path) is Outcome.FINISHED
+    assert f"This run began with {workdir}: config.init_from=/elsewhere is not" in (
+        capsys.readouterr().out
+    )
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.config(5).init_from == str(workdir)
 
 
 def test_a_finished_run_is_left_as_it_is(unbroken):
@@ -165,7 +279,7 @@ def test_an_exploded_loss_ends_the_run_and_keeps_the_best(unbroken, tmp_path, mo
     with pytest.raises(StopIteration):
         train(config.replace(explosion=0.0), dataset, tmp_path)
     with Checkpoints(tmp_path) as checkpoints:
-        assert checkpoints.latest_step() == 8
+        assert checkpoints.latest_step() == 10  # saved, then validated
 
 
 def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, capsys):

@@ -39,8 +39,8 @@ def config(data_dir):
     return rsf.get_config("quickstart").replace(**_SETTINGS, data_dir=str(data_dir))
 
 
-def _start(config, workdir):
-    """Starts both; returns them."""
+def _start(config, workdir, second=()):
+    """Starts both; returns them. The second gets some more flags."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
@@ -54,6 +54,7 @@ def _start(config, workdir):
             workdir.with_name(f"launched{index}"),
             "train",
             *flags,
+            *(second if index else ()),
             f"--process_id={index}",
             xla_flags=xla_flags,
         )
@@ -120,8 +121,19 @@ def test_sigterm_to_one_stops_both(config, tmp_path):
         assert processes[0].returncode is None, processes[0].stderr
         time.sleep(0.01)
     os.kill(processes[1].pid, signal.SIGTERM)
-    assert [process.wait().returncode for process in processes] == [0, 0]
+    unfinished = [process.wait().returncode for process in processes]
+    assert unfinished == [75, -signal.SIGTERM], processes[0].stderr
     assert "process 1 has to stop. Run again to resume" in processes[0].stdout
+
+
+def test_other_settings_of_one_are_told_by_both(config, tmp_path):
+    # What belongs to a machine, and what changes no number, may differ.
+    others = ["--config.learning_rate=1e-2", "--config.log_every=3"]
+    for process in _start(config, tmp_path / "run", second=others):
+        assert process.wait().returncode == 1
+        assert "process 1 and process 0 have other settings: start all" in process.stderr
+        assert "Traceback" not in process.stderr
+    assert not list(tmp_path.glob("run/checkpoints/*"))
 
 
 def test_an_error_of_the_first_is_told_by_all(config, tmp_path):

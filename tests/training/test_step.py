@@ -15,6 +15,7 @@ from rsf_jax.training.parallel import Devices
 from rsf_jax.training.scores import score_batch
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.step import Batch, _iou, make_train_step, video_gradients
+from rsf_jax.unroll import advance
 
 SCHEDULE = rsf.FixedSchedule(2, 2)
 CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
@@ -47,7 +48,9 @@ def _largest_difference(ours, theirs):
     return max(jax.tree.leaves(differences))
 
 
-_gradients = jax.jit(video_gradients, static_argnums=0, static_argnames=("stateful", "objective"))
+_gradients = jax.jit(
+    video_gradients, static_argnums=0, static_argnames=("stateful", "objective", "gradient_frames")
+)
 
 
 @pytest.mark.parametrize(("schedule", "stateful"), [("s2f1", True), ("s2f2", False)])
@@ -67,6 +70,53 @@ def test_accumulated_gradients_are_those_of_the_mean_loss(model, state, schedule
     assert float(found.loss) == pytest.approx(float(expected), rel=1e-5)
     # Rounding: the sums are formed in another order. The recordings are met more closely.
     assert _largest_difference(found.gradients, gradients) < 5e-4
+
+
+@pytest.fixture(scope="module")
+def lively(state):
+    """Parameters with open gates, so that a frame depends on the one before."""
+    rng = np.random.default_rng(5)
+    params = jax.tree.map(lambda x: x + 0.3 * rng.normal(size=x.shape), state.params)
+    cell = params["cell"] | {"gate1_bias": jnp.zeros(3), "gate2_bias": jnp.zeros(3)}
+    return jax.tree.map(jnp.float32, params | {"cell": cell})
+
+
+def _across(params, model, batch, schedule, window):
+    """The mean loss, written frame by frame; states are cut every `window` frames."""
+    frames = jnp.asarray(batch.frames, jnp.float32) / 255
+    prepared = rsf.prepare(model, {"params": params}, frames.shape[2:4])
+    state, losses = model.initial_state(len(frames), frames.shape[2:4]), []
+    for t in range(frames.shape[1]):
+        if t % window == 0:
+            state = jax.lax.stop_gradient(state)
+        state, out = advance(model, prepared, state, frames[:, t], schedule, first=t == 0)
+        losses.append(focal_loss(out.logits, jnp.asarray(batch.masks[:, t], jnp.int32)).mean())
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize(("schedule", "window"), [("s2f1", 2), ("s2f1", 3), ("s2f2", 2)])
+def test_gradients_go_across_as_many_frames_as_asked_for(model, lively, schedule, window):
+    schedule, batch = rsf.parse_policy(schedule), _batch(2)
+    found = _gradients(
+        model,
+        {"params": lively},
+        batch,
+        jnp.full(2, 0.5),
+        schedule,
+        gradient_frames=window,
+    )
+    expected = jax.grad(_across)(lively, model, batch, schedule, window)
+    assert _largest_difference(found.gradients, expected) < 5e-4
+    cut = jax.grad(_across)(lively, model, batch, schedule, 1)
+    assert _largest_difference(found.gradients, cut) > 0.01
+
+
+def test_a_window_may_be_longer_than_the_video(model, lively):
+    batch, shares = _batch(2), jnp.full(2, 0.5)
+    whole = _gradients(model, {"params": lively}, batch, shares, SCHEDULE, gradient_frames=3)
+    longer = _gradients(model, {"params": lively}, batch, shares, SCHEDULE, gradient_frames=50)
+    assert _largest_difference(longer.gradients, whole.gradients) < 1e-5
+    assert float(longer.loss) == pytest.approx(float(whole.loss), rel=1e-6)
 
 
 def test_rematerialisation_changes_no_gradient(model, state):
@@ -174,3 +224,20 @@ def test_pixels_without_a_label_are_no_foreground(model, state):
     assert 0 < below.iou.min() < below.iou.max() < 1
     labels = jnp.int32(masks)
     np.testing.assert_allclose(_iou(logits, labels), below.iou, rtol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_frames_without_a_label_are_not_in_the_training_miou(classes):
+    config = CONFIG.replace(classes=classes)
+    model = rsf.build_model(config)
+    state = create_state(model, build_optimizer(config, 10), 0, (12, 10))
+    whole, sparse = _batch(2), _batch(2)
+    sparse.masks[0, 1:], sparse.masks[1, :2] = IGNORED, IGNORED
+    logits = rsf.run_video(model, state.variables, jnp.float32(whole.frames) / 255, SCHEDULE).logits
+    iou = np.asarray(_iou(logits, jnp.int32(whole.masks)))
+    shares = jnp.array([0.25, 0.75])
+    total, counted = _gradients(model, state.variables, sparse, shares, SCHEDULE).miou
+    assert float(counted) == pytest.approx(1 / 3)
+    expected = (0.25 * iou[0, 0] + 0.75 * iou[1, 2]) / 3
+    assert float(total) == pytest.approx(expected, rel=1e-5)
+    assert 0 < expected < 0.3

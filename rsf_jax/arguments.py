@@ -1,0 +1,44 @@
+"""Checks of single values, where users hand them over."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rsf_jax.errors import InputError
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raises InputError unless a value is one of some words."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} is {value!r}: choose one of {', '.join(choices)}")
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """Returns a whole number of Python or NumPy as an int.
+
+    Raises:
+        InputError: if it is none, or below `least`.
+    """
+    try:
+        # To Python a bool is an int; to a user it is not.
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise InputError(f"{name} is {value!r}: a whole number of at least {least} is needed")
+    return number
+
+
+def check_odd(name: str, value: Any) -> None:
+    """Raises InputError unless it is an odd whole number of at least 1."""
+    if whole(name, value) % 2 == 0:
+        raise InputError(f"{name} is {value}: same padding needs an odd one")
+
+
+def flag(name: str, value: Any) -> bool:
+    """Returns a bool of Python or NumPy as one of Python; raises InputError if it is none."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} is {value!r}: True or False is needed")
+    return bool(value)
