@@ -105,45 +105,39 @@ def find_weights(found: list[Group], known: Set[str]) -> dict[str, np.ndarray] |
     Raises:
         InputError: if there are several such models, or two tensors of one name.
     """
-    counts = Counter(
-        prefix for place, names, _ in _named(found) for prefix in _prefixes(place, names, known)
-    )
+    counts = Counter(prefix for group in found for prefix in _prefixes(group, known))
     if not counts:
         return None
     prefix = _likeliest(counts)
     tensors: dict[str, np.ndarray] = {}
-    for place, names, group in _named(found):
-        if prefix not in _prefixes(place, names, known):
+    for group in found:
+        if prefix not in _prefixes(group, known):
             continue
-        for name, key in names.items():
-            parts = (*place, *name)
-            if parts[: len(prefix)] == prefix:
-                tensors[".".join(parts[len(prefix) :])] = group[key]
+        for parts, array in _named(group):
+            if parts[: len(prefix)] != prefix:
+                continue
+            name = ".".join(parts[len(prefix) :])
+            if name in tensors:
+                raise InputError(f"{name} is there twice, in different wrappers: keep one of them")
+            tensors[name] = array
     return tensors
 
 
-def _named(found: list[Group]) -> Iterator[tuple[Place, dict[Place, str], dict[Any, np.ndarray]]]:
-    """Places and names in parts, without wrappers, of tensors that have texts for names."""
-    for place, tensors in found:
-        names: dict[Place, str] = {}
-        for key in tensors:
-            if not isinstance(key, str):
-                continue
-            parts = _parts(key)
-            if parts in names:
-                raise InputError(f"{names[parts]} and {key} are the same tensor: keep one of them")
-            names[parts] = key
-        yield tuple(part for key in place for part in _parts(key)), names, tensors
+def _named(group: Group) -> Iterator[tuple[Place, np.ndarray]]:
+    """Whole names in parts, without wrappers, of tensors that have a text for a name."""
+    place = tuple(part for key in group.place for part in _parts(key))
+    for key, array in group.tensors.items():
+        if isinstance(key, str) and len(key) <= _LONGEST:
+            yield (*place, *_parts(key)), array
 
 
 def _parts(name: str) -> Place:
     return tuple(part for part in name.replace("/", ".").split(".") if part not in _WRAPPERS)
 
 
-def _prefixes(place: Place, names: Mapping[Place, str], known: Set[str]) -> Iterator[Place]:
+def _prefixes(group: Group, known: Set[str]) -> Iterator[Place]:
     """What stands in front of each known name."""
-    for name in names:
-        parts = (*place, *name)
+    for parts, _ in _named(group):
         for count in range(1, min(len(parts), _PARTS) + 1):
             if ".".join(parts[-count:]) in known:
                 yield parts[:-count]

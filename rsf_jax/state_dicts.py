@@ -162,6 +162,8 @@ def _reader(path: Path) -> tuple[str, Any]:
 
 def _described(content: Any) -> str:
     """What a file without tensors holds instead."""
+    if array_in(content) is not None:
+        return "a single tensor instead of a state dict"
     if isinstance(content, _Inert):
         return (
             f"a whole object, {show_names([content.place])}, instead of a state dict: load it in "
@@ -375,7 +377,7 @@ def _checked_storage(pid: Any) -> tuple[str, Any, int, slice | None]:
 def _tensor(
     storage: _Tensor, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> _Tensor:
-    numbers = storage.array
+    numbers = _flat(storage)
     if min((*shape, *stride), default=0) < 0 or len(shape) != len(stride):
         raise InputError(f"a tensor has shape {list(shape)} and strides {list(stride)}")
     if math.prod(shape) > len(numbers):
@@ -388,6 +390,14 @@ def _tensor(
     # A view, as in PyTorch: however many tensors share a storage, it is in memory once.
     steps = [step * numbers.itemsize for step in stride]
     return _Tensor(np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps))
+
+
+def _flat(storage: _Tensor) -> np.ndarray:
+    """The numbers of a storage; a tensor in its place might see some of them several times."""
+    numbers = storage.array
+    if numbers.ndim != 1 or not numbers.flags.c_contiguous:
+        raise InputError("a tensor is made of another tensor in place of a storage")
+    return numbers
 
 
 def _parameter(data: _Tensor, *_: Any) -> _Tensor:
@@ -407,8 +417,8 @@ def _retyped(
     """A tensor of an untyped storage."""
     if not isinstance(dtype, _Maker):
         raise InputError(f"tensors of {show_names([dtype])} cannot be read: save them as float32")
-    numbers = storage.array
-    whole = len(numbers) // np.dtype(dtype.make).itemsize * np.dtype(dtype.make).itemsize
+    numbers, size = _flat(storage), np.dtype(dtype.make).itemsize
+    whole = len(numbers) // size * size
     return _tensor(_Tensor(numbers[:whole].view(dtype.make)), offset, shape, stride)
 
 

@@ -190,8 +190,10 @@ def test_two_models_in_a_file_are_not_chosen_from(tmp_path, hgru):
     path = save_torch(tmp_path / "w.pt", {"teacher": hgru, "student": _prefixed(hgru, "module.")})
     with pytest.raises(rsf.InputError, match=r"several times \(teacher, student\): save one"):
         interop.load_published(path)
-    with pytest.raises(rsf.InputError, match=r"conv0\.weight are the same tensor: keep one"):
+    with pytest.raises(rsf.InputError, match=r"conv0\.weight is there twice"):
         interop.load_published(hgru | {"module.conv0.weight": hgru["conv0.weight"]})
+    with pytest.raises(rsf.InputError, match=r"is there twice, in different wrappers: keep one"):
+        interop.load_published({"module": hgru, "_orig_mod": dict(hgru)})
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
@@ -222,6 +224,8 @@ def test_the_order_of_bytes_is_heeded(tmp_path, dtype):
 
 
 def test_whole_objects_are_called_by_their_name(tmp_path):
+    with pytest.raises(rsf.InputError, match="holds a single tensor instead of a state dict"):
+        read_state_dict(save_torch(tmp_path / "w.pt", np.ones(3, np.float32)))
     for content in (Whole(), {"model": Whole()}, [Whole()]):
         for save in (save_torch, save_legacy):
             with pytest.raises(rsf.InputError) as error:

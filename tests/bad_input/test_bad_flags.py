@@ -98,7 +98,7 @@ CASES = [
         "--cells=FILE); did you mean 'hgru'?",
     ),
     Launched("train", "--config=hard_ff8 --config.gradient=rbp", "must be bptt for model ff8"),
-    Launched("train", f"{QUICK} --config.input_channels=3", "use --config.input_channels=1"),
+    Launched("train", f"{QUICK} --config.input_channels=-1", "it must be at least 0"),
     Launched("calibrate", "--mean_steps=2 --max_miou_drop=0.1", "one of the two"),
     Launched("compare", "--sweeps=A=a.json,B=b.json,A=c.json", "of different names"),
     # Policies

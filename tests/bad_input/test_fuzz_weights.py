@@ -311,6 +311,22 @@ def test_shapes_take_no_more_memory_than_the_file(shape, stride):
     tracemalloc.stop()
 
 
+def test_a_tensor_is_no_storage_for_others():
+    """Its length may be more than it holds: here its last two numbers, four times."""
+    storage = state_dicts._Tensor(np.arange(8, dtype=np.float32))
+    repeated = state_dicts._tensor(storage, 6, (4, 2), (0, 1))
+    one_axis = state_dicts._tensor(storage, 7, (8,), (0,))
+    for tensor in (repeated, one_axis):
+        with pytest.raises(rsf.InputError, match="another tensor in place of a storage"):
+            state_dicts._tensor(tensor, 0, (4,), (1,))
+    bytes_alone = state_dicts._Tensor(np.zeros(7, "V1"))
+    kind = state_dicts._Maker(np.uint16)
+    read = state_dicts._retyped(bytes_alone, 0, (3,), (1,), False, None, kind)
+    assert read.array.tolist() == [0, 0, 0]
+    with pytest.raises(rsf.InputError, match="is larger than its storage"):
+        state_dicts._retyped(bytes_alone, 0, (4,), (1,), False, None, kind)
+
+
 def test_compressed_entries_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(30_000_000))
