@@ -10,7 +10,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.arguments import flag
-from rsf_jax.checks import check_frames, check_model, check_policy, check_state, checked_prepared
+from rsf_jax.checks import (
+    check_frames,
+    check_model,
+    check_policy,
+    check_state,
+    checked_prepared,
+    on_device,
+)
 from rsf_jax.errors import InputError
 from rsf_jax.held import as_held, as_varying
 from rsf_jax.meshes import automatic
@@ -86,7 +93,7 @@ def run_video(
     prepared = _prepared(model, variables, frames)
     recording = as_recording(record_states)
     with check_variables(prepared.variables):
-        return _run_video(model, prepared, frames, policy, stateful, recording)
+        return _run_video(model, prepared, frames, on_device(policy), stateful, recording)
 
 
 def run_frame(
@@ -134,6 +141,7 @@ def run_frame(
     if recording and recording.frames is not None:
         raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
     with check_variables(prepared.variables):
+        policy = on_device(policy)
         return _run_frame(model, prepared, state, frame, policy, first, stateful, recording)
 
 

@@ -2,6 +2,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import rsf_jax as rsf
@@ -182,3 +183,11 @@ def test_settings_that_a_model_cannot_have_are_named():
         rsf.get_config("hard_ff8").replace(gradient="rbp")
     with pytest.raises(rsf.InputError, match="diagnostics is True: it must be false for model ff8"):
         rsf.get_config("hard_ff8").replace(diagnostics=True)
+
+
+def test_numbers_of_numpy_are_numbers():
+    config = rsf.Config(channels=np.int64(12), learning_rate=np.float64(0.5), augment=np.bool_(0))
+    assert (config.channels, config.learning_rate, config.augment) == (12, 0.5, False)
+    assert type(config.channels) is int
+    assert rsf.FixedSchedule(np.int64(3), np.int32(1)) == rsf.FixedSchedule(3, 1)
+    assert rsf.DistanceHalting(max_steps=np.int64(3)) == rsf.DistanceHalting(max_steps=3)
