@@ -1,5 +1,6 @@
 """Checks of what users hand to a model."""
 
+import functools
 from typing import Any
 
 import jax
@@ -79,10 +80,33 @@ def check_policy(policy: Any) -> None:
     """Raises InputError unless it is a step policy."""
     if isinstance(policy, str):
         raise InputError(f"policy is {policy!r}: give rsf.parse_policy({policy!r})")
-    if not isinstance(policy, StepPolicy):
+    if isinstance(policy, type) or not isinstance(policy, StepPolicy):
         raise InputError(
             f"policy is {policy!r}: a step policy is needed, such as rsf.FixedSchedule(8, 2)"
         )
+    if any(leaf is policy for leaf in jax.tree.leaves(policy)):
+        raise InputError(
+            f"policy {type(policy).__name__} is no pytree: decorate its class with "
+            "flax.struct.dataclass, or register it with jax.tree_util"
+        )
+
+
+def on_device(policy: StepPolicy) -> StepPolicy:
+    """Returns a policy whose numbers are arrays: of whatever kind, they compile one program."""
+
+    def place(x: Any) -> jax.Array:
+        if isinstance(x, jax.Array) and x.dtype == jnp.float32 and not x.weak_type:
+            return x
+        if jnp.issubdtype(jnp.result_type(x), jnp.floating):
+            return jnp.asarray(x, jnp.float32) if isinstance(x, jax.Array) else _put(np.float32(x))
+        return x if isinstance(x, jax.Array) else _put(np.asarray(x))
+
+    return jax.tree.map(place, policy)
+
+
+def _put(x: Any) -> jax.Array:
+    # In so many words: a transfer that is not asked for may be forbidden (`jax.transfer_guard`).
+    return jax.device_put(x)
 
 
 def checked_prepared(prepared: Prepared, shape: tuple[int, int]) -> Prepared:
@@ -98,14 +122,33 @@ def checked_prepared(prepared: Prepared, shape: tuple[int, int]) -> Prepared:
 def check_state(model: VideoModel, state: Any, frame: Frame) -> None:
     """Raises InputError unless a state fits the model and a frame [B, H, W, 1]."""
     batch, height, width, _ = frame.shape
-    expected = jax.eval_shape(lambda: model.initial_state(batch, (height, width)))
+    expected = _initial_state(model, batch, (height, width))
     wanted, given = jax.tree.map(jnp.shape, expected), jax.tree.map(jnp.shape, state)
-    if wanted != given:
+    if wanted == given:
+        _check_types(expected, state)
+    else:
         raise InputError(
             f"the state does not belong to this model and frame: its arrays have shapes "
             f"{_shapes(given)}, a batch of {batch} frames of {show_size((height, width))} pixels "
             f"needs {_shapes(wanted)}; start from model.initial_state({batch}, ({height}, {width}))"
         )
+
+
+@functools.lru_cache(maxsize=64)  # tracing it took most of a live frame's time outside the model
+def _initial_state(model: VideoModel, batch: int, size: tuple[int, int]) -> Any:
+    return jax.eval_shape(lambda: model.initial_state(batch, size))
+
+
+def _check_types(expected: Any, state: Any) -> None:
+    for wanted, given in zip(jax.tree.leaves(expected), jax.tree.leaves(state)):
+        dtype = jnp.result_type(given)
+        # What is computed with weights of float64 is of float64.
+        is_double = (wanted.dtype, dtype) == (jnp.float32, jnp.float64)
+        if dtype != wanted.dtype and not is_double:
+            raise InputError(
+                f"the state has an array of {dtype} where this model's are {wanted.dtype}: give "
+                "what run_frame returned, or model.initial_state"
+            )
 
 
 def _shapes(tree: Any) -> list[tuple[int, ...]]:

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
@@ -145,6 +146,11 @@ class Config:
     eval_batch_size: int = _setting(32, "videos evaluated together")
     devices: int = _setting(0, "accelerators to train on; 0 for all (one, for what is of a batch)")
 
+    def __new__(cls, *_: Any, **settings: Any) -> "Config":
+        """Checks names, which Python would do in words of its own."""
+        _check_names(settings)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         """Checks every field by itself."""
         for field in dataclasses.fields(self):
@@ -188,12 +194,7 @@ class Config:
         Raises:
             InputError: if there is no such field, or a value is not allowed.
         """
-        names = [field.name for field in dataclasses.fields(self)]
-        for name in changes:
-            if name not in names:
-                close = difflib.get_close_matches(name, names, n=1)
-                guess = f"; did you mean {close[0]!r}?" if close else ""
-                raise InputError(f"a configuration has no field {name!r}{guess}")
+        _check_names(changes)
         return dataclasses.replace(self, **changes)
 
 
@@ -266,6 +267,15 @@ def settings_that_count(config: Config) -> str:
 def model_names() -> tuple[str, ...]:
     """Returns what `config.model` may be: the registered cells and the networks."""
     return (*CELLS, *RECURRENT_NETWORKS, *FEEDFORWARD)
+
+
+def _check_names(settings: Iterable[str]) -> None:
+    names = [field.name for field in dataclasses.fields(Config)]
+    for name in settings:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            guess = f"; did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"a configuration has no field {name!r}{guess}")
 
 
 def _check_type(field: dataclasses.Field, value: Any) -> None:

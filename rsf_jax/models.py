@@ -60,6 +60,19 @@ class Prepared:
     frame_shape: tuple[int, int] = flax.struct.field(pytree_node=False)
 
 
+def _replaced(prepared: Prepared, **updates: Any) -> Prepared:
+    """As of any dataclass of Flax, but for variables, on which the spectra depend."""
+    if updates:
+        raise InputError(
+            "prepared variables cannot be replaced, or their spectra would be old: call "
+            "prepare(model, variables, frame_shape)"
+        )
+    return prepared
+
+
+setattr(Prepared, "replace", _replaced)  # noqa: B010
+
+
 class VideoModel(nn.Module):
     """What `run_video` and `run_frame` need of a model; they put these pieces together.
 

@@ -179,7 +179,8 @@ def get_config(name: str) -> Config:
     base, _, model = name.partition("_")
     if name in _NAMED:
         return _NAMED[name]
-    if base in _NAMED and model in model_names():
+    # The recurrent U-Net is for other data than those of the presets.
+    if base in _NAMED and model in model_names() and model not in RECURRENT_NETWORKS:
         return with_model(_NAMED[base].replace(name=name), model)
     for grammar, bases, resolve in (
         (_SCHEDULE, _BASES, _recurrent),
@@ -255,5 +256,7 @@ def _unknown_preset(name: str) -> str:
     known += [f"own_s3f1{cell}" for cell in ("", *(f"_{name}" for name in CELLS))]
     known += [f"{base}_{cell}" for base in ("quickstart", "hard_s8f8") for cell in CELLS]
     close = difflib.get_close_matches(name, known, n=1)
+    if name.rpartition("_")[2] in RECURRENT_NETWORKS:  # which are for other data than the rest
+        close = ["camvid_s3f1_dru"]
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown preset {name!r}: {hint}Presets are {GRAMMAR}"

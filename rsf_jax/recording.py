@@ -76,6 +76,12 @@ class Recording:
     def _keep(self, hidden: Array) -> Array:
         # h itself is turned to the public layout once a frame, in `finish`.
         kept = hidden if self.projection is None else self.projection(jnp.moveaxis(hidden, 1, -1))
+        if not hasattr(kept, "dtype") or jnp.shape(kept)[:1] != hidden.shape[:1]:
+            given = jnp.shape(kept) if hasattr(kept, "dtype") else type(kept).__name__
+            raise InputError(
+                f"the projection returns {given}: an array with the batch, {hidden.shape[0]}, in "
+                "front is needed"
+            )
         return kept.astype(self.dtype)
 
 

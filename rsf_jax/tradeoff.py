@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rsf_jax.batches import evaluation_batches
+from rsf_jax.checks import check_policy
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
@@ -99,7 +100,13 @@ def sweep(
     """
     if not trained.model.recurrent:
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
-    chosen = {str(p): p for p in policies or default_policies(trained.config)}
+    if policies is None:
+        policies = default_policies(trained.config)
+    for policy in policies:
+        check_policy(policy)
+    chosen = {str(p): p for p in policies}
+    if not chosen:
+        raise InputError("there are no policies to test: give some, or None for the usual")
     test = first_videos(dataset.test, videos)
     fewer = f"_{videos}videos" if videos else ""
     stem = Path(workdir, f"sweep{name_suffix(trained, dataset)}{fewer}")

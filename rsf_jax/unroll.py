@@ -16,6 +16,7 @@ from rsf_jax.checks import (
     check_policy,
     check_state,
     checked_prepared,
+    on_device,
     own_copy,
 )
 from rsf_jax.errors import InputError
@@ -93,7 +94,8 @@ def run_video(
     prepared = _prepared(model, variables, frames)
     recording = as_recording(record_states)
     with check_variables(prepared.variables):
-        return _run_video(model, prepared, own_copy(frames), policy, stateful, recording)
+        policy, frames = on_device(policy), own_copy(frames)
+        return _run_video(model, prepared, frames, policy, stateful, recording)
 
 
 def run_frame(
@@ -142,6 +144,7 @@ def run_frame(
         raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
     state, frame = own_copy((state, frame))
     with check_variables(prepared.variables):
+        policy = on_device(policy)
         return _run_frame(model, prepared, state, frame, policy, first, stateful, recording)
 
 

@@ -2,6 +2,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import rsf_jax as rsf
@@ -198,3 +199,11 @@ def test_gradients_across_frames_need_a_state_and_bptt(changes, says):
     assert config.replace(gradient="c_bptt").gradient_frames == 4
     with pytest.raises(rsf.InputError, match=f"config.gradient_frames is 4: it must be {says}"):
         config.replace(**changes)
+
+
+def test_numbers_of_numpy_are_numbers():
+    config = rsf.Config(channels=np.int64(12), learning_rate=np.float64(0.5), augment=np.bool_(0))
+    assert (config.channels, config.learning_rate, config.augment) == (12, 0.5, False)
+    assert type(config.channels) is int
+    assert rsf.FixedSchedule(np.int64(3), np.int32(1)) == rsf.FixedSchedule(3, 1)
+    assert rsf.DistanceHalting(max_steps=np.int64(3)) == rsf.DistanceHalting(max_steps=3)

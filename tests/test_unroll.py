@@ -313,3 +313,32 @@ def test_arrays_of_the_caller_are_not_read_once_a_call_has_returned(
     ours = [video, frame, *jax.tree.leaves(state)]
     assert len(taken) == len(ours)
     assert not any(np.shares_memory(x, y) for x in taken for y in ours)
+
+
+def test_numbers_of_any_kind_compile_one_program(model, variables, frames):
+    kinds = [0.5, 1, np.float32(0.5), np.float64(0.5), jnp.float32(0.5), np.array(0.5)]
+    policies = [rsf.DistanceHalting(threshold=t, max_steps=3) for t in kinds]
+    rsf.run_video(model, variables, frames, policies[0])
+    before = unroll._run_video._cache_size()
+    for policy in policies:
+        rsf.run_video(model, variables, frames, policy)
+    assert unroll._run_video._cache_size() == before
+
+
+def test_nothing_is_transferred_or_promoted_unasked(model, variables, frames):
+    variables, state = jax.device_put((variables, model.initial_state(3, (12, 10))))
+    frame = frames[:, 0]
+    with jax.numpy_dtype_promotion("strict"), jax.transfer_guard("disallow"):
+        rsf.run_video(model, variables, frames, HALTING.replace(max_steps=4))
+        rsf.run_frame(model, variables, state, frame, HALTING.replace(max_steps=4))
+
+
+def test_a_live_frame_does_not_trace_its_first_state_anew(model, variables, frames, monkeypatch):
+    state = model.initial_state(3, (12, 10))
+    state, _ = rsf.run_frame(model, variables, state, frames[:, 0], SCHEDULE)
+
+    def traced(*_):
+        raise AssertionError("traced")
+
+    monkeypatch.setattr(type(model), "initial_state", traced)
+    rsf.run_frame(model, variables, state, frames[:, 1], SCHEDULE)

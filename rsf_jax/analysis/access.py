@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+from rsf_jax.checks import check_model, checked_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, RecurrentModel, VideoModel, prepare
 from rsf_jax.typing import FeatureMap, Frame, Variables
 
 
 def check_recurrent(model: VideoModel) -> None:
-    """Raises InputError for a model that has no hidden state to follow."""
+    """Raises InputError for what is no model, or one that has no hidden state to follow."""
+    check_model(model)
     if not model.recurrent:
         raise InputError(
             f"{type(model).__name__} has no recurrent steps, so there is no hidden state to "
@@ -23,7 +25,7 @@ def as_prepared(
     """Prepares variables unless they are prepared."""
     height, width = frame_shape
     if isinstance(variables, Prepared):
-        return variables
+        return checked_prepared(variables, (height, width))
     return prepare(model, variables, (height, width))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from rsf_jax.analysis.access import as_prepared, call, check_recurrent, stimulus
-from rsf_jax.checks import check_frames
+from rsf_jax.checks import check_frames, check_policy
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
@@ -111,10 +111,11 @@ def measure_changes(
         stateful: carry the hidden state across frames.
 
     Raises:
-        InputError: if the model has no recurrence, or frames are unfit.
+        InputError: if the model has no recurrence, or frames, variables or the policy are unfit.
     """
     check_recurrent(model)
     check_frames(frames, 5, "B, T, H, W", model.input_channels)
+    check_policy(policy)
     if frames.shape[1] < 2:
         raise InputError("a video of one frame has no changes: at least 2 frames are needed")
     return _measure(model, variables, frames, policy, stateful)

@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 
 from rsf_jax.analysis.access import as_prepared, call, check_recurrent
+from rsf_jax.arguments import whole
 from rsf_jax.checks import check_frames
 from rsf_jax.errors import InputError
 from rsf_jax.metrics import BINARY, foreground_iou, is_scored
@@ -111,7 +112,7 @@ def step_distances(
     """
     check_recurrent(model)
     check_frames(frames, 5, "B, T, H, W", model.input_channels)
-    if steps < 2:
+    if whole("steps", steps) < 2:
         raise InputError(f"steps is {steps}: ratios of movements need at least 2")
     return _step_distances(model, variables, frames, steps, stateful)
 
@@ -259,10 +260,16 @@ def _iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
 
 def relative_movement(states: Float[Array, "N *axes"]) -> np.ndarray:
     """Returns l2(h_n, h_{n-1}) / ||h_n|| of each state but the first; NaN where h_n is 0."""
-    flat = np.asarray(states).reshape(len(states), -1)
+    flat = _full(states).reshape(len(states), -1)
     norms = np.linalg.norm(flat[1:], axis=1)
     moved = np.linalg.norm(np.diff(flat, axis=0), axis=1)
     return np.divide(moved, norms, out=np.full_like(norms, np.nan), where=norms != 0)
+
+
+def _full(states: Array) -> np.ndarray:
+    """States of half precision, which squares leave, as float32."""
+    values = np.asarray(states)
+    return values.astype(np.float32) if values.dtype.itemsize < 4 else values
 
 
 def classify(states: Float[Array, "N *axes"]) -> str:
@@ -285,7 +292,7 @@ def classify(states: Float[Array, "N *axes"]) -> str:
     """
     if len(states) < MIN_STEPS:
         raise InputError(f"{len(states)} steps tell no long run: at least {MIN_STEPS} are needed")
-    flat = np.asarray(states).reshape(len(states), -1)
+    flat = _full(states).reshape(len(states), -1)
     if not np.isfinite(flat).all():
         return "diverges"
     if np.nanmax(relative_movement(flat[-_LAST - 1 :]), initial=0.0) < _STILL:

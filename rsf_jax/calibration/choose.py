@@ -14,11 +14,12 @@ from rich.table import Table
 from rsf_jax.calibration.files import FILE
 from rsf_jax.calibration.risk import upper_bound, values_until_failure
 from rsf_jax.calibration.target import Scored, Target, VideoScorer, video_scorer
+from rsf_jax.checks import check_policy
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, training_schedule
 from rsf_jax.pareto import pareto_front
-from rsf_jax.policies import StepPolicy
+from rsf_jax.policies import StepPolicy, parse_policy
 from rsf_jax.tradeoff import default_policies
 
 
@@ -56,13 +57,18 @@ def calibrate(
 
     Raises:
         InputError: if there are no calibration videos, or too few for the target; or if no
-            candidate can be promised to keep it (the message says what can).
+            candidate can be promised to keep it (the message says what can); or a policy cannot be
+            written to a file.
 
     Source: see `risk.py`.
     """
     calibration = _calibration_videos(trained, dataset, videos)
-    reference = reference or training_schedule(trained.config)
-    candidates = list(policies or default_policies(trained.config))
+    reference = _checked(training_schedule(trained.config) if reference is None else reference)
+    if policies is None:
+        policies = default_policies(trained.config)
+    candidates = list(map(_checked, policies))
+    if not candidates:
+        raise InputError("there are no policies to choose from: give some, or None for the usual")
     _check_enough(target, len(calibration), target.most(candidates))
     score = video_scorer(trained)
     order = in_order(target, candidates, reference, dataset.validation, score)
@@ -171,6 +177,21 @@ def _test(
         }
         for policy, s, value in zip(order, scored, values)
     ]
+
+
+def _checked(policy: StepPolicy) -> StepPolicy:
+    """Returns a policy that can be written to a file and read again."""
+    check_policy(policy)
+    try:
+        same = bool(parse_policy(str(policy)) == policy)
+    except InputError:
+        same = False
+    if not same:
+        raise InputError(
+            f"policy {policy} cannot be written to {FILE}: candidates and reference are schedules, "
+            "or halting by a metric of the library with one number for all samples"
+        )
+    return policy
 
 
 def _calibration_videos(trained: Trained, dataset: Dataset, videos: int) -> grain.MapDataset:

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rsf_jax.errors import InputError
+
 # Of the largest bet that cannot lose everything.
 _SHARE = 0.9
 # Standard deviation of the one imagined video that the estimates start from, as a share of `most`.
@@ -32,7 +34,12 @@ def p_value(losses: np.ndarray, limit: float, most: float = 1.0) -> float:
     Returns:
         The level up to which the claim is kept, in 0..1: if it is true, a result of `level` or less
         has a probability of at most `level`.
+
+    Raises:
+        InputError: if there are no losses.
     """
+    if len(losses) == 0:
+        raise InputError("there are no losses: a test needs those of one video at least")
     if limit >= most:
         return 0.0
     # The estimates in front of each video: a bet must not know what it is made on.
@@ -49,7 +56,7 @@ def p_value(losses: np.ndarray, limit: float, most: float = 1.0) -> float:
 
 def upper_bound(losses: np.ndarray, level: float, most: float = 1.0) -> float:
     """Returns a bound that the mean loss exceeds with a probability of at most `level`."""
-    low, high = float(losses.min()), most
+    low, high = float(losses.min(initial=most)), most
     for _ in range(40):
         middle = (low + high) / 2
         promised = p_value(losses, middle, most) <= level

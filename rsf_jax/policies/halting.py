@@ -121,9 +121,26 @@ class DistanceHalting:
         for name, allows_zero in (("threshold", False), ("epsilon", False), ("rtol", True)):
             object.__setattr__(self, name, _checked(name, getattr(self, name), allows_zero))
 
+    def __eq__(self, other: object) -> bool:
+        """Whether two rules are the same, whichever arrays their numbers are in."""
+        if not isinstance(other, DistanceHalting):
+            return NotImplemented
+        numbers = ("threshold", "epsilon", "rtol")
+        return self._kind == other._kind and all(
+            _same(getattr(self, name), getattr(other, name)) for name in numbers
+        )
+
+    def __hash__(self) -> int:
+        """Of what compiles to one program."""
+        return hash(self._kind)
+
+    @property
+    def _kind(self) -> tuple[Any, ...]:
+        return self.metric, self.max_steps, self.min_steps, self.min_first_steps
+
     def __str__(self) -> str:
         """Returns the rule as `parse_policy` reads it."""
-        metric = self.metric if isinstance(self.metric, str) else self.metric.__name__
+        metric = self.metric if isinstance(self.metric, str) else _name(self.metric)
         values = {name: getattr(self, name) for name in DEFAULTS}
         options = [f":{k}={v}" for k, v in values.items() if str(v) != str(DEFAULTS[k])]
         return f"{metric}:{self.threshold}:{self.max_steps}" + "".join(options)
@@ -151,6 +168,8 @@ class DistanceHalting:
             InputError: if there are thresholds of another number of samples.
         """
         for name in ("threshold", "epsilon", "rtol"):
+            if getattr(self, name) is None:
+                raise InputError(f"{name} is None: a number is needed, or an array [B] of them")
             shape = jnp.shape(getattr(self, name))
             if shape not in ((), hidden.shape[:1]):
                 raise InputError(
@@ -166,10 +185,25 @@ class DistanceHalting:
         metric = METRICS[self.metric] if isinstance(self.metric, str) else self.metric
         fewest = jnp.where(first, max(self.min_steps, self.min_first_steps), self.min_steps)
         distance = metric(after, before)
+        if jnp.shape(distance) != after.shape[:1]:
+            raise InputError(
+                f"metric {_name(metric)} returns shape {list(jnp.shape(distance))}: one distance "
+                f"for each sample is needed, {list(after.shape[:1])}"
+            )
         settled = distance / (memory + self.epsilon) < self.threshold
         still = distance <= self.rtol * metric(after, jnp.zeros_like(after))
         halts = (settled | still) & (n >= fewest)
         return ~halts & (n < self.max_steps), distance
+
+
+def _name(metric: Any) -> str:
+    """A function's name; that of what a partial one is part of."""
+    inner = getattr(metric, "func", metric)
+    return getattr(inner, "__name__", type(inner).__name__)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
 
 
 def _checked(name: str, value: Any, allows_zero: bool) -> Any:

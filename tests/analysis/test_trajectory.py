@@ -68,3 +68,13 @@ def test_states_that_span_no_plane_are_refused():
 def test_a_state_that_stands_still_has_no_variance():
     path = project_trajectory(np.ones((3, 3, 4, 5, 2), np.float32), STEPS)
     np.testing.assert_array_equal(path.shares, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_states_of_half_precision_have_a_plane_too(dtype):
+    states = np.random.default_rng(0).normal(size=(4, 2, 2, 2, 2)).astype(np.float32)
+    steps = np.full(4, 2)
+    half = np.asarray(jax.numpy.asarray(states, dtype))
+    ours, theirs = (project_trajectory(x, steps) for x in (half, states))
+    np.testing.assert_allclose(ours.coordinates, theirs.coordinates, atol=0.05)
+    np.testing.assert_allclose(ours.project(half), ours.project(half.astype(np.float32)), atol=1e-6)

@@ -13,6 +13,8 @@ from bad_cases import Called, check_message
 
 import rsf_jax as rsf
 from rsf_jax import calibration, conv, data, losses, models, norm, segmentation
+from rsf_jax.analysis import measure_changes
+from rsf_jax.calibration.risk import p_value
 from rsf_jax.cells import ConvLSTMCell, HGRUCell
 from rsf_jax.checks import check_frames
 from rsf_jax.gradients import BPTT, LipschitzPenalty, neumann_series
@@ -48,7 +50,22 @@ def _model(cell):
     return model
 
 
-def _frame(state, frame=FRAMES[:, 0]):
+class _Plain:
+    """Has all that a policy has, but is not registered with JAX."""
+
+    max_steps, singles_out_first_frame = 1, False
+
+    def unroll(self, step, hidden, carry, first, recording=None):
+        return ONE_STEP.unroll(step, hidden, carry, first, recording)
+
+
+def _distance(a, b, axis):
+    return jnp.abs(a - b).sum(axis)
+
+
+def _frame(state, frame=FRAMES[:, 0], half=False):
+    if half:
+        state = state.replace(carry=state.carry.astype(jnp.bfloat16))
     return _unwrapped(rsf.run_frame, MODEL, _variables(), state, frame, ONE_STEP)
 
 
@@ -222,7 +239,66 @@ CASES = [
     Called("digits of another script", lambda: rsf.parse_policy("s\u0661f1"), "is unknown: write"),
     Called("numbers as in Python", lambda: rsf.parse_policy("l2:1:1_2"), "is unknown: write"),
     Called("a threshold too large", lambda: rsf.parse_policy("l2:1e999:9"), "threshold is inf"),
+    Called(
+        "a class for a policy", lambda: _run(policy=rsf.DistanceHalting), "a step policy is needed"
+    ),
+    Called("a policy that is no pytree", lambda: _run(policy=_Plain()), "_Plain is no pytree"),
+    Called("no threshold", lambda: _run(policy=_halting(threshold=None)), "threshold is None: a"),
+    Called(
+        "a metric of the whole batch",
+        lambda: _run(policy=_halting(metric=functools.partial(_distance, axis=None))),
+        "metric _distance returns shape []: one distance for each sample is needed, [1]",
+    ),
+    Called(
+        "a metric of channels",
+        lambda: _run(policy=_halting(metric=functools.partial(_distance, axis=(2, 3)))),
+        "metric _distance returns shape [1, 2]: one distance for each sample",
+    ),
+    Called(
+        "a projection to several",
+        lambda: _run(record_states=rsf.Recording(projection=lambda h: (h, h))),
+        "the projection returns tuple: an array with the batch, 1, in front is needed",
+    ),
+    Called(
+        "a projection without a batch",
+        lambda: _run(record_states=rsf.Recording(projection=lambda h: h.sum((0, 1)))),
+        "the projection returns (8, 2): an array with the batch, 1, in front",
+    ),
+    Called(
+        "states of half precision",
+        lambda: _frame(MODEL.initial_state(1, (8, 8)), half=True),
+        "the state has an array of bfloat16 where this model's are float32",
+    ),
+    Called(
+        "replaced variables",
+        lambda: rsf.prepare(MODEL, _variables(), (8, 8)).replace(variables=_variables()),
+        "prepared variables cannot be replaced, or their spectra would be old",
+    ),
+    Called(
+        "changes by the name of a policy",
+        lambda: _unwrapped(measure_changes, MODEL, _variables(), FRAMES, "s2f1"),
+        "give rsf.parse_policy('s2f1')",
+    ),
+    Called(
+        "changes of another size",
+        lambda: _unwrapped(
+            measure_changes, MODEL, rsf.prepare(MODEL, _variables(), (9, 9)), FRAMES, ONE_STEP
+        ),
+        "variables were prepared for frames of 9x9 pixels, these have 8x8",
+    ),
+    Called("no losses", lambda: p_value(np.zeros(0), 0.1), "there are no losses"),
     # Configurations
+    Called("a field of another name", lambda: rsf.Config(foo=1), "has no field 'foo'"),
+    Called(
+        "the U-Net for other data",
+        lambda: rsf.get_config("quickstart_dru"),
+        "unknown preset 'quickstart_dru': did you mean 'camvid_s3f1_dru'?",
+    ),
+    Called(
+        "the U-Net for hard",
+        lambda: rsf.get_config("hard_s8f8_dru"),
+        "unknown preset 'hard_s8f8_dru': did you mean 'camvid_s3f1_dru'?",
+    ),
     Called(
         "a misspelt field", lambda: QUICK.replace(chanels=3), "'chanels'; did you mean 'channels'"
     ),

@@ -1,6 +1,7 @@
 """Choosing a policy for a target, on a tiny model and on scores that are made up."""
 
 import dataclasses
+import inspect
 import json
 
 import grain
@@ -222,3 +223,20 @@ def test_videos_without_a_label_promise_nothing(made_up, tmp_path, monkeypatch):
     monkeypatch.setattr("rsf_jax.calibration.choose.video_scorer", lambda trained: few)
     with pytest.raises(rsf.InputError, match="20 calibration videos can promise"):
         _calibrate(made_up, tmp_path, Target("miou_drop", 0.03))
+
+
+@pytest.mark.parametrize(
+    ("policies", "message"),
+    [
+        ([], "there are no policies to choose from"),
+        ([rsf.DistanceHalting(lambda a, b: a[:, 0, 0, 0])], "cannot be written to policy.json"),
+        ([rsf.DistanceHalting(threshold=np.ones(3))], "cannot be written to policy.json"),
+        (["s1f1"], r"give rsf.parse_policy\('s1f1'\)"),
+    ],
+)
+def test_candidates_that_are_none_are_refused(made_up, tmp_path, policies, message):
+    with pytest.raises(rsf.InputError, match=message):
+        inspect.unwrap(calibration.calibrate)(
+            *made_up, tmp_path, calibration.Target("miou_drop", 0.5), policies=policies
+        )
+    assert not any(tmp_path.iterdir())

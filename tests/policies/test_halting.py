@@ -1,5 +1,7 @@
 """The halting rule by itself, on cells whose distances are known, against the rule in Python."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -174,3 +176,21 @@ def test_bad_settings_are_named(settings, message):
     with pytest.raises(rsf.InputError) as error:
         rsf.DistanceHalting(**settings)
     assert message in str(error.value)
+
+
+def test_rules_of_arrays_are_compared_and_hashed():
+    one, same, other = (
+        rsf.DistanceHalting(threshold=np.array([1.0, t], np.float32)) for t in (2, 2, 3)
+    )
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != "l2:1.0:12"
+    assert rsf.DistanceHalting() == rsf.parse_policy(str(rsf.DistanceHalting()))
+
+
+def test_a_rule_is_named_after_the_function_that_is_part_of_it():
+    def near(a, b, power):
+        return a
+
+    assert str(rsf.DistanceHalting(functools.partial(near, power=2))).startswith("near:1.0:12")
