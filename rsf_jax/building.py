@@ -95,6 +95,25 @@ def _builder_class(dataset: str, root: Path) -> type[tfds.core.DatasetBuilder]:
 
 def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.DatasetBuilder:
     """Builds a dataset that has a builder, or finds the one that was made of a folder's files."""
+    builder = _builder(name, folder, manual_dir)
+    try:
+        if manual_dir:
+            there, builder = choose(builder, manual_dir)
+            if there is not None:
+                return _open(there)
+        return prepare(builder, name, manual_dir)
+    except InputError:
+        raise
+    except ValueError as error:  # of the files it is made of
+        hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
+        # Of several files each has a line of its own.
+        raise InputError(f"cannot build {name}: {error}{hint}") from error
+    except OSError as error:
+        raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
+
+
+def _builder(name: str, folder: Path | None, manual_dir: str) -> tfds.core.DatasetBuilder:
+    """What builds a dataset."""
     dataset, _, config = name.partition("/")
     root, known = _builders()
     if dataset not in known and manual_dir:
@@ -112,23 +131,9 @@ def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.Dataset
             f"write {dataset}/CONFIG"
         )
     try:
-        builder = builder_class(config=config, data_dir=folder)
+        return builder_class(config=config, data_dir=folder)
     except Exception as error:  # as above
         raise _damaged(name, folder, error) from error
-    try:
-        if manual_dir:
-            there, builder = choose(builder, manual_dir)
-            if there is not None:
-                return _open(there)
-        return prepare(builder, name, manual_dir)
-    except InputError:
-        raise
-    except ValueError as error:  # of the files it is made of
-        hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
-        # Of several files each has a line of its own.
-        raise InputError(f"cannot build {name}: {error}{hint}") from error
-    except OSError as error:
-        raise InputError(f"cannot build {name} in {builder.data_dir}: {error}") from error
 
 
 def prepare(

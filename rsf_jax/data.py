@@ -180,6 +180,7 @@ class Videos:
         self.frame_shape = (height // config.shrink, width // config.shrink)
         if min(self.frame_shape) < 1:
             raise InputError(f"config.shrink is {config.shrink}: no pixel is left; lower it")
+        _check_kind(builder, config.dataset)
         if split not in builder.info.splits:
             raise InputError(f"dataset {self._folder} has no split {split!r}: {REBUILD}")
         missing = [f for f in map(Path, builder.info.splits[split].filepaths) if not f.exists()]
@@ -187,16 +188,6 @@ class Videos:
             raise InputError(
                 f"dataset {self._folder} lacks {len(missing)} file(s), such as "
                 f"{missing[0].name}: {REBUILD}"
-            )
-        if None in builder.info.features["frames"].shape:
-            raise InputError(
-                f"dataset {config.dataset} has videos of different lengths, which do not fit in a "
-                "batch: use one with clips of one length, as camvid/pairs, clips4 and clips8 are"
-            )
-        if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
-            raise InputError(
-                f"dataset {self._folder} is of the file format {builder.info.file_format.value}, "
-                "which has no random access: build it with --file_format=array_record"
             )
         try:
             self._source = builder.as_data_source(split)
@@ -241,6 +232,21 @@ class Videos:
 
     def _damaged(self, what: str) -> str:
         return f"dataset {self._folder} is damaged: cannot read {what}. {REBUILD}"
+
+
+def _check_kind(builder: tfds.core.DatasetBuilder, name: str) -> None:
+    """Checks that videos are of one length, in files with random access."""
+    if None in builder.info.features["frames"].shape:
+        raise InputError(
+            f"dataset {name} has videos of different lengths, which do not fit in a batch: use one "
+            "with clips of one length, as camvid/pairs, clips4 and clips8 are"
+        )
+    file_format = builder.info.file_format
+    if file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+        raise InputError(
+            f"dataset {builder.data_dir} is of the file format {file_format.value}, which has no "
+            "random access: build it with --file_format=array_record"
+        )
 
 
 def _shrink(frames: np.ndarray, masks: np.ndarray, factor: int) -> Example:

@@ -27,6 +27,9 @@ class Problems:
         """Says what may be done, if anything is found."""
         self._advice[what] = None
 
+    def __len__(self) -> int:
+        return len(self._found)
+
     def __contains__(self, path: pathlib.Path) -> bool:
         return path in self._found
 

@@ -35,7 +35,7 @@ def find_sequences(
         ]
     else:
         pairs = Finder(sparse, problems).find(folder)
-        if not pairs:
+        if not pairs and not len(problems):
             problems.add(
                 folder,
                 f"has neither {LIST} nor folders {{sequence}} and {{sequence}}{MASKS}, images and "
