@@ -230,7 +230,7 @@ def test_every_model_takes_color_and_any_number_of_classes(changes, model):
 
 
 @pytest.mark.parametrize("model", ["hgru", "clstm", "leaky"])
-def test_a_grey_picture_given_as_color_begins_as_a_grey_model(model):
+def test_a_gray_picture_given_as_color_begins_as_a_gray_model(model):
     config = rsf.get_config("quickstart").replace(model=model, channels=3, kernel_size=3)
     frames = np.random.default_rng(0).random((1, 2, 9, 8, 1), np.float32)
     policy, logits = rsf.FixedSchedule(2, 1), []
