@@ -14,7 +14,7 @@ from tensorflow_datasets.core import read_only_builder
 
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
-from rsf_jax.made_of import choose
+from rsf_jax.made_of import choose, is_there
 from rsf_jax.paths import expand
 
 # NAME, NAME/CONFIG or NAME/CONFIG:VERSION; TFDS takes others for damaged.
@@ -60,6 +60,10 @@ def is_built(config: Config) -> bool:
     """Whether `find_or_build` would find a dataset without building anything."""
     folder = expand(config.data_dir) if config.data_dir else None
     try:
+        if config.manual_dir:
+            dataset, _, name = config.dataset.partition("/")
+            builder_class = _builder_class(dataset, _builders()[0])
+            return is_there(builder_class(config=name, data_dir=folder), config.manual_dir)
         found = read_only_builder.builder_from_files(config.dataset, data_dir=folder)
     except Exception:  # its description is read by many parsers; what is damaged is not there
         return False

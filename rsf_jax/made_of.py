@@ -80,6 +80,19 @@ def choose(
     return None, own
 
 
+def is_there(builder: tfds.core.DatasetBuilder, manual_dir: str) -> bool:
+    """Whether there is a dataset that `choose` would find for a folder, which may be gone.
+
+    Raises:
+        ValueError: if the files in the folder cannot be used.
+    """
+    there, folder = _built(builder), expand(manual_dir)
+    if not folder.is_dir():
+        return any(built.source.get("folder") == str(folder.resolve()) for built in there)
+    source = builder.source(folder)
+    return any(source.is_of(built.source) for built in there)
+
+
 def _built(builder: tfds.core.DatasetBuilder) -> list[Built]:
     """All datasets of this builder and version that are of one config, whatever they are called."""
     folder = Path(builder.data_dir)

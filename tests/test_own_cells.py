@@ -13,11 +13,14 @@ from PIL import Image
 import rsf_jax as rsf
 from rsf_jax import calibration, data, experiment, report, tradeoff
 from rsf_jax.analysis import analyze
+from rsf_jax.baselines import FeedforwardModel
+from rsf_jax.building import is_built
 from rsf_jax.cells import CELLS
 from rsf_jax.evaluation import load_trained
 from rsf_jax.imports import import_weights
 from rsf_jax.models import count_parameters
 from rsf_jax.pretrained import save_pretrained
+from rsf_jax.reproduction import recorder
 from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.reuse import ReuseNetwork, frame_network, trial
 
@@ -57,7 +60,7 @@ def _write(folder, frames):
             Image.fromarray(mask).save(folder / f"{name}_mask" / f"{t}.png")
     (folder / "dataset.yaml").write_text(
         f"classes: [{', '.join(CLASSES)}]\n"
-        "splits: {train: [one], validation: [two], test: [three]}\nclip_length: 4\n"
+        "splits: {train: [one, four, five], validation: [two], test: [three]}\nclip_length: 4\n"
     )
 
 
@@ -65,7 +68,7 @@ def _write(folder, frames):
 def changes(tmp_path_factory):
     """What a small run says beside its preset."""
     manual = tmp_path_factory.mktemp("frames")
-    _write(manual, {"one": 7, "two": 4, "three": 4})
+    _write(manual, {"one": 5, "four": 5, "five": 4, "two": 4, "three": 4})
     return {
         "data_dir": str(tmp_path_factory.mktemp("built")),
         "manual_dir": str(manual),
@@ -165,9 +168,9 @@ def test_color_frames_are_streamed(opened):
 
 
 def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes():
-    config = rsf.get_config("own_ff6").replace(channels=2, kernel_size=3)
-    model = rsf.build_model(config.replace(classes=3, input_channels=3))
-    frames = np.random.default_rng(0).random((2, 1, 12, 14, 3), np.float32)
+    sizes = {"layers_count": 1, "channels": 2, "kernel_size": 3}
+    model = FeedforwardModel(**sizes, classes=3, input_channels=3)
+    frames = np.random.default_rng(0).random((2, 1, 8, 9, 3), np.float32)
     variables = model.init(jax.random.key(0), frames[None, 0])
     network = frame_network(model)
     reuse = ReuseNetwork(network, variables, tile_side=4)
@@ -188,6 +191,18 @@ def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes():
         if (((predicted == k) | (truth == k)) & used).any()
     ]
     assert score == pytest.approx(np.mean(shares), abs=1e-6)
+
+
+def test_nothing_is_built_for_an_export(workdir, opened, tmp_path, monkeypatch):
+    config = opened[0].config
+    assert is_built(config)
+    assert not is_built(config.replace(data_dir=str(tmp_path / "data")))
+    other = shutil.copytree(config.manual_dir, tmp_path / "frames")
+    (other / "one" / "0.png").write_bytes((other / "one" / "1.png").read_bytes())
+    assert not is_built(config.replace(manual_dir=str(other)))
+    monkeypatch.setattr(recorder, "is_built", lambda _: False)
+    record = make_record(workdir)
+    assert (record.class_names, record.frame_size, record.version) == (CLASSES, [10, 12], "")
 
 
 def test_weights_are_exported_and_read(workdir, opened, tmp_path):
@@ -215,7 +230,7 @@ def test_every_model_takes_color_and_any_number_of_classes(changes, model):
 
 
 @pytest.mark.parametrize("model", ["hgru", "clstm", "leaky"])
-def test_a_grey_picture_given_as_color_begins_as_a_grey_model(model):
+def test_a_gray_picture_given_as_color_begins_as_a_gray_model(model):
     config = rsf.get_config("quickstart").replace(model=model, channels=3, kernel_size=3)
     frames = np.random.default_rng(0).random((1, 2, 9, 8, 1), np.float32)
     policy, logits = rsf.FixedSchedule(2, 1), []
