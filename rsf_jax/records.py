@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from rsf_jax.config import Config
+from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
 from rsf_jax.presets import get_config
@@ -18,6 +18,7 @@ from rsf_jax.presets import get_config
 CARD = "pretrained.json"  # in the folder of a run that was made of weights
 # Of a record's entries. 1: without a number. A later version of the library reads all of them.
 FORMAT = 2
+_DECIDES_NOTHING = set(FREE_ON_RESUME) - {"init_from"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,9 +107,13 @@ class Record:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Settings that are not those of the preset, the seed aside."""
+        """Settings that decide the result and are not those of the preset, the seed aside."""
         preset = dataclasses.asdict(get_config(self.preset).replace(seed=self.seed))
-        return {name: value for name, value in self.config.items() if value != preset[name]}
+        return {
+            name: value
+            for name, value in self.config.items()
+            if value != preset[name] and name not in _DECIDES_NOTHING
+        }
 
     @property
     def label(self) -> str:

@@ -119,10 +119,15 @@ def test_tests_with_other_settings_are_not_the_runs_own(run, tmp_path):
         ({"stateful": False}, {}, []),
         ({}, other, []),
         ({}, {"data": None}, ["s3f1"]),  # by an earlier version
+        ({"gradient_frames": 2}, {}, []),
     ):
         path.write_text(json.dumps(results | {"config": settings | changes} | more))
         assert list(recorder._tests(tmp_path, update, trained)) == found
     assert not recorder._tests(tmp_path, update + 1, trained)
+    # A setting that has come since: the test was with what is usual.
+    earlier = {name: value for name, value in settings.items() if name != "gradient_frames"}
+    path.write_text(json.dumps(results | {"config": earlier}))
+    assert list(recorder._tests(tmp_path, update, trained)) == ["s3f1"]
 
 
 def test_a_run_made_of_weights_is_tested_as_the_one_they_come_from(run, card, tmp_path):

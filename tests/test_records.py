@@ -47,7 +47,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 
 
 def test_a_record_says_what_is_not_the_presets_and_nothing_of_the_machine():
-    record = _record(channels=4, max_minutes=5.0)
+    record = _record(channels=4, max_minutes=5.0, save_every=7, eval_batch_size=9)
     assert record.changes == {"channels": 4, "init_from": "other"}
     assert record.label == "quickstart channels=4 init_from=other"
     assert record.schedule == "s3f1"

@@ -114,7 +114,9 @@ def _tests(workdir: Path, update: int, trained: Trained) -> dict[str, Result]:
     for path in sorted(workdir.glob("results*.json")):
         try:
             results = json.loads(path.read_text())
-            own = results["update"] == update and settings.items() <= results["config"].items()
+            # Settings that were not there yet had the values that are usual now.
+            tested = dataclasses.asdict(Config(**results["config"]))
+            own = results["update"] == update and settings.items() <= tested.items()
             if own and _are_of(trained.data, results.get("data")):
                 found[results["policy"]] = _test(results)
         except (ValueError, LookupError, TypeError) as error:

@@ -128,8 +128,9 @@ def test_runs_with_other_settings_are_listed_apart(lines):
 
 def test_every_row_of_the_paper_is_there_once(lines):
     rows = [row for table in paper.TABLES.values() for row in table]
+    tables = lines[: lines.index("## Other runs")]
     for row in rows:
-        shown = [line for line in lines if line.startswith(f"| `{row.preset}` |")]
+        shown = [line for line in tables if line.startswith(f"| `{row.preset}` |")]
         assert len(shown) == sum(other.preset == row.preset for other in rows)
     assert paper.presets()[:2] == ["easy_s6f1", "hard_s8f8"]
 
