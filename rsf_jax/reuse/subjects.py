@@ -1,6 +1,7 @@
 """Networks to try reuse on: of the shapes of AlexNet and ResNet-18, in Flax, nothing special."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -16,6 +17,10 @@ _ALEXNET = (
     (256, 3, 1, 1, False),
     (256, 3, 1, 1, True),
 )
+
+
+_CONV = partial(nn.Conv, precision="highest")
+_DENSE = partial(nn.Dense, precision="highest")
 
 
 class AlexNet(nn.Module):
