@@ -34,7 +34,7 @@ CASES = [
     Launched(
         "train",
         f"{NEW} --config.batch_size=99 --config.norm_statistics=batch",
-        "there are 39 training videos; lower it",
+        "there are 39 training videos, and a batch has none of them twice",
     ),
     Launched(
         "train",

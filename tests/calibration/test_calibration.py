@@ -231,7 +231,6 @@ def test_videos_without_a_label_promise_nothing(made_up, tmp_path, monkeypatch):
         ([], "there are no policies to choose from"),
         ([rsf.DistanceHalting(lambda a, b: a[:, 0, 0, 0])], "cannot be written to policy.json"),
         ([rsf.DistanceHalting(threshold=np.ones(3))], "cannot be written to policy.json"),
-        (["s1f1"], r"give rsf.parse_policy\('s1f1'\)"),
     ],
 )
 def test_candidates_that_are_none_are_refused(made_up, tmp_path, policies, message):
