@@ -333,17 +333,25 @@ def prepare(model: VideoModel, variables: Variables, frame_shape: tuple[int, int
     Raises:
         InputError: if the variables are of another model, or the frame size is none.
     """
-    check_frame_shape(frame_shape)
+    frame_shape = checked_frame_shape(frame_shape)
     with check_variables(variables):
         _, spectra = model.apply(variables, frame_shape, method="prepare", mutable=[SPECTRA])
     return Prepared({**variables, **spectra}, frame_shape)
 
 
-def check_frame_shape(shape: Any) -> None:
-    """Raises InputError unless a shape is (height, width) in pixels."""
-    fits = isinstance(shape, tuple) and len(shape) == 2
-    if not fits or not all(isinstance(n, int) and n >= 1 for n in shape):
-        raise InputError(f"frame_shape is {shape!r}: (height, width) of 1 pixel or more is needed")
+def checked_frame_shape(shape: Any) -> tuple[int, int]:
+    """Returns (height, width) in pixels, whole numbers of Python or NumPy.
+
+    Raises:
+        InputError: if it is something else.
+    """
+    try:
+        height, width = (whole("", side) for side in shape)
+    except (TypeError, ValueError, InputError):
+        raise InputError(
+            f"frame_shape is {shape!r}: (height, width) of 1 pixel or more is needed"
+        ) from None
+    return height, width
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.models import checked_frame_shape
 
 EASY = [(6, 6), (4, 4), (2, 2), (1, 1), (6, 1)]
 HARD = [(8, 8), (8, 6), (8, 4), (8, 2), (8, 1), (6, 6), (4, 4), (3, 3), (10, 10), (12, 12)]
@@ -35,3 +36,12 @@ def test_the_first_state_is_zero_and_has_seen_no_frame():
     assert state.carry.shape == (3, 25, 8, 9)
     assert not state.carry.any()
     np.testing.assert_array_equal(state.frame_index, [0, 0, 0])
+
+
+def test_sizes_of_numpy_are_sizes():
+    found = checked_frame_shape(np.array([8, 9]))
+    assert found == (8, 9)
+    assert [type(side) for side in found] == [int, int]
+    for wrong in ((8,), (8, 9, 1), (8, 0), (8.0, 9), "89", None, (True, 9)):
+        with pytest.raises(rsf.InputError, match="frame_shape is"):
+            checked_frame_shape(wrong)

@@ -2,13 +2,14 @@
 
 import difflib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.arguments import whole
 from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.checks import own_copy
 from rsf_jax.errors import InputError
@@ -67,18 +68,16 @@ class ReuseNetwork:
         *,
         method: str = "region",
         thresholds: float | Mapping[str, float] = 0.0,
-        refresh_every: int = 0,
-        tile_side: int | None = None,
+        refresh_every: SupportsIndex = 0,
+        tile_side: SupportsIndex | None = None,
     ) -> None:
         if method not in METHODS:
             raise InputError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
-        _check_count("refresh_every", refresh_every, 0)
-        if tile_side is not None:
-            _check_count("tile_side", tile_side, 1)
+        self._refresh_every = whole("refresh_every", refresh_every, 0)
+        self._tile_side = None if tile_side is None else whole("tile_side", tile_side)
         self._apply = network.apply if isinstance(network, nn.Module) else network
         self._variables = variables
-        self._method, self._tile_side = method, tile_side
-        self._thresholds, self._refresh_every = thresholds, refresh_every
+        self._method, self._thresholds = method, thresholds
         _check_thresholds(thresholds)
         self._compiled: dict[Any, _Compiled] = {}
 
@@ -235,11 +234,6 @@ def frame_network(model: VideoModel) -> Callable[[Variables, Array], jax.Array]:
         return jnp.asarray(logits)
 
     return network
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} is {value!r}: a whole number of at least {least} is needed")
 
 
 def _check_thresholds(thresholds: float | Mapping[str, float]) -> None:

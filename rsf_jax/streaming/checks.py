@@ -8,7 +8,7 @@ import numpy as np
 from rsf_jax.arguments import whole
 from rsf_jax.checks import check_frames, check_policy, checked_prepared
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, VideoModel, check_frame_shape, prepare
+from rsf_jax.models import Prepared, VideoModel, checked_frame_shape, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.streaming.streams import WHEN_FULL
@@ -73,7 +73,7 @@ def checked_variables(
     Raises:
         InputError: if they are of another size or model, or the size is none.
     """
-    check_frame_shape(frame_shape)
+    frame_shape = checked_frame_shape(frame_shape)
     if not isinstance(variables, Prepared):
         return prepare(model, variables, frame_shape)
     return checked_prepared(variables, frame_shape)

@@ -131,7 +131,7 @@ CASES = [
         lambda: _unwrapped(rsf.prepare, MODEL, _variables(), (0, 8)),
         "frame_shape is (0, 8): (height, width) of 1 pixel or more is needed",
     ),
-    Called("a side for a size", lambda: _unwrapped(models.check_frame_shape, 8), "is 8: (height"),
+    Called("a side for a size", lambda: _unwrapped(models.checked_frame_shape, 8), "is 8: (height"),
     # Models
     Called(
         "a class for a cell",

@@ -223,3 +223,8 @@ def test_a_buffer_may_be_written_to_at_once(variables, call, monkeypatch):
     {"init": reuse.init, "step": lambda x: reuse.step(state, x), "whole": reuse.whole}[call](buffer)
     assert taken
     assert not any(np.shares_memory(x, buffer) for x in taken)
+
+
+def test_numbers_of_numpy_are_taken(variables):
+    reuse = ReuseNetwork(NETWORK, variables, refresh_every=np.int64(2), tile_side=np.int32(8))
+    assert reuse.init(np.zeros(SHAPE, np.float32)).age == 0
