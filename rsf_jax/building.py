@@ -53,7 +53,15 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
         return _build(name, folder, "")
     except Exception as error:  # its description is read by many parsers
         raise _damaged(name, folder, error) from error
-    return _build(name, folder, "") if _is_outdated(name, found) else found
+    newer = _newer_version(name, found)
+    if newer is None:
+        return found
+    print(
+        f"{name}: version {found.version} is there, {newer} is other data and is used; for the "
+        f"former give --config.dataset={name}:{found.version}",
+        flush=True,
+    )
+    return _build(name, folder, "")
 
 
 def is_built(config: Config) -> bool:
@@ -67,27 +75,20 @@ def is_built(config: Config) -> bool:
         found = read_only_builder.builder_from_files(config.dataset, data_dir=folder)
     except Exception:  # its description is read by many parsers; what is damaged is not there
         return False
-    return not _is_outdated(config.dataset, found)
+    return _newer_version(config.dataset, found) is None
 
 
-def _is_outdated(name: str, found: tfds.core.DatasetBuilder) -> bool:
-    """Whether a dataset that is built is of a former major version, whose data were others.
+def _newer_version(name: str, found: tfds.core.DatasetBuilder) -> tfds.core.Version | None:
+    """The builder's version, if what is built is of a former major one, whose data were others.
 
     A name with a version means that version, and a dataset without a builder has one alone.
     """
     dataset = name.partition("/")[0]
     root, known = _builders()
     if ":" in name or dataset not in known:
-        return False
+        return None
     now = _builder_class(dataset, root).VERSION
-    if found.version.major >= now.major:
-        return False
-    print(
-        f"{name}: version {found.version} is there, {now} is other data and is used; for the "
-        f"former give --config.dataset={name}:{found.version}",
-        flush=True,
-    )
-    return True
+    return now if now.major > found.version.major else None
 
 
 def _builder_class(dataset: str, root: Path) -> type[tfds.core.DatasetBuilder]:
