@@ -10,6 +10,7 @@ from rich.table import Table
 
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_comparison
+from rsf_jax.json_files import write_json
 
 
 def compare(sweeps: Mapping[str, Path], folder: Path) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def compare(sweeps: Mapping[str, Path], folder: Path) -> dict[str, Any]:
     results = {name: _read(path) for name, path in sweeps.items()}
     kept = ("preset", "dataset", "training_schedule", "videos", "points")
     content = {n: {key: r[key] for key in kept if key in r} for n, r in results.items()}
-    Path(folder, "comparison.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_json(Path(folder, "comparison.json"), content)
     for ending in ("png", "svg"):
         save_comparison(Path(folder, f"comparison.{ending}"), content)
     return content

@@ -1,7 +1,6 @@
 """Tests a trained model: scores, speed, a table, a picture and `results.json`."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,7 +21,7 @@ from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
 from rsf_jax.identity import Identity
-from rsf_jax.json_numbers import number, without_nan
+from rsf_jax.json_files import number, plain, write_json
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import VideoModel, count_parameters
 from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
@@ -194,8 +193,8 @@ def evaluate(
         "jax": jax.__version__,
         "config": dataclasses.asdict(config),
     }
-    results = without_nan(results)
-    Path(workdir, f"results{suffix}.json").write_text(json.dumps(results, indent=2) + "\n")
+    results = plain(results)
+    write_json(Path(workdir, f"results{suffix}.json"), results)
     _save_pictures(trained, dataset, policy, Path(workdir), suffix)
     if isinstance(summary, SegmentationSummary):
         path = Path(workdir, f"confusion{suffix}.png")

@@ -1,7 +1,5 @@
 """A whole experiment: data, training, test."""
 
-import dataclasses
-import json
 from pathlib import Path
 
 from rsf_jax.building import find_or_build
@@ -9,6 +7,7 @@ from rsf_jax.config import Config
 from rsf_jax.data import open_dataset, settle
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate, load_trained, print_results
+from rsf_jax.json_files import write_json
 from rsf_jax.paths import expand
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, train
@@ -61,8 +60,7 @@ def _save_config_of(workdir: Path) -> None:
 
 def save_config(config: Config, workdir: Path) -> None:
     """Writes `config.json`, for people to read."""
-    text = json.dumps(dataclasses.asdict(config), indent=2)
-    (workdir / "config.json").write_text(text + "\n")
+    write_json(workdir / "config.json", config)
 
 
 def writable_folder(path: Path) -> Path:

@@ -11,9 +11,10 @@ from rsf_jax.errors import InputError
 from rsf_jax.evaluation import load_trained
 from rsf_jax.experiment import save_config, writable_folder
 from rsf_jax.interop import tensors_of, to_flax
+from rsf_jax.json_files import write_json
 from rsf_jax.models import count_parameters
 from rsf_jax.pretrained import Card, card_values, checked_weights, read_card
-from rsf_jax.records import CARD, write_json
+from rsf_jax.records import CARD
 from rsf_jax.training.checkpoints import FOLDER, Checkpoints
 from rsf_jax.training.integrity import sealed_steps
 from rsf_jax.training.state import TrainState, build_optimizer

@@ -161,13 +161,6 @@ def read_record(path: str | Path) -> Record:
         raise InputError(f"{path} cannot be read as a record: {error}") from error
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Writes a file of JSON; it is whole at every moment."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(values, indent=1) + "\n")
-    unfinished.replace(path)
-
-
 def hardware() -> str:
     """Names what JAX computes on."""
     devices = jax.devices()

@@ -20,10 +20,9 @@ from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, name_suffix, scorer_for, training_schedule
 from rsf_jax.figures import save_tradeoff
-from rsf_jax.json_numbers import without_nan
+from rsf_jax.json_files import plain, write_json
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
-from rsf_jax.records import write_json
 from rsf_jax.scoring import summarize
 from rsf_jax.speed import Speed, measure_speeds
 
@@ -288,7 +287,7 @@ def _points(
             miou=summary.miou,
             miou_deviation=summary.miou_deviation,
             steps=float(np.mean(summary.steps_by_frame)),
-            miou_by_frame=without_nan(summary.miou_by_frame),
+            miou_by_frame=plain(summary.miou_by_frame),
             steps_by_frame=summary.steps_by_frame,
             frames_per_second=1 / speeds[name].seconds,
             timed_steps=speeds[name].steps,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.json_files import write_json
 from rsf_jax.records import (
     Record,
     Result,
@@ -12,7 +13,6 @@ from rsf_jax.records import (
     hardware,
     plain_config,
     read_record,
-    write_json,
 )
 
 
@@ -41,7 +41,7 @@ def _record(**changes):
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
     record, path = _record(), tmp_path / "record.json"
-    write_json(path, dataclasses.asdict(record))
+    write_json(path, record)
     assert read_record(path) == record
     assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
 

@@ -1,8 +1,6 @@
 """The analysis of a trained model: numbers, figures and `analysis.json`."""
 
 import dataclasses
-import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +36,7 @@ from rsf_jax.batches import evaluation_batches
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, name_suffix, training_schedule
+from rsf_jax.json_files import plain, write_json
 from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
@@ -158,11 +157,11 @@ def analyze(
     results = _settings(trained, policy, halting) | {"video": video}
     results |= _numbers(found, own.slow)
     suffix = name_suffix(trained, dataset, policy)
-    text = json.dumps(_plain(results), indent=2, allow_nan=False)
-    Path(workdir, f"analysis{suffix}.json").write_text(text + "\n")
+    results = plain(results)
+    write_json(Path(workdir, f"analysis{suffix}.json"), results)
     for name, figure in _figures(found, own, halting).items():
         figures.save(figure, Path(workdir), name + suffix)
-    return json.loads(text)
+    return results
 
 
 def _checked_size(dataset: Dataset, videos: int | None, video: int, long_steps: int) -> int:
@@ -277,16 +276,3 @@ def _batches(videos: grain.MapDataset, size: int) -> Iterator[tuple[np.ndarray, 
     """Yields frames in 0..1 and masks."""
     for batch in evaluation_batches(videos, size):
         yield batch.frames.astype(np.float32) / 255, batch.masks
-
-
-def _plain(x: Any) -> Any:
-    """What JSON can hold: lists for arrays, null for what is no number."""
-    if dataclasses.is_dataclass(x) and not isinstance(x, type):
-        return _plain({field.name: getattr(x, field.name) for field in dataclasses.fields(x)})
-    if isinstance(x, dict):
-        return {name: _plain(value) for name, value in x.items()}
-    if isinstance(x, np.ndarray | np.generic):
-        return _plain(x.tolist())
-    if isinstance(x, list | tuple):
-        return [_plain(value) for value in x]
-    return None if isinstance(x, float) and not math.isfinite(x) else x

@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.json_files import number
+
 
 def print_analysis(results: dict[str, Any]) -> None:
     """Prints the table of one analysis."""
@@ -29,28 +31,24 @@ def _between_frames(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
         found = results[name]
         yield (
             f"correlation of drive and {what}",
-            f"r {_show(found['pearson'])}, same position {_show(found['pearson_at_position'])}",
+            f"r {number(found['pearson'])}, same position {number(found['pearson_at_position'])}",
         )
     shares = [f"{100 * share:.0f} %" for share in results["trajectory"]["shares"]]
     yield f"components of video {results['video']}", " + ".join(shares) + " of the variance"
     halted = results["steps_by_change"]
     yield "halting: steps of each frame", " ".join(f"{n:.2f}" for n in halted["mean_by_frame"])
-    yield "halting: steps against change", f"Spearman {_show(halted['spearman'])}"
+    yield "halting: steps against change", f"Spearman {number(halted['spearman'])}"
 
 
 def _between_steps(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
     ratios, run = results["distance_ratios"], results["long_run"]
     last = ratios["step"][-1]
-    first, later = (_show(ratios[frames][1][-1]) for frames in ("first", "later"))
+    first, later = (number(ratios[frames][1][-1]) for frames in ("first", "later"))
     yield f"d_{last} / d_{last - 1}, median", f"first frames {first}, later ones {later}"
     for what, name in (("state", "behaviours"), ("pattern", "pattern_behaviours")):
         counts = ", ".join(f"{count} {name}" for name, count in run[name].items() if count)
         yield f"{what} in {run['steps']} steps", counts
     yield (
         f"IoU after {run['trained_steps']}, {run['steps']} steps",
-        f"{_show(run['iou_as_trained'])}, {_show(run['iou_at_the_end'])}",
+        f"{number(run['iou_as_trained'])}, {number(run['iou_at_the_end'])}",
     )
-
-
-def _show(value: float | None) -> str:
-    return "none" if value is None else f"{value:.2f}"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from rsf_jax.benchmarks.reuse_networks import (
 from rsf_jax.benchmarks.suite import machine
 from rsf_jax.benchmarks.timing import Case, time_in_turns
 from rsf_jax.data import open_dataset
+from rsf_jax.json_files import write_json
 from rsf_jax.reuse import METHODS
 from rsf_jax.reuse.bound import multiply_adds, work_left
 from rsf_jax.typing import Array
@@ -243,6 +243,6 @@ def table(rows: Sequence[Row]) -> Table:
 def save(folder: Path, rows: Sequence[Row]) -> Path:
     """Writes `reuse.json` and returns its path."""
     path = folder / FILE
-    content = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    content = {"machine": machine(), "rows": rows}
+    write_json(path, content)
     return path

@@ -1,7 +1,6 @@
 """Slots that are refilled against batches that wait for their slowest frame."""
 
 import dataclasses
-import json
 import resource
 import sys
 import time
@@ -23,6 +22,7 @@ from rsf_jax.benchmarks.refilling import (
 from rsf_jax.benchmarks.suite import machine
 from rsf_jax.data import first_videos, open_dataset
 from rsf_jax.evaluation import Trained
+from rsf_jax.json_files import write_json
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import StreamEngine
@@ -139,7 +139,7 @@ def save(folder: Path, settings: Settings, report: Report) -> Path:
     path = folder / FILE
     told = dataclasses.asdict(settings) | {"policy": str(settings.policy)}
     content = machine() | {"settings": told} | dataclasses.asdict(report)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    write_json(path, content)
     return path
 
 

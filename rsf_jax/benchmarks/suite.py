@@ -1,7 +1,6 @@
 """All measurements of speed in a row, and what is made of them."""
 
 import dataclasses
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from rsf_jax.benchmarks.cases import TORCH
 from rsf_jax.benchmarks.timing import Case, Timing, time_in_turns
 from rsf_jax.config import Config
 from rsf_jax.gradients import REMAT
+from rsf_jax.json_files import write_json
 from rsf_jax.policies import FixedSchedule
 
 SECTIONS = ("step", "frame", "video", "training", "stream", "memory", "growth")
@@ -122,10 +122,10 @@ def save(folder: Path, settings: Settings, rows: list[Row]) -> Path:
     path = folder / "benchmark.json"
     content = {
         "machine": machine(),
-        "settings": dataclasses.asdict(settings),
-        "rows": [dataclasses.asdict(row) for row in rows],
+        "settings": settings,
+        "rows": rows,
     }
-    path.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    write_json(path, content)
     return path
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rich.table import Table
 from rsf_jax.benchmarks import memory
 from rsf_jax.benchmarks.suite import machine
 from rsf_jax.config import GRADIENTS, Config
+from rsf_jax.json_files import write_json
 
 STEPS = (5, 10, 20, 40, 80)
 FILE = "training_memory.json"
@@ -95,8 +95,8 @@ def save(folder: Path, config: Config, rows: Sequence[Row]) -> Path:
     path = folder / FILE
     content = {
         "machine": machine(),
-        "config": dataclasses.asdict(config),
-        "rows": [dataclasses.asdict(row) for row in rows],
+        "config": config,
+        "rows": rows,
     }
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    write_json(path, content)
     return path

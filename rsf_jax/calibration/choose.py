@@ -1,7 +1,6 @@
 """Chooses the policy that keeps a target."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from rsf_jax.checks import check_policy
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, training_schedule
+from rsf_jax.json_files import write_json
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import StepPolicy, parse_policy
 from rsf_jax.tradeoff import default_policies
@@ -91,7 +91,7 @@ def calibrate(
         "tested": rows,
         "order": list(map(str, order)),
     }
-    Path(workdir, FILE).write_text(json.dumps(results, indent=2) + "\n")
+    write_json(Path(workdir, FILE), results)
     return results
 
 

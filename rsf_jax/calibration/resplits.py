@@ -1,7 +1,6 @@
 """Tries a guarantee: calibrates on many random parts of held-out videos, and looks at the rest."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from rsf_jax.calibration.target import Target, video_scorer
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained
+from rsf_jax.json_files import write_json
 from rsf_jax.policies import parse_policy
 
 _SEED = 0
@@ -83,8 +83,7 @@ def resplit(
     resplits = repeat(
         np.concatenate(losses, 1), np.concatenate(steps, 1), target, target.most(policies), count
     )
-    text = json.dumps({**results, "resplits": dataclasses.asdict(resplits)}, indent=2)
-    Path(workdir, FILE).write_text(text + "\n")
+    write_json(Path(workdir, FILE), {**results, "resplits": resplits})
     return resplits
 
 

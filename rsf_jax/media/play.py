@@ -1,7 +1,6 @@
 """Runs videos through an engine until they end or are stopped."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from rsf_jax.json_files import write_json
 from rsf_jax.media.feed import Account, Feed
 from rsf_jax.streaming import Statistics, StreamEngine
 
@@ -99,7 +99,7 @@ def play_in_terminal(
 def save_summary(summary: Summary, folder: Path) -> Path:
     """Writes `summary.json`."""
     path = folder / SUMMARY
-    path.write_text(json.dumps(summary.to_json(), indent=2) + "\n")
+    write_json(path, summary.to_json())
     return path
 
 

@@ -19,9 +19,10 @@ from rsf_jax import interop
 from rsf_jax.build import build_model
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
+from rsf_jax.json_files import write_json
 from rsf_jax.models import VideoModel
 from rsf_jax.paths import expand
-from rsf_jax.records import Record, from_json, write_json
+from rsf_jax.records import Record, from_json
 from rsf_jax.summary import in_a_line
 
 FOLDER = Path(__file__).parent

@@ -10,10 +10,11 @@ from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate, load_trained
 from rsf_jax.imports import import_pretrained
+from rsf_jax.json_files import write_json
 from rsf_jax.policies import parse_policy
 from rsf_jax.presets import get_config
 from rsf_jax.pretrained import pretrained_names, read_card
-from rsf_jax.records import Record, plain_config, read_record, write_json
+from rsf_jax.records import Record, plain_config, read_record
 from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.training.checkpoints import FOLDER
 from rsf_jax.training.integrity import sealed_steps
@@ -79,7 +80,7 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
             return False
         print(f"{job.name}: {left:.1f} minutes left" if end else job.name, flush=True)
         outcome = _run(job, runs, left)
-        write_json(path, dataclasses.asdict(make_record(runs / job.name)))
+        write_json(path, make_record(runs / job.name))
         if outcome is Outcome.STOPPED:
             return False
     return True

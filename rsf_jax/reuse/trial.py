@@ -1,7 +1,6 @@
 """A trained feedforward network with reuse: thresholds for an accuracy, and what they save."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from rsf_jax.cost import cost
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained
+from rsf_jax.json_files import write_json
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored, mean_of_labelled
 from rsf_jax.models import prepare
 from rsf_jax.policies import FixedSchedule
@@ -104,7 +104,7 @@ def trial(
             for row in _test(trained, reuse, found, first_videos(dataset.test, videos))
         ],
     }
-    Path(workdir, FILE).write_text(json.dumps(results, indent=2) + "\n")
+    write_json(Path(workdir, FILE), results)
     return results
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.records import Record, Result, plain_config, write_json
+from rsf_jax.json_files import write_json
+from rsf_jax.records import Record, Result, plain_config
 from rsf_jax.reproduction import paper
 from rsf_jax.reproduction.page import write_page
 
@@ -60,7 +61,7 @@ def lines(tmp_path):
         ),
     }
     for name, record in named.items():
-        write_json(tmp_path / f"{name}.json", dataclasses.asdict(record))
+        write_json(tmp_path / f"{name}.json", record)
     write_page(tmp_path, tmp_path / "RESULTS.md")
     return (tmp_path / "RESULTS.md").read_text().splitlines()
 
