@@ -25,7 +25,8 @@ from rsf_jax.errors import InputError
 from rsf_jax.models import VideoModel
 from rsf_jax.norm import RUNNING
 from rsf_jax.presets import with_model
-from rsf_jax.state_dicts import array_in, read_content, show_names, tensors_in
+from rsf_jax.quoting import show_names
+from rsf_jax.state_dicts import array_in, read_content, tensors_in
 
 StateDict = Mapping[str, np.ndarray]
 Keys = tuple[str, ...]

@@ -7,12 +7,13 @@ storages. Then each storage follows, in that order: its length in elements, int6
 import io
 import pickletools
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from rsf_jax.errors import InputError
+from rsf_jax.torch_pickles import storages_of, unpickle
 
 _MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"  # 0x1950a86a20f9469cfc6c
 _VERSION = 1001
@@ -37,17 +38,8 @@ def is_legacy(content: bytes) -> bool:
     return _MAGIC in content[:32]
 
 
-def read(
-    content: bytes,
-    unpickle: Callable[[bytes, Any], Any],
-    storages_of: Callable[[bytes], dict[str, tuple[Any, int]]],
-) -> Any:
-    """Returns what the file holds.
-
-    Args:
-        content: the whole file.
-        unpickle: reads a pickle, given where the numbers of its tensors lie.
-        storages_of: type and length of every storage that a pickle refers to.
+def read(content: bytes) -> Any:
+    """Returns what a whole file holds.
 
     Raises:
         InputError: if it is damaged, or of a machine with another order of bytes.

@@ -150,12 +150,15 @@ def test_data_of_an_older_version_are_not_taken_for_those_of_the_builder(some, t
     building.find_or_build(_config(tmp_path))
     _as_version(tmp_path, "1.1.0")
     capsys.readouterr()
+    assert not building.is_built(_config(tmp_path))
+    assert not capsys.readouterr().out  # asked, not built
     assert str(building.find_or_build(_config(tmp_path)).version) == "2.0.0"
     said = capsys.readouterr().out
-    assert f"version 1.1.0 is there, {now} is other data and is used" in said
+    assert "version 1.1.0 is there, 2.0.0 is other data and is used" in said
     assert f"--config.dataset={NAME}:1.1.0" in said
     # Asked for by name, the old ones are still read.
     named = _config(tmp_path).replace(dataset=f"{NAME}:1.1.0")
+    assert building.is_built(named)
     assert str(building.find_or_build(named).version) == "1.1.0"
 
 
@@ -260,20 +263,3 @@ def test_files_that_vanish_while_looking_are_another_processs_work(tmp_path, mon
     monkeypatch.setattr(Path, "rglob", vanish)
     building._remove_abandoned(tmp_path)
     assert folder.exists() is not whole
-
-
-def test_data_of_a_former_major_version_are_built_anew(unbroken, some, tmp_path, capsys):
-    folder, _ = unbroken
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    now = str(Builder.VERSION)
-    former = (tmp_path / NAME / now).rename(tmp_path / NAME / "1.1.0")
-    description = former / "dataset_info.json"
-    description.write_text(json.dumps(json.loads(description.read_text()) | {"version": "1.1.0"}))
-
-    assert not building.is_built(_config(tmp_path))
-    assert building.is_built(_config(tmp_path).replace(dataset=f"{NAME}:1.1.0"))
-    assert not capsys.readouterr().out
-    assert str(building.find_or_build(_config(tmp_path)).version) == now
-    assert f"version 1.1.0 is there, {now} is other data and is used" in capsys.readouterr().out
-    by_version = building.find_or_build(_config(tmp_path).replace(dataset=f"{NAME}:1.1.0"))
-    assert str(by_version.version) == "1.1.0"

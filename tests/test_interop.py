@@ -10,7 +10,7 @@ import safetensors.numpy
 from torch_files import Trap, Whole, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
-from rsf_jax import interop, state_dicts
+from rsf_jax import interop, torch_pickles
 from rsf_jax.presets import with_model
 from rsf_jax.state_dicts import read_state_dict
 
@@ -327,9 +327,9 @@ def test_reduced_precision_is_read(tmp_path):
     ],
 )
 def test_tensors_cannot_reach_beyond_their_storage(offset, shape, stride, message):
-    storage = state_dicts._Tensor(np.arange(8, dtype=np.float32))
+    storage = torch_pickles.FileTensor(np.arange(8, dtype=np.float32))
     with pytest.raises(rsf.InputError, match=message):
-        state_dicts._tensor(storage, offset, shape, stride)
+        torch_pickles._tensor(storage, offset, shape, stride)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):

@@ -15,7 +15,7 @@ from bad_cases import check_message
 from torch_files import MAGIC, VERSION, Trap, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
-from rsf_jax import state_dicts
+from rsf_jax import torch_pickles
 from rsf_jax.state_dicts import read_state_dict
 
 TENSORS = {
@@ -291,7 +291,7 @@ DAMAGES = {
 def test_pickles_that_do_harm_are_refused(tmp_path, content):
     write_torch(tmp_path / "w.pt", content, {})
     assert _read(tmp_path / "w.pt") is None
-    assert state_dicts._tensor.__defaults__ is None
+    assert torch_pickles._tensor.__defaults__ is None
     whole = read_state_dict(save_torch(tmp_path / "whole.pt", TENSORS))
     np.testing.assert_array_equal(whole["unit1.alpha"], TENSORS["unit1.alpha"])
 
@@ -302,9 +302,9 @@ def test_pickles_that_do_harm_are_refused(tmp_path, content):
 )
 def test_shapes_take_no_more_memory_than_the_file(shape, stride):
     tracemalloc.start()
-    storage = state_dicts._Tensor(np.arange(8, dtype=np.float32))
+    storage = torch_pickles.FileTensor(np.arange(8, dtype=np.float32))
     try:
-        assert state_dicts._tensor(storage, 0, shape, stride).array.size == 0
+        assert torch_pickles._tensor(storage, 0, shape, stride).array.size == 0
     except rsf.InputError:
         assert shape != (0, 2**40)
     assert tracemalloc.get_traced_memory()[1] < SPARE
@@ -313,18 +313,18 @@ def test_shapes_take_no_more_memory_than_the_file(shape, stride):
 
 def test_a_tensor_is_no_storage_for_others():
     """Its length may be more than it holds: here its last two numbers, four times."""
-    storage = state_dicts._Tensor(np.arange(8, dtype=np.float32))
-    repeated = state_dicts._tensor(storage, 6, (4, 2), (0, 1))
-    one_axis = state_dicts._tensor(storage, 7, (8,), (0,))
+    storage = torch_pickles.FileTensor(np.arange(8, dtype=np.float32))
+    repeated = torch_pickles._tensor(storage, 6, (4, 2), (0, 1))
+    one_axis = torch_pickles._tensor(storage, 7, (8,), (0,))
     for tensor in (repeated, one_axis):
         with pytest.raises(rsf.InputError, match="another tensor in place of a storage"):
-            state_dicts._tensor(tensor, 0, (4,), (1,))
-    bytes_alone = state_dicts._Tensor(np.zeros(7, "V1"))
-    kind = state_dicts._Maker(np.uint16)
-    read = state_dicts._retyped(bytes_alone, 0, (3,), (1,), False, None, kind)
+            torch_pickles._tensor(tensor, 0, (4,), (1,))
+    bytes_alone = torch_pickles.FileTensor(np.zeros(7, "V1"))
+    kind = torch_pickles._Maker(np.uint16)
+    read = torch_pickles._retyped(bytes_alone, 0, (3,), (1,), False, None, kind)
     assert read.array.tolist() == [0, 0, 0]
     with pytest.raises(rsf.InputError, match="is larger than its storage"):
-        state_dicts._retyped(bytes_alone, 0, (4,), (1,), False, None, kind)
+        torch_pickles._retyped(bytes_alone, 0, (4,), (1,), False, None, kind)
 
 
 def test_compressed_entries_are_refused(tmp_path):
