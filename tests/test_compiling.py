@@ -1,0 +1,22 @@
+import os
+from pathlib import Path
+
+import jax
+
+
+def _compiled_anew():
+    """A program of its own each time, with the text, and so the entry on disk, of the others."""
+
+    def doubled_where_an_entry_is_damaged(x):
+        return 2 * x
+
+    return jax.jit(doubled_where_an_entry_is_damaged)
+
+
+def test_an_entry_that_another_worker_is_still_writing_counts_as_missing():
+    assert _compiled_anew()(3.0) == 6
+    (entry,) = Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).glob(
+        "jit_doubled_where_an_entry_is_damaged-*-cache"
+    )
+    entry.write_bytes(entry.read_bytes()[:1])
+    assert _compiled_anew()(3.0) == 6
