@@ -3,13 +3,15 @@
 import functools
 from typing import Any
 
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, VideoModel
+from rsf_jax.models import Prepared, VideoModel, prepare
 from rsf_jax.policies import StepPolicy
+from rsf_jax.prepared import SPECTRA
 from rsf_jax.typing import Array, Frame
 
 
@@ -117,6 +119,26 @@ def checked_prepared(prepared: Prepared, shape: tuple[int, int]) -> Prepared:
             f"these have {show_size(shape)}: call rsf_jax.prepare(model, variables, {shape})"
         )
     return prepared
+
+
+def check_spectra(model: VideoModel, prepared: Prepared) -> None:
+    """Raises InputError if a spectrum is missing, which would be computed in every step.
+
+    For where a program is traced, once for many calls: it prepares abstractly.
+    """
+    plain = {name: of for name, of in prepared.variables.items() if name != SPECTRA}
+    wanted = jax.eval_shape(lambda v: prepare(model, v, prepared.frame_shape), plain)
+    missing = _spectra(wanted) - _spectra(prepared)
+    if missing:
+        raise InputError(
+            f"variables were prepared by a model of another conv_method, without the spectrum of "
+            f"{min(missing)}: call rsf_jax.prepare with the model that runs"
+        )
+
+
+def _spectra(prepared: Prepared) -> set[str]:
+    flat = flax.traverse_util.flatten_dict(dict(prepared.variables.get(SPECTRA, {})), sep=".")
+    return set(flat)
 
 
 def check_state(model: VideoModel, state: Any, frame: Frame) -> None:

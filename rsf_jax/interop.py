@@ -22,15 +22,16 @@ from rsf_jax import nesting
 from rsf_jax.build import FEEDFORWARD, build_model
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
-from rsf_jax.models import VideoModel
+from rsf_jax.models import VideoModel, check_variables
 from rsf_jax.norm import RUNNING
+from rsf_jax.prepared import SPECTRA
 from rsf_jax.presets import with_model
 from rsf_jax.quoting import show_names
 from rsf_jax.state_dicts import array_in, read_content, tensors_in
 
 StateDict = Mapping[str, np.ndarray]
 Keys = tuple[str, ...]
-_LISTED = 40  # problems in a message
+_LISTED = 40
 _MOST = 255  # classes, and channels of a frame, that are told by a shape
 _RUNNING = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")
 
@@ -191,17 +192,24 @@ def to_flax(tensors: StateDict, config: Config) -> dict[str, Any]:
         *_not_finite({name: tensors[name] for name in shapes.keys() & tensors.keys()}),
     ]
     if problems:
-        more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
-        raise InputError(
-            f"not the weights of a model {config.model} with {config.channels} channels and "
-            f"{config.kernel_size}x{config.kernel_size} kernels: "
-            f"{'; '.join(sorted(problems)[:_LISTED])}{more}"
-        )
+        raise InputError(f"not the weights of {_named(config)}: {_first(problems, _LISTED)}")
     flat = {entry.path: entry.to_flax(tensors) for entry in table}
     wanted = _abstract_variables(config)
     return flax.traverse_util.unflatten_dict(
         {path: np.asarray(array, wanted[path].dtype) for path, array in flat.items()}
     )
+
+
+def _named(config: Config) -> str:
+    return (
+        f"a model {config.model} with {config.channels} channels and "
+        f"{config.kernel_size}x{config.kernel_size} kernels"
+    )
+
+
+def _first(problems: list[str], most: int) -> str:
+    more = f"; and {len(problems) - most} more" if len(problems) > most else ""
+    return f"{'; '.join(sorted(problems)[:most])}{more}"
 
 
 def to_torch(variables: Mapping[str, Any], config: Config) -> dict[str, np.ndarray]:
@@ -210,17 +218,35 @@ def to_torch(variables: Mapping[str, Any], config: Config) -> dict[str, np.ndarr
     `to_flax` undone, to the bit.
 
     Raises:
-        InputError: if the variables are of another model.
+        InputError: if the variables are of another model, or none.
     """
-    flat = flax.traverse_util.flatten_dict(dict(variables))
-    table = format_of(config)
-    if missing := [".".join(entry.path) for entry in table if entry.path not in flat]:
-        raise InputError(f"variables of a {config.model} are needed: {missing[0]} is missing")
+    arrays = _arrays_of(variables, config)
     return {
         name: tensor
-        for entry in table
-        for name, tensor in entry.to_torch(np.asarray(flat[entry.path]))
+        for entry in format_of(config)
+        for name, tensor in entry.to_torch(arrays[entry.path])
     }
+
+
+def _arrays_of(variables: Any, config: Config) -> dict[tuple[str, ...], np.ndarray]:
+    """Returns variables by their places; raises InputError unless they are of this model."""
+    with check_variables(variables):
+        flat = flax.traverse_util.flatten_dict(dict(variables))
+    arrays = {path: np.asarray(array) for path, array in flat.items() if path[0] != SPECTRA}
+    wanted = {path: x.shape for path, x in _abstract_variables(config).items()}
+    given = {path: x.shape for path, x in arrays.items()}
+    problems = [
+        *(f"{'.'.join(path)} is missing" for path in wanted.keys() - given.keys()),
+        *(f"{'.'.join(path)} is unknown" for path in given.keys() - wanted.keys()),
+        *(
+            f"{'.'.join(path)} has shape {list(given[path])} instead of {list(wanted[path])}"
+            for path in wanted.keys() & given.keys()
+            if given[path] != wanted[path]
+        ),
+    ]
+    if problems:
+        raise InputError(f"not the variables of {_named(config)}: {_first(problems, _FEW)}")
+    return arrays
 
 
 def published_shapes(config: Config) -> dict[str, tuple[int, ...]]:

@@ -14,6 +14,7 @@ from rsf_jax.checks import (
     check_frames,
     check_model,
     check_policy,
+    check_spectra,
     check_state,
     checked_prepared,
     on_device,
@@ -245,6 +246,7 @@ def _run_frame(
     stateful: bool,
     recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
+    check_spectra(model, prepared)
     options: dict[str, Any] = {"stateful": stateful, "recording": recording}
 
     def run(prepared: Prepared, state: State, frame: Frame, policy: StepPolicy) -> Any:
@@ -265,6 +267,8 @@ def _run_video(
     stateful: bool,
     recording: Recording | None,
 ) -> VideoOutput:
+    check_spectra(model, prepared)
+
     def run(prepared: Prepared, frames: Video, policy: StepPolicy) -> VideoOutput:
         return _advance_all(model, prepared, frames, policy, stateful, recording)
 

@@ -100,7 +100,9 @@ def test_a_recurrent_unet_is_told_by_its_weights():
     model, loaded = interop.load_published(interop.to_torch(variables, config))
     assert model == rsf.build_model(config)
     jax.tree.map(np.testing.assert_array_equal, loaded, variables)
-    with pytest.raises(rsf.InputError, match=r"variables of a hgru are needed: params\.\S+ is"):
+    with pytest.raises(
+        rsf.InputError, match=r"not the variables of a model hgru with .*: params\.\S+ is"
+    ):
         interop.to_torch(variables, config.replace(model="hgru", input_channels=1))
     conv3d = _own_config("conv3ds")
     with pytest.raises(rsf.InputError, match=r"own names, which do not tell the model: load them"):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.struct
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -182,18 +183,31 @@ class DistanceHalting:
         self, n: Array, before: Array, after: Array, memory: Array, first: bool | Array
     ) -> tuple[Array, Array]:
         """Applies the rule; see `StepwisePolicy`."""
-        metric = METRICS[self.metric] if isinstance(self.metric, str) else self.metric
         fewest = jnp.where(first, max(self.min_steps, self.min_first_steps), self.min_steps)
-        distance = metric(after, before)
-        if jnp.shape(distance) != after.shape[:1]:
-            raise InputError(
-                f"metric {_name(metric)} returns shape {list(jnp.shape(distance))}: one distance "
-                f"for each sample is needed, {list(after.shape[:1])}"
-            )
+        distance = self._distance(after, before)
         settled = distance / (memory + self.epsilon) < self.threshold
-        still = distance <= self.rtol * metric(after, jnp.zeros_like(after))
+        still = distance <= self.rtol * self._distance(after, jnp.zeros_like(after))
         halts = (settled | still) & (n >= fewest)
         return ~halts & (n < self.max_steps), distance
+
+    def _distance(self, a: Array, b: Array) -> Array:
+        """What the metric returns, [B], in the states' type: a count of pixels is a distance too.
+
+        Raises:
+            InputError: if it returns something else.
+        """
+        metric = METRICS[self.metric] if isinstance(self.metric, str) else self.metric
+        distance = metric(a, b)
+        is_array = isinstance(distance, jax.Array | np.ndarray)
+        if not is_array or distance.shape != a.shape[:1] or jnp.iscomplexobj(distance):
+            kind = type(distance).__name__
+            if is_array:
+                kind = f"{distance.dtype}{list(distance.shape)}"
+            raise InputError(
+                f"metric {_name(metric)} returns {kind}: one distance for each sample is needed, "
+                f"real numbers {list(a.shape[:1])}"
+            )
+        return jnp.asarray(distance, a.dtype)
 
 
 def _name(metric: Any) -> str:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from rsf_jax.arguments import whole
-from rsf_jax.checks import check_frames, check_policy, checked_prepared
+from rsf_jax.checks import check_frames, check_policy, check_spectra, checked_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, VideoModel, checked_frame_shape, prepare
 from rsf_jax.policies import StepPolicy
@@ -76,7 +76,8 @@ def checked_variables(
     frame_shape = checked_frame_shape(frame_shape)
     if not isinstance(variables, Prepared):
         return prepare(model, variables, frame_shape)
-    return checked_prepared(variables, frame_shape)
+    check_spectra(model, checked_prepared(variables, frame_shape))
+    return variables
 
 
 def checked_frame(frame: Any, shape: tuple[int, int, int]) -> np.ndarray:

@@ -23,7 +23,8 @@ from rsf_jax.media.sources import open_source
 from rsf_jax.recurrent_unet import RecurrentUNet
 from rsf_jax.streaming import checks as streaming_checks
 
-MODEL = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, kernel_size=3))
+_CONFIG = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)
+MODEL = rsf.build_model(_CONFIG)
 ONE_STEP = rsf.FixedSchedule(1, 1)
 FRAMES = np.zeros((1, 2, 8, 8, 1), np.float32)
 QUICK = rsf.get_config("quickstart")
@@ -42,6 +43,11 @@ def _variables():
 def _run(frames=FRAMES, policy=ONE_STEP, variables=None, **options):
     variables = _variables() if variables is None else variables
     return _unwrapped(rsf.run_video, MODEL, variables, frames, policy, **options)
+
+
+def _run_with_fft(prepared):
+    model = MODEL.clone(cell=MODEL.cell.clone(conv_method="fft"))
+    return _unwrapped(rsf.run_video, model, prepared, FRAMES, ONE_STEP)
 
 
 def _model(cell):
@@ -247,12 +253,47 @@ CASES = [
     Called(
         "a metric of the whole batch",
         lambda: _run(policy=_halting(metric=functools.partial(_distance, axis=None))),
-        "metric _distance returns shape []: one distance for each sample is needed, [1]",
+        "metric _distance returns float32[]: one distance for each sample is needed, real numbers",
     ),
     Called(
         "a metric of channels",
         lambda: _run(policy=_halting(metric=functools.partial(_distance, axis=(2, 3)))),
-        "metric _distance returns shape [1, 2]: one distance for each sample",
+        "metric _distance returns float32[1, 2]: one distance for each sample",
+    ),
+    Called(
+        "a metric without a result",
+        lambda: _run(policy=_halting(metric=lambda a, b: None)),
+        "metric <lambda> returns NoneType: one distance for each sample is needed",
+    ),
+    Called(
+        "a metric of two results",
+        lambda: _run(policy=_halting(metric=lambda a, b: (a, b))),
+        "metric <lambda> returns tuple: one distance for each sample is needed",
+    ),
+    Called(
+        "a metric of complex numbers",
+        lambda: _run(policy=_halting(metric=lambda a, b: jnp.zeros(1, complex))),
+        "metric <lambda> returns complex64[1]: one distance for each sample is needed",
+    ),
+    Called(
+        "spectra of a model that convolves directly",
+        lambda: _run_with_fft(rsf.prepare(MODEL, _variables(), (8, 8))),
+        "prepared by a model of another conv_method, without the spectrum of cell.excitation",
+    ),
+    Called(
+        "weights of another number of channels",
+        lambda: _unwrapped(to_torch, _variables(), _CONFIG.replace(channels=8)),
+        "with 8 channels and",
+    ),
+    Called(
+        "weights of another cell",
+        lambda: to_torch(_variables(), _CONFIG.replace(model="clstm")),
+        "params.cell.hidden_kernel is missing",
+    ),
+    Called(
+        "no weights",
+        lambda: _unwrapped(to_torch, None, _CONFIG),
+        "variables are NoneType: what model.init gives is needed",
     ),
     Called(
         "a projection to several",

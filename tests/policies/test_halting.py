@@ -130,6 +130,21 @@ def test_a_metric_of_ones_own():
     assert str(rsf.DistanceHalting(largest, 0.95, 7)) == "largest:0.95:7"
 
 
+def test_a_metric_may_count():
+    def moved(a, b):
+        return (jnp.abs(a - b) > 1e-3).sum((1, 2, 3))
+
+    def moved_as_real_numbers(a, b):
+        return moved(a, b).astype(jnp.float32)
+
+    step, start = _shrinking(RATES)
+    counts, numbers = (
+        _unroll(rsf.DistanceHalting(metric, 0.95, 9), step, start).steps.tolist()
+        for metric in (moved, moved_as_real_numbers)
+    )
+    assert counts == numbers
+
+
 def test_thresholds_are_traced():
     step, start = _shrinking(RATES)
     chex.clear_trace_counter()
