@@ -31,7 +31,7 @@ from rsf_jax.state_dicts import array_in, read_content, tensors_in
 
 StateDict = Mapping[str, np.ndarray]
 Keys = tuple[str, ...]
-_LISTED = 40
+_LISTED, _FEW = 40, 8  # problems in a message: of a file to be mended, of a wrong call
 _MOST = 255  # classes, and channels of a frame, that are told by a shape
 _RUNNING = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")
 

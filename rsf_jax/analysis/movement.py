@@ -258,7 +258,7 @@ def _iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
     return np.asarray(foreground_iou(predicted == 1, labels == 1, scored))
 
 
-def relative_movement(states: Float[Array, "N *axes"]) -> np.ndarray:
+def relative_movement(states: Float[Array, " N *axes"]) -> np.ndarray:
     """Returns l2(h_n, h_{n-1}) / ||h_n|| of each state but the first; NaN where h_n is 0."""
     flat = _full(states).reshape(len(states), -1)
     norms = np.linalg.norm(flat[1:], axis=1)
@@ -272,7 +272,7 @@ def _full(states: Array) -> np.ndarray:
     return values.astype(np.float32) if values.dtype.itemsize < 4 else values
 
 
-def classify(states: Float[Array, "N *axes"]) -> str:
+def classify(states: Float[Array, " N *axes"]) -> str:
     """Says what a trajectory h_1 .. h_N comes to, by the first of these that holds.
 
     - "diverges": a state is not finite;

@@ -39,7 +39,7 @@ class Trajectory:
         return projected - np.broadcast_to(self.mean.reshape(-1) @ plane, projected.shape)
 
 
-def project_trajectory(states: Float[Array, "T N H W C"], steps: Int[Array, "T"]) -> Trajectory:
+def project_trajectory(states: Float[Array, "T N H W C"], steps: Int[Array, " T"]) -> Trajectory:
     """Finds the plane of one video's trajectory by principal component analysis.
 
     All recurrent steps that were really spent count once; the initial state is not among them.
