@@ -21,9 +21,10 @@ def run_clip(
 
     The result, and its derivative by the variables, are those of the network applied to every
     frame. A pixel that is not computed again passes its cotangent on to the frame in which it was,
-    whose inputs there were the same. Nothing is kept from call to call, so that after an update
-    of the variables nothing of the old ones is left. What is computed counts as changed even where
-    its value is the same, since its derivative need not be.
+    whose inputs there were the same. Nothing is kept from call to call, so that after an update of
+    the variables nothing of the old ones is left. It has a derivative in reverse mode alone. What
+    is computed counts as changed even where its value is the same, since its derivative need not
+    be.
 
     Args:
         network: as for `ReuseNetwork`.
