@@ -9,7 +9,7 @@ from rich.table import Table
 
 import rsf_jax as rsf
 from rsf_jax.cost import cost
-from rsf_jax.presets import PAPER
+from rsf_jax.reproduction import paper
 
 flags.adopt_module_key_flags(launcher)
 
@@ -23,7 +23,7 @@ _JSON = flags.DEFINE_boolean("json", False, "print JSON in place of a table")
 
 
 def main() -> None:
-    names = [launcher.CONFIG.value] if launcher.CONFIG.value else PAPER
+    names = [launcher.CONFIG.value] if launcher.CONFIG.value else paper.presets()
     configs = [rsf.get_config(name).replace(**launcher.overrides()) for name in names]
     videos = {config.name: _video(config) for config in configs}
     costs = {}

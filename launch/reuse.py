@@ -8,9 +8,9 @@ from absl import flags
 
 from rsf_jax import evaluation, experiment
 from rsf_jax.calibration import check_data
+from rsf_jax.calibration.reuse_trial import FILE, print_trial, trial
 from rsf_jax.data import open_dataset
 from rsf_jax.reuse import METHODS
-from rsf_jax.reuse.trial import FILE, print_trial, trial
 
 flags.adopt_module_key_flags(launcher)
 

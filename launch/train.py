@@ -14,8 +14,8 @@ from absl import flags
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.imports import import_pretrained
+from rsf_jax.processes import ALONE, Processes, join
 from rsf_jax.training.loop import Outcome
-from rsf_jax.training.processes import ALONE, Processes, join
 
 flags.adopt_module_key_flags(launcher)
 

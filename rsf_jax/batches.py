@@ -8,11 +8,11 @@ import grain
 import numpy as np
 
 from rsf_jax.augmentation import Example, augment
+from rsf_jax.batch import Batch, pad_batch
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.training.processes import ALONE, Processes
-from rsf_jax.training.step import Batch
+from rsf_jax.processes import ALONE, Processes
 
 
 def updates_per_epoch(dataset: Dataset, config: Config) -> int:
@@ -62,18 +62,6 @@ def evaluation_batches(videos: grain.MapDataset, batch_size: int) -> Iterator[Ba
     """Yields every video once, in order; the last batch may be smaller."""
     batches = videos.batch(batch_size, batch_fn=_stack)
     yield from batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
-
-
-def pad_batch(batch: Batch, size: int) -> Batch:
-    """Appends black videos of zero weight up to `size` videos."""
-    missing = size - len(batch.weights)
-    if missing == 0:
-        return batch
-
-    def pad(x: np.ndarray) -> np.ndarray:
-        return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
-
-    return Batch(pad(batch.frames), pad(batch.masks), pad(batch.weights))
 
 
 class _Batches:

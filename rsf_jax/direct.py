@@ -13,10 +13,12 @@ import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
-from rsf_jax.gradients import CONVOLVED
 from rsf_jax.linear import bilinear
 from rsf_jax.typing import Array, Float, Kernel
 
+# The name under which convolutions mark what is costly to compute again (`checkpoint_name`): what
+# is kept of a step in `gradients.BPTT`.
+CONVOLVED = "convolved"
 Input = Float[Array, "B H W C_in"]
 Output = Float[Array, "B H W C_out"]
 

@@ -14,10 +14,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.batch import Batch
+from rsf_jax.batch_scores import Scores
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.build import build_model, build_objective
 from rsf_jax.config import FREE_ON_RESUME, OF_THE_DATASET, Config
 from rsf_jax.data import Dataset
+from rsf_jax.devices import devices_for
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
 from rsf_jax.identity import Identity
@@ -31,10 +34,7 @@ from rsf_jax.segmentation_figures import save_confusion, save_overlays, spread_c
 from rsf_jax.speed import measure_speeds
 from rsf_jax.summary import in_a_line
 from rsf_jax.training.checkpoints import Checkpoints
-from rsf_jax.training.parallel import devices_for
-from rsf_jax.training.scores import Scores
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.step import Batch
 from rsf_jax.trivial import trivial_scores
 from rsf_jax.unroll import run_video
 

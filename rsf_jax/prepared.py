@@ -5,7 +5,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from rsf_jax.arguments import check_choice
 from rsf_jax.conv import METHODS, Input, Output, choose_method, convolve, kernel_spectrum
-from rsf_jax.gradients import CONVOLVED
+from rsf_jax.direct import CONVOLVED
 from rsf_jax.typing import Kernel
 
 # The Flax collection that holds kernel spectra, beside "params".

@@ -6,7 +6,6 @@ import re
 from rsf_jax.cells import CELLS
 from rsf_jax.config import FEEDFORWARD, GRADIENTS, RECURRENT_NETWORKS, Config, model_names
 from rsf_jax.errors import InputError
-from rsf_jax.reproduction import paper
 
 _SCHEDULE = re.compile(
     r"(?P<data>[a-z0-9]+)_s(?P<slow>\d{1,9})f(?P<fast>\d{1,9})"
@@ -130,8 +129,8 @@ _BASES = {
 }
 # Videos of contours.
 _FRAMES = tuple(base for base in _BASES if base not in ("camvid", "own"))
-# Every row of the paper's Table 1 and Figure 3.
-PAPER = tuple(paper.presets())
+# Of presets that `_unknown_preset` proposes.
+_ENDINGS = ("", "_stateless", "_clstm", "_clstm_stateless")
 GRAMMAR = (
     f"{{{'|'.join(_FRAMES)}}}_s{{S}}f{{F}}[_CELL][_stateless] with S >= F >= 1, "
     "such as hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "
@@ -250,7 +249,9 @@ def _feedforward(base: Config, match: re.Match) -> Config:
 
 
 def _unknown_preset(name: str) -> str:
-    known = [*_NAMED, *PAPER, "hard_s8f2_stateless", "easy_ff6"]
+    known = [*_NAMED, "easy_ff6", "hard_ff8", "hard_conv3ds"]
+    schedules = ("s8f8", "s8f2", "s8f1", "s6f6", "s6f1", "s4f4")
+    known += [f"{base}_{s}{end}" for base in _FRAMES for s in schedules for end in _ENDINGS]
     known += [f"{base}_{gradient}_n20" for base in _STATIC_BASES for gradient in GRADIENTS]
     known += [f"{base}_s3f{n}_dru" for base in ("camvid", "own") for n in (3, 1)]
     known += [f"own_s3f1{cell}" for cell in ("", *(f"_{name}" for name in CELLS))]

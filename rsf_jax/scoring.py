@@ -10,16 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.batches import evaluation_batches, pad_batch
+from rsf_jax.batch import Batch, pad_batch
+from rsf_jax.batch_scores import Scores, score_batch
+from rsf_jax.batches import evaluation_batches
+from rsf_jax.devices import Devices
 from rsf_jax.losses import FOCAL, Objective
 from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.models import VideoModel, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.segmentation import mean_iou
 from rsf_jax.segmentation import scores as segmentation_scores
-from rsf_jax.training.parallel import Devices
-from rsf_jax.training.scores import Scores, score_batch
-from rsf_jax.training.step import Batch
 from rsf_jax.typing import Variables
 
 

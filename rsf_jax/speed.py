@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.benchmarks.timing import Case, time_in_turns
 from rsf_jax.models import VideoModel, prepare
 from rsf_jax.policies import StepPolicy
+from rsf_jax.timing import Case, time_in_turns
 from rsf_jax.typing import Variables
 from rsf_jax.unroll import run_video
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rsf_jax.batch import Batch
 from rsf_jax.metrics import foreground, foreground_iou, is_scored, mean_of_labelled
-from rsf_jax.training.step import Batch
 from rsf_jax.typing import Array
 
 # Stored grey value above which a pixel counts as ink, of 255. Source: published code.

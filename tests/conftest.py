@@ -71,8 +71,8 @@ def pytest_unconfigure():
 def brief_timing():
     """Speeds are measured as briefly as can be: no test looks at how high they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rsf_jax.benchmarks.timing._PAUSE", 0.0)
-        patch.setattr("rsf_jax.benchmarks.timing._TURN", 0.0)
+        patch.setattr("rsf_jax.timing._PAUSE", 0.0)
+        patch.setattr("rsf_jax.timing._TURN", 0.0)
         patch.setattr("rsf_jax.speed._SECONDS", 0.0)
         yield
 

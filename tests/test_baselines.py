@@ -5,10 +5,11 @@ import oracle
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.batch import Batch
 from rsf_jax.losses import Objective
 from rsf_jax.norm import RUNNING
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.step import Batch, make_train_step, video_gradients
+from rsf_jax.training.step import make_train_step, video_gradients
 
 ONCE = rsf.FixedSchedule(1, 1)
 

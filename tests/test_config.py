@@ -9,7 +9,7 @@ import rsf_jax as rsf
 from rsf_jax import build, config
 from rsf_jax.cells import CELLS
 from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty
-from rsf_jax.presets import PAPER
+from rsf_jax.reproduction.paper import presets as paper_presets
 
 
 def test_the_papers_recipe_is_the_default():
@@ -125,7 +125,7 @@ def test_every_network_without_recurrence_can_be_chosen():
     assert set(config.FEEDFORWARD) == set(build.FEEDFORWARD)
 
 
-@pytest.mark.parametrize("name", PAPER)
+@pytest.mark.parametrize("name", paper_presets())
 def test_every_preset_of_the_paper_is_a_model(name):
     preset = rsf.get_config(name)
     assert preset.name == name

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.batch import Batch
 from rsf_jax.cells import HGRUCell
 from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty
 from rsf_jax.training.diagnostics import diagnose
-from rsf_jax.training.step import Batch
 
 FRAMES = jax.random.uniform(jax.random.key(0), (2, 2, 8, 8, 1))
 HALTING = rsf.DistanceHalting(threshold=0.9, max_steps=4)

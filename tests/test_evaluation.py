@@ -7,15 +7,15 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax import evaluation, unroll
+from rsf_jax.batch import Batch
+from rsf_jax.batch_scores import score_batch
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.data import open_dataset
+from rsf_jax.devices import Devices
 from rsf_jax.identity import Identity
 from rsf_jax.models import prepare
 from rsf_jax.scoring import Scorer, summarize
 from rsf_jax.training.loop import train
-from rsf_jax.training.parallel import Devices
-from rsf_jax.training.scores import score_batch
-from rsf_jax.training.step import Batch
 from rsf_jax.trivial import trivial_scores
 
 

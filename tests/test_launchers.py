@@ -17,7 +17,7 @@ import pytest
 import safetensors.numpy
 
 from rsf_jax.evaluation import load_trained
-from rsf_jax.presets import PAPER
+from rsf_jax.reproduction.paper import presets as paper_presets
 
 LAUNCHERS = sorted((launching.ROOT / "launch").glob("*.py"))
 
@@ -60,7 +60,7 @@ def test_describe_prints_every_preset_of_the_paper(launch):
     done = launch("describe", "--json", "--frame_size=8x8")
     assert done.returncode == 0, done.stderr
     costs = json.loads(done.stdout)
-    assert set(costs) == set(PAPER)
+    assert set(costs) == set(paper_presets())
     assert costs["hard_s8f8_clstm"]["parameters"] == 1_126_452
 
 

@@ -10,13 +10,14 @@ import pytest
 from jax import export
 
 import rsf_jax as rsf
+from rsf_jax.batch import Batch
 from rsf_jax.build import build_penalty, build_schedule
 from rsf_jax.models import prepare
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.reuse import ReuseNetwork, frame_network
 from rsf_jax.streaming.program import Load, Program
 from rsf_jax.training.state import create_state
-from rsf_jax.training.step import Batch, make_train_step
+from rsf_jax.training.step import make_train_step
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 SIZE = (8, 8)

@@ -15,6 +15,7 @@ from rsf_jax import calibration, data, experiment, report, tradeoff
 from rsf_jax.analysis import analyze
 from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.building import is_built
+from rsf_jax.calibration import reuse_trial
 from rsf_jax.cells import CELLS
 from rsf_jax.evaluation import load_trained
 from rsf_jax.imports import import_weights
@@ -22,7 +23,7 @@ from rsf_jax.models import count_parameters
 from rsf_jax.pretrained import save_pretrained
 from rsf_jax.reproduction import recorder
 from rsf_jax.reproduction.recorder import make_record
-from rsf_jax.reuse import ReuseNetwork, frame_network, trial
+from rsf_jax.reuse import ReuseNetwork, frame_network
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -182,7 +183,7 @@ def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes():
     predicted = np.concatenate(outputs).argmax(-1)
     truth = np.where(predicted == 0, 0, 2).astype(np.uint8)
     truth[0, 0] = 255
-    score = trial._score([truth], 3)(outputs, 0)
+    score = reuse_trial._score([truth], 3)(outputs, 0)
     used = truth != 255
     shares = [
         ((predicted == k) & (truth == k) & used).sum()

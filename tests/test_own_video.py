@@ -16,8 +16,8 @@ from rsf_jax.batches import evaluation_batches
 from rsf_jax.data import class_weights, open_dataset
 from rsf_jax.evaluation import load_trained, scorer_for
 from rsf_jax.losses import Objective
+from rsf_jax.processes import here
 from rsf_jax.training import loop
-from rsf_jax.training.processes import here
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.batch import Batch
+from rsf_jax.batch_scores import Scores, score_batch
 from rsf_jax.losses import IGNORED
 from rsf_jax.scoring import ForegroundSummary, summarize
-from rsf_jax.training.scores import Scores, score_batch
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.step import Batch
 from rsf_jax.trivial import trivial_scores
 
 _POLICY = rsf.FixedSchedule(1, 1)

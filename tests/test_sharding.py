@@ -14,9 +14,10 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import rsf_jax as rsf
+from rsf_jax.batch import Batch
 from rsf_jax.gradients import BPTT, RBP
 from rsf_jax.training.state import create_state
-from rsf_jax.training.step import Batch, make_train_step
+from rsf_jax.training.step import make_train_step
 
 FRAMES = jax.random.uniform(jax.random.key(0), (4, 2, 16, 16, 1))
 HALTING = rsf.DistanceHalting(threshold=0.9, max_steps=3)

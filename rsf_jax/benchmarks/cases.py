@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jax import lax
 
+from rsf_jax.batch import Batch
 from rsf_jax.benchmarks.pytorch import PyTorchModel
-from rsf_jax.benchmarks.timing import Case, compiled
 from rsf_jax.build import build_model, build_objective
 from rsf_jax.config import Config
 from rsf_jax.conv import convolve, kernel_spectrum
@@ -19,7 +19,8 @@ from rsf_jax.losses import Objective
 from rsf_jax.models import Prepared, VideoModel, prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.spectral import Spectrum
-from rsf_jax.training.step import Batch, video_gradients
+from rsf_jax.timing import Case, compiled
+from rsf_jax.training.step import video_gradients
 from rsf_jax.typing import Array
 from rsf_jax.unroll import run_frame, run_video
 

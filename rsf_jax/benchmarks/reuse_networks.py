@@ -11,9 +11,9 @@ import numpy as np
 
 import rsf_jax as rsf
 from rsf_jax.benchmarks import clips
+from rsf_jax.benchmarks.networks import AlexNet, ResNet
+from rsf_jax.calibration.truncation import calibrate
 from rsf_jax.reuse import METHODS, ReuseNetwork, frame_network
-from rsf_jax.reuse.subjects import AlexNet, ResNet
-from rsf_jax.reuse.thresholds import calibrate
 from rsf_jax.typing import Array, Variables
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"resnet18": ResNet, "alexnet": AlexNet}

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 import grain
 import numpy as np
 
+from rsf_jax.batch_scores import Scores
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation import Trained, scorer_for
 from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.policies import StepPolicy
 from rsf_jax.segmentation import mean_iou
-from rsf_jax.training.scores import Scores
 
 
 @dataclasses.dataclass(frozen=True)

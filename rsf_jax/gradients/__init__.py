@@ -5,14 +5,13 @@ An estimator knows nothing of cells, frames or schedules. It is handed a functio
 """
 
 from rsf_jax.gradients.base import Estimator, ObservableEstimator, Reached
-from rsf_jax.gradients.bptt import BPTT, CONVOLVED, REMAT
+from rsf_jax.gradients.bptt import BPTT, REMAT
 from rsf_jax.gradients.neumann import GUARDS, Neumann, neumann_series
 from rsf_jax.gradients.penalty import LipschitzPenalty
 from rsf_jax.gradients.rbp import RBP
 
 __all__ = [
     "BPTT",
-    "CONVOLVED",
     "GUARDS",
     "RBP",
     "REMAT",

@@ -9,11 +9,10 @@ import jax
 from jax import lax
 
 from rsf_jax.arguments import check_choice
+from rsf_jax.direct import CONVOLVED
 from rsf_jax.gradients.base import Keep, Reached
 from rsf_jax.typing import Carry, Step
 
-# The name under which a cell marks what is costly to compute again (`checkpoint_name`).
-CONVOLVED = "convolved"
 REMAT = ("none", "step", "sqrt")
 
 Loop = tuple[Reached, Any]  # with what is kept of the states so far

@@ -20,15 +20,15 @@ from rsf_jax.build import (
 )
 from rsf_jax.config import Config, settings_that_count
 from rsf_jax.data import Dataset, class_weights
+from rsf_jax.devices import devices_for
 from rsf_jax.errors import InputError
 from rsf_jax.growing import check_growth, grow
 from rsf_jax.policies import FixedSchedule
+from rsf_jax.processes import Processes, failing_together, here
 from rsf_jax.scoring import Scorer, ScoringStopped, Summary, summarize
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.diagnostics import diagnose
 from rsf_jax.training.disk import disk_errors
-from rsf_jax.training.parallel import devices_for
-from rsf_jax.training.processes import Processes, failing_together, here
 from rsf_jax.training.progress import Meter, ProgressReport
 from rsf_jax.training.state import (
     TrainState,

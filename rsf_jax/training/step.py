@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
+from rsf_jax.batch import Batch, as_float
 from rsf_jax.gradients import LipschitzPenalty, Reached
 from rsf_jax.held import as_held, as_varying
 from rsf_jax.losses import FOCAL, Objective
@@ -20,23 +20,8 @@ from rsf_jax.norm import RUNNING
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.segmentation import confusion_matrix, mean_iou
 from rsf_jax.training.state import TrainState
-from rsf_jax.typing import Array, Float, Frame, Int, Leaf, Variables
+from rsf_jax.typing import Array, Float, Frame, Int, Variables
 from rsf_jax.unroll import Recurrence, begin_frame, scan_frames
-
-
-@flax.struct.dataclass
-class Batch:
-    """Videos as they are stored, and how much each counts.
-
-    Attributes:
-        frames: uint8 [B, T, H, W, 1] in 0..255, or float32 in 0..1.
-        masks: uint8 [B, T, H, W], class of every pixel, or `losses.IGNORED`.
-        weights: float32 [B], 1 for a video and 0 for padding.
-    """
-
-    frames: Leaf
-    masks: Leaf
-    weights: Leaf
 
 
 class Gradients(NamedTuple):
@@ -337,8 +322,3 @@ def _iou(
         truth = foreground(labels, labels)
         return foreground_iou(foreground(predicted, labels), truth, is_scored(labels))
     return mean_iou(confusion_matrix(predicted, labels, classes))
-
-
-def as_float(frames: Array) -> Array:
-    """Returns frames as they are computed with: bytes as grey values in 0..1."""
-    return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames

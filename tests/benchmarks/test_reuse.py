@@ -11,9 +11,9 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax.benchmarks import clips, plot, reuse, reuse_networks
+from rsf_jax.benchmarks.networks import ResNet
 from rsf_jax.reuse import ReuseNetwork
 from rsf_jax.reuse.bound import multiply_adds, work_left
-from rsf_jax.reuse.subjects import ResNet
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rsf_jax.benchmarks.networks import AlexNet, ResNet
 from rsf_jax.reuse import METHODS, ReuseNetwork
-from rsf_jax.reuse.subjects import AlexNet, ResNet
 
 
 class Layers(nn.Module):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.calibration.truncation import calibrate
 from rsf_jax.reuse import ReuseNetwork
-from rsf_jax.reuse.thresholds import calibrate
 from tests.reuse.test_exactness import Layers
 
 NETWORK = Layers((nn.Conv(4, (3, 3)), nn.relu, nn.Conv(3, (3, 3))))

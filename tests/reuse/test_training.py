@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.benchmarks.networks import ResNet
 from rsf_jax.reuse import frame_network, run_clip
-from rsf_jax.reuse.subjects import ResNet
 from tests.reuse.test_exactness import Skips, sequence
 
 NETWORKS = {

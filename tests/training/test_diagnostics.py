@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.batch import Batch
 from rsf_jax.training.diagnostics import diagnose
-from rsf_jax.training.step import Batch
 from rsf_jax.unroll import begin_frame
 
 SCHEDULE = rsf.FixedSchedule(3, 2)

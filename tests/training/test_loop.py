@@ -11,12 +11,12 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax.data import open_dataset
+from rsf_jax.devices import devices_for
+from rsf_jax.processes import here
 from rsf_jax.scoring import Scorer
 from rsf_jax.training import curves, loop
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, TrainingDiverged, train
-from rsf_jax.training.parallel import devices_for
-from rsf_jax.training.processes import here
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.stop import StopRequest, received_signal
 

@@ -7,14 +7,14 @@ import optax
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.batches import pad_batch
+from rsf_jax.batch import Batch, pad_batch
+from rsf_jax.batch_scores import score_batch
+from rsf_jax.devices import Devices
 from rsf_jax.gradients import BPTT
 from rsf_jax.losses import IGNORED, Objective, focal_loss
 from rsf_jax.metrics import foreground_scores
-from rsf_jax.training.parallel import Devices
-from rsf_jax.training.scores import score_batch
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.step import Batch, _iou, make_train_step, video_gradients
+from rsf_jax.training.step import _iou, make_train_step, video_gradients
 from rsf_jax.unroll import advance
 
 SCHEDULE = rsf.FixedSchedule(2, 2)

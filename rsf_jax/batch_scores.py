@@ -3,12 +3,12 @@
 import flax.struct
 import jax.numpy as jnp
 
+from rsf_jax.batch import Batch, as_float
 from rsf_jax.losses import FOCAL, Objective, is_labelled
 from rsf_jax.metrics import BINARY, foreground, foreground_scores
 from rsf_jax.models import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.segmentation import confusion_matrix, flicker
-from rsf_jax.training.step import Batch, as_float
 from rsf_jax.typing import Leaf
 from rsf_jax.unroll import run_video
 

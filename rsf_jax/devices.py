@@ -6,10 +6,9 @@ from typing import Any
 import flax.jax_utils
 import jax
 
-from rsf_jax.batches import pad_batch
+from rsf_jax.batch import Batch, pad_batch
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
-from rsf_jax.training.step import Batch
 
 AXIS = "devices"
 

@@ -13,6 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.batch import as_float
+from rsf_jax.calibration.truncation import Calibrated, calibrate, run
 from rsf_jax.cost import cost
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
@@ -22,9 +24,7 @@ from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored, mean_
 from rsf_jax.models import prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
-from rsf_jax.reuse.thresholds import Calibrated, calibrate, run
 from rsf_jax.segmentation import confusion_matrix, mean_iou
-from rsf_jax.training.step import as_float
 from rsf_jax.typing import Array
 from rsf_jax.unroll import run_frame
 

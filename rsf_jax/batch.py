@@ -1,0 +1,39 @@
+"""A batch of videos: what data hand to training and to scoring."""
+
+import flax.struct
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.typing import Array, Leaf
+
+
+@flax.struct.dataclass
+class Batch:
+    """Videos as they are stored, and how much each counts.
+
+    Attributes:
+        frames: uint8 [B, T, H, W, 1] in 0..255, or float32 in 0..1.
+        masks: uint8 [B, T, H, W], class of every pixel, or `losses.IGNORED`.
+        weights: float32 [B], 1 for a video and 0 for padding.
+    """
+
+    frames: Leaf
+    masks: Leaf
+    weights: Leaf
+
+
+def as_float(frames: Array) -> Array:
+    """Returns frames as they are computed with: bytes as grey values in 0..1."""
+    return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames
+
+
+def pad_batch(batch: Batch, size: int) -> Batch:
+    """Appends black videos of zero weight up to `size` videos."""
+    missing = size - len(batch.weights)
+    if missing == 0:
+        return batch
+
+    def pad(x: np.ndarray) -> np.ndarray:
+        return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1))
+
+    return Batch(pad(batch.frames), pad(batch.masks), pad(batch.weights))

@@ -1,0 +1,83 @@
+"""The layers of the library: a module imports from its own layer and from those below it."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+# From the ground up; a module or a package stands for all that is in it.
+LAYERS = {
+    "ground": "errors typing paths arguments json_files quoting nesting shards select",
+    "operations": "conv spectral tiles direct linear norm activations initializers prepared held "
+    "gabor meshes",
+    "recurrence": "cells policies gradients recording",
+    "models": "models baselines recurrent_unet unroll checks",
+    "engines": "streaming reuse",
+    "measures": "losses metrics segmentation timing pareto",
+    "settings": "config presets registry build cost summary",
+    "data": "batch data batches building augmentation identity made_of division processes devices",
+    "scoring": "batch_scores scoring trivial speed",
+    "weights": "interop state_dicts torch_pickles legacy_torch npz pretrained records growing",
+    "training": "training",
+    "evaluation": "evaluation tradeoff comparison appearance report experiment figures "
+    "segmentation_figures imports",
+    "tools": "calibration analysis media",
+    "measurements": "benchmarks reproduction",
+}
+LAYER_OF = {
+    module: place for place, modules in enumerate(LAYERS.values()) for module in modules.split()
+}
+
+
+def _imported(path):
+    """The modules of the library that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _parts(path):
+    """The parts of the library that a file imports from."""
+    names = (name.split(".") for name in _imported(path))
+    return {n[1] for n in names if n[0] == "rsf_jax" and len(n) > 1 and n[1] in LAYER_OF}
+
+
+MODULES = sorted((ROOT / "rsf_jax").rglob("*.py"))
+
+
+def _top(path):
+    return path.relative_to(ROOT / "rsf_jax").parts[0].removesuffix(".py")
+
+
+def test_every_module_has_a_layer():
+    assert {_top(path) for path in MODULES} - {"__init__"} == LAYER_OF.keys()
+
+
+def test_no_import_runs_up():
+    up = [
+        f"{path.relative_to(ROOT)} imports {part}, which is above it"
+        for path in MODULES
+        for part in _parts(path)
+        if LAYER_OF[part] > LAYER_OF.get(_top(path), len(LAYERS))  # the root hands out all
+    ]
+    assert not up
+
+
+def test_the_library_needs_neither_launchers_nor_builders():
+    outside = {path.name for path in (ROOT / "datasets").iterdir()} | {"datasets"}
+    outside |= {path.stem for path in (ROOT / "launch").glob("*.py")}
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in MODULES
+        for name in _imported(path)
+        if name.split(".")[0] in outside
+    }
+    assert not found
+
+
+def test_builders_need_nothing_of_the_library():
+    builders = sorted((ROOT / "datasets").rglob("*.py"))
+    assert not [
+        path for path in builders for name in _imported(path) if name.split(".")[0] == "rsf_jax"
+    ]
