@@ -4,7 +4,7 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import analysis, evaluation, experiment, policies
+from rsf_jax import analysis, experiment, policies
 from rsf_jax.data import open_dataset
 
 flags.adopt_module_key_flags(launcher)
@@ -26,11 +26,8 @@ _LONG_STEPS = flags.DEFINE_integer("long_steps", 50, "recurrent steps of the lon
 
 def main() -> None:
     policy = rsf.parse_policy(_POLICY.value) if _POLICY.value else None
-    trained = evaluation.load_trained(
-        launcher.workdir(), launcher.model_settings() | launcher.overrides(), _CHECKPOINT.value
-    )
-    launcher.print_header(trained.config)
-    folder = experiment.writable_folder(launcher.workdir())
+    trained, folder = launcher.open_trained(_CHECKPOINT.value)
+    folder = experiment.writable_folder(folder)
     results = analysis.analyze(
         trained,
         open_dataset(trained.config),

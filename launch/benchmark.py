@@ -12,7 +12,7 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import evaluation, experiment, policies
+from rsf_jax import experiment, policies
 from rsf_jax.benchmarks import plot, pytorch, reuse, streaming, suite, training_memory
 
 flags.adopt_module_key_flags(launcher)
@@ -117,9 +117,7 @@ def _measure_streaming() -> None:
         tuple(_share("load", text) for text in _LOADS.value),
         _SECONDS.value,
     )
-    workdir = launcher.workdir()
-    trained = evaluation.load_trained(workdir, launcher.model_settings() | launcher.overrides())
-    launcher.print_header(trained.config)
+    trained, workdir = launcher.open_trained()
     report = streaming.run(trained, settings)
     streaming.print_report(report)
     plot.save_latency(workdir / "streaming.png", report.latency)

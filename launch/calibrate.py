@@ -10,7 +10,7 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import calibration, evaluation, experiment, tradeoff
+from rsf_jax import calibration, experiment, tradeoff
 from rsf_jax.data import open_dataset
 
 flags.adopt_module_key_flags(launcher)
@@ -45,12 +45,9 @@ def main() -> None:
     target = _target()
     policies = [rsf.parse_policy(text) for text in _POLICIES.value]
     reference = rsf.parse_policy(_REFERENCE.value) if _REFERENCE.value else None
-    trained = evaluation.load_trained(
-        launcher.workdir(), launcher.model_settings() | launcher.overrides(), _CHECKPOINT.value
-    )
+    trained, folder = launcher.open_trained(_CHECKPOINT.value)
     calibration.check_data(trained)
-    launcher.print_header(trained.config)
-    folder = experiment.writable_folder(launcher.workdir())
+    folder = experiment.writable_folder(folder)
     dataset = open_dataset(trained.config)
     results = calibration.calibrate(
         trained,

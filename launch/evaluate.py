@@ -35,15 +35,11 @@ _CALIBRATED = "calibrated"
 
 def main() -> None:
     _check_flags()
-    workdir = launcher.workdir()
     chosen = [rsf.parse_policy(text) for text in _POLICIES.value]
     calibrated = _POLICY.value == _CALIBRATED
     policy = rsf.parse_policy(_POLICY.value) if _POLICY.value and not calibrated else None
-    trained = evaluation.load_trained(
-        workdir, launcher.model_settings() | launcher.overrides(), _CHECKPOINT.value
-    )
+    trained, workdir = launcher.open_trained(_CHECKPOINT.value)
     found = calibration.load_calibration(workdir, trained) if calibrated else None
-    launcher.print_header(trained.config)
     folder = experiment.writable_folder(Path(_OUTPUT.value or workdir))
     dataset = open_dataset(trained.config)
     if _SWEEP.value:

@@ -22,7 +22,9 @@ from rsf_jax import presets
 from rsf_jax.config import MODEL_FIELDS
 from rsf_jax.imports import import_pretrained
 from rsf_jax.registry import load_cells
+from rsf_jax.trained import Trained
 from rsf_jax.training.stop import received_signal
+from rsf_jax.training.trained import load_trained
 
 PREFIX = "config."
 UNFINISHED = 75  # exit code of what is to be called again; EX_TEMPFAIL of sysexits.h
@@ -39,7 +41,7 @@ PRETRAINED = flags.DEFINE_string(
     "pretrained",
     None,
     f"use a trained model that comes with the library ({', '.join(rsf.pretrained_names())}) or a "
-    "card of one (a file of JSON); a run is made of it in --workdir, or in runs/pretrained/NAME",
+    "card of one (a file of JSON); what is made with it goes to --workdir, or runs/pretrained/NAME",
 )
 CELLS = flags.DEFINE_string(
     "cells", None, "Python file that registers recurrent cells of your own (rsf.register_cell)"
@@ -121,6 +123,21 @@ def workdir(default: str | None = None) -> Path:
     raise rsf.InputError(
         "give --config=PRESET, --workdir=FOLDER of a trained model, or --pretrained=NAME"
     )
+
+
+def open_trained(update: int | None = None) -> tuple[Trained, Path]:
+    """Loads the model that the flags name, and says what it is.
+
+    Args:
+        update: number of updates of the checkpoint; None for the best one.
+
+    Returns:
+        The model, and the folder for what is made with it.
+    """
+    folder = workdir()
+    trained = load_trained(folder, model_settings() | overrides(), update)
+    print_header(trained.config)
+    return trained, folder
 
 
 def use_cpu_cores(batch_size: int) -> None:

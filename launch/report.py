@@ -3,8 +3,9 @@
 import launcher
 from absl import flags
 
-from rsf_jax import analysis, evaluation, report, tradeoff
+from rsf_jax import analysis, report, tradeoff
 from rsf_jax.data import open_dataset
+from rsf_jax.training.trained import load_trained
 
 flags.adopt_module_key_flags(launcher)
 
@@ -17,7 +18,7 @@ def main() -> None:
     folder = launcher.workdir()
     todo = report.missing(folder) if _RUN_MISSING.value else []
     if todo:
-        trained = evaluation.load_trained(folder, launcher.overrides())
+        trained = load_trained(folder, launcher.overrides())
         dataset = open_dataset(trained.config)
         if "sweep" in todo:
             tradeoff.print_sweep(tradeoff.sweep(trained, dataset, folder))

@@ -6,7 +6,7 @@ python launch/reuse.py --workdir=runs/quickstart_ff6 --max_miou_drop=0.01
 import launcher
 from absl import flags
 
-from rsf_jax import evaluation, experiment
+from rsf_jax import experiment
 from rsf_jax.calibration import check_data
 from rsf_jax.calibration.reuse_trial import FILE, print_trial, trial
 from rsf_jax.data import open_dataset
@@ -25,12 +25,9 @@ _VIDEOS = flags.DEFINE_integer(
 
 
 def main() -> None:
-    trained = evaluation.load_trained(
-        launcher.workdir(), launcher.model_settings() | launcher.overrides()
-    )
+    trained, folder = launcher.open_trained()
     check_data(trained)
-    launcher.print_header(trained.config)
-    folder = experiment.writable_folder(launcher.workdir())
+    folder = experiment.writable_folder(folder)
     results = trial(
         trained,
         open_dataset(trained.config),

@@ -10,9 +10,9 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import calibration, evaluation, experiment, policies
-from rsf_jax.appearance import load_appearance
+from rsf_jax import calibration, experiment, policies
 from rsf_jax.media import outputs, play, run
+from rsf_jax.trained import Trained
 from rsf_jax.training.stop import StopRequest
 
 flags.adopt_module_key_flags(launcher)
@@ -45,10 +45,8 @@ _CALIBRATED = "calibrated"
 
 
 def main() -> None:
-    workdir = launcher.workdir()
-    trained = evaluation.load_trained(workdir, launcher.model_settings() | launcher.overrides())
+    trained, workdir = launcher.open_trained()
     policy = _policy(workdir, trained)
-    launcher.print_header(trained.config)
     settings = run.Settings(
         inputs=_INPUTS.value,
         folder=experiment.writable_folder(Path(_OUT.value)),
@@ -59,21 +57,20 @@ def main() -> None:
         budget=None if _BUDGET.value is None else _BUDGET.value / 1000,
         max_frames=_MAX_FRAMES.value,
     )
-    look = load_appearance(workdir, trained.config)
     with StopRequest(ending="streams end after the frames in hand") as request:
-        summary = run.run(trained, policy, look, settings, lambda: request.reason)
+        summary = run.run(trained, policy, settings, lambda: request.reason)
     play.save_summary(summary, settings.folder)
     print(play.summary_text(summary))
     print(f"What was written is in {settings.folder}")
 
 
-def _policy(workdir: Path, trained: evaluation.Trained) -> rsf.StepPolicy:
+def _policy(workdir: Path, trained: Trained) -> rsf.StepPolicy:
     if _POLICY.value == _CALIBRATED:
         found = calibration.load_calibration(workdir, trained)
         return rsf.parse_policy(found["policy"])
     if _POLICY.value:
         return rsf.parse_policy(_POLICY.value)
-    return evaluation.training_schedule(trained.config)
+    return trained.schedule
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Adaptive recurrent vision on video: RecSlowFast in JAX and Flax."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from rsf_jax import interop
 from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.build import build_model
@@ -20,7 +23,11 @@ from rsf_jax.pretrained import load_pretrained, pretrained_names
 from rsf_jax.recording import Recording
 from rsf_jax.registry import register_cell
 from rsf_jax.streaming import StreamEngine
+from rsf_jax.trained import Trained
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
+
+if TYPE_CHECKING:
+    from rsf_jax.training.trained import load_trained
 
 __all__ = [
     "Config",
@@ -36,6 +43,7 @@ __all__ = [
     "State",
     "StepPolicy",
     "StreamEngine",
+    "Trained",
     "VideoModel",
     "VideoOutput",
     "build_model",
@@ -43,6 +51,7 @@ __all__ = [
     "get_config",
     "interop",
     "load_pretrained",
+    "load_trained",
     "parse_policy",
     "prepare",
     "pretrained_names",
@@ -50,3 +59,16 @@ __all__ = [
     "run_frame",
     "run_video",
 ]
+
+# Found when asked for: Orbax comes with them, which running a model does not need.
+_LATER = {"load_trained": "rsf_jax.training.trained"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

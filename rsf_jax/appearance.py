@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ from rsf_jax.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.metrics import BINARY
 from rsf_jax.records import CARD
-from rsf_jax.segmentation_figures import spread_colors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +30,35 @@ class Appearance:
     background: int | None
 
 
+def appearance_of(
+    config: Config,
+    class_names: Sequence[str] = (),
+    colors: Sequence[Sequence[int]] = (),
+    frame_size: Sequence[int] | None = None,
+) -> Appearance:
+    """Returns an appearance; what is not known is numbers in the colors of a palette.
+
+    Args:
+        config: of the model.
+        class_names: of its classes.
+        colors: red, green and blue of each, in 0..255.
+        frame_size: (H, W) in pixels.
+
+    Raises:
+        InputError: if there are names or colors of another number of classes.
+    """
+    names = [str(name) for name in class_names or range(config.classes)]
+    palette = np.array(colors or spread_colors(config.classes), np.uint8)
+    if (len(names), palette.shape) != (config.classes, (config.classes, 3)):
+        raise InputError(f"of {len(names)} classes, the model has {config.classes}")
+    size = None if frame_size is None else (int(frame_size[0]), int(frame_size[1]))
+    return Appearance(names, palette, size, 0 if config.classes == BINARY else None)
+
+
 def load_appearance(workdir: str | Path, config: Config) -> Appearance:
     """Reads what the test at the end of training wrote, or the card of weights made elsewhere.
 
-    Where both are missing, classes are numbers in the colours of a palette.
+    Where both are missing, classes are numbers in the colors of a palette.
 
     Args:
         workdir: folder of the run.
@@ -48,14 +73,25 @@ def load_appearance(workdir: str | Path, config: Config) -> Appearance:
             found = json.loads(path.read_text())
         else:
             found = json.loads(card.read_text())["record"] if card.exists() else {}
-        names = [str(name) for name in found.get("class_names") or range(config.classes)]
-        colors = np.array(found.get("colors") or spread_colors(config.classes), np.uint8)
-        size = found.get("frame_size")
-        frame_size = None if size is None else (int(size[0]), int(size[1]))
+        known = {name: found.get(name) for name in ("class_names", "colors", "frame_size")}
+        return appearance_of(config, **{name: v for name, v in known.items() if v})
     except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise InputError(f"{path} is damaged ({error}): test the model anew") from error
-    if (len(names), colors.shape) != (config.classes, (config.classes, 3)):
-        raise InputError(
-            f"{path} is of {len(names)} classes, the model has {config.classes}: test it anew"
-        )
-    return Appearance(names, colors, frame_size, 0 if config.classes == BINARY else None)
+    except InputError as error:
+        raise InputError(f"{path} is {error}: test it anew") from None
+
+
+def spread_colors(count: int) -> np.ndarray:
+    """Returns colors for classes that have none of their own.
+
+    Args:
+        count: number of classes K.
+
+    Returns:
+        uint8 [K, 3], red, green and blue.
+    """
+    # Here: who runs a model needs no matplotlib.
+    import matplotlib
+
+    colors = matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, count))[:, :3]
+    return np.rint(255 * colors).astype(np.uint8)

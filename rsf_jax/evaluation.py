@@ -2,112 +2,39 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grain
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.appearance import spread_colors
 from rsf_jax.batch import Batch
-from rsf_jax.batch_scores import Scores
 from rsf_jax.batches import evaluation_batches
-from rsf_jax.build import build_model, build_objective
-from rsf_jax.config import FREE_ON_RESUME, OF_THE_DATASET, Config
+from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import Dataset
-from rsf_jax.devices import devices_for
-from rsf_jax.errors import InputError
 from rsf_jax.figures import save_predictions
-from rsf_jax.identity import Identity
 from rsf_jax.json_files import number, plain, write_json
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
-from rsf_jax.models import VideoModel, count_parameters
+from rsf_jax.models import count_parameters
 from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
-from rsf_jax.scoring import Scorer, SegmentationSummary, Summary, summarize
+from rsf_jax.scoring import SegmentationSummary, Summary, summarize
 from rsf_jax.segmentation import scores as segmentation_scores
-from rsf_jax.segmentation_figures import save_confusion, save_overlays, spread_colors
+from rsf_jax.segmentation_figures import save_confusion, save_overlays
 from rsf_jax.speed import measure_speeds
-from rsf_jax.summary import in_a_line
-from rsf_jax.training.checkpoints import Checkpoints
-from rsf_jax.training.state import build_optimizer, create_state
+from rsf_jax.trained import Trained
+from rsf_jax.training.trained import load_trained
 from rsf_jax.trivial import trivial_scores
-from rsf_jax.unroll import run_video
+
+__all__ = ["Trained", "evaluate", "load_trained", "name_suffix", "print_results"]
 
 # Settings that decide nothing of a test, and those that file names have in another form.
 _TOLD_OTHERWISE = (*FREE_ON_RESUME, "name", "dataset", "slow_steps", "fast_steps")
 _PICTURED = 2  # videos
 _PICTURED_FRAMES = 4  # of each, where every one takes a row
 _TIMED = 8  # videos, at batch 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """A trained model.
-
-    Attributes:
-        config: settings in use.
-        saved: settings it was trained with.
-        model: the Flax module.
-        variables: parameters, and running statistics if the model has them.
-        step: updates it was trained for.
-        is_best: whether no checkpoint of the run had a lower validation loss.
-        data: what it was trained on; None if an earlier version has saved it.
-    """
-
-    config: Config
-    saved: Config
-    model: VideoModel
-    variables: dict[str, Any]
-    step: int
-    is_best: bool = True
-    data: Identity | None = None
-
-    def __repr__(self) -> str:
-        """Returns a line: variables and settings would fill screens."""
-        return f"<Trained {in_a_line(self.config, self.variables)}, update {self.step}>"
-
-
-def load_trained(
-    workdir: str | Path, changes: Mapping[str, Any] | None = None, step: int | None = None
-) -> Trained:
-    """Loads the best checkpoint of a run, or that of a given update.
-
-    Args:
-        workdir: the run's folder.
-        changes: settings to use in place of those the model was trained with.
-        step: number of updates; None for the checkpoint with the lowest validation loss.
-
-    Raises:
-        InputError: if there is no such checkpoint, it is damaged, or the changes ask for another
-            model.
-    """
-    with Checkpoints(workdir) as checkpoints:
-        best = checkpoints.best_step()
-        chosen = best if step is None else step
-        if chosen is None or chosen not in checkpoints.steps():
-            raise InputError(
-                f"{checkpoints.folder} has no checkpoint of update "
-                f"{'(any)' if chosen is None else chosen}; it has "
-                f"{', '.join(map(str, checkpoints.steps())) or 'none at all: train first'}"
-            )
-        saved = checkpoints.config(chosen)
-        # A preset may leave to the dataset what the checkpoint knows.
-        left = [name for name in OF_THE_DATASET if (changes or {}).get(name) == 0]
-        given = {k: v for k, v in (changes or {}).items() if k not in left}
-        # How many devices it was trained on says nothing of this machine.
-        config = saved.replace(**{"devices": 0, **given})
-        model = build_model(config)
-        # Parameters do not depend on the frame size: a small one will do.
-        start = partial(create_state, model, build_optimizer(config, 1), 0, (16, 16))
-        variables = checkpoints.restore_variables(chosen, jax.eval_shape(start), config)
-        variables = jax.tree.map(jnp.asarray, variables)
-        data = checkpoints.data(chosen)
-        return Trained(config, saved, model, variables, chosen, chosen == best, data)
 
 
 def training_schedule(config: Config) -> FixedSchedule:
@@ -132,26 +59,13 @@ def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = 
     elif trained.data and dataset.identity and trained.data.digest != dataset.identity.digest:
         parts.append(f"data={dataset.identity.digest[:8]}")
     if not trained.is_best:
-        parts.append(f"update{trained.step}")
+        parts.append(f"update{trained.update}")
     for name, value in dataclasses.asdict(config).items():
         if name not in _TOLD_OTHERWISE and value != getattr(saved, name):
             parts.append(f"{name}={value}")
     if policy is not None and policy != training_schedule(saved):
         parts.append(file_suffix(policy))
     return "".join(f"_{re.sub(r'[^A-Za-z0-9_.=-]', '-', part)}" for part in parts)
-
-
-def scorer_for(trained: Trained) -> Callable[[grain.MapDataset, StepPolicy], Scores]:
-    """Returns a function that scores a trained model on videos under a policy."""
-    config, devices = trained.config, devices_for(trained.config)
-    scorer = Scorer(
-        trained.model,
-        devices,
-        config.eval_batch_size,
-        stateful=config.stateful,
-        objective=build_objective(config),
-    )
-    return partial(scorer, devices.replicate(trained.variables))
 
 
 def evaluate(
@@ -176,11 +90,11 @@ def evaluate(
     config = trained.config
     policy = policy or training_schedule(config)
     suffix = name_suffix(trained, dataset, policy)
-    summary = summarize(scorer_for(trained)(dataset.test, policy))
+    summary = summarize(trained.scorer()(dataset.test, policy))
     results = {
         "preset": config.name,
         "policy": str(policy),
-        "update": trained.step,
+        "update": trained.update,
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
         "data": dataset.identity and dataclasses.asdict(dataset.identity),
@@ -287,8 +201,7 @@ def _save_pictures(
 ) -> None:
     batch = next(evaluation_batches(dataset.test, min(_PICTURED, len(dataset.test))))
     frames = batch.frames.astype(np.float32) / 255
-    stateful = trained.config.stateful
-    out = run_video(trained.model, trained.variables, frames, policy, stateful=stateful)
+    out = trained.run(frames, policy)
     predicted, path = np.asarray(out.logits.argmax(-1)), folder / f"predictions{suffix}.png"
     if trained.config.classes > BINARY or trained.config.input_channels > 1:
         _save_overlays(trained.config, dataset, batch, predicted, path)

@@ -6,12 +6,13 @@ from rsf_jax.building import find_or_build
 from rsf_jax.config import Config
 from rsf_jax.data import open_dataset, settle
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import evaluate, load_trained, print_results
+from rsf_jax.evaluation import evaluate, print_results
 from rsf_jax.json_files import write_json
 from rsf_jax.paths import expand
 from rsf_jax.processes import here
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, train
+from rsf_jax.training.trained import load_trained
 
 
 def run(config: Config, workdir: Path) -> Outcome:

@@ -11,8 +11,14 @@ import numpy as np
 
 def write_json(path: Path, values: Any) -> None:
     """Writes what `plain` makes of the values; who reads meanwhile finds the file as it was."""
+    text = json.dumps(plain(values), indent=1, allow_nan=False) + "\n"
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file; who reads meanwhile finds it as it was."""
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(plain(values), indent=1, allow_nan=False) + "\n")
+    unfinished.write_bytes(content)
     unfinished.replace(path)
 
 

@@ -21,19 +21,6 @@ _COLUMN_WIDTH = 3.0  # inches
 _CELL = 0.5  # inches, of a confusion matrix
 
 
-def spread_colors(count: int) -> np.ndarray:
-    """Returns colours for classes that have none of their own.
-
-    Args:
-        count: number of classes K.
-
-    Returns:
-        uint8 [K, 3], red, green and blue.
-    """
-    colors = matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, count))[:, :3]
-    return np.rint(255 * colors).astype(np.uint8)
-
-
 def colorize(labels: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """Paints every pixel in the colour of its class, `IGNORED` ones black.
 

@@ -18,13 +18,14 @@ from rsf_jax.checks import check_policy
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, name_suffix, scorer_for, training_schedule
+from rsf_jax.evaluation import name_suffix, training_schedule
 from rsf_jax.figures import save_tradeoff
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
 from rsf_jax.scoring import summarize
 from rsf_jax.speed import Speed, measure_speeds
+from rsf_jax.trained import Trained
 
 # Halting by the ratio of distances, alone and with the first frame's minimum. Source: Wang et al.
 # 2023, table 2, for the first.
@@ -128,7 +129,7 @@ def _header(trained: Trained, videos: int) -> dict[str, Any]:
     return {
         "preset": trained.config.name,
         "dataset": trained.config.dataset,
-        "update": trained.step,
+        "update": trained.update,
         "training_schedule": str(training_schedule(trained.config)),
         "videos": videos,
         "device": jax.devices()[0].device_kind,
@@ -276,7 +277,7 @@ def _points(
     """Yields the point of every policy; all are timed first, in turns, to be comparable."""
     if not policies:
         return
-    score, speeds = scorer_for(trained), _speeds(trained, test, policies.values())
+    score, speeds = trained.scorer(), _speeds(trained, test, policies.values())
     most = training_schedule(trained.config).max_steps
     for name, policy in policies.items():
         summary = summarize(score(test, policy))

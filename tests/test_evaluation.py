@@ -74,7 +74,7 @@ def test_names_of_files_say_all_that_is_not_the_runs_own(run, changes, policy, s
 
 
 def test_another_checkpoint_than_the_best_has_its_own_files(run):
-    trained = evaluation.load_trained(run[1], step=5)
+    trained = evaluation.load_trained(run[1], update=5)
     assert trained.is_best
     other = dataclasses.replace(trained, is_best=False)
     assert evaluation.name_suffix(other, open_dataset(run[0])) == "_update5"
@@ -180,7 +180,7 @@ def test_a_trained_model_streams_with_one_compilation(run):
 
 def test_a_checkpoint_that_is_not_there_is_named(run):
     with pytest.raises(rsf.InputError, match=r"no checkpoint of update 3; it has \d"):
-        evaluation.load_trained(run[1], step=3)
+        evaluation.load_trained(run[1], update=3)
 
 
 def test_another_model_is_refused(run):

@@ -113,10 +113,10 @@ def test_imported_weights_are_a_run(launch, tmp_path):
     done = launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
     assert done.returncode == 0, done.stderr
     trained = load_trained(workdir)
-    assert trained.step == 0
+    assert trained.update == 0
     jax.tree.map(np.testing.assert_array_equal, trained.variables, recording.variables)
     done = launch("import_weights", f"--weights={weights}", *preset, "--config.kernel_size=7")
-    assert "holds a run already: give another --workdir" in done.stderr
+    assert "holds a run already: choose another folder" in done.stderr
 
 
 def test_exported_weights_are_tested_and_trained_on(launch, run, tmp_path):

@@ -16,9 +16,10 @@ LAYERS = {
     "settings": "config presets registry build cost summary",
     "data": "batch data batches building augmentation identity made_of division processes devices",
     "scoring": "batch_scores scoring trivial speed",
-    "weights": "interop state_dicts torch_pickles legacy_torch npz pretrained records growing",
+    "weights": "interop state_dicts torch_pickles legacy_torch npz pretrained records growing "
+    "cards trained appearance",
     "training": "training",
-    "evaluation": "evaluation tradeoff comparison appearance report experiment figures "
+    "evaluation": "evaluation tradeoff comparison report experiment figures "
     "segmentation_figures imports",
     "tools": "calibration analysis media",
     "measurements": "benchmarks reproduction",

@@ -14,7 +14,7 @@ from rsf_jax import experiment
 from rsf_jax.analysis import analyze
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.data import class_weights, open_dataset
-from rsf_jax.evaluation import load_trained, scorer_for
+from rsf_jax.evaluation import load_trained
 from rsf_jax.losses import Objective
 from rsf_jax.processes import here
 from rsf_jax.training import loop
@@ -120,7 +120,7 @@ def test_halting_and_states_that_are_not_carried(config, workdir):
     test, schedule = open_dataset(config).test, rsf.FixedSchedule(2, 1)
 
     def scores(policy, **changes):
-        return scorer_for(load_trained(workdir, changes))(test, policy)
+        return load_trained(workdir, changes).scorer()(test, policy)
 
     halting = scores(rsf.parse_policy("l2:1e-9:3"))
     np.testing.assert_array_equal(halting.steps, 3)

@@ -56,9 +56,9 @@ def test_what_was_loaded_is_shown_in_a_line(run, card):
         assert len(shown) < 200
         assert "\n" not in shown
     sizes = "quickstart: hgru, 4 channels, 2 classes, gray frames, "
-    assert repr(loaded).startswith(f"<Pretrained mine; {sizes}")
+    assert repr(loaded).startswith(f"<Trained mine; {sizes}")
     assert repr(trained).startswith(f"<Trained {sizes}")
-    assert repr(trained).endswith(f"parameters, trained with s3f1, update {trained.step}>")
+    assert repr(trained).endswith(f"parameters, trained with s3f1, update {trained.update}>")
 
 
 def test_weights_have_the_permissions_of_other_files(card):
@@ -146,9 +146,61 @@ def test_a_run_is_made_once_and_completed_after_a_kill(card, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in made.rglob("*") if p.is_file()}
     import_pretrained(card, made)
     assert {p: p.stat().st_mtime_ns for p in made.rglob("*") if p.is_file()} == before
-    shutil.rmtree(made / "checkpoints")
-    import_pretrained(card, made)
-    assert load_trained(made).step == pretrained.read_card(card).record.update
+    for damaged in (b"cut", None):
+        made.joinpath("mine.safetensors").unlink()
+        if damaged:
+            made.joinpath("mine.safetensors").write_bytes(damaged)
+        import_pretrained(card, made)
+    assert load_trained(made).update == pretrained.read_card(card).record.update
+
+
+def test_a_run_that_an_earlier_version_made_of_weights_is_used(run, card, tmp_path):
+    there, made = pretrained.read_card(card), tmp_path / "made"
+    import_weights(there.weights, there.config, made, there.record.update)
+    shutil.copy(card, made / "pretrained.json")
+    assert import_pretrained(card, made) == made
+    assert load_trained(made).update == there.record.update
+    assert not (made / "mine.safetensors").exists()
+
+
+def test_a_folder_of_weights_has_no_other_updates(card, tmp_path):
+    made = import_pretrained(card, tmp_path / "made")
+    update = pretrained.read_card(card).record.update
+    assert load_trained(made, update=update).card.name == "mine"
+    with pytest.raises(rsf.InputError, match=f"has weights of update {update} alone, not of 9"):
+        load_trained(made, update=9)
+
+
+def test_a_trained_model_runs_as_it_was_trained(run, card):
+    _, workdir = run
+    stateless = rsf.load_trained(workdir, {"stateful": False})
+    frames = np.random.default_rng(0).random((1, 3, 36, 36, 1), np.float32)
+    for trained in (rsf.load_pretrained(card, {"stateful": False}), stateless):
+        assert trained.schedule == rsf.FixedSchedule(3, 1)
+        expected = rsf.run_video(
+            trained.model, trained.variables, frames, rsf.FixedSchedule(3, 1), stateful=False
+        )
+        out = trained.run(frames)
+        np.testing.assert_array_equal(out.logits, expected.logits)
+        assert out.steps.tolist() == [[3, 1, 1]]
+        assert trained.run(frames, rsf.FixedSchedule(2, 2)).steps.tolist() == [[2, 2, 2]]
+        engine = trained.engine()
+        stream = engine.open()
+        for t in range(3):
+            engine.submit(stream, frames[0, t])
+        results = [result.outputs for result in engine.results()]
+        np.testing.assert_allclose(results, expected.logits[0], atol=1e-5)
+        assert trained.appearance.frame_size == (36, 36)
+    with pytest.raises(rsf.InputError, match="belongs to another model: channels=4 there, 8 here"):
+        rsf.load_pretrained(card, {"channels": 8})
+
+
+def test_without_a_test_the_size_of_frames_has_to_be_given(run, tmp_path):
+    shutil.copytree(run[1] / "checkpoints", tmp_path / "checkpoints")
+    trained = rsf.load_trained(tmp_path)
+    with pytest.raises(rsf.InputError, match="the frame size of training is not known: give fra"):
+        trained.engine()
+    assert trained.engine(frame_shape=(8, 9))
 
 
 def test_a_folder_of_other_weights_is_left_alone(copy, card, tmp_path):
@@ -164,7 +216,9 @@ def test_a_folder_of_another_run_is_refused_again_and_again(run, card, tmp_path)
     other = tmp_path / "other"
     train(config.replace(channels=3, updates=1), open_dataset(config), other)
     for _ in range(2):
-        with pytest.raises(rsf.InputError, match="other holds a run that is not mine: give"):
+        with pytest.raises(
+            rsf.InputError, match="other holds a run that is not mine: choose another folder"
+        ):
             import_pretrained(card, other)
     assert not (other / "pretrained.json").exists()
 

@@ -3,6 +3,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from rsf_jax.appearance import spread_colors
 from rsf_jax.errors import InputError
 from rsf_jax.segmentation import IGNORED
 from rsf_jax.segmentation_figures import (
@@ -11,7 +12,6 @@ from rsf_jax.segmentation_figures import (
     row_percent,
     save_confusion,
     save_overlays,
-    spread_colors,
 )
 
 COLORS = np.array([[200, 0, 0], [0, 100, 0], [10, 20, 250]], np.uint8)

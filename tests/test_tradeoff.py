@@ -29,7 +29,7 @@ def swept(run, tmp_path_factory):
 def test_every_policy_gets_the_scores_it_gets_alone(swept):
     results, _, trained, dataset = swept
     assert [point["policy"] for point in results["points"]] == POLICIES
-    score = evaluation.scorer_for(trained)
+    score = trained.scorer()
     for point in results["points"][2:5]:
         alone = summarize(score(dataset.test, rsf.parse_policy(point["policy"])))
         assert point["miou"] == pytest.approx(alone.miou, abs=1e-6)
@@ -97,7 +97,7 @@ def test_a_smaller_sweep_takes_nothing_from_a_larger_one(swept, tmp_path):
     results = tradeoff.sweep(trained, dataset, tmp_path, one)
     assert results["points"] == whole["points"]
     # Another model's points do not stay.
-    other = dataclasses.replace(trained, step=trained.step + 1)
+    other = dataclasses.replace(trained, update=trained.update + 1)
     results = tradeoff.sweep(other, dataset, tmp_path, one)
     assert [point["policy"] for point in results["points"]] == POLICIES[1:2]
 

@@ -35,12 +35,13 @@ from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, name_suffix, training_schedule
+from rsf_jax.evaluation import name_suffix, training_schedule
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
 from rsf_jax.tradeoff import cap_steps
+from rsf_jax.trained import Trained
 from rsf_jax.unroll import run_video
 
 _VIDEOS = 100
@@ -212,7 +213,7 @@ def _settings(trained: Trained, policy: StepPolicy, halting: StepPolicy) -> dict
         "preset": trained.config.name,
         "policy": str(policy),
         "halting": str(halting),
-        "update": trained.step,
+        "update": trained.update,
         "device": jax.devices()[0].device_kind,
         "jax": jax.__version__,
         "config": dataclasses.asdict(trained.config),

@@ -21,11 +21,10 @@ from rsf_jax.benchmarks.refilling import (
 )
 from rsf_jax.benchmarks.suite import machine
 from rsf_jax.data import first_videos, open_dataset
-from rsf_jax.evaluation import Trained
 from rsf_jax.json_files import write_json
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import StepPolicy
-from rsf_jax.streaming import StreamEngine
+from rsf_jax.trained import Trained
 
 FILE = "streaming.json"
 LOADS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -97,9 +96,7 @@ def load_videos(trained: Trained, count: int) -> np.ndarray:
 
 def _many(trained: Trained, prepared: Prepared, settings: Settings) -> Throughput:
     """Many streams, two frames of each in a queue at most."""
-    engine = StreamEngine(
-        trained.model,
-        prepared,
+    engine = trained.engine(
         settings.policy,
         prepared.frame_shape,
         slots=settings.slots,

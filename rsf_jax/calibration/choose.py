@@ -16,11 +16,12 @@ from rsf_jax.calibration.target import Scored, Target, VideoScorer, video_scorer
 from rsf_jax.checks import check_policy
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, training_schedule
+from rsf_jax.evaluation import training_schedule
 from rsf_jax.json_files import write_json
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import StepPolicy, parse_policy
 from rsf_jax.tradeoff import default_policies
+from rsf_jax.trained import Trained
 
 
 def calibrate(
@@ -84,7 +85,7 @@ def calibrate(
         "target": dataclasses.asdict(target),
         "reference": str(reference),
         "preset": trained.config.name,
-        "update": trained.step,
+        "update": trained.update,
         "dataset": trained.config.dataset,
         "validation_videos": len(dataset.validation),
         "calibration_videos": labelled,

@@ -6,8 +6,8 @@ from typing import Any
 
 from rsf_jax.calibration.target import Target
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained
 from rsf_jax.policies import parse_policy
+from rsf_jax.trained import Trained
 
 FILE = "policy.json"
 
@@ -29,7 +29,7 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
         made_for = {"update": results["update"], "dataset": results["dataset"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}): make it anew with {advice}") from error
-    here = {"update": trained.step, "dataset": trained.config.dataset}
+    here = {"update": trained.update, "dataset": trained.config.dataset}
     for name, value in made_for.items():
         if value != here[name]:
             raise InputError(

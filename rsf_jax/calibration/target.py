@@ -8,10 +8,10 @@ import numpy as np
 
 from rsf_jax.batch_scores import Scores
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, scorer_for
 from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.policies import StepPolicy
 from rsf_jax.segmentation import mean_iou
+from rsf_jax.trained import Trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ VideoScorer = Callable[[StepPolicy, grain.MapDataset], Scored]
 
 def video_scorer(trained: Trained) -> VideoScorer:
     """Returns a function that scores every video of a split that has labels under a policy."""
-    score = scorer_for(trained)
+    score = trained.scorer()
 
     def scored(policy: StepPolicy, split: grain.MapDataset) -> Scored:
         scores = score(split, policy)

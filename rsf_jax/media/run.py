@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from rsf_jax.appearance import Appearance
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained
 from rsf_jax.media import outputs
 from rsf_jax.media.feed import Feed
 from rsf_jax.media.outputs import Outputs, check_kinds
@@ -17,7 +16,7 @@ from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
 from rsf_jax.media.sources import open_source
 from rsf_jax.policies import StepPolicy
-from rsf_jax.streaming import StreamEngine
+from rsf_jax.trained import Trained
 
 _MOST_SLOTS = 8
 _QUEUE = 2  # frames of a video that wait: more of a live one would only be older
@@ -51,18 +50,19 @@ class Settings:
 def run(
     trained: Trained,
     policy: StepPolicy,
-    appearance: Appearance,
     settings: Settings,
     stop: Callable[[], str | None],
+    *,
+    appearance: Appearance | None = None,
 ) -> Summary:
     """Runs a model on all inputs at once, and writes files.
 
     Args:
         trained: the model.
         policy: recurrent steps of every frame.
-        appearance: names and colours of its classes.
         settings: what is run on what.
         stop: returns why to stop now, or None.
+        appearance: names and colors of the classes; None for those of training.
 
     Raises:
         InputError: if an input cannot be opened, a file not be written, or a setting is not
@@ -71,6 +71,7 @@ def run(
     if not settings.inputs:
         raise InputError("no inputs: give a video file, a folder of images or camera:0")
     check_kinds(settings.write)
+    appearance = appearance or trained.appearance
     size = settings.frame_size or appearance.frame_size
     if size is None:
         raise InputError("the size of the frames of training is not known: give --frame_size")
@@ -91,15 +92,12 @@ def run(
             )
             for name, source in zip(names, sources)
         ]
-        engine = StreamEngine(
-            trained.model,
-            trained.variables,
+        engine = trained.engine(
             policy,
             size,
             slots=settings.slots or min(len(sources), _MOST_SLOTS),
             max_streams=len(sources),
             queue=_QUEUE,
-            stateful=trained.config.stateful,
             transform=lambda logits: logits.argmax(-1).astype(jnp.uint8),
         )
         feeds = [

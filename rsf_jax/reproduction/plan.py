@@ -8,7 +8,7 @@ from rsf_jax import experiment
 from rsf_jax.config import Config
 from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import evaluate, load_trained
+from rsf_jax.evaluation import evaluate
 from rsf_jax.imports import import_pretrained
 from rsf_jax.json_files import write_json
 from rsf_jax.policies import parse_policy
@@ -19,6 +19,7 @@ from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.training.checkpoints import FOLDER
 from rsf_jax.training.integrity import sealed_steps
 from rsf_jax.training.loop import Outcome
+from rsf_jax.training.trained import load_trained
 
 # What is left of the time has to be enough to start, compile and save.
 _LEAST_MINUTES = 0.5

@@ -9,19 +9,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from rsf_jax.appearance import load_appearance
+from rsf_jax.appearance import load_appearance, spread_colors
 from rsf_jax.batches import updates_per_epoch
 from rsf_jax.building import find_or_build, is_built
 from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import Trained, load_trained
 from rsf_jax.identity import Identity
 from rsf_jax.models import count_parameters
 from rsf_jax.records import Record, Result, hardware, plain_config
-from rsf_jax.segmentation_figures import spread_colors
+from rsf_jax.trained import Trained
 from rsf_jax.training import curves
 from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.trained import load_trained
 
 
 def make_record(workdir: Path) -> Record:
@@ -35,12 +35,14 @@ def make_record(workdir: Path) -> Record:
         InputError: if there is no run, a file of it is damaged, or its data are not built here
             and it has no test that knows of them.
     """
+    trained = load_trained(workdir)
+    if trained.card is not None:  # weights alone: what is known of them is written there
+        return trained.card.record
     with Checkpoints(workdir) as checkpoints:
         updates, best = checkpoints.latest_step(), checkpoints.best_step()
         if updates is None or best is None:
             raise InputError(f"{workdir} has no checkpoint to be recorded: train first")
         validation = checkpoints.metrics(best)
-    trained = load_trained(workdir)
     config = trained.saved
     data = _Data.of_dataset(config, updates) if is_built(config) else _Data.of_test(workdir, config)
     points = curves.read(workdir).get("train", {})

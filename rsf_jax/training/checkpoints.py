@@ -12,7 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from rsf_jax.config import MODEL_FIELDS, Config, free_on_resume, model_names
+from rsf_jax.config import Config, free_on_resume, model_names
 from rsf_jax.errors import InputError
 from rsf_jax.identity import Identity
 from rsf_jax.paths import expand
@@ -177,7 +177,7 @@ class Checkpoints:
             InputError: if the checkpoint is damaged, or was made by a run of another configuration,
                 on other data or by another version of the cell.
         """
-        changed = _differences(self.config(step), config, exempt=free_on_resume(config))
+        changed = _differences(self.config(step), config, free_on_resume(config))
         if changed:
             raise InputError(
                 f"{self.folder.parent} holds a run with other settings: {changed}. Give those, or "
@@ -195,14 +195,16 @@ class Checkpoints:
         params = model_state.pop("params")
         return TrainState(counter, params, model_state, items["opt_state"])
 
-    def restore_variables(self, step: int, like: TrainState, config: Config) -> dict[str, Any]:
-        """Restores what a model of the given configuration is applied to, as NumPy arrays."""
-        saved = self.config(step)
-        changed = _differences(saved, config, only=MODEL_FIELDS)
-        if changed:
-            raise InputError(
-                f"checkpoint {self.folder / str(step)} belongs to another model: {changed}"
-            )
+    def restore_variables(self, step: int, like: TrainState) -> dict[str, Any]:
+        """Restores what a model is applied to, as NumPy arrays.
+
+        Args:
+            step: number of updates.
+            like: a state of the same model, for shapes and dtypes.
+
+        Raises:
+            InputError: if the checkpoint is damaged, or has other parameters.
+        """
         self._check_shapes(step, like)
         wanted = ocp.args.StandardRestore(_abstract(like.variables))
         return self._restore(step, variables=wanted)["variables"]
@@ -297,11 +299,9 @@ def _shapes(variables: dict[str, Any]) -> dict[str, list[int]]:
 def _differences(
     saved: Config,
     wanted: Config,
-    *,
-    exempt: tuple[str, ...] = (),
-    only: tuple[str, ...] | None = None,
+    exempt: tuple[str, ...],
 ) -> str:
-    names = only or [f.name for f in dataclasses.fields(Config) if f.name not in exempt]
+    names = [f.name for f in dataclasses.fields(Config) if f.name not in exempt]
     pairs = ((name, getattr(saved, name), getattr(wanted, name)) for name in names)
     return ", ".join(
         f"{name}={old!r} there, {new!r} here" for name, old, new in pairs if old != new

@@ -4,7 +4,6 @@ import contextlib
 import enum
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -39,6 +38,7 @@ from rsf_jax.training.state import (
 )
 from rsf_jax.training.step import TrainStep, make_train_step
 from rsf_jax.training.stop import StopRequest
+from rsf_jax.training.trained import load_trained
 from rsf_jax.typing import Array
 
 
@@ -154,19 +154,10 @@ class _Run:
 
     def _initialize(self, state: TrainState) -> TrainState:
         """Takes the best weights of another run."""
-        with Checkpoints(self.config.init_from) as others:
-            step = others.best_step()
-            if step is None:
-                raise InputError(
-                    f"config.init_from is {self.config.init_from!r}: {others.folder} has no "
-                    "checkpoint; name the folder of a run"
-                )
-            saved = others.config(step)
-            check_growth(saved, self.config)
-            start = partial(create_state, build_model(saved), self.optimizer, 0, (16, 16))
-            weights = others.restore_variables(step, jax.eval_shape(start), saved)
-        variables = grow(weights, state.variables)
-        print(f"Begins with the weights of update {step} in {self.config.init_from}")
+        other = load_trained(self.config.init_from)
+        check_growth(other.saved, self.config)
+        variables = grow(other.variables, state.variables)
+        print(f"Begins with the weights of update {other.update} in {self.config.init_from}")
         params = variables.pop("params")
         return TrainState(state.step, params, variables, state.opt_state)
 

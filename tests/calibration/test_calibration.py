@@ -121,8 +121,10 @@ def test_a_policy_made_for_something_else_is_refused(made_up, tmp_path):
     with pytest.raises(rsf.InputError, match=r"has no calibrated policy: make one with python"):
         calibration.load_calibration(tmp_path, trained)
     results = _calibrate(made_up, tmp_path, Target("miou_drop", 0.03))
-    other = dataclasses.replace(trained, step=trained.step + 1)
-    with pytest.raises(rsf.InputError, match=f"for update {trained.step}, this is {other.step}"):
+    other = dataclasses.replace(trained, update=trained.update + 1)
+    with pytest.raises(
+        rsf.InputError, match=f"for update {trained.update}, this is {other.update}"
+    ):
         calibration.load_calibration(tmp_path, other)
     for damage in ("{", "{}", json.dumps({**results, "policy": "l3:1:2"})):
         (tmp_path / calibration.FILE).write_text(damage)
@@ -201,11 +203,11 @@ def test_losses_are_of_the_frames_that_have_labels(run, monkeypatch):
     config, workdir = run
     trained = evaluation.load_trained(workdir)
     test = open_dataset(config).test
-    found = evaluation.scorer_for(trained)(test, REFERENCE)
+    found = trained.scorer()(test, REFERENCE)
     iou = np.array(found.foreground.iou)
     iou[0, 1:], iou[1] = np.nan, np.nan  # one label in the first video, none in the second
     scores = found.replace(foreground=found.foreground.replace(iou=iou))
-    monkeypatch.setattr(target, "scorer_for", lambda trained: lambda split, policy: scores)
+    monkeypatch.setattr(type(trained), "scorer", lambda self: lambda split, policy: scores)
     score = target.video_scorer(trained)
     scored = score(REFERENCE, test)
     np.testing.assert_allclose(scored.miou, [iou[0, 0], *iou[2:].mean(1)])

@@ -44,7 +44,7 @@ def _look():
 
 def _play(trained, tmp_path, inputs, policy=POLICY, stop=lambda: None, **settings):
     settings = runs.Settings(list(map(str, inputs)), tmp_path / "out", **settings)
-    return runs.run(trained, policy, _look(), settings, stop)
+    return runs.run(trained, policy, settings, stop, appearance=_look())
 
 
 def test_files_go_in_and_files_come_out(trained, tmp_path):
@@ -194,7 +194,7 @@ def test_bad_settings_are_named(trained, tmp_path):
     unknown = dataclasses.replace(_look(), frame_size=None)
     settings = runs.Settings([str(clip)], tmp_path / "out")
     with pytest.raises(rsf.InputError, match="give --frame_size"):
-        runs.run(trained, POLICY, unknown, settings, lambda: None)
+        runs.run(trained, POLICY, settings, lambda: None, appearance=unknown)
 
 
 def test_appearance_comes_from_the_run(run, tmp_path):

@@ -87,7 +87,7 @@ def test_a_state_comes_back_to_the_bit(tmp_path, state):
     _save(tmp_path, state, {7: None})
     with Checkpoints(tmp_path) as checkpoints:
         restored = checkpoints.restore(7, state, CONFIG)
-        variables = checkpoints.restore_variables(7, state, CONFIG)
+        variables = checkpoints.restore_variables(7, state)
         assert checkpoints.config(7) == CONFIG
     jax.tree.map(np.testing.assert_array_equal, restored, _at(state, 7))
     jax.tree.map(np.testing.assert_array_equal, variables, _at(state, 7).variables)
@@ -160,9 +160,9 @@ def test_a_run_of_other_settings_is_not_resumed(tmp_path, state):
 
 def test_another_model_is_named(tmp_path, state):
     _save(tmp_path, state, {1: None})
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(rsf.InputError) as error:
-        checkpoints.restore_variables(1, state, CONFIG.replace(channels=25))
-    assert "belongs to another model: channels=3 there, 25 here" in str(error.value)
+    told = r"checkpoints/1 belongs to another model: channels=3 there, 25 here"
+    with pytest.raises(rsf.InputError, match=told):
+        rsf.load_trained(tmp_path, {"channels": 25})
 
 
 def test_settings_of_another_version_are_named(tmp_path, state, monkeypatch):
