@@ -14,7 +14,7 @@ from absl import flags
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.imports import import_pretrained
-from rsf_jax.processes import ALONE, Processes, join
+from rsf_jax.processes import ALONE, Processes, connect
 from rsf_jax.training.loop import Outcome
 
 flags.adopt_module_key_flags(launcher)
@@ -38,7 +38,7 @@ def main() -> None:
     processes = _join()
     if launcher.PRETRAINED.value:
         config = _begin_with(launcher.PRETRAINED.value, config, workdir, processes)
-    if processes.is_first:
+    if processes.is_main:
         launcher.print_header(config)
     if processes.count > 1:
         print(f"process {processes.index} of {processes.count}", flush=True)
@@ -56,21 +56,21 @@ def _begin_with(
     def make() -> None:
         import_pretrained(pretrained, folder)
 
-    processes.first_does(make)
+    processes.on_main(make)
     return config.replace(init_from=str(folder))
 
 
 def _join() -> Processes:
     coordinator, count, index = _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
     if coordinator is None and count is None and index is None:
-        return join() if _DISTRIBUTED.value else ALONE
+        return connect() if _DISTRIBUTED.value else ALONE
     if coordinator is None or count is None or index is None:
         raise rsf.InputError("give --coordinator, --num_processes and --process_id, all three")
     if index >= count:
         raise rsf.InputError(
             f"--process_id={index}: of {count} processes the last has number {count - 1}"
         )
-    return join(coordinator, count, index)
+    return connect(coordinator, count, index)
 
 
 if __name__ == "__main__":

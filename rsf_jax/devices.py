@@ -68,7 +68,7 @@ class Devices:
             return tree
         return jax.tree.map(lambda x: x.addressable_data(0)[0], tree)
 
-    def share(self, batch: Batch) -> Batch:
+    def shard(self, batch: Batch) -> Batch:
         """Pads a batch with videos of zero weight and deals it to the devices."""
         count = len(self.devices)
         size = len(batch.weights)
@@ -77,7 +77,7 @@ class Devices:
             return batch
         return jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), batch)
 
-    def collect(self, tree: Any) -> Any:
+    def gather(self, tree: Any) -> Any:
         """Joins what the devices computed for their shares, as NumPy arrays."""
         tree = jax.device_get(tree)
         if self.axis_name is None:

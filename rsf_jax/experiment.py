@@ -35,14 +35,14 @@ def run(config: Config, workdir: Path) -> Outcome:
         writable_folder(workdir)
         find_or_build(config)  # once, not by all at the same time
 
-    processes.first_does(prepare)
+    processes.on_main(prepare)
     settled = settle(config)
-    if processes.is_first and settled != config:
+    if processes.is_main and settled != config:
         print(f"{config.dataset}: {settled.classes} classes, {settled.input_channels} channels")
     config, dataset = settled, open_dataset(settled)
     outcome = train(config, dataset, workdir)
-    processes.part()
-    if not processes.is_first:
+    processes.shutdown()
+    if not processes.is_main:
         return outcome
     _save_config_of(workdir)
     if outcome is not Outcome.STOPPED:

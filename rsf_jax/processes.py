@@ -30,7 +30,7 @@ _MESSAGE = 2000  # bytes of an error that all are told
 class Processes:
     """The processes of a run, and which of them this one is.
 
-    Every method but `is_first` has to be called by all of them, in the same order. With one
+    Every method but `is_main` has to be called by all of them, in the same order. With one
     process all return at once what they were given.
 
     Attributes:
@@ -42,12 +42,12 @@ class Processes:
     count: int = 1
 
     @property
-    def is_first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that writes."""
         return self.index == 0
 
-    def first_does(self, work: Callable[[], None]) -> None:
-        """Has the first process do something that can fail, such as writing; the others wait.
+    def on_main(self, work: Callable[[], None]) -> None:
+        """Has the main process do something that can fail, such as writing; the others wait.
 
         Raises:
             InputError: in all of them, if it has failed.
@@ -56,7 +56,7 @@ class Processes:
             work()
             return
         told = ""
-        if self.is_first:
+        if self.is_main:
             try:
                 work()
             except InputError as error:
@@ -65,8 +65,8 @@ class Processes:
         if told:
             raise InputError(told)
 
-    def first_says(self, tree: Any) -> Any:
-        """Returns the first process's arrays, to the bit; the others give arrays of such shapes."""
+    def broadcast(self, tree: Any) -> Any:
+        """Returns the main process's arrays, bitwise; the others give arrays of such shapes."""
         if self.count == 1:
             return tree
         leaves, structure = jax.tree.flatten(jax.device_get(tree))
@@ -114,18 +114,18 @@ class Processes:
                 "of them with the same"
             )
 
-    def share(self, videos: grain.MapDataset) -> grain.MapDataset:
+    def shard(self, videos: grain.MapDataset) -> grain.MapDataset:
         """Returns the videos this process scores; as many in each process, the first ones twice."""
         if self.count == 1:
             return videos
         each = -(-len(videos) // self.count)
         return videos.repeat()[self.index : each * self.count : self.count]
 
-    def join(self, shared: Any, total: int) -> Any:
+    def gather(self, shared: Any, total: int) -> Any:
         """Returns what all have found of their shares, as arrays over all `total` videos.
 
         Args:
-            shared: arrays over this process's share, as `share` deals it.
+            shared: arrays over this process's shard, as `shard` deals it.
             total: number of videos.
         """
         if self.count == 1:
@@ -135,7 +135,7 @@ class Processes:
             lambda x: np.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])[:total], gathered
         )
 
-    def part(self) -> None:
+    def shutdown(self) -> None:
         """Ends what connects them; from here on each is on its own."""
         if self.count > 1:
             jax.distributed.shutdown()
@@ -151,7 +151,7 @@ class Processes:
 ALONE = Processes()
 
 
-def join(
+def connect(
     coordinator: str | None = None, count: int | None = None, index: int | None = None
 ) -> Processes:
     """Connects this process with the others of a run; before anything is computed with JAX.

@@ -148,8 +148,8 @@ class Scorer:
         size = len(batch.weights)
         if self._pads:
             batch = pad_batch(batch, batch_size)
-        scores = self._score(variables, self._devices.share(batch), policy)
-        return jax.tree.map(partial(_first, size), self._devices.collect(scores))
+        scores = self._score(variables, self._devices.shard(batch), policy)
+        return jax.tree.map(partial(_first, size), self._devices.gather(scores))
 
 
 def summarize(scores: Scores) -> Summary:

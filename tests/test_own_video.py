@@ -1,6 +1,5 @@
 """From a folder of colour frames and masks to a tested recurrent U-Net."""
 
-import contextlib
 import json
 
 import jax
@@ -17,7 +16,8 @@ from rsf_jax.data import class_weights, open_dataset
 from rsf_jax.evaluation import load_trained
 from rsf_jax.losses import Objective
 from rsf_jax.processes import here
-from rsf_jax.training import loop
+from rsf_jax.training.journal import Journal
+from rsf_jax.training.setup import build_setup
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -86,8 +86,8 @@ def test_clips_come_with_splits_names_and_weights(config):
 
 def test_training_weighs_the_classes(config):
     dataset = open_dataset(config)
-    run = loop._Run(config, dataset, here())
-    assert run.objective == Objective(0.0, class_weights(dataset, config), 0.4)
+    setup = build_setup(config, dataset, here())
+    assert setup.objective == Objective(0.0, class_weights(dataset, config), 0.4)
 
 
 def test_frames_can_be_made_smaller(config):
@@ -148,8 +148,9 @@ def test_training_begins_with_the_weights_of_another_run(config, workdir, tmp_pa
     dataset, finer = open_dataset(config), config.replace(init_from=str(workdir), slow_steps=1)
 
     def start(config):
-        with contextlib.ExitStack() as files:
-            return loop._Run(config, dataset, here()).resume_or_create(tmp_path, files)
+        setup = build_setup(config, dataset, here())
+        with Journal(setup, tmp_path) as journal:
+            return journal.resume(setup.initial_state())
 
     begun, trained = start(finer), load_trained(workdir)
     assert begun.step == 0

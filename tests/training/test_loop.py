@@ -14,9 +14,10 @@ from rsf_jax.data import open_dataset
 from rsf_jax.devices import devices_for
 from rsf_jax.processes import here
 from rsf_jax.scoring import Scorer
-from rsf_jax.training import curves, loop
+from rsf_jax.training import curves, loop, setup
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, TrainingDiverged, train
+from rsf_jax.training.setup import build_setup
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.stop import StopRequest, received_signal
 
@@ -142,14 +143,14 @@ def test_a_run_is_saved_when_it_is_asked_to_and_goes_on(unbroken, tmp_path, monk
     config, *_ = unbroken
     config = config.replace(epochs=1, save_every=100)
     saved = _saved_steps(monkeypatch)
-    good = loop._Readings.add
+    good = loop.Readings.add
 
     def asking(self, step, metrics):
         if step == 2:
             os.kill(os.getpid(), signal.SIGUSR1)
         good(self, step, metrics)
 
-    monkeypatch.setattr(loop._Readings, "add", asking)
+    monkeypatch.setattr(loop.Readings, "add", asking)
     assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
     assert saved == [2, 5]
 
@@ -196,7 +197,7 @@ def test_a_finished_run_is_left_as_it_is(unbroken):
 
 def test_divergence_names_update_rate_and_checkpoint(unbroken, tmp_path, monkeypatch):
     config, *_ = unbroken
-    good = loop.make_train_step
+    good = setup.make_train_step
 
     def diverging(*args, **kwargs):
         step = good(*args, **kwargs)
@@ -208,7 +209,7 @@ def test_divergence_names_update_rate_and_checkpoint(unbroken, tmp_path, monkeyp
 
         return wrapped
 
-    monkeypatch.setattr(loop, "make_train_step", diverging)
+    monkeypatch.setattr(setup, "make_train_step", diverging)
     with pytest.raises(TrainingDiverged) as error:
         train(config, open_dataset(config), tmp_path)
     message = str(error.value)
@@ -301,7 +302,7 @@ def test_schedules_are_drawn_by_seed_and_update(data_dir, tmp_path):
     dataset = open_dataset(config)
 
     def chosen(config):
-        choose = loop._Run(config, dataset, here())._compile_steps()
+        choose = build_setup(config, dataset, here()).compile_steps()
         steps = [choose(update) for update in range(1, 41)]
         return [steps.index(step) for step in steps]
 

@@ -165,9 +165,9 @@ def test_parts_of_batches_are_the_batches(config, count):
 @pytest.mark.parametrize("total", [1, 4, 5])
 def test_scores_of_shares_are_joined_in_order(config, total, monkeypatch):
     videos = open_dataset(config).train[:total]
-    shares = [np.stack([v["frames"] for v in Processes(i, 3).share(videos)]) for i in range(3)]
+    shares = [np.stack([v["frames"] for v in Processes(i, 3).shard(videos)]) for i in range(3)]
     monkeypatch.setattr(
         "rsf_jax.processes.multihost_utils.process_allgather", lambda x: np.stack(shares)
     )
-    joined = Processes(0, 3).join(shares[0], total)
+    joined = Processes(0, 3).gather(shares[0], total)
     np.testing.assert_array_equal(joined, np.stack([v["frames"] for v in videos]))

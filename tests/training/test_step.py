@@ -131,7 +131,7 @@ def _update(devices, model, state, batch):
     descent = optax.sgd(1.0)
     step = devices.compile(make_train_step(model, SCHEDULE, descent, axis_name=devices.axis_name))
     state = state.replace(opt_state=descent.init(state.params))
-    state, metrics = step(devices.replicate(state), devices.share(batch))
+    state, metrics = step(devices.replicate(state), devices.shard(batch))
     return devices.unreplicate(state), devices.unreplicate(metrics)
 
 

@@ -1,0 +1,173 @@
+"""What a run leaves and resumes from: checkpoints, curves, and what a person sees.
+
+The main process alone reads and writes them; every method of `Journal` is called by all processes,
+in the same order.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from rsf_jax.config import Config
+from rsf_jax.growing import check_growth, grow
+from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.progress import ProgressReport
+from rsf_jax.training.setup import Setup
+from rsf_jax.training.state import TrainState
+from rsf_jax.training.trained import load_trained
+
+_T = TypeVar("_T")
+
+
+class Journal(contextlib.AbstractContextManager["Journal"]):
+    """The journal of a run.
+
+    Args:
+        setup: of the run.
+        workdir: folder of the run.
+
+    Raises:
+        InputError: if the folder holds another run or damaged checkpoints alone, or another
+            process trains in it.
+    """
+
+    def __init__(self, setup: Setup, workdir: Path) -> None:
+        self._processes, self._files = setup.processes, contextlib.ExitStack()
+        self._main: _Main | None = None
+
+        def begin() -> None:
+            self._main = _Main(setup, workdir, self._files)
+
+        try:
+            self._processes.on_main(begin)
+        except BaseException:
+            self._files.close()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        self._files.close()
+
+    def resume(self, fresh: TrainState) -> TrainState:
+        """Returns the state of the latest checkpoint; else the fresh one, or what it begins with.
+
+        Args:
+            fresh: the state of a run that begins.
+        """
+        return self._processes.broadcast(self._ask(lambda main: main.resume(fresh), fresh))
+
+    def save(self, state: TrainState) -> None:
+        """Saves a state as a checkpoint."""
+        self._ask(lambda main: main.save(state))
+
+    def add_validation(self, update: int, metrics: Callable[[], Mapping[str, float]]) -> None:
+        """Adds what validation has found to the checkpoint of an update.
+
+        Args:
+            update: its number.
+            metrics: computes it, in the main process.
+        """
+        self._ask(lambda main: main.add_validation(update, metrics()))
+
+    def is_unvalidated(self, update: int) -> bool:
+        """Whether a run was stopped before the validation of the update that it is resumed from."""
+        return self._says(lambda main: main.is_unvalidated(update))
+
+    def has_exploded(self, update: int) -> bool:
+        """Whether the loss of a validated checkpoint is far above the lowest; says so."""
+        return self._says(lambda main: main.has_exploded(update))
+
+    def report(self, update: int, metrics: Mapping[str, float]) -> None:
+        """Shows and records the metrics of an update; the other processes need not call it."""
+        if self._main is not None:
+            self._main.progress.update(update, metrics)
+
+    def last_saved(self) -> int | None:
+        """Returns the number of the latest checkpoint, None in other processes."""
+        return None if self._main is None else self._main.checkpoints.latest_step()
+
+    def say(self, text: str) -> None:
+        """Prints a line, once for all processes."""
+        if self._main is not None:
+            print(text)
+
+    def _says(self, work: "Callable[[_Main], bool]") -> bool:
+        return bool(self._processes.broadcast(np.bool_(self._ask(work, False))))
+
+    def _ask(self, work: "Callable[[_Main], _T]", otherwise: Any = None) -> "_T":
+        """Has the main process do something; the others go on with a value of the same kind."""
+        done = [otherwise]
+
+        def ask() -> None:
+            assert self._main is not None  # in this process
+            done[0] = work(self._main)
+
+        self._processes.on_main(ask)
+        return done[0]
+
+
+class _Main:
+    """The journal in the main process."""
+
+    def __init__(self, setup: Setup, workdir: Path, files: contextlib.ExitStack) -> None:
+        self._setup, self._config = setup, setup.config
+        self.checkpoints = files.enter_context(
+            Checkpoints(workdir, create=True, data=setup.dataset.identity)
+        )
+        done = self.checkpoints.latest_step() or 0
+        self.progress = files.enter_context(ProgressReport(workdir, setup.total, done))
+
+    def resume(self, fresh: TrainState) -> TrainState:
+        update = self.checkpoints.latest_step()
+        if update is not None:
+            state = self.checkpoints.restore(update, fresh, self._config)
+            self._config = _with_origin(self._config, self.checkpoints.config(update).init_from)
+            return state
+        return _begun_with(self._config, fresh) if self._config.init_from else fresh
+
+    def save(self, state: TrainState) -> None:
+        self.checkpoints.save(state, self._config)
+
+    def add_validation(self, update: int, metrics: Mapping[str, float]) -> None:
+        self.checkpoints.add_metrics(update, dict(metrics))
+        self.progress.validated(update, metrics, self.checkpoints.best_step() == update)
+
+    def is_unvalidated(self, update: int) -> bool:
+        validated = self._setup.validates(update)
+        return validated and update > 0 and "loss" not in self.checkpoints.metrics(update)
+
+    def has_exploded(self, update: int) -> bool:
+        best, explosion = self.checkpoints.best_step(), self._config.explosion
+        if not explosion or best is None or update not in self.checkpoints.steps():
+            return False
+        loss, lowest = (self.checkpoints.metrics(u).get("loss", 0.0) for u in (update, best))
+        if loss <= explosion * lowest:
+            return False
+        print(
+            f"Ended after update {update} of {self._setup.total}: the validation loss, {loss:.5f}, "
+            f"is more than {explosion:g} times the lowest, {lowest:.5f} of update {best}, whose "
+            "checkpoint is kept and tested. Raise --config.explosion to train on; or lower "
+            "--config.learning_rate, in a new --workdir"
+        )
+        return True
+
+
+def _with_origin(config: Config, begun_from: str) -> Config:
+    """What a run has begun with stays on record, whatever is given when it is resumed."""
+    given = config.init_from
+    if given and Path(given).name != Path(begun_from).name:
+        began = begun_from or "nothing"
+        print(f"This run began with {began}: config.init_from={given} is not looked at again")
+    return config.replace(init_from=begun_from)
+
+
+def _begun_with(config: Config, fresh: TrainState) -> TrainState:
+    """Takes the best weights of another run."""
+    other = load_trained(config.init_from)
+    check_growth(other.saved, config)
+    variables = grow(other.variables, fresh.variables)
+    print(f"Begins with the weights of update {other.update} in {config.init_from}")
+    params = variables.pop("params")
+    return TrainState(fresh.step, params, variables, fresh.opt_state)
