@@ -1,17 +1,16 @@
 """Checks of what users hand to a model."""
 
+import dataclasses
 import functools
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, VideoModel, prepare
+from rsf_jax.models import Prepared, State, VideoModel
 from rsf_jax.policies import StepPolicy
-from rsf_jax.prepared import SPECTRA
 from rsf_jax.typing import Array, Frame
 
 
@@ -111,40 +110,25 @@ def _put(x: Any) -> jax.Array:
     return jax.device_put(x)
 
 
-def checked_prepared(prepared: Prepared, shape: tuple[int, int]) -> Prepared:
-    """Returns variables; raises InputError unless they were prepared for frames of a size."""
+def checked_prepared(model: VideoModel, prepared: Prepared, shape: tuple[int, int]) -> Prepared:
+    """Returns variables; raises InputError unless they were prepared by a model for a size."""
+    again = f"call rsf_jax.prepare(model, variables, {shape})"
     if prepared.frame_shape != shape:
         raise InputError(
             f"variables were prepared for frames of {show_size(prepared.frame_shape)} pixels, "
-            f"these have {show_size(shape)}: call rsf_jax.prepare(model, variables, {shape})"
+            f"these have {show_size(shape)}: {again}"
         )
+    if prepared.model != model:
+        raise InputError(f"variables were prepared by another model: {again} with this one")
     return prepared
-
-
-def check_spectra(model: VideoModel, prepared: Prepared) -> None:
-    """Raises InputError if a spectrum is missing, which would be computed in every step.
-
-    For where a program is traced, once for many calls: it prepares abstractly.
-    """
-    plain = {name: of for name, of in prepared.variables.items() if name != SPECTRA}
-    wanted = jax.eval_shape(lambda v: prepare(model, v, prepared.frame_shape), plain)
-    missing = _spectra(wanted) - _spectra(prepared)
-    if missing:
-        raise InputError(
-            f"variables were prepared by a model of another conv_method, without the spectrum of "
-            f"{min(missing)}: call rsf_jax.prepare with the model that runs"
-        )
-
-
-def _spectra(prepared: Prepared) -> set[str]:
-    flat = flax.traverse_util.flatten_dict(dict(prepared.variables.get(SPECTRA, {})), sep=".")
-    return set(flat)
 
 
 def check_state(model: VideoModel, state: Any, frame: Frame) -> None:
     """Raises InputError unless a state fits the model and a frame [B, H, W, 1]."""
     batch, height, width, _ = frame.shape
     expected = _initial_state(model, batch, (height, width))
+    if isinstance(state, State):  # what a policy has left in it is another's: see `with_memory`
+        state = dataclasses.replace(state, memory=())
     wanted, given = jax.tree.map(jnp.shape, expected), jax.tree.map(jnp.shape, state)
     if wanted == given:
         _check_types(expected, state)
@@ -154,6 +138,21 @@ def check_state(model: VideoModel, state: Any, frame: Frame) -> None:
             f"{_shapes(given)}, a batch of {batch} frames of {show_size((height, width))} pixels "
             f"needs {_shapes(wanted)}; start from model.initial_state({batch}, ({height}, {width}))"
         )
+
+
+def with_memory(policy: StepPolicy, state: State, frame: Frame) -> State:
+    """Returns a state with what a policy carries; raises InputError if another one's is there."""
+    expected = jax.eval_shape(policy.init_memory, frame)
+    if not jax.tree.leaves(expected):
+        return dataclasses.replace(state, memory=expected)
+    if not jax.tree.leaves(state.memory):
+        return dataclasses.replace(state, memory=policy.init_memory(frame))
+    if jax.tree.map(jnp.shape, expected) != jax.tree.map(jnp.shape, state.memory):
+        raise InputError(
+            f"the state was left by another policy than {policy}: start from model.initial_state, "
+            "or go on with state.replace(memory=())"
+        )
+    return state
 
 
 @functools.lru_cache(maxsize=64)  # tracing it took most of a live frame's time outside the model

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -41,23 +41,53 @@ class State:
     Attributes:
         carry: the cell's state, a pytree of arrays with the batch first.
         frame_index: int32 [B], frames seen so far.
+        memory: what the policy carries from frame to frame, if it carries anything.
     """
 
     carry: Carry
     frame_index: Leaf
+    memory: Any = ()
 
 
 @flax.struct.dataclass
 class Prepared:
     """Variables with all that depends on them and on the frame size alone.
 
+    It applies the model's pieces, so that nothing else needs model and variables side by side.
+
     Attributes:
         variables: Flax variables, with the collection `spectra`.
+        model: what they are of.
         frame_shape: (height, width) in pixels.
     """
 
     variables: Leaf
+    model: "VideoModel" = flax.struct.field(pytree_node=False)
     frame_shape: tuple[int, int] = flax.struct.field(pytree_node=False)
+
+    def apply(self, method: str | Callable, *args: Any) -> Any:
+        """Calls a method of the model, or a function of it, with the variables."""
+        return self.model.apply(self.variables, *args, method=method)
+
+    def drive(self, frame: Frame) -> FeatureMap:
+        """Returns x_t, which enters every step of a frame [B, H, W, I]."""
+        return self.apply("drive", frame)
+
+    def step(self, carry: Carry, drive: FeatureMap) -> Carry:
+        """Applies one recurrent step."""
+        return self.apply("step", carry, drive)
+
+    def hidden(self, carry: Carry) -> FeatureMap:
+        """Returns the hidden state h [B, C, H, W] of a carry."""
+        return self.apply("hidden", carry)
+
+    def readout(self, carry: Carry) -> FrameLogits:
+        """Returns the logits [B, H, W, K] of a carry."""
+        return self.apply("readout", carry)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        """Returns what a step starts from before the first frame."""
+        return self.model.initial_carry(batch_size, *self.frame_shape)
 
 
 def _replaced(prepared: Prepared, **updates: Any) -> Prepared:
@@ -336,7 +366,7 @@ def prepare(model: VideoModel, variables: Variables, frame_shape: tuple[int, int
     frame_shape = checked_frame_shape(frame_shape)
     with check_variables(variables):
         _, spectra = model.apply(variables, frame_shape, method="prepare", mutable=[SPECTRA])
-    return Prepared({**variables, **spectra}, frame_shape)
+    return Prepared({**variables, **spectra}, model, frame_shape)
 
 
 def checked_frame_shape(shape: Any) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """Runs a model over frames under a step policy."""
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.struct
 import jax
@@ -14,19 +15,20 @@ from rsf_jax.checks import (
     check_frames,
     check_model,
     check_policy,
-    check_spectra,
     check_state,
     checked_prepared,
     on_device,
     own_copy,
+    with_memory,
 )
 from rsf_jax.errors import InputError
 from rsf_jax.held import as_held, as_varying
 from rsf_jax.meshes import automatic
 from rsf_jax.models import Prepared, State, VideoModel, check_variables, prepare
 from rsf_jax.policies import StepPolicy
+from rsf_jax.policies.base import Recurrence
 from rsf_jax.recording import Recording, as_recording
-from rsf_jax.typing import Array, Carry, Frame, Leaf, Step, Variables, Video
+from rsf_jax.typing import Array, Frame, Leaf, Variables, Video
 
 
 @flax.struct.dataclass
@@ -96,7 +98,7 @@ def run_video(
     recording = as_recording(record_states)
     with check_variables(prepared.variables):
         policy, frames = on_device(policy), own_copy(frames)
-        return _run_video(model, prepared, frames, policy, stateful, recording)
+        return _run_video(prepared, frames, policy, stateful, recording)
 
 
 def run_frame(
@@ -146,11 +148,11 @@ def run_frame(
     state, frame = own_copy((state, frame))
     with check_variables(prepared.variables):
         policy = on_device(policy)
-        return _run_frame(model, prepared, state, frame, policy, first, stateful, recording)
+        state = with_memory(policy, state, frame)
+        return _run_frame(prepared, state, frame, policy, first, stateful, recording)
 
 
 def advance(
-    model: VideoModel,
     prepared: Prepared,
     state: State,
     frame: Frame,
@@ -165,58 +167,38 @@ def advance(
     Training and `run_video` know which frame is the first, so that their loops are static and
     differentiable.
     """
-    if not model.recurrent:
+    if not prepared.model.recurrent:
         if policy.max_steps != 1:
             raise InputError(f"policy {policy}: this model has no recurrent steps; use s1f1")
-        return _advance_once(model, prepared, state, frame, stateful, recording)
+        return _advance_once(prepared, state, frame, stateful, recording)
 
-    recurrence = begin_frame(model, prepared, state, frame, stateful=stateful)
-    unrolled = policy.unroll(recurrence.step, recurrence.hidden, recurrence.start, first, recording)
+    recurrence = begin_frame(prepared, state, frame, stateful=stateful)
+    unrolled = policy.unroll(recurrence, first, state.memory, recording)
     logits = recurrence.readout(unrolled.carry)
     return (
-        State(unrolled.carry, state.frame_index + 1),
+        State(unrolled.carry, state.frame_index + 1, unrolled.memory),
         FrameOutput(logits, unrolled.steps, unrolled.states),
     )
 
 
-class Recurrence(NamedTuple):
-    """The recurrence of one frame.
-
-    Attributes:
-        start: the state it starts from.
-        step: applies one recurrent step to a state.
-        hidden: takes h [B, C, H, W] out of a state.
-        readout: returns the logits [B, H, W, K] of a state.
-    """
-
-    start: Carry
-    step: Step
-    hidden: Callable[[Carry], Array]
-    readout: Callable[[Carry], Array]
-
-
 def begin_frame(
-    model: VideoModel, prepared: Prepared, state: State, frame: Frame, *, stateful: bool = True
+    prepared: Prepared, state: State, frame: Frame, *, stateful: bool = True
 ) -> Recurrence:
     """Returns the recurrence of the next frame: what does not change within it is computed here."""
-
-    def apply(method: str, *args: Any) -> Any:
-        return model.apply(prepared.variables, *args, method=method)
-
-    drive = apply("drive", frame)
-    start = model.resume(state.carry)
-    if not stateful:
-        start = model.initial_state(frame.shape[0], prepared.frame_shape).carry
+    drive = prepared.drive(frame)
+    fresh = prepared.initial_carry(frame.shape[0])
+    start = prepared.model.resume(state.carry) if stateful else fresh
     return Recurrence(
+        frame=frame,
         start=as_held(start, drive, prepared),
-        step=lambda carry: apply("step", carry, drive),
-        hidden=lambda carry: apply("hidden", carry),
-        readout=lambda carry: apply("readout", carry),
+        fresh=as_held(fresh, drive, prepared),
+        step=lambda carry: prepared.step(carry, drive),
+        hidden=prepared.hidden,
+        readout=prepared.readout,
     )
 
 
 def _advance_once(
-    model: VideoModel,
     prepared: Prepared,
     state: State,
     frame: Frame,
@@ -224,20 +206,19 @@ def _advance_once(
     recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
     """`advance` for a model without recurrent steps."""
-    fresh = model.initial_carry(frame.shape[0], *prepared.frame_shape)
+    fresh = prepared.initial_carry(frame.shape[0])
     start = as_held(state.carry if stateful else fresh, frame, prepared)
-    carry, logits = model.apply(prepared.variables, start, frame, method="once")
+    carry, logits = prepared.apply("once", start, frame)
     states = None
     if recording:
-        h = model.hidden(carry)
+        h = prepared.model.hidden(carry)
         states = recording.finish(recording.begin(h, 1), 0, h)
     steps = jnp.ones(frame.shape[:1], jnp.int32)
-    return State(carry, state.frame_index + 1), FrameOutput(logits, steps, states)
+    return State(carry, state.frame_index + 1, state.memory), FrameOutput(logits, steps, states)
 
 
-@partial(jax.jit, static_argnames=("model", "first", "stateful", "recording"))
+@partial(jax.jit, static_argnames=("first", "stateful", "recording"))
 def _run_frame(
-    model: VideoModel,
     prepared: Prepared,
     state: State,
     frame: Frame,
@@ -246,37 +227,33 @@ def _run_frame(
     stateful: bool,
     recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
-    check_spectra(model, prepared)
     options: dict[str, Any] = {"stateful": stateful, "recording": recording}
 
     def run(prepared: Prepared, state: State, frame: Frame, policy: StepPolicy) -> Any:
         is_first: bool | Array = bool(first)
         if first is None and policy.singles_out_first_frame:
             is_first = state.frame_index == 0
-        return advance(model, prepared, state, frame, policy, first=is_first, **options)
+        return advance(prepared, state, frame, policy, first=is_first, **options)
 
     return automatic(run, frame)(prepared, state, frame, policy)
 
 
-@partial(jax.jit, static_argnames=("model", "stateful", "recording"))
+@partial(jax.jit, static_argnames=("stateful", "recording"))
 def _run_video(
-    model: VideoModel,
     prepared: Prepared,
     frames: Video,
     policy: StepPolicy,
     stateful: bool,
     recording: Recording | None,
 ) -> VideoOutput:
-    check_spectra(model, prepared)
 
     def run(prepared: Prepared, frames: Video, policy: StepPolicy) -> VideoOutput:
-        return _advance_all(model, prepared, frames, policy, stateful, recording)
+        return _advance_all(prepared, frames, policy, stateful, recording)
 
     return automatic(run, frames)(prepared, frames, policy)
 
 
 def _advance_all(
-    model: VideoModel,
     prepared: Prepared,
     frames: Video,
     policy: StepPolicy,
@@ -289,14 +266,15 @@ def _advance_all(
 
     def body(carry: tuple[State, Any], x: Any, first: bool) -> tuple[tuple[State, Any], Any]:
         (state, kept), (frame, slot) = carry, x
-        state, out = advance(model, prepared, state, frame, policy, first=first, **options)
+        state, out = advance(prepared, state, frame, policy, first=first, **options)
         if kept is not None:
             kept = kept.at[slot].set(out.states, mode="drop")
             out = FrameOutput(out.logits, out.steps, None)
         return (lax.stop_gradient(state), kept), out
 
-    fresh = model.initial_state(batch_size, prepared.frame_shape)
-    state = as_varying(as_held(fresh, frames, prepared), policy)
+    fresh = prepared.model.initial_state(batch_size, prepared.frame_shape)
+    memory = policy.init_memory(frames[:, 0])
+    state = as_varying(as_held(dataclasses.replace(fresh, memory=memory), frames, prepared), policy)
     kept = None
     slots = jnp.zeros(length, jnp.int32)
     if recording and recording.frames is not None:
@@ -346,7 +324,7 @@ def scan_frames(
 def _prepared(model: VideoModel, variables: Any, frames: Array) -> Prepared:
     shape = (frames.shape[-3], frames.shape[-2])
     if isinstance(variables, Prepared):
-        return checked_prepared(variables, shape)
+        return checked_prepared(model, variables, shape)
     with check_variables(variables):
         return _prepare(model, variables, shape)
 

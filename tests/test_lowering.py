@@ -66,7 +66,7 @@ def _tick():
     variables = model.init(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
     options = {"slots": 2, "rows": 3, "steps": 2, "stateful": True, "transform": lambda x: x}
     assert isinstance(HALTING, StepwisePolicy)
-    program = Program(model, prepare(model, variables, SIZE), HALTING, **options)
+    program = Program(prepare(model, variables, SIZE), HALTING, **options)
     mask = np.zeros(2, bool)
     load = Load(mask, np.zeros((2, *SIZE, 1), np.float32), np.zeros(2, np.int32), mask, mask)
     return program._advance, (program.prepared, HALTING, program.store, program.slots, load)

@@ -119,12 +119,12 @@ def test_gradients_stop_at_frame_boundaries(model, variables, frames):
 
 def test_videos_and_streams_compile_once(model, variables, frames):
     chex.clear_trace_counter()
-    traced = jax.jit(chex.assert_max_traces(unroll.advance, n=1), static_argnums=0)
+    traced = jax.jit(chex.assert_max_traces(unroll.advance, n=1))
     prepared = rsf.prepare(model, variables, (12, 10))
     state = model.initial_state(3, (12, 10))
     for t in range(4):
         first = state.frame_index == 0
-        state, _ = traced(model, prepared, state, frames[:, t], SCHEDULE, first=first)
+        state, _ = traced(prepared, state, frames[:, t], SCHEDULE, first=first)
     before = unroll._run_frame._cache_size(), unroll._run_video._cache_size()
     for _ in range(3):
         _stream(model, prepared, frames, SCHEDULE)

@@ -1,8 +1,5 @@
 """What every measurement needs of a model."""
 
-from collections.abc import Callable
-from typing import Any
-
 from rsf_jax.checks import check_model, checked_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, RecurrentModel, VideoModel, prepare
@@ -25,17 +22,12 @@ def as_prepared(
     """Prepares variables unless they are prepared."""
     height, width = frame_shape
     if isinstance(variables, Prepared):
-        return checked_prepared(variables, (height, width))
+        return checked_prepared(model, variables, (height, width))
     return prepare(model, variables, (height, width))
 
 
-def call(model: VideoModel, prepared: Prepared, method: str | Callable, *args: Any) -> Any:
-    """Calls a method of the model with its parameters."""
-    return model.apply(prepared.variables, *args, method=method)
-
-
-def stimulus(model: VideoModel, prepared: Prepared, frame: Frame) -> FeatureMap:
+def stimulus(prepared: Prepared, frame: Frame) -> FeatureMap:
     """Returns x_t as the stem makes it, also where the cell makes something else of it (LSTM)."""
-    if isinstance(model, RecurrentModel):
-        return call(model, prepared, lambda model, frame: model.stem(frame), frame)
-    return call(model, prepared, "drive", frame)
+    if isinstance(prepared.model, RecurrentModel):
+        return prepared.apply(lambda model, frame: model.stem(frame), frame)
+    return prepared.drive(frame)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from rsf_jax.analysis.access import as_prepared, call, check_recurrent, stimulus
+from rsf_jax.analysis.access import as_prepared, check_recurrent, stimulus
 from rsf_jax.checks import check_frames, check_policy
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, VideoModel
@@ -132,17 +132,18 @@ def _measure(
     prepared = as_prepared(model, variables, frames.shape[2:4])
 
     def observe(frame: Frame, carry: Any) -> tuple[Array, ...]:
-        hidden = call(model, prepared, "hidden", carry)
+        hidden = prepared.hidden(carry)
         pattern = hidden - hidden.mean((2, 3), keepdims=True)
-        return frame, stimulus(model, prepared, frame), hidden, pattern
+        return frame, stimulus(prepared, frame), hidden, pattern
 
     def body(loop: Any, frame: Frame, first: bool) -> Any:
         state, before = loop
-        state, out = advance(model, prepared, state, frame, policy, first=first, stateful=stateful)
+        state, out = advance(prepared, state, frame, policy, first=first, stateful=stateful)
         now = observe(frame, state.carry)
         return (state, now), (*map(l2, now, before), out.steps)
 
     state = model.initial_state(frames.shape[0], prepared.frame_shape)
+    state = dataclasses.replace(state, memory=policy.init_memory(frames[:, 0]))
     start = (state, observe(frames[:, 0], state.carry))
     xs = jnp.moveaxis(frames, 1, 0)
     _, measured = scan_frames(body, start, xs, policy.singles_out_first_frame)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rsf_jax.analysis.access import as_prepared, call, check_recurrent
+from rsf_jax.analysis.access import as_prepared, check_recurrent
 from rsf_jax.arguments import whole
 from rsf_jax.checks import check_frames
 from rsf_jax.errors import InputError
@@ -126,15 +126,19 @@ def _step_distances(
     stateful: bool,
 ) -> Float[Array, "B T N"]:
     prepared = as_prepared(model, variables, frames.shape[2:4])
-    fresh = model.initial_carry(frames.shape[0], *prepared.frame_shape)
+    fresh = prepared.initial_carry(frames.shape[0])
 
-    def hidden(carry: Any) -> Array:
-        return call(model, prepared, "hidden", carry)
+    def moved(old: Any, new: Any) -> Array:
+        return l2(prepared.hidden(new), prepared.hidden(old))
 
     def body(carry: Any, frame: Frame) -> tuple[Any, Array]:
         start = carry if stateful else fresh
         return _observe_steps(
-            model, prepared, start, frame, steps, lambda old, new: l2(hidden(new), hidden(old))
+            prepared,
+            start,
+            frame,
+            steps,
+            lambda old, new: l2(prepared.hidden(new), prepared.hidden(old)),
         )
 
     _, distances = lax.scan(body, fresh, jnp.moveaxis(frames, 1, 0))
@@ -142,7 +146,6 @@ def _step_distances(
 
 
 def _observe_steps(
-    model: VideoModel,
     prepared: Prepared,
     carry: Any,
     frame: Frame,
@@ -150,10 +153,10 @@ def _observe_steps(
     observe: Callable[[Any, Any], Any],
 ) -> tuple[Any, Any]:
     """Applies steps to a frame; returns the last carry and what is observed of each, N in front."""
-    drive = call(model, prepared, "drive", frame)
+    drive = prepared.drive(frame)
 
     def body(carry: Any, _: None) -> tuple[Any, Any]:
-        new = call(model, prepared, "step", carry, drive)
+        new = prepared.step(carry, drive)
         return new, observe(carry, new)
 
     return lax.scan(body, carry, length=steps)
@@ -213,17 +216,17 @@ def _follow_frame(
     model: VideoModel, variables: Variables | Prepared, frame: Frame, steps: int
 ) -> FollowedFrame:
     prepared = as_prepared(model, variables, frame.shape[1:3])
-    carry = model.initial_carry(1, *prepared.frame_shape)
+    carry = prepared.initial_carry(1)
 
     def hidden(carry: Any) -> Array:
-        h = call(model, prepared, "hidden", carry)
+        h = prepared.hidden(carry)
         return jnp.moveaxis(h[0], 0, -1)
 
     def observe(_: Any, new: Any) -> tuple[Array, Array]:
-        logits = call(model, prepared, "readout", new)
+        logits = prepared.readout(new)
         return hidden(new), logits[0].argmax(-1)
 
-    _, (states, classes) = _observe_steps(model, prepared, carry, frame, steps, observe)
+    _, (states, classes) = _observe_steps(prepared, carry, frame, steps, observe)
     return FollowedFrame(jnp.concatenate([hidden(carry)[None], states]), classes)
 
 

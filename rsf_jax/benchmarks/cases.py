@@ -80,8 +80,8 @@ def step_cases(work: Workload, steps: int = 8) -> dict[str, Case]:
     for method in METHODS:
         model = work.with_method(method)
         prepared = work.prepared(model)
-        drive = jax.jit(functools.partial(model.apply, method="drive"))(prepared.variables, frame)
-        repeat = functools.partial(_repeat_step, model, steps)
+        drive = jax.jit(Prepared.drive)(prepared, frame)
+        repeat = functools.partial(_repeat_step, steps)
         cases[method] = compiled(repeat, prepared, carry, drive, units=units)
     if work.torch is not None:
         theirs = functools.partial(work.torch.steps, carry, np.asarray(drive), steps)
@@ -89,11 +89,9 @@ def step_cases(work: Workload, steps: int = 8) -> dict[str, Case]:
     return cases
 
 
-def _repeat_step(
-    model: VideoModel, steps: int, prepared: Prepared, carry: Any, drive: Array
-) -> Any:
+def _repeat_step(steps: int, prepared: Prepared, carry: Any, drive: Array) -> Any:
     def body(carry: Any, _: None) -> tuple[Any, None]:
-        return model.apply(prepared.variables, carry, drive, method="step"), None
+        return prepared.step(carry, drive), None
 
     return lax.scan(body, carry, length=steps)[0]
 

@@ -1,8 +1,10 @@
 """The other way to batch live videos: all slots wait until the slowest frame has ended."""
 
+import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.models import Prepared, State, VideoModel
@@ -39,7 +41,9 @@ class LockStep:
 
     def restart(self) -> None:
         """Starts all streams anew."""
-        self._store = self._model.initial_state(self._rows, self._prepared.frame_shape)
+        state = self._model.initial_state(self._rows, self._prepared.frame_shape)
+        frames = jnp.zeros((self._rows, *self._frame), jnp.float32)
+        self._store = dataclasses.replace(state, memory=self._policy.init_memory(frames))
 
     @property
     def _frame(self) -> tuple[int, int, int]:
@@ -74,6 +78,6 @@ class LockStep:
     ) -> tuple[State, Array, Array]:
         state: State = jax.tree.map(lambda x: x.at[rows].get(mode="clip"), store)
         first: Any = state.frame_index == 0 if policy.singles_out_first_frame else False
-        state, out = advance(self._model, prepared, state, frames, policy, first=first)
+        state, out = advance(prepared, state, frames, policy, first=first)
         store = jax.tree.map(lambda x, new: x.at[rows].set(new, mode="drop"), store, state)
         return store, out.logits, out.steps

@@ -4,7 +4,14 @@ A policy knows nothing of cells. It is handed a function `step: carry -> carry` 
 often to apply it; `unroll.py` runs it over frames.
 """
 
-from rsf_jax.policies.base import StepPolicy, Unrolled
+from rsf_jax.policies.base import (
+    Begun,
+    Recurrence,
+    StepPolicy,
+    Stepwise,
+    StepwisePolicy,
+    Unrolled,
+)
 from rsf_jax.policies.halting import METRICS, NEVER, DistanceHalting
 from rsf_jax.policies.names import GRAMMAR, file_suffix, parse_policy
 from rsf_jax.policies.schedule import FixedSchedule
@@ -13,9 +20,13 @@ __all__ = [
     "GRAMMAR",
     "METRICS",
     "NEVER",
+    "Begun",
     "DistanceHalting",
     "FixedSchedule",
+    "Recurrence",
     "StepPolicy",
+    "Stepwise",
+    "StepwisePolicy",
     "Unrolled",
     "file_suffix",
     "parse_policy",

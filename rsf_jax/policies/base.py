@@ -1,7 +1,7 @@
 """What a step policy is, and the loop of those that decide while they run."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import flax.struct
 import jax.numpy as jnp
@@ -13,7 +13,6 @@ from rsf_jax.recording import Recording
 from rsf_jax.select import select
 from rsf_jax.typing import Array, Carry, Leaf, Step
 
-Hidden = Callable[[Carry], Array]  # carry -> h, batch first
 Memory = Any
 # Steps are counted in int32.
 MOST_STEPS = 2**31 - 1
@@ -25,6 +24,26 @@ _FORWARD = (
 )
 
 
+class Recurrence(NamedTuple):
+    """The recurrence of one frame, as a policy sees it.
+
+    Attributes:
+        frame: float32 [B, H, W, I], its pixels.
+        start: the state it starts from: what the frame before has left.
+        fresh: the state before a video's first frame.
+        step: applies one recurrent step to a state.
+        hidden: takes h [B, C, H, W] out of a state.
+        readout: returns the logits [B, H, W, K] of a state.
+    """
+
+    frame: Array
+    start: Carry
+    fresh: Carry
+    step: Step
+    hidden: Callable[[Carry], Array]
+    readout: Callable[[Carry], Array]
+
+
 @flax.struct.dataclass
 class Unrolled:
     """What a frame's recurrence leaves.
@@ -33,16 +52,37 @@ class Unrolled:
         carry: the state after the last step.
         steps: int32 [B], steps spent.
         states: what the recording keeps of h, [B, N, ...]; None unless recorded.
+        memory: what the policy carries to the next frame.
     """
 
     carry: Carry
     steps: Leaf
     states: Leaf
+    memory: Memory = ()
+
+
+class Begun(NamedTuple):
+    """How the samples of a batch begin a frame.
+
+    Attributes:
+        start: the state each starts from.
+        first: whether each is treated as a video's first frame: for all alike (bool), or bool [B].
+        active: bool [B], false where the frame gets no step at all; True for all.
+        memory: what the policy carries to the next frame.
+    """
+
+    start: Carry
+    first: bool | Array
+    active: bool | Array
+    memory: Memory
 
 
 @runtime_checkable
 class StepPolicy(Protocol):
-    """Decides how often the recurrent step is applied to a frame."""
+    """Decides how often the recurrent step is applied to a frame.
+
+    A policy is a pytree (`flax.struct.dataclass`): its numbers are traced, and may be trained.
+    """
 
     @property
     def max_steps(self) -> int:
@@ -52,22 +92,27 @@ class StepPolicy(Protocol):
     def singles_out_first_frame(self) -> bool:
         """Whether the first frame of a video is treated unlike the others."""
 
-    def unroll(
-        self,
-        step: Step,
-        hidden: Hidden,
-        carry: Carry,
-        first: bool | Array,
-        recording: Recording | None = None,
-    ) -> Unrolled:
-        """Applies `step` to `carry` as often as the policy says.
+    def init_memory(self, frame: Array) -> Memory:
+        """Returns what the policy carries into a video's first frame, a pytree with B in front.
 
         Args:
-            step: one recurrent step.
-            hidden: takes h [B, ...] out of a carry.
-            carry: the state to start from.
+            frame: float32 [B, H, W, I], of the shape that all frames have.
+        """
+
+    def unroll(
+        self,
+        recurrence: Recurrence,
+        first: bool | Array,
+        memory: Memory,
+        recording: Recording | None = None,
+    ) -> Unrolled:
+        """Applies the recurrent step as often as the policy says.
+
+        Args:
+            recurrence: of the frame.
             first: whether this is a video's first frame: for all samples alike (bool), or each for
                 itself (bool [B]), as in live streams that began at different times.
+            memory: what the policy has carried from the frame before.
             recording: what to keep of h after every step.
         """
 
@@ -76,62 +121,106 @@ class StepPolicy(Protocol):
 class StepwisePolicy(StepPolicy, Protocol):
     """A policy that decides after every step, for each sample: what streams need."""
 
-    def remember(self, hidden: Array) -> Memory:
-        """Returns what `goes_on` is given with a frame's first step: a pytree of arrays [B].
+    def begin(self, recurrence: Recurrence, first: bool | Array, memory: Memory) -> Begun:
+        """Decides, before the first step, how each sample begins the frame.
 
-        Args:
-            hidden: h [B, ...] in front of it.
+        It may leave out the frame (no step: the state stays, and so do the logits), or begin anew
+        from `recurrence.fresh`. The arguments are those of `unroll`.
         """
 
-    def goes_on(
-        self, n: Array, before: Array, after: Array, memory: Memory, first: bool | Array
+    def observe(self, recurrence: Recurrence, carry: Carry) -> Array:
+        """Returns what `should_continue` sees of a state: h, or the logits, or what is cheaper."""
+
+    def init_state(self, seen: Array) -> Memory:
+        """Returns what `should_continue` is given with a frame's first step, a pytree.
+
+        Args:
+            seen: what is observed before that step, B in front.
+        """
+
+    def should_continue(
+        self, n: Array, before: Array, after: Array, state: Memory, first: bool | Array
     ) -> tuple[Array, Memory]:
         """Decides which samples need another step.
 
         Args:
             n: int32, steps made, for all samples or for each.
-            before: h [B, ...] in front of the last step.
-            after: h [B, ...] after it.
-            memory: what the decision before this one left.
+            before: what is observed before the last step, B in front.
+            after: the same after it.
+            state: what the decision before this one left.
             first: whether this is a video's first frame, for all samples or for each.
 
         Returns:
-            bool [B], false for all at `max_steps` at the latest; and the next memory.
+            bool [B], false for all at `max_steps` at the latest; and the next state.
         """
+
+
+class Stepwise:
+    """What most policies have in common: nothing is carried, no frame is left out, h is seen."""
+
+    def init_memory(self, frame: Array) -> Memory:
+        """Returns nothing; see `StepPolicy`."""
+        return ()
+
+    def begin(self, recurrence: Recurrence, first: bool | Array, memory: Memory) -> Begun:
+        """Starts every frame from the state the one before has left; see `StepwisePolicy`."""
+        return Begun(recurrence.start, first, True, memory)
+
+    def observe(self, recurrence: Recurrence, carry: Carry) -> Array:
+        """Returns h; see `StepwisePolicy`."""
+        return recurrence.hidden(carry)
+
+    def init_state(self, seen: Array) -> Memory:
+        """Returns nothing; see `StepwisePolicy`."""
+        return ()
+
+    def unroll(
+        self: Any,
+        recurrence: Recurrence,
+        first: bool | Array,
+        memory: Memory,
+        recording: Recording | None = None,
+    ) -> Unrolled:
+        """Applies steps until no sample continues; see `StepPolicy.unroll`."""
+        return unroll_while(self, recurrence, first, memory, recording)
 
 
 def unroll_while(
     policy: StepwisePolicy,
-    step: Step,
-    hidden: Hidden,
-    carry: Carry,
+    recurrence: Recurrence,
     first: bool | Array,
+    memory: Memory,
     recording: Recording | None,
 ) -> Unrolled:
-    """Applies a step until no sample goes on; a sample that has stopped stays as it is, to the bit.
+    """Applies a step until no sample continues; a sample that has stopped stays as it is, bitwise.
 
-    Every sample makes at least one step. The loop runs until the last one has stopped; it has
-    forward-mode derivatives, reverse-mode ones raise InputError. The arguments are those of
-    `StepPolicy.unroll`.
+    Every sample that begins the frame makes at least one step. The loop runs until the last one
+    has stopped; it has forward-mode derivatives, reverse-mode ones raise InputError. The arguments
+    are those of `StepPolicy.unroll`.
     """
+    carry, first, begins, memory = policy.begin(recurrence, first, memory)
+    hidden, step = recurrence.hidden, recurrence.step
     h = hidden(carry)
     batch_size = h.shape[0]
     store: Any = recording.begin(h, policy.max_steps) if recording else None
 
     def body(loop: Any) -> Any:
-        n, active, steps, carry, memory, store = loop
+        n, active, steps, carry, state, store = loop
         new = select(active, step(carry), carry)
-        goes_on, memory = policy.goes_on(n + 1, hidden(carry), hidden(new), memory, first)
+        before, after = (policy.observe(recurrence, c) for c in (carry, new))
+        goes_on, state = policy.should_continue(n + 1, before, after, state, first)
         if recording:
             store = recording.write(store, n, hidden(new))
-        return n + 1, active & goes_on, steps + active.astype(jnp.int32), new, memory, store
+        return n + 1, active & goes_on, steps + active.astype(jnp.int32), new, state, store
 
-    zeros = (jnp.int32(0), jnp.ones(batch_size, bool), jnp.zeros(batch_size, jnp.int32))
-    loop = (*zeros, carry, policy.remember(h), store)
-    start = as_varying(loop, (carry, policy, first))
+    active = jnp.broadcast_to(begins, (batch_size,))
+    zeros = (jnp.int32(0), active, jnp.zeros(batch_size, jnp.int32))
+    loop = (*zeros, carry, policy.init_state(policy.observe(recurrence, carry)), store)
+    start = as_varying(loop, (carry, policy, first, begins))
     n, _, steps, carry, _, store = lax.while_loop(_any_active, body, start)
     carry, store = without_reverse((carry, store), _FORWARD)
-    return Unrolled(carry, steps, recording.finish(store, n, hidden(carry)) if recording else None)
+    states = recording.finish(store, n, hidden(carry)) if recording else None
+    return Unrolled(carry, steps, states, memory)
 
 
 def _any_active(loop: Any) -> Array:

@@ -11,9 +11,8 @@ import numpy as np
 
 from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
-from rsf_jax.policies.base import MOST_STEPS, Hidden, Unrolled, unroll_while
-from rsf_jax.recording import Recording
-from rsf_jax.typing import Array, Carry, Step
+from rsf_jax.policies.base import MOST_STEPS, Stepwise
+from rsf_jax.typing import Array
 
 # (h [B, C, H, W], h' [B, C, H, W]) -> distance [B]
 Metric = Callable[[Array, Array], Array]
@@ -52,7 +51,7 @@ DEFAULTS: dict[str, int | float] = {
 
 
 @flax.struct.dataclass
-class DistanceHalting:
+class DistanceHalting(Stepwise):
     """Ends a frame when a step moves the hidden state little against the step before.
 
     With d_n = metric(h_n, h_{n-1}) and d_0 = 0, a sample halts after step n when
@@ -151,19 +150,8 @@ class DistanceHalting:
         """Whether the first frame has a minimum of its own."""
         return self.min_first_steps > self.min_steps
 
-    def unroll(
-        self,
-        step: Step,
-        hidden: Hidden,
-        carry: Carry,
-        first: bool | Array,
-        recording: Recording | None = None,
-    ) -> Unrolled:
-        """Applies steps until the state has settled; see `StepPolicy.unroll`."""
-        return unroll_while(self, step, hidden, carry, first, recording)
-
-    def remember(self, hidden: Array) -> Array:
-        """Returns the distance in front of the first step, 0; see `StepwisePolicy`.
+    def init_state(self, seen: Array) -> Array:
+        """Returns the distance before the first step, 0; see `StepwisePolicy`.
 
         Raises:
             InputError: if there are thresholds of another number of samples.
@@ -172,20 +160,20 @@ class DistanceHalting:
             if getattr(self, name) is None:
                 raise InputError(f"{name} is None: a number is needed, or an array [B] of them")
             shape = jnp.shape(getattr(self, name))
-            if shape not in ((), hidden.shape[:1]):
+            if shape not in ((), seen.shape[:1]):
                 raise InputError(
                     f"{name} has shape {list(shape)}: a number is needed, or one for each sample, "
-                    f"{list(hidden.shape[:1])}"
+                    f"{list(seen.shape[:1])}"
                 )
-        return jnp.zeros(hidden.shape[0], hidden.dtype)
+        return jnp.zeros(seen.shape[0], seen.dtype)
 
-    def goes_on(
-        self, n: Array, before: Array, after: Array, memory: Array, first: bool | Array
+    def should_continue(
+        self, n: Array, before: Array, after: Array, state: Array, first: bool | Array
     ) -> tuple[Array, Array]:
         """Applies the rule; see `StepwisePolicy`."""
         fewest = jnp.where(first, max(self.min_steps, self.min_first_steps), self.min_steps)
         distance = self._distance(after, before)
-        settled = distance / (memory + self.epsilon) < self.threshold
+        settled = distance / (state + self.epsilon) < self.threshold
         still = distance <= self.rtol * self._distance(after, jnp.zeros_like(after))
         halts = (settled | still) & (n >= fewest)
         return ~halts & (n < self.max_steps), distance

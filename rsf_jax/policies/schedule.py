@@ -11,13 +11,13 @@ from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, Estimator, ObservableEstimator, Reached
 from rsf_jax.gradients.base import Keep
 from rsf_jax.held import as_varying
-from rsf_jax.policies.base import MOST_STEPS, Hidden, Unrolled, unroll_while
+from rsf_jax.policies.base import MOST_STEPS, Memory, Recurrence, Stepwise, Unrolled, unroll_while
 from rsf_jax.recording import Recording
 from rsf_jax.typing import Array, Carry, Step
 
 
 @flax.struct.dataclass
-class FixedSchedule:
+class FixedSchedule(Stepwise):
     """`slow` steps on the first frame of a video, `fast` on every other: "s{slow}f{fast}".
 
     Attributes:
@@ -63,10 +63,9 @@ class FixedSchedule:
 
     def unroll(
         self,
-        step: Step,
-        hidden: Hidden,
-        carry: Carry,
+        recurrence: Recurrence,
         first: bool | Array,
+        memory: Memory,
         recording: Recording | None = None,
     ) -> Unrolled:
         """Applies the scheduled number of steps; see `StepPolicy.unroll`.
@@ -75,19 +74,15 @@ class FixedSchedule:
         differentiable. With one value per sample it is a `lax.while_loop`, which is not.
         """
         if isinstance(first, bool):
-            return self._scan(step, hidden, carry, first, recording)
-        return unroll_while(self, step, hidden, carry, first, recording)
+            return self._scan(recurrence, first, recording)
+        return unroll_while(self, recurrence, first, memory, recording)
 
-    def remember(self, hidden: Array) -> tuple:
-        """Returns nothing; see `StepwisePolicy`."""
-        return ()
-
-    def goes_on(
-        self, n: Array, before: Array, after: Array, memory: tuple, first: bool | Array
+    def should_continue(
+        self, n: Array, before: Array, after: Array, state: tuple, first: bool | Array
     ) -> tuple[Array, tuple]:
         """Counts; see `StepwisePolicy`."""
         limit = jnp.where(first, self.slow, self.fast)
-        return jnp.broadcast_to(n < limit, (after.shape[0],)), memory
+        return jnp.broadcast_to(n < limit, (after.shape[0],)), state
 
     def reach(self, step: Step, carry: Carry, first: bool) -> Reached:
         """Returns the states in front of and after the last step of a frame."""
@@ -97,10 +92,9 @@ class FixedSchedule:
         """Returns the steps of a frame."""
         return self.slow if first else self.fast
 
-    def _scan(
-        self, step: Step, hidden: Hidden, carry: Carry, first: bool, recording: Recording | None
-    ) -> Unrolled:
-        length = self.length(first)
+    def _scan(self, recurrence: Recurrence, first: bool, recording: Recording | None) -> Unrolled:
+        length, carry = self.length(first), recurrence.start
+        step, hidden = recurrence.step, recurrence.hidden
         steps = jnp.full((hidden(carry).shape[0],), length, jnp.int32)
         if recording is None:
             return Unrolled(self.reach(step, carry, first).after, steps, None)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from rsf_jax.arguments import whole
-from rsf_jax.checks import check_frames, check_policy, check_spectra, checked_prepared
+from rsf_jax.checks import check_frames, check_policy, checked_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models import Prepared, VideoModel, checked_frame_shape, prepare
 from rsf_jax.policies import StepPolicy
@@ -55,7 +55,7 @@ def checked_policy(policy: StepPolicy) -> StepwisePolicy:
     if not isinstance(policy, StepwisePolicy):
         raise InputError(
             f"policy {policy} decides nothing after a step: streams need one with the methods "
-            "remember and goes_on, as FixedSchedule and DistanceHalting have"
+            "of StepwisePolicy, such as should_continue, as FixedSchedule and DistanceHalting have"
         )
     if any(np.ndim(leaf) for leaf in jax.tree.leaves(policy)):
         raise InputError(
@@ -76,8 +76,7 @@ def checked_variables(
     frame_shape = checked_frame_shape(frame_shape)
     if not isinstance(variables, Prepared):
         return prepare(model, variables, frame_shape)
-    check_spectra(model, checked_prepared(variables, frame_shape))
-    return variables
+    return checked_prepared(model, variables, frame_shape)
 
 
 def checked_frame(frame: Any, shape: tuple[int, int, int]) -> np.ndarray:

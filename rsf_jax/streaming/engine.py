@@ -87,7 +87,6 @@ class StreamEngine:
         checks.check_model(model)
         prepared = checks.checked_variables(model, variables, frame_shape)
         self._program = Program(
-            model,
             prepared,
             checks.checked_policy(policy),
             slots=slots,

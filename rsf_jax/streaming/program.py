@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.models import Prepared, VideoModel
-from rsf_jax.policies.base import StepwisePolicy
+from rsf_jax.models import Prepared
+from rsf_jax.policies.base import Recurrence, StepwisePolicy
 from rsf_jax.select import select
 from rsf_jax.typing import Array, Carry, Leaf
 
@@ -22,18 +22,22 @@ class Slots:
     """Frames in the middle of their recurrence, S of them.
 
     Attributes:
+        frame: float32 [S, H, W, I], the pixels.
         carry: the states, S first.
         drive: float32 [S, C, H, W], what enters every step.
-        memory: the policy's.
+        memory: what the policy carries to the streams' next frames.
+        decision: what the policy's last decision has left.
         steps: int32 [S], steps made.
-        first: bool [S], whether the frame is its stream's first.
+        first: bool [S], whether the frame is treated as its stream's first.
         active: bool [S], whether there is a frame that has not ended.
         row: int32 [S], where the stream's state is stored.
     """
 
+    frame: Leaf
     carry: Leaf
     drive: Leaf
     memory: Leaf
+    decision: Leaf
     steps: Leaf
     first: Leaf
     active: Leaf
@@ -78,14 +82,25 @@ class Ended(NamedTuple):
     outputs: Any
 
 
+class Stored(NamedTuple):
+    """What is kept of every stream between its frames, one row each.
+
+    Attributes:
+        carry: the states.
+        memory: what the policy carries.
+    """
+
+    carry: Any
+    memory: Any
+
+
 class Program:
     """The compiled tick of a model, and the states it works on.
 
     `compilations` counts how often the tick was compiled.
 
     Args:
-        model: a recurrent model.
-        prepared: its variables, prepared for the frame size.
+        prepared: a recurrent model with its variables.
         policy: when frames end.
         slots: frames computed together, S.
         rows: streams that states are stored of.
@@ -96,7 +111,6 @@ class Program:
 
     def __init__(
         self,
-        model: VideoModel,
         prepared: Prepared,
         policy: StepwisePolicy,
         *,
@@ -106,7 +120,7 @@ class Program:
         stateful: bool,
         transform: Transform,
     ) -> None:
-        self.model, self.prepared, self.policy = model, prepared, policy
+        self.prepared, self.policy = prepared, policy
         self._steps, self._stateful, self._transform = steps, stateful, transform
         self.store = jax.jit(lambda: self._fresh(rows))()
         self.slots = jax.jit(lambda: self._empty(slots))()
@@ -121,30 +135,31 @@ class Program:
         )
         return ended
 
-    def _fresh(self, count: int) -> Carry:
-        return self.model.initial_carry(count, *self.prepared.frame_shape)
+    def _frames(self, count: int) -> Array:
+        channels = self.prepared.model.input_channels
+        return jnp.zeros((count, *self.prepared.frame_shape, channels), jnp.float32)
+
+    def _fresh(self, count: int) -> Stored:
+        memory = self.policy.init_memory(self._frames(count))
+        return Stored(self.prepared.initial_carry(count), memory)
 
     def _empty(self, count: int) -> Slots:
-        carry = self._fresh(count)
-        shape = (count, *self.prepared.frame_shape, self.model.input_channels)
-        frames = jnp.zeros(shape, jnp.float32)
-        drive = self._apply(self.prepared, "drive", frames)
-        none = jnp.zeros(count, bool)
-        zeros = jnp.zeros(count, jnp.int32)
-        memory = self.policy.remember(self._apply(self.prepared, "hidden", carry))
-        return Slots(carry, drive, memory, zeros, none, none, zeros)
-
-    def _apply(self, prepared: Prepared, method: str, *args: Any) -> Any:
-        return self.model.apply(prepared.variables, *args, method=method)
+        frame, (carry, memory) = self._frames(count), self._fresh(count)
+        drive = self.prepared.drive(frame)
+        recurrence = _recurrence(self.prepared, frame, drive, carry, carry)
+        decision = self.policy.init_state(self.policy.observe(recurrence, carry))
+        none, zeros = jnp.zeros(count, bool), jnp.zeros(count, jnp.int32)
+        return Slots(frame, carry, drive, memory, decision, zeros, none, none, zeros)
 
     def _advance(
-        self, prepared: Prepared, policy: StepwisePolicy, store: Carry, slots: Slots, load: Load
-    ) -> tuple[Carry, Slots, Ended]:
+        self, prepared: Prepared, policy: StepwisePolicy, store: Stored, slots: Slots, load: Load
+    ) -> tuple[Stored, Slots, Ended]:
         self.compilations += 1  # when it is traced
         slots = _for_each(
             load.mask, lambda i, slots: self._begin(prepared, policy, store, slots, load, i), slots
         )
-        loaded, before = slots.active, slots.steps
+        # A frame that gets no step has ended with its beginning.
+        loaded, before = slots.active | load.mask, slots.steps
         slots = lax.fori_loop(
             0, self._steps, lambda _, slots: self._step(prepared, policy, slots), slots
         )
@@ -163,33 +178,47 @@ class Program:
         self,
         prepared: Prepared,
         policy: StepwisePolicy,
-        store: Carry,
+        store: Stored,
         slots: Slots,
         load: Load,
         slot: Array,
     ) -> Slots:
         """Puts a frame into its slot."""
         mine: Load = _row(load, slot)
-        start = fresh = self._fresh(1)
+        fresh, kept = self._fresh(1), _row(store, mine.row[0])
+        memory = select(mine.first, fresh.memory, kept.memory)
+        start = fresh.carry
         if self._stateful:
-            kept = self.model.resume(_row(store, mine.row[0]))
-            start = select(mine.first, fresh, kept)
-        memory = policy.remember(self._apply(prepared, "hidden", start))
-        drive = self._apply(prepared, "drive", mine.frames)
-        steps = jnp.zeros(1, jnp.int32)
-        return _set_row(
-            slots, slot, Slots(start, drive, memory, steps, mine.first, mine.mask, mine.row)
+            start = select(mine.first, fresh.carry, prepared.model.resume(kept.carry))
+        drive = prepared.drive(mine.frames)
+        recurrence = _recurrence(prepared, mine.frames, drive, start, fresh.carry)
+        begun = policy.begin(recurrence, mine.first, memory)
+        decision = policy.init_state(policy.observe(recurrence, begun.start))
+        row = Slots(
+            frame=mine.frames,
+            carry=begun.start,
+            drive=drive,
+            memory=begun.memory,
+            decision=decision,
+            steps=jnp.zeros(1, jnp.int32),
+            first=jnp.broadcast_to(begun.first, (1,)),
+            active=mine.mask & begun.active,
+            row=mine.row,
         )
+        return _set_row(slots, slot, row)
 
     def _step(self, prepared: Prepared, policy: StepwisePolicy, slots: Slots) -> Slots:
-        carry = self._apply(prepared, "step", slots.carry, slots.drive)
-        before, after = (self._apply(prepared, "hidden", c) for c in (slots.carry, carry))
+        recurrence = _recurrence(prepared, slots.frame, slots.drive, slots.carry, slots.carry)
+        carry = recurrence.step(slots.carry)
+        before, after = (policy.observe(recurrence, c) for c in (slots.carry, carry))
         steps = slots.steps + slots.active.astype(jnp.int32)
-        goes_on, memory = policy.goes_on(steps, before, after, slots.memory, slots.first)
+        goes_on, decision = policy.should_continue(
+            steps, before, after, slots.decision, slots.first
+        )
         return dataclasses.replace(
             slots,
             carry=select(slots.active, carry, slots.carry),
-            memory=select(slots.active, memory, slots.memory),
+            decision=select(slots.active, decision, slots.decision),
             steps=steps,
             active=slots.active & goes_on,
         )
@@ -199,27 +228,38 @@ class Program:
         prepared: Prepared,
         slots: Slots,
         slot: Array,
-        store: Carry,
+        store: Stored,
         finite: Array,
         outputs: Any,
-    ) -> tuple[Carry, Array, Any]:
+    ) -> tuple[Stored, Array, Any]:
         """Stores the state of a slot, and writes what its frame gave to the others' results."""
-        carry: Carry = _row(slots.carry, slot)
-        logits = self._apply(prepared, "readout", carry)
-        hidden = self._apply(prepared, "hidden", carry)
+        kept: Stored = _row(Stored(slots.carry, slots.memory), slot)
+        logits, hidden = prepared.readout(kept.carry), prepared.hidden(kept.carry)
         sound = jnp.isfinite(logits).all() & jnp.isfinite(hidden).all()
         return (
-            _set_row(store, slots.row[slot], carry),
+            _set_row(store, slots.row[slot], kept),
             _set_row(finite, slot, sound[None]),
             _set_row(outputs, slot, self._transform(logits)),
         )
 
     def _no_outputs(self, prepared: Prepared, slots: Slots) -> Any:
         """Zeros in place of the transformed logits of all slots."""
-        shapes = jax.eval_shape(
-            lambda: self._transform(self._apply(prepared, "readout", slots.carry))
-        )
+        shapes = jax.eval_shape(lambda: self._transform(prepared.readout(slots.carry)))
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+
+def _recurrence(
+    prepared: Prepared, frame: Array, drive: Array, start: Carry, fresh: Carry
+) -> Recurrence:
+    """The recurrence of frames whose drive is known."""
+    return Recurrence(
+        frame=frame,
+        start=start,
+        fresh=fresh,
+        step=lambda carry: prepared.step(carry, drive),
+        hidden=prepared.hidden,
+        readout=prepared.readout,
+    )
 
 
 def _for_each(mask: Array, body: Callable[[Array, Any], Any], value: Any) -> Any:

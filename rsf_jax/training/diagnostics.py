@@ -14,8 +14,9 @@ from rsf_jax.gradients.spectrum import norms, spectral_radius
 from rsf_jax.losses import FOCAL, Objective
 from rsf_jax.models import State, VideoModel, prepare
 from rsf_jax.policies import FixedSchedule
+from rsf_jax.policies.base import Recurrence
 from rsf_jax.typing import Array, Leaf, Variables
-from rsf_jax.unroll import Recurrence, begin_frame, scan_frames
+from rsf_jax.unroll import begin_frame, scan_frames
 
 
 @flax.struct.dataclass
@@ -90,7 +91,7 @@ def diagnose(
 
     def body(state: State, x: tuple[Array, Array], first: bool) -> tuple[State, Diagnosis]:
         frame, labels = as_float(x[0]), x[1].astype(jnp.int32)
-        recurrence = begin_frame(model, prepared, state, frame, stateful=stateful)
+        recurrence = begin_frame(prepared, state, frame, stateful=stateful)
         reached = schedule.reach(recurrence.step, recurrence.start, first)
         next_state = State(reached.after, state.frame_index + 1)
         return next_state, measure(recurrence, reached, labels)

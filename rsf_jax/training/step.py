@@ -18,10 +18,11 @@ from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import Prepared, State, VideoModel, prepare
 from rsf_jax.norm import RUNNING
 from rsf_jax.policies import FixedSchedule
+from rsf_jax.policies.base import Recurrence
 from rsf_jax.segmentation import confusion_matrix, mean_iou
 from rsf_jax.training.state import TrainState
 from rsf_jax.typing import Array, Float, Frame, Int, Variables
-from rsf_jax.unroll import Recurrence, begin_frame, scan_frames
+from rsf_jax.unroll import begin_frame, scan_frames
 
 
 class Gradients(NamedTuple):
@@ -164,9 +165,9 @@ class FrameLoss:
         first: bool,
     ) -> tuple[Array, tuple[State, tuple[Array, Array, Array]]]:
         """Returns the sum to be differentiated, and the next state with the means to report."""
-        frame_of = begin_frame(self.model, prepared, state, frame, stateful=self.stateful)
-        reached, losses = self._run(frame_of, labels, first)
-        iou = _iou(frame_of.readout(reached.after), labels)
+        frame_of = begin_frame(prepared, state, frame, stateful=self.stateful)
+        reached, logits, losses = self._run(frame_of, labels, first)
+        iou = _iou(logits, labels)
         loss, miou = jnp.sum(losses * shares), _share_of_labelled(iou, shares)
         next_state = State(reached.after, state.frame_index + 1)
         if self.penalty is None:
@@ -176,12 +177,13 @@ class FrameLoss:
 
     def _run(
         self, frame_of: Recurrence, labels: Int[Array, "B H W"], first: bool
-    ) -> tuple[Reached, Float[Array, " B"]]:
-        """Takes the steps of a frame; the loss of each sample, earlier steps included."""
+    ) -> tuple[Reached, Array, Float[Array, " B"]]:
+        """Takes the steps of a frame: logits, and each sample's loss, earlier steps included."""
         decay = self.objective.step_decay
         if not decay:
             reached = self.schedule.reach(frame_of.step, frame_of.start, first)
-            return reached, self.objective(frame_of.readout(reached.after), labels)
+            logits = frame_of.readout(reached.after)
+            return reached, logits, self.objective(logits, labels)
 
         def body(loop: tuple[Reached, Any], _: None) -> tuple[tuple[Reached, Any], None]:
             last, losses = loop
@@ -191,7 +193,8 @@ class FrameLoss:
 
         begun = (Reached(frame_of.start, frame_of.start), jnp.zeros(labels.shape[0], jnp.float32))
         start = as_varying(begun, (frame_of.start, labels))
-        return lax.scan(body, start, length=self.schedule.length(first))[0]
+        reached, losses = lax.scan(body, start, length=self.schedule.length(first))[0]
+        return reached, frame_of.readout(reached.after), losses
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,8 +61,11 @@ class _Plain:
 
     max_steps, singles_out_first_frame = 1, False
 
-    def unroll(self, step, hidden, carry, first, recording=None):
-        return ONE_STEP.unroll(step, hidden, carry, first, recording)
+    def init_memory(self, frame):
+        return ()
+
+    def unroll(self, recurrence, first, memory, recording=None):
+        return ONE_STEP.unroll(recurrence, first, memory, recording)
 
 
 def _distance(a, b, axis):
@@ -278,7 +281,7 @@ CASES = [
     Called(
         "spectra of a model that convolves directly",
         lambda: _run_with_fft(rsf.prepare(MODEL, _variables(), (8, 8))),
-        "prepared by a model of another conv_method, without the spectrum of cell.excitation",
+        "variables were prepared by another model: call rsf_jax.prepare",
     ),
     Called(
         "weights of another number of channels",

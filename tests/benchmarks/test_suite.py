@@ -7,7 +7,8 @@ import time
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.benchmarks import memory, plot, suite, timing
+from rsf_jax import timing
+from rsf_jax.benchmarks import memory, plot, suite
 from rsf_jax.timing import Case, time_in_turns
 
 CONFIG = rsf.get_config("quickstart").replace(channels=2, kernel_size=5, slow_steps=2)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recurrences import recurrence
 
 import rsf_jax as rsf
 from rsf_jax.gradients import BPTT, RBP, Reached
@@ -102,7 +103,8 @@ def test_recorded_states_have_the_estimators_derivative(estimator):
     def state(w, n):
         schedule = rsf.FixedSchedule(5, 5, estimator)
         step = lambda h: jnp.tanh(w * h + 0.3)  # noqa: E731
-        return schedule.unroll(step, lambda h: h, start, True, rsf.Recording()).states[:, n].sum()
+        out = schedule.unroll(recurrence(step, start), True, (), rsf.Recording())
+        return out.states[:, n].sum()
 
     def ended(w, length):
         return estimator.unroll(lambda h: jnp.tanh(w * h + 0.3), start, length).after.sum()

@@ -7,17 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recurrences import recurrence
 
 import rsf_jax as rsf
 from rsf_jax.policies.halting import l1, l2, pattern
 
 
-def _hidden(carry):
-    return carry
-
-
 def _unroll(policy, step, start, recording=None):
-    return policy.unroll(step, _hidden, start, False, recording)
+    return policy.unroll(recurrence(step, start), False, (), recording)
 
 
 def _shrinking(rates):
@@ -70,7 +67,7 @@ def test_the_first_frame_may_have_a_minimum_of_its_own(first):
     step, start = _shrinking([0.3, 0.3])
     policy = rsf.DistanceHalting(threshold=1.0, max_steps=7, min_first_steps=4)
     assert policy.singles_out_first_frame
-    out = policy.unroll(step, _hidden, start, first)
+    out = policy.unroll(recurrence(step, start), first, ())
     expected = np.where(np.broadcast_to(first, 2), 4, 2)
     np.testing.assert_array_equal(out.steps, expected)
 

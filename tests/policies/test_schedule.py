@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recurrences import recurrence
 
 import rsf_jax as rsf
 
@@ -11,12 +12,9 @@ def _count(carry):
     return carry + 1
 
 
-def _hidden(carry):
-    return carry
-
-
 def _unroll(schedule, first, recording=None):
-    return schedule.unroll(_count, _hidden, jnp.zeros((3, 2, 1, 1)), first, recording)
+    start = jnp.zeros((3, 2, 1, 1))
+    return schedule.unroll(recurrence(_count, start), first, (), recording)
 
 
 @pytest.mark.parametrize(("first", "expected"), [(True, 5), (False, 2)])

@@ -30,7 +30,7 @@ def _jacobian(model, variables, frame, carry):
     """The matrix [size, size] of the last step of one image's frame, and the state after it."""
     prepared = rsf.prepare(model, variables, frame.shape[1:3])
     state = model.initial_state(1, frame.shape[1:3]).replace(carry=carry)
-    recurrence = begin_frame(model, prepared, state, frame)
+    recurrence = begin_frame(prepared, state, frame)
     for _ in range(SCHEDULE.slow - 1):
         carry = recurrence.step(carry)
     flat, unflatten = jax.flatten_util.ravel_pytree(carry)

@@ -89,7 +89,7 @@ def _across(params, model, batch, schedule, window):
     for t in range(frames.shape[1]):
         if t % window == 0:
             state = jax.lax.stop_gradient(state)
-        state, out = advance(model, prepared, state, frames[:, t], schedule, first=t == 0)
+        state, out = advance(prepared, state, frames[:, t], schedule, first=t == 0)
         losses.append(focal_loss(out.logits, jnp.asarray(batch.masks[:, t], jnp.int32)).mean())
     return sum(losses) / len(losses)
 
