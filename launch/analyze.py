@@ -4,8 +4,9 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import analysis, experiment, policies
+from rsf_jax import analysis, policies
 from rsf_jax.data import open_dataset
+from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)
 
@@ -27,7 +28,7 @@ _LONG_STEPS = flags.DEFINE_integer("long_steps", 50, "recurrent steps of the lon
 def main() -> None:
     policy = rsf.parse_policy(_POLICY.value) if _POLICY.value else None
     trained, folder = launcher.open_trained(_CHECKPOINT.value)
-    folder = experiment.writable_folder(folder)
+    folder = writable_folder(folder)
     results = analysis.analyze(
         trained,
         open_dataset(trained.config),

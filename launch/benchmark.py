@@ -12,8 +12,9 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import experiment, policies
+from rsf_jax import policies
 from rsf_jax.benchmarks import plot, pytorch, reuse, streaming, suite, training_memory
+from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)
 
@@ -89,7 +90,7 @@ def _measure_reuse(_: rsf.Config) -> None:
                 raise rsf.InputError(f"--{name}={value}: choose among {', '.join(allowed)}")
     sizes = list(map(_size, _SIZES.value))
     shares = [_share("share", text) for text in _SHARES.value]
-    folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
+    folder = writable_folder(launcher.workdir("runs/benchmark"))
     print(" ".join(f"{name}={value}" for name, value in suite.machine().items()), flush=True)
     rows: list[reuse.Row] = []
     for found in reuse.run(
@@ -143,7 +144,7 @@ def _share(name: str, text: str) -> float:
 
 def _measure_training_memory(config: rsf.Config) -> None:
     steps = [_count("number of steps", text) for text in _STEPS.value]
-    folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
+    folder = writable_folder(launcher.workdir("runs/benchmark"))
     launcher.print_header(config)
     rows = training_memory.run(config, steps=steps, side=_SIDE.value)
     plot.save_training_memory(folder / "training_memory.png", rows)
@@ -161,7 +162,7 @@ def _measure_speed(config: rsf.Config) -> None:
         tuple(map(_section, _SECTIONS.value)),
         _TORCH.value and pytorch.is_installed() and config.model == "hgru",
     )
-    folder = experiment.writable_folder(launcher.workdir("runs/benchmark"))
+    folder = writable_folder(launcher.workdir("runs/benchmark"))
     launcher.print_header(config)
     print(" ".join(f"{name}={value}" for name, value in suite.machine().items()), flush=True)
     rows = suite.run(settings)

@@ -10,8 +10,9 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import calibration, experiment, tradeoff
+from rsf_jax import calibration, tradeoff
 from rsf_jax.data import open_dataset
+from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)
 
@@ -47,7 +48,7 @@ def main() -> None:
     reference = rsf.parse_policy(_REFERENCE.value) if _REFERENCE.value else None
     trained, folder = launcher.open_trained(_CHECKPOINT.value)
     calibration.check_data(trained)
-    folder = experiment.writable_folder(folder)
+    folder = writable_folder(folder)
     dataset = open_dataset(trained.config)
     results = calibration.calibrate(
         trained,

@@ -9,7 +9,8 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import comparison, experiment
+from rsf_jax import comparison
+from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)
 
@@ -21,7 +22,7 @@ def main() -> None:
     sweeps = dict(_named(text) for text in _SWEEPS.value)
     if len(sweeps) < 2 or len(sweeps) < len(_SWEEPS.value):
         raise rsf.InputError("give --sweeps=NAME=FILE,NAME=FILE: two or more, of different names")
-    folder = experiment.writable_folder(launcher.workdir("runs/comparison"))
+    folder = writable_folder(launcher.workdir("runs/comparison"))
     comparison.print_comparison(comparison.compare(sweeps, folder))
     print(f"The picture is {folder / 'comparison.png'}")
 

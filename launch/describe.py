@@ -45,9 +45,11 @@ def main() -> None:
     Console().print(table)
 
 
-# Frames of a video and their size, of what is not as `hard`.
+# Frames of a video and their size, in pixels.
 _EASY, _HARD = 6, 8
 _VIDEOS = {
+    "t_pathfinder/hard": (_HARD, "128x128"),
+    "t_pathfinder/hardv1": (_HARD, "128x128"),
     "t_pathfinder/easy": (_EASY, "128x128"),
     "t_pathfinder/easyv1": (_EASY, "128x128"),
     "t_pathfinder/easy64": (_EASY, "64x64"),
@@ -57,12 +59,22 @@ _VIDEOS = {
     "t_pathfinder/hard40": (_HARD, "40x40"),
     "t_pathfinder/quickstart": (5, "36x36"),
     "camvid/pairs": (2, "360x480"),
+    **{f"pathfinder/length{length}": (1, "150x150") for length in (9, 14, 20, 25)},
+    **{f"pathfinder/small{length}": (1, "28x28") for length in (3, 4, 6, 8)},
 }
 
 
 def _video(config: rsf.Config) -> tuple[int, str]:
-    """Frames of a video and their size: as given, or of the preset's data."""
-    frames, size = _VIDEOS.get(config.dataset, (_HARD, "128x128"))
+    """Frames of a video and their size: as given, or of the preset's data.
+
+    Raises:
+        InputError: if neither is known, as of a folder's videos.
+    """
+    if config.dataset not in _VIDEOS and not (_FRAMES.value and _SIZE.value):
+        raise rsf.InputError(
+            f"what videos {config.dataset} has is not known here: give --frame_size and --frames"
+        )
+    frames, size = _VIDEOS.get(config.dataset, (0, ""))
     return _FRAMES.value or frames, _SIZE.value or size
 
 

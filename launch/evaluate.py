@@ -9,8 +9,9 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import calibration, evaluation, experiment, policies, tradeoff
+from rsf_jax import calibration, evaluation, policies, tradeoff
 from rsf_jax.data import open_dataset
+from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)
 
@@ -40,7 +41,7 @@ def main() -> None:
     policy = rsf.parse_policy(_POLICY.value) if _POLICY.value and not calibrated else None
     trained, workdir = launcher.open_trained(_CHECKPOINT.value)
     found = calibration.load_calibration(workdir, trained) if calibrated else None
-    folder = experiment.writable_folder(Path(_OUTPUT.value or workdir))
+    folder = writable_folder(Path(_OUTPUT.value or workdir))
     dataset = open_dataset(trained.config)
     if _SWEEP.value:
         tradeoff.print_sweep(tradeoff.sweep(trained, dataset, folder, chosen, _VIDEOS.value))

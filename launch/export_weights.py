@@ -11,8 +11,9 @@ from pathlib import Path
 import launcher
 from absl import flags
 
-from rsf_jax import experiment, pretrained
+from rsf_jax import pretrained
 from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.training.trained import load_trained
 
 flags.adopt_module_key_flags(launcher)
@@ -24,7 +25,7 @@ _NAME = flags.DEFINE_string("name", None, "what to call them; the preset's name 
 def main() -> None:
     workdir = launcher.workdir()
     record, variables = make_record(workdir), load_trained(workdir).variables
-    folder = experiment.writable_folder(Path(_FOLDER.value))
+    folder = writable_folder(Path(_FOLDER.value))
     card = pretrained.save_pretrained(_NAME.value or record.preset, record, variables, folder)
     print(f"{record.parameters:,} parameters are in {card.weights}, how they were made beside it")
 

@@ -7,7 +7,8 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import data, experiment, imports
+from rsf_jax import data, imports
+from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)
 
@@ -23,7 +24,7 @@ def main() -> None:
     if not launcher.CONFIG.value:
         raise rsf.InputError("give --config=PRESET: the model the weights are of, and its data")
     config = data.settle(rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides()))
-    folder = experiment.writable_folder(launcher.workdir())
+    folder = writable_folder(launcher.workdir())
     count = imports.import_weights(_WEIGHTS.value, config, folder)
     print(f"{count:,} parameters of {_WEIGHTS.value} are the checkpoint of update 0 in {folder}")
     print(f"Next: python launch/evaluate.py --workdir={folder}")

@@ -6,11 +6,11 @@ python launch/reuse.py --workdir=runs/quickstart_ff6 --max_miou_drop=0.01
 import launcher
 from absl import flags
 
-from rsf_jax import experiment
 from rsf_jax.calibration import check_data
 from rsf_jax.calibration.reuse_trial import FILE, print_trial, trial
 from rsf_jax.data import open_dataset
 from rsf_jax.reuse import METHODS
+from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)
 
@@ -27,7 +27,7 @@ _VIDEOS = flags.DEFINE_integer(
 def main() -> None:
     trained, folder = launcher.open_trained()
     check_data(trained)
-    folder = experiment.writable_folder(folder)
+    folder = writable_folder(folder)
     results = trial(
         trained,
         open_dataset(trained.config),

@@ -10,8 +10,9 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import calibration, experiment, policies
+from rsf_jax import calibration, policies
 from rsf_jax.media import outputs, play, run
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained import Trained
 from rsf_jax.training.stop import StopRequest
 
@@ -49,7 +50,7 @@ def main() -> None:
     policy = _policy(workdir, trained)
     settings = run.Settings(
         inputs=_INPUTS.value,
-        folder=experiment.writable_folder(Path(_OUT.value)),
+        folder=writable_folder(Path(_OUT.value)),
         write=tuple(_WRITE.value),
         overwrite=_OVERWRITE.value,
         frame_size=launcher.frame_size(_SIZE.value) if _SIZE.value else None,

@@ -10,7 +10,7 @@ import numpy as np
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.metrics import BINARY
-from rsf_jax.records import CARD
+from rsf_jax.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,8 @@ def load_appearance(workdir: str | Path, config: Config) -> Appearance:
     Raises:
         InputError: if one of these files is there and damaged.
     """
-    path, card = Path(workdir, "results.json"), Path(workdir, CARD)
+    files = RunFolder(workdir)
+    path, card = files.results(), files.card
     try:
         if path.exists():
             found = json.loads(path.read_text())

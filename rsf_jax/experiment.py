@@ -5,12 +5,10 @@ from pathlib import Path
 from rsf_jax.building import find_or_build
 from rsf_jax.config import Config
 from rsf_jax.data import open_dataset, settle
-from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate, print_results
-from rsf_jax.json_files import write_json
 from rsf_jax.paths import expand
 from rsf_jax.processes import here
-from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.training.loop import Outcome, train
 from rsf_jax.training.trained import load_trained
 
@@ -44,40 +42,7 @@ def run(config: Config, workdir: Path) -> Outcome:
     processes.shutdown()
     if not processes.is_main:
         return outcome
-    _save_config_of(workdir)
     if outcome is not Outcome.STOPPED:
         print_results(evaluate(load_trained(workdir), dataset, workdir))
         print(f"Results and a picture of predictions are in {workdir}")
     return outcome
-
-
-def _save_config_of(workdir: Path) -> None:
-    """Of the latest checkpoint: some settings are those that a run was begun with."""
-    with Checkpoints(workdir) as checkpoints:
-        step = checkpoints.latest_step()
-        if step is not None:
-            save_config(checkpoints.config(step), workdir)
-
-
-def save_config(config: Config, workdir: Path) -> None:
-    """Writes `config.json`, for people to read."""
-    write_json(workdir / "config.json", config)
-
-
-def writable_folder(path: Path) -> Path:
-    """Makes a folder for results if it is missing.
-
-    Raises:
-        InputError: if it cannot be made or written to.
-    """
-    path = expand(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"--workdir={path} cannot be written to ({error.strerror}): choose another folder"
-        ) from error
-    return path

@@ -10,12 +10,11 @@ import numpy as np
 from rsf_jax.cards import Card, card_values, checked_weights, read_card, sha256_of
 from rsf_jax.config import Config
 from rsf_jax.errors import InputError
-from rsf_jax.experiment import save_config, writable_folder
 from rsf_jax.interop import tensors_of, to_flax
 from rsf_jax.json_files import write_bytes, write_json
 from rsf_jax.models import count_parameters
-from rsf_jax.records import CARD
-from rsf_jax.training.checkpoints import FOLDER, Checkpoints
+from rsf_jax.run_folder import RunFolder, writable_folder
+from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.integrity import sealed_steps
 from rsf_jax.training.state import TrainState, build_optimizer
 from rsf_jax.training.trained import load_trained
@@ -45,7 +44,7 @@ def import_weights(weights: str | Path, config: Config, workdir: Path, update: i
         checkpoints.save(
             TrainState(jnp.int32(update), params, variables, optimizer.init(params)), config
         )
-    save_config(config, workdir)
+    write_json(RunFolder(workdir).config, config)
     return count_parameters({"params": params})
 
 
@@ -64,11 +63,11 @@ def import_pretrained(name: str | Path, workdir: Path) -> Path:
             other weights.
     """
     card, workdir = read_card(name), writable_folder(workdir)
-    copy = workdir / CARD
+    copy = RunFolder(workdir).card
     if copy.exists() and read_card(copy).sha256 != card.sha256:
         raise InputError(f"{workdir} holds other weights called {card.name}: delete it")
     weights = checked_weights(card)
-    if sealed_steps(workdir / FOLDER):
+    if sealed_steps(RunFolder(workdir).checkpoints):
         # Of weights an earlier version made a checkpoint.
         if not _are_weights(workdir, card, weights):
             raise InputError(

@@ -15,7 +15,6 @@ from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
 from rsf_jax.presets import get_config
 
-CARD = "pretrained.json"  # in the folder of a run that was made of weights
 # Of a record's entries. 1: without a number. A later version of the library reads all of them.
 FORMAT = 2
 _DECIDES_NOTHING = set(FREE_ON_RESUME) - {"init_from"}

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module or a package stands for all that is in it.
 LAYERS = {
-    "ground": "errors typing paths arguments json_files quoting nesting shards select",
+    "ground": "errors typing paths arguments json_files quoting nesting shards select run_folder",
     "operations": "conv spectral tiles direct linear norm activations initializers prepared held "
     "gabor meshes",
     "recurrence": "cells policies gradients recording",

@@ -16,7 +16,7 @@ from rsf_jax.presets import get_config
 from rsf_jax.pretrained import pretrained_names, read_card
 from rsf_jax.records import Record, plain_config, read_record
 from rsf_jax.reproduction.recorder import make_record
-from rsf_jax.training.checkpoints import FOLDER
+from rsf_jax.run_folder import RunFolder, writable_folder
 from rsf_jax.training.integrity import sealed_steps
 from rsf_jax.training.loop import Outcome
 from rsf_jax.training.trained import load_trained
@@ -70,7 +70,7 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
     Raises:
         InputError: if a setting, a dataset or a folder cannot be used.
     """
-    records = experiment.writable_folder(records)
+    records = writable_folder(records)
     end = time.monotonic() + minutes * 60 if minutes else None
     for job in jobs:
         path = records / f"{job.name}.json"
@@ -108,7 +108,7 @@ def _run(job: Job, runs: Path, minutes: float) -> Outcome:
 def _weights_of(job: Job, runs: Path) -> Path:
     """The run that a job begins with; made of weights that come with the library if it is gone."""
     folder = runs / job.begins
-    if sealed_steps(folder / FOLDER):
+    if sealed_steps(RunFolder(folder).checkpoints):
         return folder
     name = job.begins.removesuffix(f"-seed{job.config.seed}")
     if name in pretrained_names() and read_card(name).record.seed == job.config.seed:

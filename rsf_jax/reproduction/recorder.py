@@ -18,6 +18,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.identity import Identity
 from rsf_jax.models import count_parameters
 from rsf_jax.records import Record, Result, hardware, plain_config
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained import Trained
 from rsf_jax.training import curves
 from rsf_jax.training.checkpoints import Checkpoints
@@ -113,7 +114,7 @@ def _tests(workdir: Path, update: int, trained: Trained) -> dict[str, Result]:
     saved = dataclasses.asdict(trained.saved)
     settings = {name: value for name, value in saved.items() if name not in FREE_ON_RESUME}
     found: dict[str, Result] = {}
-    for path in sorted(workdir.glob("results*.json")):
+    for path in RunFolder(workdir).tests():
         try:
             results = json.loads(path.read_text())
             # Settings that were not there yet had the values that are usual now.

@@ -243,7 +243,8 @@ class StreamEngine:
 
     def reset_statistics(self) -> None:
         """Counts from here on."""
-        self._counter = Counter()
+        with self._lock:
+            self._counter = Counter()
 
     def _end(self, slot: int, ended: Ended, now: float) -> None:
         """Takes a frame out of its slot."""

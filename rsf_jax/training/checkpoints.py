@@ -16,6 +16,7 @@ from rsf_jax.config import Config, free_on_resume, model_names
 from rsf_jax.errors import InputError
 from rsf_jax.identity import Identity
 from rsf_jax.paths import expand
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.training.disk import check_room, disk_errors
 from rsf_jax.training.integrity import (
     DELETED,
@@ -30,7 +31,6 @@ from rsf_jax.training.integrity import (
 from rsf_jax.training.lock import WriterLock
 from rsf_jax.training.state import TrainState
 
-FOLDER = "checkpoints"
 _ITEMS = ("variables", "opt_state", "meta")
 _METRICS = "metrics"  # Orbax's own name, of the item and of its file
 
@@ -54,7 +54,7 @@ class Checkpoints:
         self, workdir: str | Path, *, create: bool = False, data: Identity | None = None
     ) -> None:
         self._data = data
-        self.folder = expand(workdir).resolve() / FOLDER
+        self.folder = RunFolder(expand(workdir).resolve()).checkpoints
         if not create and not self.folder.is_dir():
             raise InputError(
                 f"no checkpoints in {workdir}: train first (python launch/train.py "

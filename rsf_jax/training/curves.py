@@ -5,13 +5,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-FILE = "curves.jsonl"
+from rsf_jax.run_folder import RunFolder
 
 
 def append(workdir: Path, split: str, update: int, metrics: Mapping[str, float]) -> None:
     """Adds a point; the file is complete after every call."""
     line = json.dumps({"split": split, "update": update, **metrics})
-    with Path(workdir, FILE).open("ab+") as file:
+    with RunFolder(workdir).curves.open("ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":  # a kill has cut the line before
@@ -25,7 +25,7 @@ def read(workdir: Path) -> dict[str, dict[int, dict[str, float]]]:
     A run that was resumed repeats the updates after its last checkpoint: the later line counts. A
     line that a kill cut short does not.
     """
-    path = Path(workdir, FILE)
+    path = RunFolder(workdir).curves
     curves: dict[str, dict[int, dict[str, float]]] = {}
     for line in path.read_text().splitlines() if path.exists() else []:
         try:

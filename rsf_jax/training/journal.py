@@ -13,6 +13,8 @@ import numpy as np
 
 from rsf_jax.config import Config
 from rsf_jax.growing import check_growth, grow
+from rsf_jax.json_files import write_json
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.progress import ProgressReport
 from rsf_jax.training.setup import Setup
@@ -117,15 +119,18 @@ class _Main:
             Checkpoints(workdir, create=True, data=setup.dataset.identity)
         )
         done = self.checkpoints.latest_step() or 0
+        self._config_file = RunFolder(workdir).config
         self.progress = files.enter_context(ProgressReport(workdir, setup.total, done))
 
     def resume(self, fresh: TrainState) -> TrainState:
-        update = self.checkpoints.latest_step()
+        update, state = self.checkpoints.latest_step(), fresh
         if update is not None:
             state = self.checkpoints.restore(update, fresh, self._config)
             self._config = _with_origin(self._config, self.checkpoints.config(update).init_from)
-            return state
-        return _begun_with(self._config, fresh) if self._config.init_from else fresh
+        elif self._config.init_from:
+            state = _begun_with(self._config, fresh)
+        write_json(self._config_file, self._config)
+        return state
 
     def save(self, state: TrainState) -> None:
         self.checkpoints.save(state, self._config)

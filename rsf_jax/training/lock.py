@@ -8,8 +8,7 @@ from pathlib import Path
 import filelock
 
 from rsf_jax.errors import InputError
-
-NAME = ".lock"
+from rsf_jax.run_folder import RunFolder
 
 
 class WriterLock:
@@ -27,7 +26,7 @@ class WriterLock:
     """
 
     def __init__(self, workdir: Path) -> None:
-        path = workdir / NAME
+        path = RunFolder(workdir).lock
         self._lock = filelock.FileLock(path, blocking=False)
         try:
             self._lock.acquire()

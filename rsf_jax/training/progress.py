@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.training import curves
 
 # Without a terminal a line is printed at most this often, in seconds.
@@ -29,7 +30,7 @@ class ProgressReport:
 
     def __init__(self, workdir: Path, total: int, done: int) -> None:
         self._workdir = workdir
-        self._writer = SummaryWriter(str(workdir / "events"), purge_step=done)
+        self._writer = SummaryWriter(str(RunFolder(workdir).events), purge_step=done)
         self._console = Console()
         self._bar = Progress(
             TextColumn("{task.description}"),

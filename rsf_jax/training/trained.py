@@ -12,9 +12,9 @@ from rsf_jax.build import build_model
 from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
 from rsf_jax.pretrained import load_pretrained
-from rsf_jax.records import CARD
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained import Trained, settings_in_use
-from rsf_jax.training.checkpoints import FOLDER, Checkpoints
+from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.integrity import sealed_steps
 from rsf_jax.training.state import build_optimizer, create_state
 
@@ -34,14 +34,15 @@ def load_trained(
             model.
     """
     folder = expand(workdir)
-    if (folder / CARD).exists() and not sealed_steps(folder / FOLDER):
+    files = RunFolder(folder)
+    if files.card.exists() and not sealed_steps(files.checkpoints):
         return _of_weights(folder, changes, update)
     with Checkpoints(workdir) as checkpoints:
         return _of_checkpoint(checkpoints, folder, changes, update)
 
 
 def _of_weights(folder: Path, changes: Mapping[str, Any] | None, update: int | None) -> Trained:
-    trained = load_pretrained(folder / CARD, changes)
+    trained = load_pretrained(RunFolder(folder).card, changes)
     if update not in (None, trained.update):
         raise InputError(f"{folder} has weights of update {trained.update} alone, not of {update}")
     return trained

@@ -34,7 +34,6 @@ FILES = {
 def small_run(data_dir, tmp_path_factory):
     """A run of no updates: what there is to test."""
     import rsf_jax as rsf
-    from rsf_jax.experiment import save_config
     from rsf_jax.training.checkpoints import Checkpoints
     from rsf_jax.training.state import build_optimizer, create_state
 
@@ -50,7 +49,6 @@ def small_run(data_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("small_run")
     with Checkpoints(folder, create=True) as checkpoints:
         checkpoints.save(state, config)
-    save_config(config, folder)
     return config, folder
 
 

@@ -8,7 +8,7 @@ NEW = f"{TINY} --workdir={{new}}"
 STREAM = "--workdir={run} --frame_size=36x36 --out={new}"
 CASES = [
     # Folders
-    Launched("train", f"{TINY} --workdir=/proc/none", "--workdir=/proc/none cannot be written to"),
+    Launched("train", f"{TINY} --workdir=/proc/none", "/proc/none cannot be written to"),
     Launched("train", f"{TINY} --workdir={{bad}}/a_file", "a_file cannot be written to (File exi"),
     Launched("train", f"{TINY} --workdir=~no_such_user/x", "write the folder in place of ~"),
     Launched("evaluate", "--workdir=/nowhere", "no checkpoints in /nowhere: train first"),

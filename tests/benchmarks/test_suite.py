@@ -31,7 +31,7 @@ def test_times_are_per_unit_and_cases_take_turns(monkeypatch):
     )
     assert order == ["short", "long"] * 4  # one round does not count
     assert timings["short"].calls == 3
-    assert 0.01 <= timings["short"].best <= timings["short"].median < 0.1
+    assert 0.01 <= timings["short"].best <= timings["short"].median
     assert timings["long"].best >= 0.02
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rsf_jax.training.checkpoints import FOLDER
+from rsf_jax.run_folder import RunFolder
 from tests.drill.scene import (
     UPDATES,
     Lost,
@@ -137,7 +137,7 @@ def damage(scene: Scene, tries: int, rng: np.random.Generator) -> Row:
             workdir = scene.new_workdir()
             shutil.copytree(started, workdir)
             spoil = _SPOILERS[n % len(_SPOILERS)]
-            spoil(_any_file(workdir / FOLDER / str(saved(workdir)), rng), rng)
+            spoil(_any_file(RunFolder(workdir).checkpoints / str(saved(workdir)), rng), rng)
             output = scene.finish(workdir).stdout
             if "is damaged" not in output:
                 raise Lost(f"damage was not noticed: {output}")

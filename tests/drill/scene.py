@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 import rsf_jax as rsf
-from rsf_jax.training.checkpoints import FOLDER, Checkpoints
+from rsf_jax.run_folder import RunFolder
+from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.integrity import find_damaged, sealed_steps
 from rsf_jax.training.state import build_optimizer, create_state
 from tests import launching
@@ -115,12 +116,12 @@ class Scene:
 
 def saved(workdir: Path) -> int:
     """Returns the updates of the latest checkpoint that is whole, 0 if there is none."""
-    return max(sealed_steps(workdir / FOLDER), default=0)
+    return max(sealed_steps(RunFolder(workdir).checkpoints), default=0)
 
 
 def is_saving(workdir: Path) -> bool:
     """Returns whether a checkpoint is being written, or was when its process died."""
-    folder = workdir / FOLDER
+    folder = RunFolder(workdir).checkpoints
     names = {path.name for path in folder.glob("*")} if folder.exists() else set()
     return bool(names - {str(step) for step in sealed_steps(folder)} - {"deleted"})
 
@@ -131,7 +132,7 @@ def check_nothing_lost(workdir: Path, before: int) -> None:
     Raises:
         Lost: if not.
     """
-    folder = workdir / FOLDER
+    folder = RunFolder(workdir).checkpoints
     if saved(workdir) < before:
         raise Lost(f"{workdir}: update {before} had been saved, {saved(workdir)} is left")
     if folder.exists() and (damaged := find_damaged(folder)):
