@@ -150,7 +150,7 @@ def test_training_begins_with_the_weights_of_another_run(config, workdir, tmp_pa
     def start(config):
         setup = build_setup(config, dataset, here())
         with Journal(setup, tmp_path) as journal:
-            return journal.resume(setup.initial_state())
+            return journal.state
 
     begun, trained = start(finer), load_trained(workdir)
     assert begun.step == 0

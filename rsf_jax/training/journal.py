@@ -27,6 +27,9 @@ _T = TypeVar("_T")
 class Journal(contextlib.AbstractContextManager["Journal"]):
     """The journal of a run.
 
+    Attributes:
+        state: what the run goes on from: that of the latest checkpoint, or of a run that begins.
+
     Args:
         setup: of the run.
         workdir: folder of the run.
@@ -39,26 +42,20 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
     def __init__(self, setup: Setup, workdir: Path) -> None:
         self._processes, self._files = setup.processes, contextlib.ExitStack()
         self._main: _Main | None = None
+        fresh = setup.initial_state()
 
         def begin() -> None:
-            self._main = _Main(setup, workdir, self._files)
+            self._main = _Main(setup, workdir, fresh, self._files)
 
         try:
             self._processes.on_main(begin)
+            self.state = self._processes.broadcast(self._main.state if self._main else fresh)
         except BaseException:
             self._files.close()
             raise
 
     def __exit__(self, *exception: object) -> None:
         self._files.close()
-
-    def resume(self, fresh: TrainState) -> TrainState:
-        """Returns the state of the latest checkpoint; else the fresh one, or what it begins with.
-
-        Args:
-            fresh: the state of a run that begins.
-        """
-        return self._processes.broadcast(self._ask(lambda main: main.resume(fresh), fresh))
 
     def save(self, state: TrainState) -> None:
         """Saves a state as a checkpoint."""
@@ -113,23 +110,26 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
 class _Main:
     """The journal in the main process."""
 
-    def __init__(self, setup: Setup, workdir: Path, files: contextlib.ExitStack) -> None:
+    def __init__(
+        self, setup: Setup, workdir: Path, fresh: TrainState, files: contextlib.ExitStack
+    ) -> None:
         self._setup, self._config = setup, setup.config
         self.checkpoints = files.enter_context(
             Checkpoints(workdir, create=True, data=setup.dataset.identity)
         )
-        done = self.checkpoints.latest_step() or 0
-        self._config_file = RunFolder(workdir).config
-        self.progress = files.enter_context(ProgressReport(workdir, setup.total, done))
+        self.state = self._resume(fresh)
+        # Nothing is written before it is sure that the folder holds this run.
+        write_json(RunFolder(workdir).config, self._config)
+        progress = ProgressReport(workdir, setup.total, int(self.state.step))
+        self.progress = files.enter_context(progress)
 
-    def resume(self, fresh: TrainState) -> TrainState:
+    def _resume(self, fresh: TrainState) -> TrainState:
         update, state = self.checkpoints.latest_step(), fresh
         if update is not None:
             state = self.checkpoints.restore(update, fresh, self._config)
             self._config = _with_origin(self._config, self.checkpoints.config(update).init_from)
         elif self._config.init_from:
             state = _begun_with(self._config, fresh)
-        write_json(self._config_file, self._config)
         return state
 
     def save(self, state: TrainState) -> None:

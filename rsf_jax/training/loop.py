@@ -69,7 +69,7 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
         processes.agree("settings", settings_that_count(config))
         setup = build_setup(config, dataset, processes)
         with Journal(setup, workdir) as journal:
-            return _Loop(setup, journal, stop).run(journal.resume(setup.initial_state()))
+            return _Loop(setup, journal, stop).run(journal.state)
 
 
 class _Loop:
