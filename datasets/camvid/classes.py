@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from frame_folders.labels import IGNORED, Labels
+from frame_folders.labels import Labels
+from video_records.labels import IGNORED
 
 # Source: Badrinarayanan et al. 2017 (SegNet), which merged the 32 classes of the original.
 CLASSES = {

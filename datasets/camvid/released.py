@@ -6,7 +6,8 @@ import csv
 import dataclasses
 import pathlib
 
-from frame_folders.labels import IGNORED, Labels
+from frame_folders.labels import Labels
+from video_records.labels import IGNORED
 
 from camvid.classes import CLASSES, LABELS
 

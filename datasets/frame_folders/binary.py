@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from video_records.labels import IGNORED
+
 from frame_folders.census import Census
-from frame_folders.labels import IGNORED, Labels
+from frame_folders.labels import Labels
 from frame_folders.problems import Problems
 
 FULL = 255  # what paint programs and most binary masks have for an object

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from t_pathfinder.building import FILE_FORMAT, array
+from video_records.building import VideoRecords
+from video_records.features import array, frames_and_masks
+from video_records.labels import IGNORED
 
 from frame_folders import videos
 from frame_folders.binary import leniently, settle
 from frame_folders.census import Census, check_counts, in_words
 from frame_folders.images import COLOR, Reading, Size, check
-from frame_folders.labels import IGNORED, Labels
+from frame_folders.labels import Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs
 from frame_folders.source import Source, source_of
@@ -132,25 +134,13 @@ def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Cli
     return made
 
 
-class FolderBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
+class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration=True):
     """Builder of clips from the frames and masks in `--manual_dir`.
 
     Size and classes are the folder's: `info.features` is None until it has been read.
     """
 
     _plan: Plan | None = None
-
-    def __init__(self, *, file_format: Any = None, **kwargs: Any) -> None:
-        """Builder whose files are array_record unless `file_format` says otherwise.
-
-        Args:
-            file_format: TFDS file format; None means array_record for a dataset that is yet to
-                be built and the existing one's otherwise.
-            **kwargs: `config`, `data_dir` and `version`, as for every TFDS builder.
-        """
-        super().__init__(file_format=file_format, **kwargs)
-        if file_format is None and not self.info.initialized:
-            self.info.set_file_format(FILE_FORMAT, override=True)
 
     def find(self, folder: pathlib.Path, problems: Problems) -> Contents:
         """Finds the frames of every split.
@@ -231,8 +221,7 @@ def features(plan: Plan) -> tfds.features.FeaturesDict:
     """Features of a clip. Only kinds that TFDS decodes without TensorFlow."""
     return tfds.features.FeaturesDict(
         {
-            "frames": array((plan.length, *plan.size, plan.reading.channels), np.uint8, "zlib"),
-            "masks": array((plan.length, *plan.size), np.uint8, "zlib"),
+            **frames_and_masks(plan.length, plan.size, plan.reading.channels),
             "sequence": tfds.features.Text(),
             "frame_numbers": array((plan.length,), np.int64, "bytes"),
         }

@@ -6,8 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-
-IGNORED = 255  # in a built dataset: belongs to no class, counts nowhere
+from video_records.labels import IGNORED, class_metadata
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +63,7 @@ class Labels:
 
     def as_metadata(self) -> dict[str, Any]:
         """Plain values for the metadata of a built dataset."""
-        colors = {"colors": [list(color) for color in self.colors]} if self.colors else {}
-        return {"class_names": list(self.names), "ignored": IGNORED, **colors}
+        return class_metadata(self.names, self.colors)
 
     def _classes(self) -> range:
         return range(len(self.names))

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
+from video_records.labels import IGNORED
 
 from frame_folders import videos
 from frame_folders.images import opened, pixels_of
-from frame_folders.labels import IGNORED
 
 Color = tuple[int, int, int]  # red, green, blue
 

@@ -7,8 +7,9 @@ import pathlib
 from typing import Any
 
 import yaml
-from frame_folders.labels import IGNORED, Labels
+from frame_folders.labels import Labels
 from frame_folders.masks import Color, color_table
+from video_records.labels import IGNORED
 
 KEYS = ("classes", "colors", "ignored", "ignored_color", "clip_length", "sparse", "splits")
 SPLITS = ("train", "validation", "test")

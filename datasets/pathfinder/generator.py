@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from t_pathfinder.drawing import redraw
-from t_pathfinder.layout import lay_out
-from t_pathfinder.parallel import Example
-from t_pathfinder.settings import SUPERSAMPLING, require_index
+from contours.drawing import redraw
+from contours.geometry import SUPERSAMPLING
+from contours.layout import lay_out
+from generated_videos.checks import require_index
+from generated_videos.parallel import Example
 
 from pathfinder.settings import Settings
 

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from t_pathfinder.building import GeneratedBuilder, SubsetConfig, array, configs
-from t_pathfinder.subsets import Subset
+from generated_videos.building import GeneratedBuilder, SubsetConfig, configs
+from generated_videos.subset import Subset
+from video_records.features import array, frames_and_masks
 
 from pathfinder.generator import LONG, image
 from pathfinder.subsets import SUBSETS
@@ -32,8 +33,7 @@ class Builder(GeneratedBuilder):
         return tfds.features.FeaturesDict(
             {
                 "video": tfds.features.Scalar(np.int64),
-                "frames": array((1, *size, 1), np.uint8, "zlib"),
-                "masks": array((1, *size), np.uint8, "zlib"),
+                **frames_and_masks(1, size, channels=1),
                 "lengths": array((1, LONG + settings.distractors), np.int32, "bytes"),
                 "target": array((1,), np.int32, "bytes"),
                 "marker": array((2,), np.float32, "bytes"),

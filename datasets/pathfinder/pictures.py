@@ -10,10 +10,11 @@ import pathlib
 
 import matplotlib.image
 import numpy as np
-from t_pathfinder.pictures import strip
+from contours.pictures import strip
+from generated_videos.subset import Subset
 
 from pathfinder.generator import image
-from pathfinder.subsets import SUBSETS, Subset
+from pathfinder.subsets import SUBSETS
 
 
 def row(subset: Subset, count: int, enlarge: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from t_pathfinder.settings import Geometry
+from contours.geometry import Geometry
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from t_pathfinder.settings import Geometry, Spacing
-from t_pathfinder.subsets import PATHFINDER, Subset
+from contours.geometry import PATHFINDER, Geometry, Spacing
+from generated_videos.subset import Subset
 
 from pathfinder.settings import Settings
 

@@ -8,7 +8,7 @@ import pathlib
 import re
 
 import numpy as np
-from frame_folders.images import read_grey
+from contours.files import read_frame, read_target
 from frame_folders.names import files, visible
 from frame_folders.problems import Problems
 from frame_folders.sequences import Frame
@@ -17,8 +17,6 @@ IMAGES = "imgs"
 MASKS = ("gt", "segs", "masks")
 METADATA = "metadata"
 
-# Of 255. Source: the published code of C-RBP takes a pixel above 0.2 for one of the target.
-_TARGET = 0.2 * 255
 _NAME = re.compile(r"sample_(?P<number>\d{1,9})", re.ASCII)
 # A row is: folder, name, number, label and what the image was made with.
 _FOLDER, _FILE, _LABEL = 0, 1, 3
@@ -40,15 +38,6 @@ class Found:
     labels: dict[pathlib.Path, int]
 
 
-def read_image(path: pathlib.Path) -> np.ndarray:
-    """Reads an image as uint8 [H, W, 1].
-
-    Raises:
-        ValueError: when the file is damaged or is not 8-bit grey.
-    """
-    return read_grey(path)[..., None]
-
-
 def read_mask(labels: dict[pathlib.Path, int], path: pathlib.Path) -> np.ndarray:
     """Reads a mask, or what stands for one: uint8 [H, W].
 
@@ -57,12 +46,11 @@ def read_mask(labels: dict[pathlib.Path, int], path: pathlib.Path) -> np.ndarray
         path: of a mask, or of such an image.
 
     Raises:
-        ValueError: as `read_image`.
+        ValueError: when the file is damaged or is not 8-bit grey.
     """
-    pixels = read_grey(path)
     if path in labels:
-        return np.full_like(pixels, labels[path])
-    return (pixels > _TARGET).astype(np.uint8)
+        return np.full_like(read_frame(path)[..., 0], labels[path])
+    return read_target(path)
 
 
 def find(folder: pathlib.Path, problems: Problems) -> Found:

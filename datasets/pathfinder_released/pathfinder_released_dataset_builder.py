@@ -7,15 +7,16 @@ import pathlib
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
+from contours.files import CLASSES, read_frame
 from frame_folders.building import Contents, FolderBuilder
 from frame_folders.images import Reading
 from frame_folders.labels import Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Cutting
 
-from pathfinder_released.files import find, read_image, read_mask
+from pathfinder_released.files import find, read_mask
 
-_LABELS = Labels(("background", "target"), ignored_is_given=True)
+_LABELS = Labels(CLASSES, ignored_is_given=True)
 
 
 class Builder(FolderBuilder):
@@ -36,5 +37,5 @@ class Builder(FolderBuilder):
         """Images with masks or labels, each a video of one frame."""
         found = find(folder, problems)
         cutting = dict.fromkeys(found.frames, Cutting(1, overlapping=False))
-        reading = Reading(read_image, functools.partial(read_mask, found.labels), channels=1)
+        reading = Reading(read_frame, functools.partial(read_mask, found.labels), channels=1)
         return Contents(found.frames, cutting, _LABELS, reading)

@@ -16,11 +16,11 @@ import dataclasses
 import re
 
 import numpy as np
+from contours.tables import table
 
 from t_pathfinder.plan import draw_plan
 from t_pathfinder.settings import GrowthRule
 from t_pathfinder.subsets import SUBSETS
-from t_pathfinder.summary import table
 
 # The kernels that a step of the hGRU applies one after the other.
 KERNELS_A_STEP = 2

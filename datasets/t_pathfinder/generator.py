@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from t_pathfinder.drawing import redraw
-from t_pathfinder.layout import lay_out
-from t_pathfinder.parallel import Example
+from contours.drawing import redraw
+from contours.layout import lay_out
+from generated_videos.checks import require_index
+from generated_videos.parallel import Example
+
 from t_pathfinder.plan import draw_plan
-from t_pathfinder.settings import Settings, require_index
+from t_pathfinder.settings import Settings
 
 
 def video(settings: Settings, seed: int, index: int) -> Example:

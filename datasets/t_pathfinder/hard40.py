@@ -1,11 +1,5 @@
-"""Lets `tfds build t_pathfinder/hard40` work: TFDS looks for a file of that name."""
+"""Lets `tfds build t_pathfinder/NAME` work, see one_subset.py."""
 
-from typing import Any, ClassVar
+from t_pathfinder.one_subset import builder
 
-from t_pathfinder import t_pathfinder_dataset_builder
-
-
-class Builder(t_pathfinder_dataset_builder.Builder, skip_registration=True):  # type: ignore[call-arg]
-    """T-Pathfinder, restricted to the subset `hard40`."""
-
-    BUILDER_CONFIGS: ClassVar[list[Any]] = t_pathfinder_dataset_builder.only("hard40")
+Builder = builder(__name__)

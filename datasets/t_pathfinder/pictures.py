@@ -9,36 +9,11 @@ import argparse
 import pathlib
 
 import numpy as np
+from contours.pictures import strip
+from generated_videos.subset import Subset
 
 from t_pathfinder.generator import video
-from t_pathfinder.parallel import Example
-from t_pathfinder.subsets import SUBSETS, Subset
-
-TARGET_COLOUR = np.array([255, 70, 60], np.float32)
-LINE = 96  # grey of the line between two frames
-
-
-def strip(example: Example, enlarge: int) -> np.ndarray:
-    """All frames of a video side by side.
-
-    Args:
-        example: a video; the target's ink is tinted, the mask's edge pixels included.
-        enlarge: whole factor by which pixels are repeated.
-
-    Returns:
-        uint8 [H', W', 3].
-    """
-    grey = example["frames"].astype(np.float32)
-    marked = example["masks"][..., None] > 0
-    colour = np.where(marked, grey / 255 * TARGET_COLOUR, grey).astype(np.uint8)
-    colour = colour.repeat(enlarge, axis=1).repeat(enlarge, axis=2)
-    line = np.full((colour.shape[1], enlarge, 3), LINE, np.uint8)
-    parts = [line]
-    for frame in colour:
-        parts += [frame, line]
-    row = np.concatenate(parts, axis=1)
-    edge = np.full((enlarge, row.shape[1], 3), LINE, np.uint8)
-    return np.concatenate([edge, row, edge])
+from t_pathfinder.subsets import SUBSETS
 
 
 def write(subset: Subset, indices: list[int], enlarge: int, path: pathlib.Path) -> None:

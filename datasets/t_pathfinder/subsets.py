@@ -4,66 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from t_pathfinder.settings import Geometry, GrowthRule, Settings, Spacing
+from contours.geometry import PATHFINDER, Geometry, Spacing
+from generated_videos.subset import Subset
 
-
-@dataclasses.dataclass(frozen=True)
-class Subset:
-    """A named set of videos. Videos are independent, so an index range is a random split.
-
-    Attributes:
-        settings: what the videos look like.
-        seed: seed of all of them.
-        train_videos: videos 0 to train_videos - 1 are the training split.
-        test_videos: the test_videos after them are the test split.
-        calibration_videos: the calibration_videos after those are the calibration split; 0 means
-            that there is none.
-        description: one sentence for the catalogue.
-    """
-
-    settings: Settings
-    seed: int
-    train_videos: int
-    test_videos: int
-    calibration_videos: int = 0
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        least_values = {"seed": 0, "train_videos": 1, "test_videos": 1, "calibration_videos": 0}
-        for name, least in least_values.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"{name}={value!r} is not possible: it must be a whole number of at least "
-                    f"{least}; raise it."
-                )
-
-    @property
-    def splits(self) -> dict[str, range]:
-        """Indices of the videos of each split."""
-        end = self.train_videos + self.test_videos
-        splits = {"train": range(self.train_videos), "test": range(self.train_videos, end)}
-        if self.calibration_videos:
-            # Last, so that its size never renumbers a training or test video.
-            splits["calibration"] = range(end, end + self.calibration_videos)
-        return splits
-
-
-# The published Pathfinder generator's own: 13 pixels from dash to dash. Bends are loosened first
-# (that generator itself was used from 2.7 down to 0.8), then the clearance, then the gap. The last
-# levels hold any plan that the rules can produce.
-PATHFINDER = Geometry(
-    spacings=(
-        Spacing(),
-        Spacing(continuity=1.2),
-        Spacing(continuity=1.0),
-        Spacing(continuity=1.0, clearance=3.5),
-        Spacing(continuity=1.0, clearance=3.0),
-        Spacing(continuity=1.0, clearance=3.0, gap=6.0),
-        Spacing(continuity=1.0, clearance=2.5, gap=5.0),
-        Spacing(continuity=1.0, clearance=2.0, gap=4.0),
-    )
-)
+from t_pathfinder.settings import GrowthRule, Settings
 
 # 5 pixels from dash to dash, which is what the paper's figures say: see GEOMETRY.md.
 _PAPER = Geometry(

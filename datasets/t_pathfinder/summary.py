@@ -12,13 +12,15 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from contours.drawing import MASK_ABOVE
+from contours.tables import table
+from generated_videos.parallel import Example, generate
+from generated_videos.subset import Subset
 
-from t_pathfinder.drawing import MASK_ABOVE
 from t_pathfinder.generator import video
-from t_pathfinder.parallel import Example, generate
 from t_pathfinder.plan import LengthPlan, draw_plan
 from t_pathfinder.settings import GrowthRule
-from t_pathfinder.subsets import SUBSETS, Subset
+from t_pathfinder.subsets import SUBSETS
 
 Rows = list[tuple[str, str]]
 
@@ -121,12 +123,6 @@ def attempt_rows(examples: list[Example]) -> Rows:
     names = ["1", "2", "3", "4-6", "7-12", "13 or more"]
     shares = [np.mean((attempts >= low) & (attempts <= high)) for low, high in bounds]
     return [(name, f"{share:.2%}") for name, share in zip(names, shares, strict=True)]
-
-
-def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table."""
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def readings(rule: GrowthRule, seed: int, count: int) -> str:

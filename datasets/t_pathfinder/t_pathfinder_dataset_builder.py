@@ -6,15 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
+from generated_videos.building import GeneratedBuilder, SubsetConfig, configs
+from generated_videos.subset import Subset
+from video_records.features import array, frames_and_masks
 
-from t_pathfinder.building import GeneratedBuilder, SubsetConfig, array, configs
 from t_pathfinder.generator import video
-from t_pathfinder.subsets import ON_REQUEST, PLAIN, SUBSETS, Subset
-
-
-def only(name: str) -> list[SubsetConfig]:
-    """Configurations of a builder that is restricted to one subset."""
-    return configs({name: SUBSETS[name]})
+from t_pathfinder.subsets import ON_REQUEST, PLAIN
 
 
 class Builder(GeneratedBuilder):
@@ -44,10 +41,8 @@ class Builder(GeneratedBuilder):
         return tfds.features.FeaturesDict(
             {
                 "video": tfds.features.Scalar(np.int64),
-                # 131 kB a video as they are, 3 kB compressed: a split then fits into the memory
-                # that TFDS collects it in, beyond which it would need TensorFlow.
-                "frames": array((rule.frames, *size, 1), np.uint8, "zlib"),
-                "masks": array((rule.frames, *size), np.uint8, "zlib"),
+                # 131 kB a video as they are, 3 kB compressed.
+                **frames_and_masks(rule.frames, size, channels=1),
                 "lengths": array((rule.frames, rule.contours), np.int32, "bytes"),
                 "target": array((rule.frames,), np.int32, "bytes"),
                 "segments": array((None, 3), np.float32, "bytes"),

@@ -8,8 +8,6 @@ import json
 import pathlib
 import re
 
-import numpy as np
-from frame_folders.images import read_grey
 from frame_folders.problems import Problems
 from frame_folders.sequences import Frame
 
@@ -17,8 +15,6 @@ CONFIG = "dataset_config.json"
 IMAGES = pathlib.PurePath("imgs", "1")
 TRUTH = pathlib.PurePath("gt", "1")
 
-# Of 255. Source: the published code takes a pixel above 0.2 for one of the target.
-_TARGET = 0.2 * 255
 _NAME = re.compile(r"(?P<video>.+)_(?P<frame>0|[1-9]\d{0,8})\.png", re.ASCII)
 _SHOWN = 5  # files named as examples
 
@@ -34,24 +30,6 @@ class OnDisk:
 
     numbers: dict[str, list[int]]
     others: list[str]
-
-
-def read_frame(path: pathlib.Path) -> np.ndarray:
-    """Reads a frame as uint8 [H, W, 1].
-
-    Raises:
-        ValueError: when the file is damaged or is not 8-bit grey.
-    """
-    return read_grey(path)[..., None]
-
-
-def read_target(path: pathlib.Path) -> np.ndarray:
-    """Reads where the target is: uint8 [H, W], 1 there and 0 elsewhere.
-
-    Raises:
-        ValueError: as `read_frame`.
-    """
-    return (read_grey(path) > _TARGET).astype(np.uint8)
 
 
 def frames_per_video(folder: pathlib.Path, problems: Problems) -> int | None:

@@ -11,20 +11,18 @@ import pathlib
 from collections.abc import Iterable
 
 import numpy as np
+from contours.drawing import MASK_ABOVE
+from contours.files import read_frame, read_target
+from contours.tables import table
 from frame_folders.problems import Problems
 from frame_folders.sequences import Frame
-from t_pathfinder.summary import table
 
 from t_pathfinder_released.files import (
     find_videos,
     frames_on_disk,
     frames_per_video,
-    read_frame,
-    read_target,
 )
 from t_pathfinder_released.measure import measure
-
-INK_ABOVE = 51  # as t_pathfinder's masks
 
 
 def summarize(folder: pathlib.Path, split: str, videos: int) -> str:
@@ -49,7 +47,7 @@ def summarize(folder: pathlib.Path, split: str, videos: int) -> str:
 
 def _rows(frames: list[Frame], length: int) -> list[tuple[str, str]]:
     targets = [read_target(frame.mask) > 0 for frame in frames]
-    inks = [read_frame(frame.image)[..., 0] > INK_ABOVE for frame in frames]
+    inks = [read_frame(frame.image)[..., 0] > MASK_ABOVE for frame in frames]
     dashes = [measure(target) for target in targets]
     by_frame = [dashes[t::length] for t in range(length)]
     counts = (f"{np.mean([len(d.lengths) for d in found]):.2f}" for found in by_frame)

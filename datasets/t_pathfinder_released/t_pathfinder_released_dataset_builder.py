@@ -7,6 +7,7 @@ import pathlib
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
+from contours.files import CLASSES, read_frame, read_target
 from frame_folders.building import Contents, FolderBuilder
 from frame_folders.images import Reading
 from frame_folders.labels import Labels
@@ -18,11 +19,9 @@ from t_pathfinder_released.files import (
     find_videos,
     frames_on_disk,
     frames_per_video,
-    read_frame,
-    read_target,
 )
 
-_LABELS = Labels(("background", "target"))
+_LABELS = Labels(CLASSES)
 _READING = Reading(read_frame, read_target, channels=1)
 
 

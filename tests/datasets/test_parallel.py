@@ -7,12 +7,12 @@ import sys
 import time
 
 import pytest
-from t_pathfinder import parallel
+from generated_videos import parallel
 
 _BUILD = """
 import os, sys
 sys.path[:0] = {path!r}
-from t_pathfinder.parallel import generate
+from generated_videos.parallel import generate
 from test_parallel import pids
 for found in generate(pids, None, 0, range(10**9), workers=2):
     print(found["worker"], flush=True)

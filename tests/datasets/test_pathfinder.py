@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from contours.drawing import MASK_ABOVE, paint
+from generated_videos.parallel import generate
 from pathfinder.generator import draw_disc, image
 from pathfinder.subsets import SUBSETS
-from t_pathfinder.drawing import MASK_ABOVE, paint
-from t_pathfinder.parallel import generate
 
 import rsf_jax as rsf
 from rsf_jax.data import open_dataset
@@ -130,7 +130,8 @@ BUILD = """
 import sys
 sys.path.insert(0, "datasets")
 from pathfinder.pathfinder_dataset_builder import Builder, SubsetConfig
-from pathfinder.subsets import SUBSETS, Subset
+from generated_videos.subset import Subset
+from pathfinder.subsets import SUBSETS
 tiny = Subset(SUBSETS["small6"].settings, 3, 30, 6, 4)
 Builder(config=SubsetConfig(name="tiny", subset=tiny), data_dir={folder!r}).download_and_prepare()
 assert "tensorflow" not in sys.modules

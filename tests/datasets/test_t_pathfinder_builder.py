@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import t_pathfinder
 import tensorflow_datasets as tfds
-from t_pathfinder import building
-from t_pathfinder.drawing import redraw
+from contours.drawing import redraw
+from generated_videos import building
+from generated_videos.subset import Subset
 from t_pathfinder.generator import video
-from t_pathfinder.subsets import PLAIN, SUBSETS, Subset
+from t_pathfinder.subsets import PLAIN, SUBSETS
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -27,7 +28,8 @@ BUILD = """
 import os, sys
 sys.path.insert(0, {datasets!r})
 os.environ["T_PATHFINDER_WORKERS"] = {workers!r}
-from t_pathfinder.subsets import PLAIN, SUBSETS, Subset
+from generated_videos.subset import Subset
+from t_pathfinder.subsets import PLAIN, SUBSETS
 from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
 tiny = Subset(SUBSETS["quickstart"].settings, {seed}, {train}, {test}, {calibration})
 builder = Builder(config=SubsetConfig(name="tiny", subset=tiny), data_dir={folder!r})

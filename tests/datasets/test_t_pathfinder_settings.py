@@ -3,9 +3,11 @@
 import dataclasses
 
 import pytest
-from t_pathfinder.parallel import worker_count
-from t_pathfinder.settings import Geometry, GrowthRule, Spacing
-from t_pathfinder.subsets import SUBSETS, Subset
+from contours.geometry import Geometry, Spacing
+from generated_videos.parallel import worker_count
+from generated_videos.subset import Subset
+from t_pathfinder.settings import GrowthRule
+from t_pathfinder.subsets import SUBSETS
 
 RULE = SUBSETS["hard"].settings.rule
 

@@ -8,13 +8,14 @@ import sys
 import numpy as np
 import pytest
 import t_pathfinder
+from contours.drawing import redraw
+from contours.geometry import PIXEL_SPREAD, Geometry, Spacing
+from generated_videos.parallel import generate
 from scipy import ndimage
 from scipy.spatial import distance
-from t_pathfinder.drawing import redraw
 from t_pathfinder.generator import video
-from t_pathfinder.parallel import generate
 from t_pathfinder.plan import draw_plan
-from t_pathfinder.settings import PIXEL_SPREAD, Geometry, Settings, Spacing
+from t_pathfinder.settings import Settings
 from t_pathfinder.subsets import SUBSETS
 
 ARRAYS = {

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
+from video_records.building import VideoRecords
 
-from t_pathfinder.parallel import Example, Make, generate
-from t_pathfinder.subsets import SUBSETS, Subset
-
-FILE_FORMAT = "array_record"  # the one format that can be read without TensorFlow
+from generated_videos.parallel import Example, Make, generate
+from generated_videos.subset import Subset
 
 
 @dataclasses.dataclass(eq=False)
@@ -22,7 +21,7 @@ class SubsetConfig(tfds.core.BuilderConfig):
         subset: settings, seed and number of examples.
     """
 
-    subset: Subset = SUBSETS["easy"]
+    subset: Subset = dataclasses.field(kw_only=True)
 
 
 def configs(subsets: dict[str, Subset]) -> list[SubsetConfig]:
@@ -50,25 +49,13 @@ class Split:
         yield from zip(self.indices, examples)
 
 
-class GeneratedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class GeneratedBuilder(VideoRecords, tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Builder of examples that are pure functions of settings, seed and index."""
 
     _with_beam = False
     _most: int | None = None  # examples of a split; None builds all
     HOMEPAGE: ClassVar[str]
     MAKE: ClassVar[Any]  # static method that makes one example
-
-    def __init__(self, *, file_format: Any = None, **kwargs: Any) -> None:
-        """Builder whose files are array_record unless `file_format` says otherwise.
-
-        Args:
-            file_format: TFDS file format; None means array_record for a data set that is yet to
-                be built (TFDS itself would take TFRecord) and the existing one's otherwise.
-            **kwargs: `config`, `data_dir` and `version`, as for every TFDS builder.
-        """
-        super().__init__(file_format=file_format, **kwargs)
-        if file_format is None and not self.info.initialized:
-            self.info.set_file_format(FILE_FORMAT, override=True)
 
     def features(self, subset: Subset) -> tfds.features.FeaturesDict:
         """Features of one subset. Only kinds that TFDS decodes without TensorFlow may be used."""
@@ -107,12 +94,7 @@ class GeneratedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, subset: Subset, indices: range) -> Any:
         if not self._with_beam:
             return Split(self.MAKE, subset, indices)
-        from t_pathfinder.beam import examples  # optional: nothing else here needs Beam
+        from generated_videos.beam import examples  # optional: nothing else here needs Beam
 
         # With Beam, TFDS itself does not heed `--max_examples_per_split`.
         return examples(self.MAKE, subset, indices[: self._most])
-
-
-def array(shape: tuple[int | None, ...], dtype: Any, encoding: str) -> tfds.features.Tensor:
-    """A feature that TFDS decodes without TensorFlow."""
-    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding=encoding)

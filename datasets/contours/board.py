@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from t_pathfinder.headings import COSINE, DEGREES, SINE
-from t_pathfinder.settings import Geometry, Spacing
+from contours.geometry import Geometry, Spacing
+from contours.headings import COSINE, DEGREES, SINE
 
 CELLS = 4  # board cells per pixel, along each axis
 PHASES = 4  # positions told apart within a cell, along each axis

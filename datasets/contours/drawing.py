@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from t_pathfinder.headings import COSINE, DEGREES, SINE
-from t_pathfinder.settings import SUPERSAMPLING, Geometry
+from contours.geometry import SUPERSAMPLING, Geometry
+from contours.headings import COSINE, DEGREES, SINE
 
 _COSINE, _SINE = np.array(COSINE, np.float32), np.array(SINE, np.float32)
 # Ink of a pixel by the number of its sub-samples that are covered.

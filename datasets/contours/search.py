@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from t_pathfinder.board import Board, Template
-from t_pathfinder.headings import COSINE, DEGREES, SINE
-from t_pathfinder.settings import Spacing
+from contours.board import Board, Template
+from contours.geometry import Spacing
+from contours.headings import COSINE, DEGREES, SINE
 
 # A segment as it is placed: x and y of its start in board cells, heading in degrees.
 Placed = tuple[float, float, int]

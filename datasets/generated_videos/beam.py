@@ -7,8 +7,8 @@ from typing import Any
 
 import apache_beam as beam
 
-from t_pathfinder.parallel import Example, Make
-from t_pathfinder.subsets import Subset
+from generated_videos.parallel import Example, Make
+from generated_videos.subset import Subset
 
 
 def examples(make: Make, subset: Subset, indices: range) -> Any:

@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 
-from t_pathfinder.board import CELLS, template
-from t_pathfinder.headings import COSINE, DEGREES, SINE
-from t_pathfinder.search import Contour, Search
-from t_pathfinder.settings import Geometry
+from contours.board import CELLS, template
+from contours.geometry import Geometry
+from contours.headings import COSINE, DEGREES, SINE
+from contours.search import Contour, Search
 
 
 @dataclasses.dataclass(frozen=True)
