@@ -1,4 +1,7 @@
-"""Finds built datasets, and builds those that are missing, without TensorFlow."""
+"""Finds built datasets, and builds those that are missing, without TensorFlow.
+
+What a builder has to be is in docs/dataset-contract.md.
+"""
 
 import importlib
 import os

@@ -1,6 +1,7 @@
 """Built datasets as videos, by split.
 
-TFDS reads and writes the files, grain gives random access; neither imports TensorFlow here.
+TFDS reads and writes the files, grain gives random access; neither imports TensorFlow here. What
+is read of a dataset, and may be left out, is in docs/dataset-contract.md: change both together.
 """
 
 import dataclasses

@@ -1,4 +1,7 @@
-"""Which training videos are kept for validation and calibration, so that they share no frame."""
+"""Which training videos are kept for validation and calibration, so that they share no frame.
+
+By what they are told apart is the clause "sequences" of docs/dataset-contract.md.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 from typing import Any
 
+# What follows is the clause "origin" of docs/dataset-contract.md.
 # Of what a dataset was made of: where it lay, and when its files were written.
 _OF_A_COPY = ("folder", "stamp")
 _KNOWN_BY = ("source", "settings")  # metadata of builders of folders, and of generators

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, Integer
 from rsf_jax.errors import InputError
 from rsf_jax.typing import Array
 
-# Of a pixel that nobody has labelled.
+# Of a pixel that nobody has labelled, in every built dataset: docs/dataset-contract.md.
 IGNORED = 255
 
 

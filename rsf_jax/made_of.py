@@ -1,4 +1,7 @@
-"""Datasets made of a folder's files: found again by what is in the folder, or built anew."""
+"""Datasets made of a folder's files: found again by what is in the folder, or built anew.
+
+What it asks of a builder and its metadata is the clause "source" of docs/dataset-contract.md.
+"""
 
 import dataclasses
 import json

@@ -1,0 +1,1 @@
+"""A dataset to copy: see "How to add" in WORKSPACE.md."""
