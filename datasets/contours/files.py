@@ -1,4 +1,4 @@
-"""Pictures of contours in the files that others released: grey frames, and masks of the target."""
+"""Pictures of contours in the files that others released: gray frames, and masks of the target."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from video_records.labels import IGNORED, class_metadata
 
 LENGTH = 4  # frames of a video
 SIZE = (24, 24)  # height and width, pixels
-CHANNELS = 1  # 1: grey, 3: red, green, blue
+CHANNELS = 1  # 1: gray, 3: red, green, blue
 CLASSES = {"background": (0, 0, 0), "square": (240, 180, 40)}  # with their colors in pictures
 # Numbers of the videos of each split. No frame may be in two.
 SPLITS = {"train": range(64), "test": range(64, 80)}

@@ -183,7 +183,7 @@ def _frames(built: Built) -> Iterator[str]:
     yield from _array(built, "frames", axes=4, names="[T, H, W, C]")
     channels = built.features["frames"].shape[-1] if "frames" in built.features else 1
     if channels not in (1, 3):
-        yield f"they have {channels} channels: 1 (grey) or 3 (red, green, blue) are possible"
+        yield f"they have {channels} channels: 1 (gray) or 3 (red, green, blue) are possible"
 
 
 def _masks(built: Built) -> Iterator[str]:

@@ -14,7 +14,7 @@ from PIL import Image
 from tensorflow_datasets.core import read_only_builder
 
 DATASETS = Path(__file__).parents[2] / "datasets"
-_MOST = 8  # examples of a split, of builders that are not named below
+_MOST = 100  # examples of a split, of builders that are not named below
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,16 +86,16 @@ def _own_video(folder: Path) -> Small:
     return Small(builder_class("own_video"), "default", folder)
 
 
-def _grey(path: Path, *seed: int) -> None:
+def _gray(path: Path, *seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (10, 12), np.uint8)).save(path)
 
 
 def _pathfinder_released(folder: Path, masks: bool = True) -> Small:
     for number in range(20):
-        _grey(folder / "imgs" / "1" / f"sample_{number}.png", 0, number)
+        _gray(folder / "imgs" / "1" / f"sample_{number}.png", 0, number)
         if masks:
-            _grey(folder / "gt" / "1" / f"sample_{number}.png", 1, number)
+            _gray(folder / "gt" / "1" / f"sample_{number}.png", 1, number)
     if not masks:
         rows = [f"imgs/1 sample_{n}.png {n} {n % 3 % 2}" for n in range(20)]
         (folder / "metadata").mkdir()
@@ -112,7 +112,7 @@ def _t_pathfinder_released(folder: Path) -> Small:
     for video in range(6):
         for t in range(6):
             for kind, place in enumerate(("imgs", "gt")):
-                _grey(folder / place / "1" / f"{video}_{t}.png", video, t, kind)
+                _gray(folder / place / "1" / f"{video}_{t}.png", video, t, kind)
     (folder / "dataset_config.json").write_text(json.dumps({"n_frames": 6}))
     for split, of in videos.items():
         (folder / f"{split}_vid_id_list.txt").write_text("\n".join(map(str, of)))

@@ -193,7 +193,7 @@ _CASES = [
     ),
     (_frames((2, 6, 8, 1), np.float32), r"frames: they are float32 \[2, 6, 8, 1\]: uint8 \[T, H"),
     (_frames((2, 6, 8)), r"frames: they are uint8 \[2, 6, 8\]: uint8 \[T, H, W, C\] is needed"),
-    (_frames((2, 6, 8, 2)), r"frames: they have 2 channels: 1 \(grey\) or 3"),
+    (_frames((2, 6, 8, 2)), r"frames: they have 2 channels: 1 \(gray\) or 3"),
     (_frames((2, None, 8, 1)), r"frames: they are \[2, None, 8, 1\]: all must be of one size"),
     (_frames((2, 6, 9, 1)), r"masks: they are \[2, 6, 8\], frames \[2, 6, 9, 1\]: T, H and W"),
     (_masks((2, 6, 8), np.int32), r"masks: they are int32 \[2, 6, 8\]"),
