@@ -224,7 +224,7 @@ def run(main: Callable[[], None]) -> None:
                 load_cells(CELLS.value)
             main()
         except rsf.InputError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {with_flags(str(error))}", file=sys.stderr)
             sys.exit(1)
         except (AssertionError, RuntimeError) as error:
             if not _is_of_devices(error):
@@ -241,6 +241,16 @@ def run(main: Callable[[], None]) -> None:
             _end_by(signal.SIGINT)
 
     app.run(guarded, flags_parser=parsing.parse)
+
+
+def with_flags(message: str) -> str:
+    """Returns what the library says of settings and arguments, in flags."""
+
+    def flag(match: re.Match) -> str:
+        return f"--{match[0]}" if match[0] in flags.FLAGS else match[0]
+
+    message = re.sub(r"(?<![\w.-])config\.[a-z_]+", flag, message)
+    return re.sub(r"(?<=give )[a-z]+_[a-z_]+\b", flag, message)
 
 
 def _is_of_devices(error: BaseException) -> bool:

@@ -61,7 +61,7 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
         return found
     print(
         f"{name}: version {found.version} is there, {newer} is other data and is used; for the "
-        f"former give --config.dataset={name}:{found.version}",
+        f"former give config.dataset={name}:{found.version}",
         flush=True,
     )
     return _build(name, folder, "")
@@ -113,7 +113,7 @@ def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.Dataset
     except InputError:
         raise
     except ValueError as error:  # of the files it is made of
-        hint = "" if manual_dir else " (--config.manual_dir=FOLDER names it)"
+        hint = "" if manual_dir else " (config.manual_dir=FOLDER names it)"
         # Of several files each has a line of its own.
         raise InputError(f"cannot build {name}: {error}{hint}") from error
     except OSError as error:

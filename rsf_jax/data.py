@@ -70,7 +70,7 @@ def settle(config: Config) -> Config:
 def _count(names: list[str] | None, config: Config) -> int:
     if names is None:
         raise InputError(
-            f"dataset {config.dataset} does not say what its classes are: give --config.classes"
+            f"dataset {config.dataset} does not say what its classes are: give config.classes"
         )
     if len(names) < BINARY:
         raise InputError(
@@ -98,7 +98,7 @@ def open_dataset(config: Config) -> Dataset:
     if names is not None and _count(names, config) != config.classes:
         raise InputError(
             f"dataset {config.dataset} has {len(names)} classes ({', '.join(names)}): use "
-            f"--config.classes={len(names)}"
+            f"config.classes={len(names)}"
         )
     training = Videos(builder, "train", config)
     has_validation = "validation" in builder.info.splits
@@ -176,7 +176,7 @@ class Videos:
             raise InputError(
                 f"dataset {config.dataset} has frames of {channels} channels, "
                 f"config.input_channels is {config.input_channels}: use "
-                f"--config.input_channels={channels}"
+                f"config.input_channels={channels}"
             )
         self.frame_shape = (height // config.shrink, width // config.shrink)
         if min(self.frame_shape) < 1:

@@ -153,7 +153,7 @@ def detect_config(tensors: StateDict) -> Config:
         if any(name.startswith("params.") for name in tensors):
             raise InputError(
                 "these weights have this library's own names, which do not tell the model: load "
-                "them by their card (rsf.load_pretrained), or give its preset (--config)"
+                "them by their card (rsf.load_pretrained), or give its preset"
             )
         raise InputError(
             f"these {len(tensors)} tensors ({show_names(sorted(tensors)[:4])}, ...) are of none of "

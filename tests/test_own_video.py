@@ -165,7 +165,7 @@ def test_the_analysis_says_that_clips_are_too_short(config, workdir):
 
 
 MISTAKES = [
-    ({"classes": 4}, r"has 3 classes \(ground, square, edge\): use --config.classes=3"),
+    ({"classes": 4}, r"has 3 classes \(ground, square, edge\): use config.classes=3"),
     ({"model": "hgru", "input_channels": 1}, "has frames of 3 channels, config.input_channels is"),
     ({"shrink": 64}, "config.shrink is 64: no pixel is left"),
     ({"dataset": "own_video/other"}, "own_video has the configs default"),

@@ -82,7 +82,7 @@ def trial(
     if dataset.calibration is None:
         raise InputError(
             f"dataset {trained.config.dataset} has no calibration videos: train with "
-            "--config.calibration_share=0.1"
+            "config.calibration_share=0.1"
         )
     network = frame_network(trained.model)
     reuse = ReuseNetwork(network, trained.variables, method=method)

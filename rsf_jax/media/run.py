@@ -74,7 +74,7 @@ def run(
     appearance = appearance or trained.appearance
     size = settings.frame_size or appearance.frame_size
     if size is None:
-        raise InputError("the size of the frames of training is not known: give --frame_size")
+        raise InputError("the size of the frames of training is not known: give frame_size")
     with contextlib.ExitStack() as stack:
         channels = trained.config.input_channels
         sources = [stack.enter_context(open_source(i, size, channels)) for i in settings.inputs]

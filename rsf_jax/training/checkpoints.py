@@ -57,8 +57,7 @@ class Checkpoints:
         self.folder = RunFolder(expand(workdir).resolve()).checkpoints
         if not create and not self.folder.is_dir():
             raise InputError(
-                f"no checkpoints in {workdir}: train first (python launch/train.py "
-                f"--workdir={workdir}), or give the --workdir of a trained model"
+                f"no checkpoints in {workdir}: train first, or name the folder of a trained model"
             )
         self._lock: WriterLock | None = None
         try:
@@ -158,7 +157,7 @@ class Checkpoints:
         if model not in model_names():
             raise InputError(
                 f"checkpoint {self._path(step)} has the cell {model!r}, which is not registered: "
-                f'first run the code with @rsf.register_cell("{model}"), or give --cells=FILE'
+                f'first run the code with @rsf.register_cell("{model}"), or the file that has it'
             )
         try:
             return Config(**saved)
@@ -181,7 +180,7 @@ class Checkpoints:
         if changed:
             raise InputError(
                 f"{self.folder.parent} holds a run with other settings: {changed}. Give those, or "
-                "another --workdir"
+                "choose another folder"
             )
         self._check_data(step)
         self._check_shapes(step, like)
@@ -219,8 +218,8 @@ class Checkpoints:
         if there and self._data and there.digest != self._data.digest:
             raise InputError(
                 f"{self.folder.parent} holds a run on other data: {there.words} there, "
-                f"{self._data.words} here. Give those with --config.data_dir or "
-                "--config.manual_dir, or another --workdir"
+                f"{self._data.words} here. Give those with config.data_dir or "
+                "config.manual_dir, or choose another folder"
             )
 
     def _check_shapes(self, step: int, like: TrainState) -> None:
@@ -235,7 +234,7 @@ class Checkpoints:
         if changed:
             raise InputError(
                 f"checkpoint {self._path(step)} has other parameters than the model: {changed}. "
-                "Undo what has changed in its code since, or give another --workdir"
+                "Undo what has changed in its code since, or choose another folder"
             )
 
     def _meta(self, step: int) -> dict[str, Any]:

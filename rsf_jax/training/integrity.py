@@ -92,7 +92,7 @@ def set_aside_damaged(folder: Path) -> None:
         found = "; ".join(f"update {step}: {problem}" for step, problem in damaged.items())
         raise InputError(
             f"every checkpoint in {folder} is damaged ({found}): restore one from a copy, or start "
-            "anew in another --workdir"
+            "anew in another folder"
         )
     for step, problem in damaged.items():
         place = folder.parent / DAMAGED / str(step)

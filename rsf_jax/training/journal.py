@@ -153,8 +153,8 @@ class _Main:
         print(
             f"Ended after update {update} of {self._setup.total}: the validation loss, {loss:.5f}, "
             f"is more than {explosion:g} times the lowest, {lowest:.5f} of update {best}, whose "
-            "checkpoint is kept and tested. Raise --config.explosion to train on; or lower "
-            "--config.learning_rate, in a new --workdir"
+            "checkpoint is kept and tested. Raise config.explosion to train on; or lower "
+            "config.learning_rate, in a new folder"
         )
         return True
 

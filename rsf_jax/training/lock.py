@@ -34,7 +34,7 @@ class WriterLock:
         except filelock.Timeout:
             raise InputError(
                 f"another process trains in {workdir} ({_holder(path)}): wait for it, stop it, "
-                "or give another --workdir"
+                "or choose another folder"
             ) from None
         except OSError as error:
             raise InputError(f"cannot write to {workdir}: {error}") from error

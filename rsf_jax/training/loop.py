@@ -137,8 +137,8 @@ class _Loop:
         kept = f"the last good checkpoint is of update {last}" if last else "none was saved yet"
         return TrainingDiverged(
             f"loss {values['loss']} and gradient norm {values['grad_norm']} in update {update} "
-            f"at learning rate {rate:.3g}: {kept}. Lower --config.learning_rate, or set "
-            "--config.clip_norm, in a new --workdir"
+            f"at learning rate {rate:.3g}: {kept}. Lower config.learning_rate, or set "
+            "config.clip_norm, in a new folder"
         )
 
     def _validate(self, state: TrainState, update: int) -> Outcome | None:

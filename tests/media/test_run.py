@@ -193,7 +193,7 @@ def test_bad_settings_are_named(trained, tmp_path):
         _play(trained, tmp_path, [clip], budget=-1.0)
     unknown = dataclasses.replace(_look(), frame_size=None)
     settings = runs.Settings([str(clip)], tmp_path / "out")
-    with pytest.raises(rsf.InputError, match="give --frame_size"):
+    with pytest.raises(rsf.InputError, match="give frame_size"):
         runs.run(trained, POLICY, settings, lambda: None, appearance=unknown)
 
 
