@@ -44,7 +44,10 @@ PRETRAINED = flags.DEFINE_string(
     "card of one (a file of JSON); what is made with it goes to --workdir, or runs/pretrained/NAME",
 )
 CELLS = flags.DEFINE_string(
-    "cells", None, "Python file that registers recurrent cells of your own (rsf.register_cell)"
+    "cells",
+    None,
+    "Python file that registers cells or networks of your own (rsf.register_cell, "
+    "rsf.register_network)",
 )
 
 

@@ -17,11 +17,12 @@ from rsf_jax.models import (
     count_parameters,
     prepare,
 )
+from rsf_jax.networks import NetworkKind
 from rsf_jax.policies import DistanceHalting, FixedSchedule, StepPolicy, parse_policy
 from rsf_jax.presets import get_config
 from rsf_jax.pretrained import load_pretrained, pretrained_names
 from rsf_jax.recording import Recording
-from rsf_jax.registry import register_cell
+from rsf_jax.registry import register_cell, register_network
 from rsf_jax.streaming import StreamEngine
 from rsf_jax.trained import Trained
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
@@ -36,6 +37,7 @@ __all__ = [
     "FixedSchedule",
     "FrameOutput",
     "InputError",
+    "NetworkKind",
     "Prepared",
     "Recording",
     "RecurrentCell",
@@ -56,6 +58,7 @@ __all__ = [
     "prepare",
     "pretrained_names",
     "register_cell",
+    "register_network",
     "run_frame",
     "run_video",
 ]

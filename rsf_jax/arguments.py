@@ -1,7 +1,8 @@
 """Checks of single values, where users hand them over."""
 
+import difflib
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,9 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name} is {value!r}: True or False is needed")
     return bool(value)
+
+
+def suggestion(value: str, choices: Iterable[str]) -> str:
+    """Returns a question for a choice that is close to a value, to end a message, or nothing."""
+    close = difflib.get_close_matches(value, list(choices), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,35 +1,22 @@
 """From a configuration to a model and how it is differentiated."""
 
 import re
-from typing import Any
 
-from rsf_jax.baselines import FeedforwardModel
-from rsf_jax.cells import CELLS
 from rsf_jax.config import OF_THE_DATASET, Config
 from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty
 from rsf_jax.losses import Objective
-from rsf_jax.models import RecurrentModel, VideoModel
+from rsf_jax.models import VideoModel
+from rsf_jax.networks import kind_of
 from rsf_jax.policies import FixedSchedule
-from rsf_jax.recurrent_unet import RecurrentUNet
-
-# Layers, frames each sees, and skip, by the name that configurations and presets use.
-FEEDFORWARD: dict[str, dict[str, Any]] = {
-    "ff6": {"layers_count": 6},
-    "ff8": {"layers_count": 8},
-    "ffres6": {"layers_count": 6, "skip": "published"},
-    "ffres6fixed": {"layers_count": 6, "skip": "own"},
-    "ffres8": {"layers_count": 8, "skip": "own"},
-    "conv3ds": {"layers_count": 3, "span": 2},
-    "conv3dm": {"layers_count": 3, "span": 2},
-}
 
 
 def build_model(config: Config) -> VideoModel:
     """Returns the model a configuration describes.
 
     Raises:
-        InputError: if its classes are still those of a dataset that nobody has opened.
+        InputError: if its classes are still those of a dataset that nobody has opened, or an option
+            is refused.
     """
     for name in OF_THE_DATASET:
         if getattr(config, name) == 0:
@@ -37,20 +24,7 @@ def build_model(config: Config) -> VideoModel:
                 f"config.{name} is 0, which stands for what the dataset has: give a number "
                 f"(--config.{name}), or data.settle(config) finds that of {config.dataset}"
             )
-    if config.model == "dru":
-        return RecurrentUNet(
-            config.channels, config.classes, config.input_channels, config.carry_output
-        )
-    shared: dict[str, Any] = {
-        "channels": config.channels,
-        "kernel_size": config.kernel_size,
-        "conv_method": config.conv_method,
-        "norm_statistics": config.norm_statistics,
-    }
-    if config.model in CELLS:
-        return RecurrentModel(CELLS[config.model](**shared), config.classes, config.input_channels)
-    seen: dict[str, Any] = {"classes": config.classes, "input_channels": config.input_channels}
-    return FeedforwardModel(**seen, **shared, **FEEDFORWARD[config.model])
+    return kind_of(config.model).build(config)
 
 
 def build_schedule(config: Config) -> FixedSchedule:

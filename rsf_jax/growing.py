@@ -7,12 +7,8 @@ import numpy as np
 
 from rsf_jax.config import MODEL_FIELDS, Config
 from rsf_jax.errors import InputError
+from rsf_jax.networks import kind_of
 from rsf_jax.typing import Variables
-
-# Kernels of these end in [C_in, C_out], and what is computed of a channel depends on that channel
-# alone but for those kernels. Others keep several maps side by side in one axis.
-_CHANNELS = ("hgru", "ff6", "ff8", "ffres6", "ffres6fixed", "ffres8")
-_KERNELS = (*_CHANNELS, "clstm", "conv3ds", "conv3dm")
 
 
 def check_growth(there: Config, here: Config) -> None:
@@ -28,8 +24,7 @@ def check_growth(there: Config, here: Config) -> None:
     changed = [name for name in MODEL_FIELDS if getattr(there, name) != getattr(here, name)]
     for name in changed:
         old, new = getattr(there, name), getattr(here, name)
-        able = {"channels": _CHANNELS, "kernel_size": _KERNELS}.get(name, ())
-        if here.model not in able or there.model != here.model:
+        if name not in kind_of(here.model).grows or there.model != here.model:
             raise _refused(there, f"{name}={old!r} there, {new!r} here, cannot be made of it")
         if new < old:
             raise _refused(there, f"{name}={old} there, {new} here: networks grow, never shrink")
@@ -40,7 +35,9 @@ def grow(weights: Variables, fresh: Variables) -> dict[str, Any]:
 
     A smaller kernel stands in the middle of a larger one, zeros around it. New channels begin as
     in `fresh`; nothing that was there reads them, so that the outputs stay what they were until
-    training changes that.
+    training changes that. So a kind of network that may grow in channels has kernels that end in
+    [C_in, C_out], and computes of a channel what depends on that channel alone but for those
+    kernels; others keep several maps side by side in one axis.
 
     Args:
         weights: of the smaller network.

@@ -2,10 +2,11 @@
 
 import difflib
 import re
+from typing import Any
 
-from rsf_jax.cells import CELLS
-from rsf_jax.config import FEEDFORWARD, GRADIENTS, RECURRENT_NETWORKS, Config, model_names
+from rsf_jax.config import GRADIENTS, Config
 from rsf_jax.errors import InputError
+from rsf_jax.networks import CONTOURS, NETWORKS, SCENES, kind_of, network_names
 
 _SCHEDULE = re.compile(
     r"(?P<data>[a-z0-9]+)_s(?P<slow>\d{1,9})f(?P<fast>\d{1,9})"
@@ -18,7 +19,7 @@ _STATIC = re.compile(
     r"(_(?P<cell>[a-z][a-z0-9_]*))?",
     re.ASCII,
 )
-_FEEDFORWARD = re.compile(rf"(?P<data>[a-z0-9]+)_(?P<model>{'|'.join(FEEDFORWARD)})")
+_MODEL = re.compile(r"(?P<data>[a-z0-9]+)_(?P<model>[a-z][a-z0-9_]*)", re.ASCII)
 _NAMED = {
     # Learns an easy task in minutes on two CPU cores.
     "quickstart": Config(
@@ -105,7 +106,7 @@ _OWN = _NAMED["quickstart"].replace(
     validate_every=0,
     eval_batch_size=8,
 )
-_OWN_UNET = _CAMVID.replace(
+_OWN_SCENES = _CAMVID.replace(
     dataset="own_video/default",
     classes=0,
     input_channels=0,
@@ -114,30 +115,40 @@ _OWN_UNET = _CAMVID.replace(
     zoom=1.0,
     color_jitter=0.0,
 )
-# What schedules and models are put into.
-_BASES = {
-    "easy": Config(dataset="t_pathfinder/easy"),
-    "hard": Config(dataset="t_pathfinder/hard"),
-    "easy64": _WINDOW.replace(dataset="t_pathfinder/easy64"),
-    "hard64": _WINDOW.replace(dataset="t_pathfinder/hard64"),
-    "easy72": _HALF.replace(dataset="t_pathfinder/easy72"),
-    "hard72": _HALF.replace(dataset="t_pathfinder/hard72"),
-    "hard40": _HALF.replace(dataset="t_pathfinder/hard40", epochs=2),
-    "camvid": _CAMVID,
-    "own": _OWN,
-    **_NAMED,
+# What schedules and models are put into, by the recipe that a network is trained by.
+_BASES: dict[str, dict[str, Config]] = {
+    CONTOURS: {
+        "easy": Config(dataset="t_pathfinder/easy"),
+        "hard": Config(dataset="t_pathfinder/hard"),
+        "easy64": _WINDOW.replace(dataset="t_pathfinder/easy64"),
+        "hard64": _WINDOW.replace(dataset="t_pathfinder/hard64"),
+        "easy72": _HALF.replace(dataset="t_pathfinder/easy72"),
+        "hard72": _HALF.replace(dataset="t_pathfinder/hard72"),
+        "hard40": _HALF.replace(dataset="t_pathfinder/hard40", epochs=2),
+        "own": _OWN,
+        **_NAMED,
+    },
+    SCENES: {"camvid": _CAMVID, "own": _OWN_SCENES},
 }
 # Videos of contours.
-_FRAMES = tuple(base for base in _BASES if base not in ("camvid", "own"))
+_FRAMES = tuple(base for base in _BASES[CONTOURS] if base != "own")
 # Of presets that `_unknown_preset` proposes.
 _ENDINGS = ("", "_stateless", "_clstm", "_clstm_stateless")
+
+
+def _of_the_library(*, recurrent: bool, recipe: str = CONTOURS) -> str:
+    kinds = NETWORKS.items()
+    return "|".join(n for n, k in kinds if (k.recurrent, k.recipe) == (recurrent, recipe))
+
+
+_SCENE_NETWORKS = _of_the_library(recurrent=True, recipe=SCENES)
 GRAMMAR = (
     f"{{{'|'.join(_FRAMES)}}}_s{{S}}f{{F}}[_CELL][_stateless] with S >= F >= 1, "
     "such as hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "
-    "{easy|...|quickstart}_mixed{N}; camvid_s{S}f{F}_dru[_stateless]; "
+    f"{{easy|...|quickstart}}_mixed{{N}}; camvid_s{{S}}f{{F}}_{_SCENE_NETWORKS}[_stateless]; "
     "own_s{S}f{F}[_CELL][_stateless] for a folder of your own (--config.manual_dir=FOLDER), CELL "
-    "dru too; "
-    f"{{easy|...|hard40}}_{{{'|'.join(FEEDFORWARD)}}}; "
+    f"{_SCENE_NETWORKS} too; "
+    f"{{easy|...|hard40|own}}_{{{_of_the_library(recurrent=False)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
     f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
     "quickstart_clstm"
@@ -148,8 +159,9 @@ def get_config(name: str) -> Config:
     """Returns the configuration a preset name stands for.
 
     `{easy|hard}_s{S}f{F}[_CELL][_stateless]` for any S >= F >= 1 is the paper's recipe with S
-    recurrent steps on the first frame and F on each later one, and any registered cell in place of
-    the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence, trained alike.
+    recurrent steps on the first frame and F on each later one, and any registered cell or recurrent
+    network in place of the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence,
+    trained alike.
     `{easy|hard}_mixed{N}` is one model for every budget of steps: each update is made with another
     schedule, of N steps on the first frame and fewer later, or of the same number up to N on all.
     `{easy64|hard64}_...` are the same tasks and network in windows of 64x64, with the quickstart's
@@ -157,8 +169,8 @@ def get_config(name: str) -> Config:
     pixels and a smaller network;
     `hard40_...` is hard with few and short contours.
     `camvid_s{S}f{F}_dru` is the recurrent U-Net on driving video.
-    `own_s{S}f{F}[_CELL]` is any cell, or dru, on videos of one's own: `manual_dir` names the
-    folder, which says how many classes and channels there are.
+    `own_s{S}f{F}[_CELL]` is any cell or recurrent network on videos of one's own: `manual_dir`
+    names the folder, which says how many classes and channels there are.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
     a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
@@ -175,59 +187,66 @@ def get_config(name: str) -> Config:
 
     Source: Wang et al. 2023, section 4.2; Linsley et al. 2020 for Pathfinder.
     """
-    base, _, model = name.partition("_")
     if name in _NAMED:
         return _NAMED[name]
-    # The recurrent U-Net is for other data than those of the presets.
-    if base in _NAMED and model in model_names() and model not in RECURRENT_NETWORKS:
-        return with_model(_NAMED[base].replace(name=name), model)
-    for grammar, bases, resolve in (
-        (_SCHEDULE, _BASES, _recurrent),
-        (_MIXED, _BASES, _mixed),
-        (_FEEDFORWARD, _BASES, _feedforward),
-        (_STATIC, _STATIC_BASES, _static),
+    for grammar, resolve in (
+        (_SCHEDULE, _recurrent),
+        (_MIXED, _mixed),
+        (_STATIC, _static),
+        (_MODEL, _alone),
     ):
         match = grammar.fullmatch(name)
-        if match and match["data"] in bases:
-            return resolve(bases[match["data"]].replace(name=name), match)
+        config = match and resolve(match)
+        if config:
+            return config.replace(name=name)
     raise InputError(_unknown_preset(name))
 
 
 def with_model(config: Config, model: str) -> Config:
     """Returns a configuration for another model, with the settings that it needs."""
-    if model in (*CELLS, *RECURRENT_NETWORKS):
-        return config.replace(model=model)
-    # Wider, to have the parameters of the paper's Conv3D-M.
-    channels = config.channels * 6 // 5 if model == "conv3dm" else config.channels
-    return config.replace(
-        model=model, norm_statistics="running", slow_steps=1, fast_steps=1, channels=channels
-    )
+    kind = kind_of(model)
+    changes: dict[str, Any] = {
+        "model": model,
+        "options": "",
+        "channels": int(config.channels * kind.widening),
+    }
+    if config.norm_statistics not in kind.statistics:
+        changes["norm_statistics"] = kind.statistics[0]
+    if not kind.recurrent:
+        changes |= {"slow_steps": 1, "fast_steps": 1}
+    return config.replace(**changes)
 
 
-def _recurrent(base: Config, match: re.Match) -> Config:
-    cell = match["cell"] or base.model
-    if match["data"] == "own" and cell in RECURRENT_NETWORKS:
-        base = _OWN_UNET.replace(name=base.name)
-    # The recipe for driving video fits the U-Net alone, and the others the cells.
-    if cell not in (CELLS if base.model in CELLS else RECURRENT_NETWORKS):
-        raise InputError(_unknown_preset(base.name))
+def _base(data: str, model: str | None) -> Config | None:
+    """Settings for a model on some data, by the model's recipe; None if no recipe is for both."""
+    if model is None:
+        return next((bases[data] for bases in _BASES.values() if data in bases), None)
+    if model not in network_names():
+        return None
+    base = _BASES[kind_of(model).recipe].get(data)
+    return base and with_model(base, model)
+
+
+def _recurrent(match: re.Match) -> Config | None:
+    base = _base(match["data"], match["cell"])
+    if base is None or not kind_of(base.model).recurrent:
+        return None
     slow, fast = int(match["slow"]), int(match["fast"])
     if not slow >= fast >= 1:
         raise InputError(
-            f"preset {base.name!r} asks for {slow} slow and {fast} fast steps: "
+            f"preset {match.string!r} asks for {slow} slow and {fast} fast steps: "
             "presets need slow >= fast >= 1; other schedules can be set by --config.slow_steps "
             "and --config.fast_steps"
         )
-    return base.replace(
-        model=cell,
-        slow_steps=slow,
-        fast_steps=fast,
-        stateful=match["stateless"] is None,
-    )
+    stateful = match["stateless"] is None
+    return base.replace(slow_steps=slow, fast_steps=fast, stateful=stateful)
 
 
-def _mixed(base: Config, match: re.Match) -> Config:
+def _mixed(match: re.Match) -> Config | None:
     """One set of weights for every budget of steps up to a number."""
+    base = _base(match["data"], None)
+    if base is None:
+        return None
     most = int(match["most"])
     on_later_frames = [f"s{most}f{n}" for n in range(most, 0, -1)]
     on_all_frames = [f"s{n}f{n}" for n in range(most - 1, 0, -1)]
@@ -236,16 +255,25 @@ def _mixed(base: Config, match: re.Match) -> Config:
     )
 
 
-def _static(base: Config, match: re.Match) -> Config:
+def _static(match: re.Match) -> Config | None:
     """A single frame, with the same number of steps and another gradient estimator."""
-    gradient, steps, cell = match["gradient"], int(match["steps"]), match["cell"] or "hgru"
-    if gradient not in GRADIENTS or cell not in CELLS or steps < 1:
-        raise InputError(_unknown_preset(base.name))
-    return base.replace(model=cell, gradient=gradient, slow_steps=steps, fast_steps=steps)
+    base, gradient, steps = _STATIC_BASES.get(match["data"]), match["gradient"], int(match["steps"])
+    cell = match["cell"] or "hgru"
+    if base is None or gradient not in GRADIENTS or cell not in network_names() or steps < 1:
+        return None
+    kind = kind_of(cell)
+    if kind.recipe != CONTOURS or not kind.recurrent:
+        return None
+    base = with_model(base, cell)
+    return base.replace(gradient=gradient, slow_steps=steps, fast_steps=steps)
 
 
-def _feedforward(base: Config, match: re.Match) -> Config:
-    return with_model(base, match["model"])
+def _alone(match: re.Match) -> Config | None:
+    """A network whose name says all: without steps, or with those that a named preset has."""
+    base = _base(match["data"], match["model"])
+    if base is None or (kind_of(base.model).recurrent and match["data"] not in _NAMED):
+        return None
+    return base
 
 
 def _unknown_preset(name: str) -> str:
@@ -253,11 +281,28 @@ def _unknown_preset(name: str) -> str:
     schedules = ("s8f8", "s8f2", "s8f1", "s6f6", "s6f1", "s4f4")
     known += [f"{base}_{s}{end}" for base in _FRAMES for s in schedules for end in _ENDINGS]
     known += [f"{base}_{gradient}_n20" for base in _STATIC_BASES for gradient in GRADIENTS]
-    known += [f"{base}_s3f{n}_dru" for base in ("camvid", "own") for n in (3, 1)]
-    known += [f"own_s3f1{cell}" for cell in ("", *(f"_{name}" for name in CELLS))]
-    known += [f"{base}_{cell}" for base in ("quickstart", "hard_s8f8") for cell in CELLS]
-    close = difflib.get_close_matches(name, known, n=1)
-    if name.rpartition("_")[2] in RECURRENT_NETWORKS:  # which are for other data than the rest
-        close = ["camvid_s3f1_dru"]
+    known += ["own_s3f1", *(example for model in network_names() for example in _examples(model))]
+    close = _for_its_recipe(name) or difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown preset {name!r}: {hint}Presets are {GRAMMAR}"
+
+
+def _examples(model: str) -> list[str]:
+    kind = kind_of(model)
+    if not kind.recurrent:
+        return [f"{data}_{model}" for data in _BASES[kind.recipe]]
+    alone = [f"quickstart_{model}", f"hard_s8f8_{model}"] if kind.recipe == CONTOURS else []
+    return [*alone, *(f"{data}_s3f{n}_{model}" for data in _BASES[kind.recipe] for n in (3, 1))]
+
+
+def _for_its_recipe(name: str) -> list[str]:
+    """A preset of the network in a name, if presets of its recipe are for other data."""
+    model = next((model for model in network_names() if name.endswith(f"_{model}")), None)
+    data, known = name.partition("_")[0], {data for bases in _BASES.values() for data in bases}
+    if model is None or data not in known:
+        return []
+    kind = kind_of(model)
+    if data in _BASES[kind.recipe]:
+        return []
+    steps = "_s3f1" if kind.recurrent else ""
+    return [f"{next(iter(_BASES[kind.recipe]))}{steps}_{model}"]

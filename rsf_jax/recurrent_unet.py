@@ -9,11 +9,19 @@ from rsf_jax.arguments import flag, whole
 from rsf_jax.cells.dru import DRU, ConvBlock, kaiming_normal, normalize_groups
 from rsf_jax.direct import Conv
 from rsf_jax.errors import InputError
+from rsf_jax.formats import Signature
 from rsf_jax.models import VideoModel
 from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits
 
 _LEVELS = 4  # times the map is halved
 _SMALLEST = 2**_LEVELS
+# What tells it by its weights, in which `carry_output` does not show.
+SIGNATURE = Signature(
+    "params.from_frame.kernel",
+    (3, 3, "input_channels", "channels"),
+    beside=("params.head.kernel",),
+    sizes={"classes": ("params.head.kernel", 3, 2)},
+)
 
 
 class UNetState(NamedTuple):

@@ -28,7 +28,7 @@ from jaxtyping import install_import_hook
 _TESTS = Path(__file__).parent
 _LIBRARY = _TESTS.parent / "rsf_jax"
 # These check what they are given themselves, and are tested with wrong types.
-_OWN_CHECKS = ("config", "policies", "recording", "registry")
+_OWN_CHECKS = ("config", "networks", "policies", "recording", "registry", "settings")
 
 install_import_hook(
     [f"rsf_jax.{m.name}" for m in pkgutil.iter_modules([_LIBRARY]) if m.name not in _OWN_CHECKS],

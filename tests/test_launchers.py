@@ -99,7 +99,7 @@ def test_a_cell_of_ones_own_is_trained_and_tested(launch, tmp_path, data_dir):
     assert json.loads((workdir / "results.json").read_text())["config"]["model"] == "mine"
     assert re.search(r"JAX was started by .*mine\.py before", done.stdout)
     done = launch("evaluate", f"--workdir={workdir}")
-    assert "has the cell 'mine', which is not registered" in done.stderr
+    assert "has the cell or network 'mine', which is not registered" in done.stderr
     done = launch("evaluate", *flags, "--policy=s2f1")
     assert done.returncode == 0, done.stderr
 

@@ -111,7 +111,7 @@ def test_presets_name_registered_cells():
     with pytest.raises(rsf.InputError, match="did you mean 'hard_s8f8_leaky_cell'"):
         rsf.get_config("hard_s8f8_leaky_cel")
     with pytest.raises(
-        rsf.InputError, match=r"register a cell of this .*did you mean 'leaky_cell'"
+        rsf.InputError, match=r"register a cell or network of this .*did you mean 'leaky_cell'"
     ):
         config.replace(model="leaky_cel")
 
@@ -176,8 +176,9 @@ def test_a_checkpoint_names_the_cell_it_needs(tmp_path):
     del CELLS["leaky_cell"]
     with pytest.raises(rsf.InputError) as error:
         load_trained(tmp_path)
-    assert "has the cell 'leaky_cell', which is not registered" in str(error.value)
-    assert '@rsf.register_cell("leaky_cell"), or give --cells=FILE' in str(error.value)
+    assert "has the cell or network 'leaky_cell', which is not registered" in str(error.value)
+    calls = '@rsf.register_cell("leaky_cell") or rsf.register_network("leaky_cell", ...), or give'
+    assert f"{calls} --cells=FILE" in str(error.value)
 
 
 def test_a_checkpoint_of_another_version_of_the_cell_is_named(tmp_path):
@@ -232,7 +233,7 @@ def test_a_file_is_read_again_and_sees_its_neighbours(tmp_path):
         ("x = (\n", "mine.py, line 1: SyntaxError: '(' was never closed"),
         ("raise ValueError('a\\nb')\n", "mine.py, line 1: ValueError: a"),
         ("import json\njson.loads('?')\n", "mine.py, line 2: JSONDecodeError: Expecting value"),
-        ("x = 1\n", "mine.py registers no cell: put @rsf.register_cell"),
+        ("x = 1\n", "mine.py registers no cell or network: put @rsf.register_cell"),
         (FILE.replace("from_file", "hgru"), "mine.py, line 7: cell name 'hgru' is taken by rsf"),
     ],
 )

@@ -37,7 +37,8 @@ class RecurrentCell(PreparedModule):
         norm_statistics: "sample" normalises each image by its own statistics, "batch" by those of
             the whole batch, as published.
 
-    Attributes of a subclass need a default: configurations set those above alone.
+    Attributes of a subclass need a default. Those that are int, float, bool or str are options of
+    the cell: `config.options` sets them by name, as in `--config.options=gain=0.5`.
 
     Raises:
         InputError: if an attribute is none of these.

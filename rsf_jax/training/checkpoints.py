@@ -12,9 +12,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from rsf_jax.config import Config, free_on_resume, model_names
+from rsf_jax.config import Config, free_on_resume
 from rsf_jax.errors import InputError
 from rsf_jax.identity import Identity
+from rsf_jax.networks import network_names
 from rsf_jax.paths import expand
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.training.disk import check_room, disk_errors
@@ -150,14 +151,15 @@ class Checkpoints:
         """Returns the configuration a checkpoint was trained with.
 
         Raises:
-            InputError: if the checkpoint is damaged, or its cell is not registered.
+            InputError: if the checkpoint is damaged, or its cell or network is not registered.
         """
         saved = self._meta(step)["config"]
         model = saved.get("model")
-        if model not in model_names():
+        if model not in network_names():
             raise InputError(
-                f"checkpoint {self._path(step)} has the cell {model!r}, which is not registered: "
-                f'first run the code with @rsf.register_cell("{model}"), or the file that has it'
+                f"checkpoint {self._path(step)} has the cell or network {model!r}, which is not "
+                f'registered: first run the code with @rsf.register_cell("{model}") or '
+                f'rsf.register_network("{model}", ...), or the file that has it'
             )
         try:
             return Config(**saved)

@@ -76,7 +76,7 @@ CASES = [
     Launched("train", f"{QUICK} --config.seed=99999999999999999999", "at most 2147483647"),
     Launched("train", f"{QUICK} --config.seed=-1", "config.seed is -1: it must be at least 0"),
     Launched("train", f"{QUICK} --config.learning_rate=nan", "config.learning_rate is nan"),
-    Launched("train", f"{QUICK} --config.focal_gamma=inf", "it must be finite"),
+    Launched("train", f"{QUICK} --config.focal_gamma=inf", "it must be at least 0, finite"),
     Launched("evaluate", "--workdir={run} --config.eval_batch_size=0", "eval_batch_size is 0"),
     Launched("train", f"{QUICK} --config.schedules=s3f1;s1f1", "such as s8f8,s8f2"),
     Launched("train", "--config=hard_ff8 --config.schedules=s3f1", "has no recurren"),
@@ -94,8 +94,8 @@ CASES = [
         "train",
         f"{QUICK} --config.model=hgr",
         "config.model is 'hgr': choose one of hgru, clstm, dru, ff6, ff8, ffres6, ffres6fixed, "
-        "ffres8, conv3ds, conv3dm, or register a cell of this name first (rsf.register_cell, "
-        "--cells=FILE); did you mean 'hgru'?",
+        "ffres8, conv3ds, conv3dm, or register a cell or network of this name first "
+        "(rsf.register_cell, rsf.register_network, --cells=FILE); did you mean 'hgru'?",
     ),
     Launched("train", "--config=hard_ff8 --config.gradient=rbp", "must be bptt for model ff8"),
     Launched("train", f"{QUICK} --config.input_channels=-1", "it must be at least 0"),
