@@ -22,6 +22,7 @@ from rsf_jax.presets import with_model
 from rsf_jax.pretrained import save_pretrained
 from rsf_jax.records import read_record
 from rsf_jax.recurrent_unet import RecurrentUNet
+from rsf_jax.registry import load_cells
 from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.training.checkpoints import Checkpoints
 
@@ -215,14 +216,14 @@ def test_every_network_of_the_library_is_made_of_its_entry(name):
     kind, model = kind_of(name), rsf.build_model(config)
     assert model.recurrent == kind.recurrent
     assert config.norm_statistics in kind.statistics
-    assert kind.option_types == {}
     frames = jax.ShapeDtypeStruct((1, 1, 16, 16, 1), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), frames)
     parts = {entry.path for entry in interop.format_of(config)}
     assert parts == set(flax.traverse_util.flatten_dict(dict(variables)))
     assert interop.is_published(config) == bool(kind.published)
-    with pytest.raises(rsf.InputError, match=f"model {name} has no options of its own"):
-        config.replace(options="depth=2")
+    says = f"model {name} has no option" + ("" if kind.option_types else "s of its own")
+    with pytest.raises(rsf.InputError, match=says):
+        config.replace(options="unheard_of=2")
 
 
 def test_what_networks_are_given_are_settings():
@@ -357,6 +358,30 @@ def test_a_class_defined_anew_takes_the_place_of_the_one_before():
         _register("mine")
     with pytest.raises(rsf.InputError, match="cell name 'mine' is taken by a network"):
         rsf.register_cell("mine")
+
+
+FILE = """
+import {module} as beside
+import rsf_jax as rsf
+
+
+class Mine(beside.Blur):
+    pass
+
+
+rsf.register_network("mine", rsf.NetworkKind(Mine, recipe="scenes"))
+"""
+
+
+def test_a_file_of_cells_may_register_networks(tmp_path):
+    (tmp_path / "mine.py").write_text(FILE.format(module=__name__))
+    load_cells(tmp_path / "mine.py")
+    first = NETWORKS["mine"].module
+    load_cells(tmp_path / "mine.py")
+    assert NETWORKS["mine"].module is not first
+    assert rsf.get_config("own_s3f1_mine").model == "mine"
+    model = rsf.build_model(rsf.get_config("camvid_s3f1_mine").replace(options="depth=2"))
+    assert (type(model).__name__, model.classes, model.depth) == ("Mine", 11, 2)
 
 
 def test_records_and_checkpoints_from_before_options_have_none(tmp_path, data_dir, monkeypatch):

@@ -380,7 +380,7 @@ CASES = [
     Called(
         "kernels that are not square",
         lambda: load_published({"unit1.w_gate_inh": np.zeros((4000, 1, 3, 3), np.float32)}),
-        "have shape [4000, 1, 3, 3]: [C, C, K, K] is needed",
+        "unit1.w_gate_inh of this hgru has shape [4000, 1, 3, 3]: [channels, channels, kernel_size",
     ),
     Called(
         "kernels of an even size",

@@ -3,6 +3,8 @@
 import pytest
 from bad_cases import Launched
 
+from rsf_jax.networks import NETWORKS
+
 QUICK = "--config=quickstart"
 CASES = [
     # Names of flags
@@ -93,8 +95,8 @@ CASES = [
     Launched(
         "train",
         f"{QUICK} --config.model=hgr",
-        "config.model is 'hgr': choose one of hgru, clstm, dru, ff6, ff8, ffres6, ffres6fixed, "
-        "ffres8, conv3ds, conv3dm, or register a cell or network of this name first "
+        f"config.model is 'hgr': choose one of hgru, clstm, {', '.join(NETWORKS)}, or register a "
+        "cell or network of this name first "
         "(rsf.register_cell, rsf.register_network, --cells=FILE); did you mean 'hgru'?",
     ),
     Launched("train", "--config=hard_ff8 --config.gradient=rbp", "must be bptt for model ff8"),
