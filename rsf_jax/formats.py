@@ -80,6 +80,11 @@ class Signature:
     absent: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[str, int, int]] = dataclasses.field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """Returns the names that tell the network, the first and the last of many."""
+        names = [self.kernel, *self.beside]
+        return " and ".join(names) if len(names) < 3 else f"{names[0]}, {names[1]} to {names[-1]}"
+
     def fits(self, tensors: StateDict) -> bool:
         """Whether tensors of these names are those of the network."""
         names = tensors.keys()

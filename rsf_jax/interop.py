@@ -92,11 +92,13 @@ def detect_config(tensors: StateDict) -> Config:
     """Returns a configuration of the model a state dict belongs to.
 
     Raises:
-        InputError: if it is none of the published ones, nor a recurrent U-Net of this library.
+        InputError: if it is none that has a `Signature`, as the published ones and the recurrent
+            U-Net of this library.
     """
-    for name in network_names():
-        signature = kind_of(name).signature
-        if signature is not None and signature.fits(tensors):
+    kinds = {name: kind_of(name) for name in network_names()}
+    signatures = {name: kind.signature for name, kind in kinds.items() if kind.signature}
+    for name, signature in signatures.items():
+        if signature.fits(tensors):
             config = with_model(Config(name="published"), name)
             return config.replace(**signature.settings(tensors, name))
     if any(name.startswith("params.") for name in tensors):
@@ -104,10 +106,10 @@ def detect_config(tensors: StateDict) -> Config:
             "these weights have this library's own names, which do not tell the model: load "
             "them by their card (rsf.load_pretrained), or give its preset"
         )
+    has = "; ".join(f"{name} has {signature}" for name, signature in signatures.items())
     raise InputError(
         f"these {len(tensors)} tensors ({show_names(sorted(tensors)[:4])}, ...) are of none of "
-        "the published models: hGRU has unit1.w_gate_inh, cLSTM unit1.Wxi.weight, FF-6 and "
-        "FF-8 conv1.weight and as many batch norms bn1, bn2, ..."
+        f"the published models: {has}"
     )
 
 

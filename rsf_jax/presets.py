@@ -213,7 +213,7 @@ def with_model(config: Config, model: str) -> Config:
     if config.norm_statistics not in kind.statistics:
         changes["norm_statistics"] = kind.statistics[0]
     if not kind.recurrent:
-        changes |= {"slow_steps": 1, "fast_steps": 1}
+        changes |= {"slow_steps": 1, "fast_steps": 1, "step_decay": 0.0}
     return config.replace(**changes)
 
 

@@ -155,7 +155,7 @@ def test_data_of_an_older_version_are_not_taken_for_those_of_the_builder(some, t
     assert str(building.find_or_build(_config(tmp_path)).version) == "2.0.0"
     said = capsys.readouterr().out
     assert "version 1.1.0 is there, 2.0.0 is other data and is used" in said
-    assert f"--config.dataset={NAME}:1.1.0" in said
+    assert f"config.dataset={NAME}:1.1.0" in said
     # Asked for by name, the old ones are still read.
     named = _config(tmp_path).replace(dataset=f"{NAME}:1.1.0")
     assert building.is_built(named)

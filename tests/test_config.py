@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import build, config
+from rsf_jax import build, config, conv, norm, settings
 from rsf_jax.cells import CELLS
-from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty
+from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty, bptt, neumann
 from rsf_jax.reproduction.paper import presets as paper_presets
 
 
@@ -195,6 +195,55 @@ def test_gradients_across_frames_need_a_state_and_bptt(changes, says):
     assert config.replace(gradient="c_bptt").gradient_frames == 4
     with pytest.raises(rsf.InputError, match=f"config.gradient_frames is 4: it must be {says}"):
         config.replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "good", "bad", "words"),
+    [
+        ({"least": 1}, [1, 9], [0, -1, float("nan")], "at least 1"),
+        ({"above": 0, "finite": True}, [0.1], [0, float("inf")], "above 0, finite"),
+        ({"least": 0, "most": 1}, [0, 1], [-0.1, 1.1], "at least 0 and at most 1"),
+        ({"above": 0, "below": 1}, [0.5], [0, 1], "above 0 and below 1"),
+        ({"least": 1, "odd": True}, [1, 3], [2, -1], "odd and at least 1"),
+        ({"least": 2, "or_zero": True}, [0, 2], [1, -2], "at least 2, or 0"),
+    ],
+)
+def test_what_is_known_of_a_setting_stands_at_its_field(bounds, good, bad, words):
+    @dataclasses.dataclass
+    class Mine:
+        size: float = settings.setting(3.0, "text", weights=True, resume=settings.FREE, **bounds)
+        kind: str = settings.setting("a", "text", choices=("a", "b"))
+
+    size, kind = dataclasses.fields(Mine)
+    assert [settings.checked_value(size, value) for value in good] == good
+    for value in bad:
+        with pytest.raises(rsf.InputError) as error:
+            settings.checked_value(size, value)
+        assert str(error.value) == f"config.size is {value!r}: it must be {words}"
+    with pytest.raises(rsf.InputError, match=r"config\.kind is 'c': choose one of a, b"):
+        settings.checked_value(kind, "c")
+    assert settings.names_where(Mine, weights=True) == ("size",)
+    assert settings.names_where(Mine, resume=settings.FIXED) == ("kind",)
+
+
+def test_what_settings_say_of_themselves():
+    assert set(config.OF_THE_DATASET) == {"input_channels", "classes"}
+    assert {"model", "options", "channels", "kernel_size"} <= set(config.MODEL_FIELDS)
+    assert {"save_every", "init_from", "devices"} <= set(config.FREE_ON_RESUME)
+    assert not {"updates", "seed", *config.MODEL_FIELDS} & set(config.FREE_ON_RESUME)
+    constant = rsf.Config(lr_schedule="constant")
+    free = config.free_on_resume(constant)
+    assert set(free) - set(config.FREE_ON_RESUME) == {"epochs", "updates"}
+    cosine = constant.replace(lr_schedule="cosine")
+    assert config.free_on_resume(cosine) == config.FREE_ON_RESUME
+
+
+def test_choices_are_those_of_what_they_are_made_for():
+    choices = {field.name: field.metadata["choices"] for field in dataclasses.fields(rsf.Config)}
+    assert choices["conv_method"] is conv.METHODS
+    assert choices["remat"] is bptt.REMAT
+    assert choices["neumann_guard"] is neumann.GUARDS
+    assert set(choices["norm_statistics"]) == {*norm.STATISTICS, *norm.RUNNING_STATISTICS}
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -109,6 +109,13 @@ def test_a_recurrent_unet_is_told_by_its_weights():
         interop.load_published(interop.to_torch(_own_variables(conv3d), conv3d))
 
 
+def test_what_tells_a_network_is_in_the_message_of_weights_of_none():
+    with pytest.raises(rsf.InputError) as error:
+        interop.load_published({"fc.weight": np.zeros((2, 3))})
+    for says in ("hgru has unit1.w_gate_inh;", "ff8 has conv1.weight, bn1.weight to bn8.weight"):
+        assert says in str(error.value)
+
+
 def test_published_checkpoints_are_read_without_pytorch(tmp_path, recording):
     tensors = {f"module.{name}": t for name, t in recording.tensors.items()}
     content = {"epoch": 3, "model": tensors, "optimizer": {"state": {}, "lr": 1e-3}}

@@ -13,10 +13,10 @@ LAYERS = {
     "models": "models baselines recurrent_unet unroll checks",
     "engines": "streaming reuse",
     "measures": "losses metrics segmentation timing pareto",
-    "settings": "config presets registry build cost summary",
+    "settings": "settings options networks config presets registry build cost summary",
     "data": "batch data batches building augmentation identity made_of division processes devices",
     "scoring": "batch_scores scoring trivial speed",
-    "weights": "interop state_dicts torch_pickles legacy_torch npz pretrained records growing "
+    "weights": "interop formats state_dicts torch_pickles legacy_torch npz pretrained records growing "
     "cards trained appearance",
     "training": "training",
     "evaluation": "evaluation tradeoff comparison report experiment figures "

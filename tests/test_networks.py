@@ -151,6 +151,8 @@ def test_presets_follow_the_recipe_of_a_network():
     _register()
     _register("unet", recipe="scenes")
     _register("once", Once, widening=Fraction(1, 2))
+    _register("once_scenes", Once, recipe="scenes")
+    assert rsf.get_config("camvid_once_scenes").step_decay == 0
     own = rsf.get_config("own_s2f1_blur_stateless")
     assert (own.model, own.slow_steps, own.classes, own.stateful) == ("blur", 2, 0, False)
     assert own.replace(name="", model="hgru") == rsf.get_config("own_s2f1_stateless").replace(

@@ -276,7 +276,9 @@ def test_a_dataset_must_say_what_its_classes_are(data_dir, changes):
     config = rsf.get_config("quickstart").replace(
         dataset="t_pathfinder/tiny", data_dir=str(data_dir)
     )
-    with pytest.raises(rsf.InputError, match="does not say what its classes are: give config.classes"):
+    with pytest.raises(
+        rsf.InputError, match=r"does not say what its classes are: give config\.classes"
+    ):
         data.settle(config.replace(classes=0))
     assert data.settle(config.replace(input_channels=0)) == config
 
