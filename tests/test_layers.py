@@ -10,13 +10,13 @@ LAYERS = {
     "operations": "conv spectral tiles direct linear norm activations initializers prepared held "
     "gabor meshes",
     "recurrence": "cells policies gradients recording",
-    "models": "models baselines recurrent_unet unroll checks",
+    "models": "formats models baselines recurrent_unet unroll checks",
     "engines": "streaming reuse",
     "measures": "losses metrics segmentation timing pareto",
     "settings": "settings options networks config presets registry build cost summary",
     "data": "batch data batches building augmentation identity made_of division processes devices",
     "scoring": "batch_scores scoring trivial speed",
-    "weights": "interop formats state_dicts torch_pickles legacy_torch npz pretrained records growing "
+    "weights": "interop state_dicts torch_pickles legacy_torch npz pretrained records growing "
     "cards trained appearance",
     "training": "training",
     "evaluation": "evaluation tradeoff comparison report experiment figures "

@@ -177,8 +177,8 @@ def test_a_checkpoint_names_the_cell_it_needs(tmp_path):
     with pytest.raises(rsf.InputError) as error:
         load_trained(tmp_path)
     assert "has the cell or network 'leaky_cell', which is not registered" in str(error.value)
-    calls = '@rsf.register_cell("leaky_cell") or rsf.register_network("leaky_cell", ...), or give'
-    assert f"{calls} --cells=FILE" in str(error.value)
+    calls = '@rsf.register_cell("leaky_cell") or rsf.register_network("leaky_cell", ...), or the'
+    assert f"{calls} file that has it" in str(error.value)
 
 
 def test_a_checkpoint_of_another_version_of_the_cell_is_named(tmp_path):
