@@ -56,7 +56,7 @@ _NOISE = flags.DEFINE_boolean(
 _CLIP = flags.DEFINE_string("clip", None, "folder of images: a video for the networks of reuse")
 
 _POLICY = flags.DEFINE_string(
-    "policy", "pattern:1e-9:12:rtol=0.1", f"of --suite=streaming: {policies.GRAMMAR}"
+    "policy", "pattern:rtol=0.1:12", f"of --suite=streaming: {policies.GRAMMAR}"
 )
 _SLOTS = flags.DEFINE_integer("slots", 8, "frames computed together", lower_bound=1)
 _STREAMS = flags.DEFINE_integer("streams", 64, "streams that send frames", lower_bound=1)

@@ -46,8 +46,8 @@ PRETRAINED = flags.DEFINE_string(
 CELLS = flags.DEFINE_string(
     "cells",
     None,
-    "Python file that registers cells or networks of your own (rsf.register_cell, "
-    "rsf.register_network)",
+    "Python file that registers cells, networks, policies or halting metrics of your own "
+    "(rsf.register_cell, rsf.register_network, rsf.register_policy, rsf.register_metric)",
 )
 
 

@@ -17,6 +17,7 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
+from rsf_jax import policies
 from rsf_jax.config import FREE_ON_RESUME
 from rsf_jax.paths import expand
 from rsf_jax.reproduction import page, paper, two_cores
@@ -71,7 +72,7 @@ def _jobs() -> list[Job]:
     presets = paper.presets() if _PRESETS.value is None else _PRESETS.value
     if not seeds or not presets:
         raise rsf.InputError("give at least one of --presets and one of --seeds")
-    chosen = tuple(str(rsf.parse_policy(text)) for text in _POLICIES.value)
+    chosen = tuple(policies.policy_name(rsf.parse_policy(text)) for text in _POLICIES.value)
     return [
         Job(
             rsf.get_config(preset).replace(**launcher.overrides()).replace(seed=seed),

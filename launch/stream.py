@@ -68,7 +68,7 @@ def main() -> None:
 def _policy(workdir: Path, trained: Trained) -> rsf.StepPolicy:
     if _POLICY.value == _CALIBRATED:
         found = calibration.load_calibration(workdir, trained)
-        return rsf.parse_policy(found["policy"])
+        return policies.read_policy(found)
     if _POLICY.value:
         return rsf.parse_policy(_POLICY.value)
     return trained.schedule

@@ -18,7 +18,7 @@ from rsf_jax.models import (
     prepare,
 )
 from rsf_jax.networks import NetworkKind
-from rsf_jax.policies import DistanceHalting, FixedSchedule, StepPolicy, parse_policy
+from rsf_jax.policies import DistanceHalting, FixedSchedule, StepPolicy, parse_policy, register_metric, register_policy
 from rsf_jax.presets import get_config
 from rsf_jax.pretrained import load_pretrained, pretrained_names
 from rsf_jax.recording import Recording
@@ -58,7 +58,9 @@ __all__ = [
     "prepare",
     "pretrained_names",
     "register_cell",
+    "register_metric",
     "register_network",
+    "register_policy",
     "run_frame",
     "run_video",
 ]

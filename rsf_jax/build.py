@@ -1,6 +1,8 @@
 """From a configuration to a model and how it is differentiated."""
 
-import re
+import dataclasses
+from typing import cast
+
 
 from rsf_jax.config import OF_THE_DATASET, Config
 from rsf_jax.errors import InputError
@@ -8,7 +10,7 @@ from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty
 from rsf_jax.losses import Objective
 from rsf_jax.models import VideoModel
 from rsf_jax.networks import kind_of
-from rsf_jax.policies import FixedSchedule
+from rsf_jax.policies import FixedSchedule, parse_policy
 
 
 def build_model(config: Config) -> VideoModel:
@@ -27,17 +29,22 @@ def build_model(config: Config) -> VideoModel:
     return kind_of(config.model).build(config)
 
 
+def training_schedule(config: Config) -> FixedSchedule:
+    """Returns the schedule of training, of validation and, unless told otherwise, of the test."""
+    return FixedSchedule(config.slow_steps, config.fast_steps)
+
+
 def build_schedule(config: Config) -> FixedSchedule:
-    """Returns the schedule of validation and of the test, and how it is differentiated."""
-    return FixedSchedule(config.slow_steps, config.fast_steps, _estimator(config))
+    """Returns the schedule of training and how it is differentiated."""
+    return dataclasses.replace(training_schedule(config), gradient=_estimator(config))
 
 
 def build_training_schedules(config: Config) -> tuple[FixedSchedule, ...]:
     """Returns the schedules that updates are made with."""
     if not config.schedules:
         return (build_schedule(config),)
-    written = (re.findall(r"\d+", text) for text in config.schedules.split(","))
-    return tuple(FixedSchedule(int(s), int(f), _estimator(config)) for s, f in written)
+    schedules = (cast(FixedSchedule, parse_policy(s)) for s in config.schedules.split(","))
+    return tuple(dataclasses.replace(s, gradient=_estimator(config)) for s in schedules)
 
 
 def build_penalty(config: Config) -> LipschitzPenalty | None:

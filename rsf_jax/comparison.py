@@ -11,6 +11,9 @@ from rich.table import Table
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_comparison
 from rsf_jax.json_files import write_json
+from rsf_jax.policies import renewed
+
+_SCHEDULE = ("training_schedule", "training_schedule_spec")
 
 
 def compare(sweeps: Mapping[str, Path], folder: Path) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def compare(sweeps: Mapping[str, Path], folder: Path) -> dict[str, Any]:
         InputError: if a file is missing or is no sweep.
     """
     results = {name: _read(path) for name, path in sweeps.items()}
-    kept = ("preset", "dataset", "training_schedule", "videos", "points")
+    kept = ("preset", "dataset", *_SCHEDULE, "videos", "points")
     content = {n: {key: r[key] for key in kept if key in r} for n, r in results.items()}
     write_json(Path(folder, "comparison.json"), content)
     for ending in ("png", "svg"):
@@ -60,6 +63,9 @@ def _read(path: Path) -> dict[str, Any]:
         str(sweep["training_schedule"])
         for point in sweep["points"]:
             str(point["policy"]), float(point["miou"]), float(point["steps"])
+        # As this version writes it, so that what is the same has the same name in all of them.
+        points = [renewed(point) for point in sweep["points"]]
+        return {**renewed(sweep, "training_schedule"), "points": points}
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}): give what evaluate.py --sweep wrote, "
@@ -67,4 +73,3 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is no sweep: give what evaluate.py --sweep wrote") from error
-    return sweep

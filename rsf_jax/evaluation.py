@@ -13,13 +13,14 @@ from rich.table import Table
 from rsf_jax.appearance import spread_colors
 from rsf_jax.batch import Batch
 from rsf_jax.batches import evaluation_batches
+from rsf_jax.build import training_schedule
 from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.data import Dataset
 from rsf_jax.figures import save_predictions
 from rsf_jax.json_files import number, plain, write_json
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import count_parameters
-from rsf_jax.policies import FixedSchedule, StepPolicy, file_suffix
+from rsf_jax.policies import StepPolicy, entry, file_suffix, policy_name
 from rsf_jax.scoring import SegmentationSummary, Summary, summarize
 from rsf_jax.segmentation import scores as segmentation_scores
 from rsf_jax.segmentation_figures import save_confusion, save_overlays
@@ -37,9 +38,6 @@ _PICTURED_FRAMES = 4  # of each, where every one takes a row
 _TIMED = 8  # videos, at batch 1
 
 
-def training_schedule(config: Config) -> FixedSchedule:
-    """Returns the schedule a model was trained with."""
-    return FixedSchedule(config.slow_steps, config.fast_steps)
 
 
 def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = None) -> str:
@@ -93,7 +91,7 @@ def evaluate(
     summary = summarize(trained.scorer()(dataset.test, policy))
     results = {
         "preset": config.name,
-        "policy": str(policy),
+        **entry(policy),
         "update": trained.update,
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
@@ -191,7 +189,7 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
         str(count): 1
         / measure_speeds(
             trained.model, trained.variables, videos, [policy], count, stateful=stateful
-        )[str(policy)].seconds
+        )[policy_name(policy)].seconds
         for count, videos in cases.items()
     }
 

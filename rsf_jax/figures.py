@@ -1,6 +1,7 @@
 """Pictures of what a model sees and says."""
 
-import re
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from rsf_jax.pareto import pareto_front
+from rsf_jax.policies import renewed
+from rsf_jax.policy_styles import Style, kind_label, styles
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
-# Kind of policy: marker, colour.
-_KINDS = {
-    "same steps on all frames": ("o", "#000000"),
-    "more on the first": ("s", "#0072b2"),
-    "l1 ratio": ("^", "#d55e00"),
-    "l2 ratio": ("v", "#d55e00"),
-    "l1 ratio, first frame's minimum": ("^", "#009e73"),
-    "l2 ratio, first frame's minimum": ("v", "#009e73"),
-    "pattern ratio": ("D", "#d55e00"),
-    "pattern ratio, first frame's minimum": ("D", "#009e73"),
-    "l1 movement": ("^", "#cc79a7"),
-    "l2 movement": ("v", "#cc79a7"),
-    "pattern movement": ("D", "#cc79a7"),
-}
 _COLOURS = {"target": "#e69f00", "missed": "#56b4e9", "wrong": "#cc79a7"}
 
 
@@ -103,15 +92,19 @@ def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
         path: picture to write; the ending decides the format.
         results: what `tradeoff.sweep` returned.
     """
+    points = list(map(renewed, results["points"]))
+    labels = [kind_label(point["policy_spec"]) for point in points]
+    drawn = styles(point["policy_spec"] for point in points)
     figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
     # Steps cost; frames a second are the contrary of a cost.
     for panel, quantity, sign in zip(panels, ("steps", "frames_per_second"), (1, -1)):
-        points = [(p[quantity], p["miou"]) for p in results["points"]]
-        on_front = pareto_front([sign * x for x, _ in points], [y for _, y in points])
-        front = sorted(point for point, best in zip(points, on_front) if best)
+        places = [(p[quantity], p["miou"]) for p in points]
+        on_front = pareto_front([sign * x for x, _ in places], [y for _, y in places])
+        front = sorted(place for place, best in zip(places, on_front) if best)
         panel.plot(*zip(*front), color="0.8", linewidth=5, zorder=0, label="Pareto front")
-        for kind in _KINDS:
-            _scatter(panel, results["points"], quantity, kind)
+        for label, style in drawn.items():
+            alike = [p for p, found in zip(points, labels) if found == label]
+            _scatter(panel, alike, quantity, label, style)
         panel.grid(alpha=0.3)
     panels[0].set(xlabel="mean recurrent steps a frame", ylabel="test mIoU")
     panels[1].set(xlabel=f"frames a second at batch 1 ({results['device']})", xscale="log")
@@ -132,61 +125,66 @@ def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
 def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
     """Draws mIoU against mean recurrent steps for several sweeps.
 
-    Schedules are a line, halting rules crosses; the schedule of training is ringed.
+    Schedules are a line, halting rules and each kind of users' policies have a marker of their own;
+    the schedule of training is ringed.
 
     Args:
         path: picture to write; the ending decides the format.
         sweeps: what `comparison.compare` returned.
     """
     figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
+    sweeps = {name: renewed(sweep, "training_schedule") for name, sweep in sweeps.items()}
+    points = {name: list(map(renewed, sweep["points"])) for name, sweep in sweeps.items()}
+    every = (point["policy_spec"]["kind"] for found in points.values() for point in found)
+    markers = _line_styles(every)
     for number, (name, sweep) in enumerate(sweeps.items()):
-        colour = f"C{number}"
-        points = sorted((p["steps"], p["miou"], p["policy"]) for p in sweep["points"])
-        fixed = [(x, y) for x, y, policy in points if re.fullmatch(r"s\d+f\d+", policy)]
-        halting = [(x, y) for x, y, policy in points if not re.fullmatch(r"s\d+f\d+", policy)]
-        trained = [(x, y) for x, y, policy in points if policy == sweep["training_schedule"]]
-        for chosen, style in ((fixed, "o-"), (halting, "x")):
-            if chosen:
-                label = name if style == "o-" or not fixed else None
-                axes.plot(*zip(*chosen), style, color=colour, ms=4, label=label)
-        if trained:
-            axes.plot(*zip(*trained), "o", color=colour, ms=11, mfc="none")
+        label: str | None = name
+        for kind, style in markers.items():
+            alike = [p for p in points[name] if p["policy_spec"]["kind"] == kind]
+            if alike:
+                axes.plot(*_line(alike), style, color=f"C{number}", ms=4, label=label)
+                label = None  # once, whichever kinds there are
+        own = sweep["training_schedule_spec"]
+        if trained := [p for p in points[name] if p["policy_spec"] == own]:
+            axes.plot(*_line(trained), "o", color=f"C{number}", ms=11, mfc="none")
     axes.set(xlabel="mean recurrent steps a frame", ylabel="test mIoU", xscale="log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 6)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
-    for style, label in (("x", "halting"), ("o", "as trained")):
-        size = 4 if style == "x" else 9
-        axes.plot([], [], style, color="grey", ms=size, mfc="none", label=label)
+    for kind, style in markers.items():
+        if kind != "schedule":
+            axes.plot([], [], style, color="grey", ms=4, label=kind)
+    axes.plot([], [], "o", color="grey", ms=9, mfc="none", label="as trained")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
 
-def _scatter(panel: Axes, points: list[dict[str, Any]], quantity: str, kind: str) -> None:
+def _line_styles(kinds: Iterable[str]) -> dict[str, str]:
+    """A line for schedules, markers for the others, by kind."""
+    others = sorted(set(kinds) - {"schedule", "halting"})
+    markers = dict(zip(others, itertools.cycle("+1234|_")))
+    return {"schedule": "o-", "halting": "x", **markers}
+
+
+def _line(points: list[dict[str, Any]]) -> tuple[list[float], list[float]]:
+    ordered = sorted((p["steps"], p["miou"]) for p in points)
+    return [steps for steps, _ in ordered], [miou for _, miou in ordered]
+
+
+def _scatter(
+    panel: Axes, points: list[dict[str, Any]], quantity: str, label: str, style: Style
+) -> None:
     """Draws one kind of policy: filled, or hollow where it extrapolates."""
-    marker, colour = _KINDS[kind]
-    chosen = [p for p in points if _kind(p["policy"]) == kind]
-    faces = ["none" if p["extrapolates"] else colour for p in chosen]
     panel.scatter(
-        [p[quantity] for p in chosen],
-        [p["miou"] for p in chosen],
-        marker=marker,
-        facecolors=faces,
-        edgecolors=colour,
-        label=kind if chosen else None,
+        [p[quantity] for p in points],
+        [p["miou"] for p in points],
+        marker=style.marker,
+        facecolors=["none" if p["extrapolates"] else style.color for p in points],
+        edgecolors=style.color,
+        label=label,
     )
-
-
-def _kind(policy: str) -> str:
-    schedule = re.fullmatch(r"s(\d+)f(\d+)", policy)
-    if schedule:
-        same = schedule[1] == schedule[2]
-        return "same steps on all frames" if same else "more on the first"
-    rule = "movement" if "rtol" in policy else "ratio"
-    minimum = ", first frame's minimum" if "min_first_steps" in policy else ""
-    return f"{policy.partition(':')[0]} {rule}{minimum}"
 
 
 def _errors(truth: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:

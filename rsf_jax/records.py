@@ -10,13 +10,16 @@ from typing import Any
 
 import jax
 
+from rsf_jax.build import training_schedule
 from rsf_jax.config import FREE_ON_RESUME, Config
 from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
+from rsf_jax.policies import Spec, renamed, spec_of
 from rsf_jax.presets import get_config
 
-# Of a record's entries. 1: without a number. A later version of the library reads all of them.
-FORMAT = 2
+# Of a record's entries. 1: without a number. 2: policies as texts alone. A later version of the
+# library reads all of them.
+FORMAT = 3
 _DECIDES_NOTHING = set(FREE_ON_RESUME) - {"init_from"}
 
 
@@ -31,6 +34,8 @@ class Result:
         steps_by_frame: mean recurrent steps of each.
         frames_per_second: at batch 1, on the machine of the test.
         videos: how many.
+        policy_spec: kind and numbers of the policy (`policies.to_spec`); those of its text in a
+            record of an earlier version.
     """
 
     miou: float | None
@@ -38,6 +43,7 @@ class Result:
     steps_by_frame: list[float]
     frames_per_second: float
     videos: int
+    policy_spec: Spec = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +64,8 @@ class Record:
         frame_size: height and width of the frames, in pixels.
         class_names: of the dataset.
         colors: red, green and blue of each class.
-        tests: of the checkpoint, by policy; none of a run that is not finished.
+        tests: of the checkpoint, by policy, whose texts become those of this version; none of a
+            run that is not finished.
         format: of these entries, see `FORMAT`.
     """
 
@@ -77,6 +84,10 @@ class Record:
     colors: list[list[int]]
     tests: dict[str, Result]
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        """Gives policies that an earlier version has written the names and specs of this one."""
+        object.__setattr__(self, "tests", dict(map(_renewed, self.tests.items())))
 
     @property
     def videos(self) -> int:
@@ -102,7 +113,7 @@ class Record:
     @property
     def schedule(self) -> str:
         """The policy of training."""
-        return f"s{self.config['slow_steps']}f{self.config['fast_steps']}"
+        return str(training_schedule(Config(**self.config)))
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -118,6 +129,12 @@ class Record:
     def label(self) -> str:
         """The preset and what was changed of it, in the words of the flags."""
         return " ".join([self.preset, *(f"{k}={v}" for k, v in sorted(self.changes.items()))])
+
+
+def _renewed(test: tuple[str, Result]) -> tuple[str, Result]:
+    name, result = test
+    spec = result.policy_spec or spec_of(name)
+    return renamed(name), dataclasses.replace(result, policy_spec=spec)
 
 
 def plain_config(config: Config) -> dict[str, Any]:

@@ -7,18 +7,20 @@ import traceback
 import types
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rsf_jax.cells import CELLS, RecurrentCell
 from rsf_jax.errors import InputError
 from rsf_jax.models import VideoModel
+from rsf_jax.naming import NAME, place
 from rsf_jax.networks import GIVEN, NETWORKS, RECIPES, NetworkKind
 from rsf_jax.norm import RUNNING_STATISTICS, STATISTICS
 from rsf_jax.paths import expand
+from rsf_jax.policies.halting import METRICS
+from rsf_jax.policies.registered import POLICIES
 
 _Cell = TypeVar("_Cell")
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # What means something else in the names of presets, `quickstart_s3f1_CELL_stateless`.
 _AMBIGUOUS = re.compile(r"s\d+f\d+(_.*)?|(.*_)?stateless")
 _LIBRARY = frozenset(NETWORKS)
@@ -84,38 +86,46 @@ def register_network(name: str, kind: NetworkKind) -> None:
             f"network name {name!r} is taken by a network of this library: use another"
         )
     taken = NETWORKS.get(name)
-    if taken is not None and _place(taken.module) != _place(kind.module):
-        raise InputError(f"network name {name!r} is taken by {_place(taken.module)}: use another")
+    if taken is not None and place(taken.module) != place(kind.module):
+        raise InputError(f"network name {name!r} is taken by {place(taken.module)}: use another")
     NETWORKS[name] = kind
 
 
 def load_cells(path: str | Path) -> None:
-    """Runs a Python file that registers cells or networks. Files beside it can be imported in it.
+    """Runs a Python file that registers cells, networks, policies or metrics.
+
+    Files beside it can be imported in it.
 
     Raises:
         InputError: if there is no such file, it fails, or it registers nothing.
     """
     path = expand(path).resolve()
     if not path.is_file() or path.suffix != ".py":
-        raise InputError(f"{path} is no Python file: give one that registers cells or networks")
-    before = CELLS | NETWORKS
+        raise InputError(
+            f"{path} is no Python file: give one that registers cells, networks or policies"
+        )
+    before = _registered()
     try:
         _execute(path)
     except (Exception, SystemExit) as error:
         raise InputError(f"{path.name}{_line(error, path)}: {_summary(error)}") from error
-    after = CELLS | NETWORKS
-    if all(after[name] is before.get(name) for name in after):
+    if before == _registered():
         raise InputError(
-            f'{path.name} registers no cell or network: put @rsf.register_cell("NAME") over its '
-            "class, or call rsf.register_network"
+            f'{path.name} registers nothing: put @rsf.register_cell("NAME") over the class of a '
+            "cell, @rsf.register_policy over that of a policy, @rsf.register_metric over a metric, "
+            "or call rsf.register_network"
         )
+
+
+def _registered() -> list[dict[str, Any]]:
+    return [dict(CELLS), dict(NETWORKS), dict(POLICIES), dict(METRICS)]
 
 
 def _check_name(name: str, what: str, others: Container[str]) -> None:
     """Checks the name of a cell or a network; `others` are those of the other kind."""
     if not isinstance(name, str):
         raise InputError(f"{name!r} is no name of a {what}: write {_CALLS[what]}")
-    if not _NAME.fullmatch(name) or _AMBIGUOUS.fullmatch(name):
+    if not NAME.fullmatch(name) or _AMBIGUOUS.fullmatch(name):
         raise InputError(
             f"{name!r} cannot name a {what}: use lower-case letters, digits and single "
             "underscores, a letter in front, and neither a schedule such as s8f2 in front nor "
@@ -152,14 +162,14 @@ def _check_kind(name: str, kind: object) -> None:
     if not module.recurrent and not hasattr(module, "video"):
         missing.append("video")  # it is trained on whole videos
     if missing:
-        raise InputError(f"network {name!r}: {_place(module)} has no {', '.join(missing)}")
+        raise InputError(f"network {name!r}: {place(module)} has no {', '.join(missing)}")
     fields = {f.name: f for f in dataclasses.fields(module) if f.init}
     for field in ("classes", "input_channels"):
         if field not in fields:
-            raise InputError(f"network {name!r}: {_place(module)} has no field {field}: int = ...")
+            raise InputError(f"network {name!r}: {place(module)} has no field {field}: int = ...")
     unknown = [field for field in kind.fixed if field not in fields]
     if unknown:
-        raise InputError(f"network {name!r}: {_place(module)} has no field {unknown[0]!r} to fix")
+        raise InputError(f"network {name!r}: {place(module)} has no field {unknown[0]!r} to fix")
     unset = [
         field.name
         for field in fields.values()
@@ -168,7 +178,7 @@ def _check_kind(name: str, kind: object) -> None:
     ]
     if unset:
         raise InputError(
-            f"network {name!r}: field {unset[0]!r} of {_place(module)} has no default: give it "
+            f"network {name!r}: field {unset[0]!r} of {place(module)} has no default: give it "
             f"one, or a value in `fixed`; configurations set {', '.join(GIVEN)} alone"
         )
     known = STATISTICS if module.recurrent else (*STATISTICS, *RUNNING_STATISTICS)
@@ -187,15 +197,11 @@ def _checked(name: str, cell: object) -> type[RecurrentCell]:
     if not (isinstance(cell, type) and issubclass(cell, RecurrentCell)):
         raise InputError(f"cell {name!r} is {cell!r}: make it a subclass of rsf.RecurrentCell")
     if cell.__call__ is RecurrentCell.__call__:
-        raise InputError(f"cell {name!r}: {_place(cell)} has no __call__, its recurrent step")
+        raise InputError(f"cell {name!r}: {place(cell)} has no __call__, its recurrent step")
     taken = CELLS.get(name)
-    if taken is not None and _place(taken) != _place(cell):
-        raise InputError(f"cell name {name!r} is taken by {_place(taken)}: use another")
+    if taken is not None and place(taken) != place(cell):
+        raise InputError(f"cell name {name!r} is taken by {place(taken)}: use another")
     return cell
-
-
-def _place(cell: type) -> str:
-    return f"{cell.__module__}.{cell.__qualname__}"
 
 
 def _execute(path: Path) -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.models import VideoModel, prepare
-from rsf_jax.policies import StepPolicy
+from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.timing import Case, time_in_turns
 from rsf_jax.typing import Variables
 from rsf_jax.unroll import run_video
@@ -68,7 +68,8 @@ def measure_speeds(
     units = count * batch_size * frames.shape[1]
     cases, steps = {}, {}
     for policy in policies:
-        cases[str(policy)] = Case(lambda policy=policy: run(policy), units)  # type: ignore[misc]
-        steps[str(policy)] = float(np.mean(run(policy)))
+        name = policy_name(policy)
+        cases[name] = Case(lambda policy=policy: run(policy), units)  # type: ignore[misc]
+        steps[name] = float(np.mean(run(policy)))
     timings = time_in_turns(cases, _SECONDS)
     return {name: Speed(timing.median, steps[name]) for name, timing in timings.items()}

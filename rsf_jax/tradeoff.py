@@ -14,15 +14,27 @@ from rich.console import Console
 from rich.table import Table
 
 from rsf_jax.batches import evaluation_batches
+from rsf_jax.build import training_schedule
 from rsf_jax.checks import check_policy
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import name_suffix, training_schedule
+from rsf_jax.build import training_schedule
+from rsf_jax.evaluation import name_suffix
+from rsf_jax.trained import Trained
 from rsf_jax.figures import save_tradeoff
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.pareto import pareto_front
-from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
+from rsf_jax.policies import (
+    NEVER,
+    DistanceHalting,
+    FixedSchedule,
+    Spec,
+    StepPolicy,
+    entry,
+    policy_name,
+    renewed,
+)
 from rsf_jax.scoring import summarize
 from rsf_jax.speed import Speed, measure_speeds
 from rsf_jax.trained import Trained
@@ -47,6 +59,7 @@ class Point:
 
     Attributes:
         policy: its name.
+        policy_spec: its kind and numbers, see `policies.to_spec`.
         miou: mean foreground IoU over videos and frames.
         miou_deviation: standard deviation of the videos' mean IoU.
         steps: mean recurrent steps a frame.
@@ -59,6 +72,7 @@ class Point:
     """
 
     policy: str
+    policy_spec: Spec
     miou: float
     miou_deviation: float
     steps: float
@@ -104,7 +118,7 @@ def sweep(
         policies = default_policies(trained.config)
     for policy in policies:
         check_policy(policy)
-    chosen = {str(p): p for p in policies}
+    chosen = {policy_name(p): p for p in policies}
     if not chosen:
         raise InputError("there are no policies to test: give some, or None for the usual")
     test = first_videos(dataset.test, videos)
@@ -130,7 +144,7 @@ def _header(trained: Trained, videos: int) -> dict[str, Any]:
         "preset": trained.config.name,
         "dataset": trained.config.dataset,
         "update": trained.update,
-        "training_schedule": str(training_schedule(trained.config)),
+        **entry(training_schedule(trained.config), "training_schedule"),
         "videos": videos,
         "device": jax.devices()[0].device_kind,
         "jax": jax.__version__,
@@ -139,11 +153,16 @@ def _header(trained: Trained, videos: int) -> dict[str, Any]:
 
 
 def _known_points(stem: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The points of an earlier call for the same model, data and machine, by policy."""
+    """The points of an earlier call for the same model, data and machine, by policy.
+
+    An earlier version may have written them, with other texts for the same policies.
+    """
     try:
         found = json.loads(stem.with_name(f"{stem.name}.json").read_text())
+        found = renewed(found, "training_schedule")
         same = all(found.get(name) == value for name, value in header.items())
-        return {point["policy"]: point for point in found["points"]} if same else {}
+        points = map(renewed, found["points"]) if same else ()
+        return {point["policy"]: point for point in points}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}  # none, or damaged: it is made anew
 
@@ -284,7 +303,7 @@ def _points(
         if math.isnan(summary.miou):
             raise InputError("no test video has a label: policies cannot be compared by their mIoU")
         point = Point(
-            policy=name,
+            **entry(policy),
             miou=summary.miou,
             miou_deviation=summary.miou_deviation,
             steps=float(np.mean(summary.steps_by_frame)),

@@ -108,8 +108,8 @@ def test_records_without_a_format_are_those_of_the_first():
 
 
 def test_a_record_of_a_later_version_says_so():
-    with pytest.raises(rsf.InputError, match="a record of format 3: this version of rsf_jax reads"):
-        from_json(dataclasses.asdict(_record()) | {"format": 3})
+    with pytest.raises(rsf.InputError, match="a record of format 4: this version of rsf_jax reads"):
+        from_json(dataclasses.asdict(_record()) | {"format": 4})
 
 
 def test_videos_and_core_hours_are_counted():

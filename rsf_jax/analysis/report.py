@@ -33,13 +33,23 @@ from rsf_jax.analysis.movement import (
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
 from rsf_jax.batches import evaluation_batches
+from rsf_jax.build import training_schedule
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import name_suffix, training_schedule
+from rsf_jax.build import training_schedule
+from rsf_jax.evaluation import name_suffix
+from rsf_jax.trained import Trained
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.models import Prepared, prepare
-from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy
+from rsf_jax.policies import (
+    NEVER,
+    DistanceHalting,
+    FixedSchedule,
+    StepPolicy,
+    entry,
+    policy_name,
+)
 from rsf_jax.tradeoff import cap_steps
 from rsf_jax.trained import Trained
 from rsf_jax.unroll import run_video
@@ -135,7 +145,7 @@ def analyze(
         workdir: folder for the results.
         policy: recurrent steps of every frame for the correlation and the trajectory; None for
             the schedule of training. Where it is a schedule, steps against change are counted under
-            `pattern:1e-09:{N}:rtol=0.15`, N the cap of a sweep; else under it.
+            `pattern:rtol=0.15:{N}`, N the cap of a sweep; else under it.
         videos: how many test videos, from the first on; None for 100 or all there are.
         video: position in the test split, from 0, of the video whose trajectory is drawn.
         long_steps: recurrent steps of the long run, at least 24; of at most 16 of the videos.
@@ -211,8 +221,8 @@ def _find(
 def _settings(trained: Trained, policy: StepPolicy, halting: StepPolicy) -> dict[str, Any]:
     return {
         "preset": trained.config.name,
-        "policy": str(policy),
-        "halting": str(halting),
+        **entry(policy),
+        **entry(halting, "halting"),
         "update": trained.update,
         "device": jax.devices()[0].device_kind,
         "jax": jax.__version__,
@@ -266,7 +276,7 @@ def _figures(found: _Findings, own: FixedSchedule, halting: StepPolicy) -> dict[
         "correlation": figures.correlation(found.correlation, found.pattern),
         "trajectory": figures.trajectory(found.trajectory, found.video),
         "steps_vs_change": figures.steps_vs_change(
-            found.steps_by_change, found.halted, str(halting)
+            found.steps_by_change, found.halted, policy_name(halting)
         ),
         "distance_ratios": figures.distance_ratios(found.ratios, own.slow, shown),
         "long_run": figures.long_run(found.runs, own.slow),

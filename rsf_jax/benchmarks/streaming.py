@@ -23,7 +23,8 @@ from rsf_jax.benchmarks.suite import machine
 from rsf_jax.data import first_videos, open_dataset
 from rsf_jax.json_files import write_json
 from rsf_jax.models import Prepared, prepare
-from rsf_jax.policies import StepPolicy
+from rsf_jax.policies import StepPolicy, entry
+from rsf_jax.streaming import StreamEngine
 from rsf_jax.trained import Trained
 
 FILE = "streaming.json"
@@ -134,7 +135,7 @@ def _peak_mb() -> float:
 def save(folder: Path, settings: Settings, report: Report) -> Path:
     """Writes `streaming.json`; returns its path."""
     path = folder / FILE
-    told = dataclasses.asdict(settings) | {"policy": str(settings.policy)}
+    told = dataclasses.asdict(settings) | entry(settings.policy)
     content = machine() | {"settings": told} | dataclasses.asdict(report)
     write_json(path, content)
     return path

@@ -12,6 +12,8 @@ from rich.table import Table
 
 from rsf_jax.benchmarks import cases, memory, pytorch
 from rsf_jax.benchmarks.cases import TORCH
+from rsf_jax.build import training_schedule
+from rsf_jax.timing import Case, Timing, time_in_turns
 from rsf_jax.config import Config
 from rsf_jax.gradients import REMAT
 from rsf_jax.json_files import write_json
@@ -154,7 +156,7 @@ def _training(settings: Settings) -> Iterator[Row]:
         # Two frames of one video, one frame of more: that is minutes of PyTorch already.
         frames = 2 if size == 1 else 1
         work = cases.build_workload(settings.config, size, frames, settings.side, settings.torch)
-        found = cases.training_cases(work, _trained(settings))
+        found = cases.training_cases(work, training_schedule(settings.config))
         yield from _timed("training", f"batch {size}", found, settings)
 
 
@@ -169,7 +171,7 @@ def _stream(settings: Settings) -> Iterator[Row]:
 
 
 def _memory(settings: Settings) -> Iterator[Row]:
-    schedule = _trained(settings)
+    schedule = training_schedule(settings.config)
     shape = (1, settings.frame_count, settings.side)
     found = {}
     for remat in REMAT:
@@ -241,10 +243,6 @@ def _videos(settings: Settings, batch_size: int, torch: bool) -> cases.Workload:
     return cases.build_workload(
         settings.config, batch_size, settings.frame_count, settings.side, torch
     )
-
-
-def _trained(settings: Settings) -> FixedSchedule:
-    return FixedSchedule(settings.config.slow_steps, settings.config.fast_steps)
 
 
 def _show(value: float | None, form: str) -> str:

@@ -10,16 +10,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.build import training_schedule
 from rsf_jax.calibration.files import FILE
 from rsf_jax.calibration.risk import upper_bound, values_until_failure
 from rsf_jax.calibration.target import Scored, Target, VideoScorer, video_scorer
 from rsf_jax.checks import check_policy
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import training_schedule
+from rsf_jax.build import training_schedule
+from rsf_jax.trained import Trained
 from rsf_jax.json_files import write_json
 from rsf_jax.pareto import pareto_front
-from rsf_jax.policies import StepPolicy, parse_policy
+from rsf_jax.policies import StepPolicy, entry, parse_policy, policy_name, to_spec
 from rsf_jax.tradeoff import default_policies
 from rsf_jax.trained import Trained
 
@@ -82,15 +84,17 @@ def calibrate(
         raise InputError(_unmet(target, rows[0], reference, labelled))
     results = {
         "policy": passed[-1]["policy"],
+        "policy_spec": passed[-1]["policy_spec"],
         "target": dataclasses.asdict(target),
-        "reference": str(reference),
+        **entry(reference, "reference"),
         "preset": trained.config.name,
         "update": trained.update,
         "dataset": trained.config.dataset,
         "validation_videos": len(dataset.validation),
         "calibration_videos": labelled,
         "tested": rows,
-        "order": list(map(str, order)),
+        "order": list(map(policy_name, order)),
+        "order_specs": list(map(to_spec, order)),
     }
     write_json(Path(workdir, FILE), results)
     return results
@@ -169,7 +173,7 @@ def _test(
     values = values_until_failure(losses(), target.limit, target.level, most)
     return [
         {
-            "policy": str(policy),
+            **entry(policy),
             "miou": float(s.miou.mean()),
             "steps": float(s.steps.mean()),
             "estimate": float(target.losses(s, beside).mean()),
@@ -184,13 +188,14 @@ def _checked(policy: StepPolicy) -> StepPolicy:
     """Returns a policy that can be written to a file and read again."""
     check_policy(policy)
     try:
-        same = bool(parse_policy(str(policy)) == policy)
+        same = bool(parse_policy(policy_name(policy)) == policy)
     except InputError:
         same = False
     if not same:
         raise InputError(
             f"policy {policy} cannot be written to {FILE}: candidates and reference are schedules, "
-            "or halting by a metric of the library with one number for all samples"
+            "halting by a metric that has a name, or registered policies (rsf.register_metric, "
+            "rsf.register_policy), with one number for all samples"
         )
     return policy
 
@@ -219,7 +224,7 @@ def _check_enough(target: Target, videos: int, most: float) -> None:
 
 
 def _unmet(target: Target, safest: dict[str, Any], reference: StepPolicy, videos: int) -> str:
-    what = {"miou_drop": f"a drop of mIoU against {reference}", "steps": "mean steps"}
+    what = {"miou_drop": f"a drop of mIoU against {policy_name(reference)}", "steps": "mean steps"}
     return (
         f"no policy can be promised to keep {what[target.quantity]} within {target.limit:g} with "
         f"confidence {target.confidence:g}: the safest, {safest['policy']}, is at "

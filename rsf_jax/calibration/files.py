@@ -6,7 +6,7 @@ from typing import Any
 
 from rsf_jax.calibration.target import Target
 from rsf_jax.errors import InputError
-from rsf_jax.policies import parse_policy
+from rsf_jax.policies import check_registered, parse_policy, read_policy
 from rsf_jax.trained import Trained
 
 FILE = "policy.json"
@@ -24,11 +24,15 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
         raise InputError(f"{workdir} has no calibrated policy: make one with {advice}")
     try:
         results = json.loads(path.read_text())
-        parse_policy(results["policy"]), parse_policy(results["reference"])
+        unregistered = _unregistered(results)
+        if not unregistered:
+            read_policy(results), read_policy(results, "reference")
         Target(**results["target"])
         made_for = {"update": results["update"], "dataset": results["dataset"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}): make it anew with {advice}") from error
+    if unregistered:
+        raise InputError(f"{path}: {unregistered}")
     here = {"update": trained.update, "dataset": trained.config.dataset}
     for name, value in made_for.items():
         if value != here[name]:
@@ -37,3 +41,13 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
                 f"{advice}"
             )
     return results
+
+
+def _unregistered(results: dict[str, Any]) -> str:
+    """What is said of a user's policy or metric that is not there: the file is not damaged."""
+    try:
+        for key in ("policy", "reference"):
+            check_registered(results, key)
+    except InputError as error:
+        return str(error)
+    return ""

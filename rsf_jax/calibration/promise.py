@@ -8,7 +8,7 @@ import numpy as np
 from rsf_jax.calibration.target import Target, video_scorer
 from rsf_jax.data import Dataset
 from rsf_jax.evaluation import evaluate, print_results
-from rsf_jax.policies import parse_policy
+from rsf_jax.policies import parse_policy, read_policy
 from rsf_jax.trained import Trained
 
 
@@ -28,7 +28,7 @@ def check(
         videos, with its standard error.
     """
     target, score = Target(**results["target"]), video_scorer(trained)
-    policy, reference = parse_policy(results["policy"]), parse_policy(results["reference"])
+    policy, reference = read_policy(results), read_policy(results, "reference")
     losses = target.losses(score(policy, dataset.test), score(reference, dataset.test))
     return {
         **evaluate(trained, dataset, workdir, policy),

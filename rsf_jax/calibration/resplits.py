@@ -12,7 +12,7 @@ from rsf_jax.calibration.target import Target, video_scorer
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
-from rsf_jax.policies import parse_policy
+from rsf_jax.policies import parse_policy, read_policy
 from rsf_jax.trained import Trained
 
 _SEED = 0
@@ -72,8 +72,12 @@ def resplit(
     if dataset.calibration is None:
         raise InputError(f"dataset {trained.config.dataset} has no calibration videos")
     target, score = Target(**results["target"]), video_scorer(trained)
-    policies = [parse_policy(text) for text in results["order"]]
-    reference = parse_policy(results["reference"])
+    specs = results.get("order_specs") or [None] * len(results["order"])
+    policies = [
+        read_policy({"policy": text, "policy_spec": spec})
+        for text, spec in zip(results["order"], specs)
+    ]
+    reference = read_policy(results, "reference")
     losses, steps = [], []
     for split in (dataset.calibration, dataset.test):
         beside = score(reference, split)

@@ -13,21 +13,45 @@ from rsf_jax.policies.base import (
     Unrolled,
 )
 from rsf_jax.policies.halting import METRICS, NEVER, DistanceHalting
-from rsf_jax.policies.names import GRAMMAR, file_suffix, parse_policy
+from rsf_jax.policies.names import GRAMMAR, file_suffix, parse_policy, policy_name, renamed
+from rsf_jax.policies.registered import POLICIES, register_metric, register_policy
 from rsf_jax.policies.schedule import FixedSchedule
+from rsf_jax.policies.specs import (
+    Spec,
+    check_registered,
+    entry,
+    from_spec,
+    read_policy,
+    renewed,
+    spec_of,
+    to_spec,
+)
 
 __all__ = [
     "GRAMMAR",
     "METRICS",
     "NEVER",
+    "POLICIES",
     "Begun",
     "DistanceHalting",
     "FixedSchedule",
     "Recurrence",
+    "Spec",
     "StepPolicy",
     "Stepwise",
     "StepwisePolicy",
     "Unrolled",
+    "check_registered",
+    "entry",
     "file_suffix",
+    "from_spec",
     "parse_policy",
+    "policy_name",
+    "read_policy",
+    "register_metric",
+    "register_policy",
+    "renamed",
+    "renewed",
+    "spec_of",
+    "to_spec",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 
 from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
+from rsf_jax.naming import guess
 from rsf_jax.policies.base import MOST_STEPS, Stepwise
 from rsf_jax.typing import Array
 
@@ -38,7 +39,9 @@ def pattern(a: Array, b: Array) -> Array:
     return l2(difference, difference.mean((2, 3), keepdims=True))
 
 
+# By name; users' own are added by `register_metric`.
 METRICS: dict[str, Metric] = {"l1": l1, "l2": l2, "pattern": pattern}
+_OWN = tuple(METRICS)
 # A threshold that no ratio falls below: a sample then halts by `rtol` alone.
 NEVER = 1e-9
 # What a rule has besides metric, threshold and cap, unless told otherwise.
@@ -78,7 +81,8 @@ class DistanceHalting(Stepwise):
 
     Attributes:
         metric: "l1", "l2", "pattern" (see the function of that name), or a traceable function of
-            two feature maps [B, C, H, W] that returns [B].
+            two feature maps [B, C, H, W] that returns [B]; the name of a registered one stands for
+            its function.
         threshold: ratio of distances below which a sample halts, above 0.
         max_steps: the most steps.
         min_steps: the fewest.
@@ -104,10 +108,15 @@ class DistanceHalting(Stepwise):
 
     def __post_init__(self) -> None:
         """Checks everything that is known; traced values are not."""
-        if not callable(self.metric) and self.metric not in list(METRICS):
-            raise InputError(
-                f"metric is {self.metric!r}: choose one of {', '.join(METRICS)}, or give a function"
-            )
+        if not callable(self.metric):
+            if self.metric not in list(METRICS):
+                raise InputError(
+                    f"metric is {self.metric!r}: choose one of {', '.join(METRICS)}, or give a "
+                    f"function{guess(self.metric, METRICS)}"
+                )
+            # A registered name may get another function; what was compiled is known by this one.
+            if self.metric not in _OWN:
+                object.__setattr__(self, "metric", METRICS[self.metric])
         for name in ("min_steps", "min_first_steps", "max_steps"):
             value = whole(name, getattr(self, name))
             object.__setattr__(self, name, value)
@@ -139,11 +148,27 @@ class DistanceHalting(Stepwise):
         return self.metric, self.max_steps, self.min_steps, self.min_first_steps
 
     def __str__(self) -> str:
-        """Returns the rule as `parse_policy` reads it."""
-        metric = self.metric if isinstance(self.metric, str) else _name(self.metric)
-        values = {name: getattr(self, name) for name in DEFAULTS}
-        options = [f":{k}={v}" for k, v in values.items() if str(v) != str(DEFAULTS[k])]
-        return f"{metric}:{self.threshold}:{self.max_steps}" + "".join(options)
+        """Returns the rule as `parse_policy` reads it; a threshold of `NEVER` is not written."""
+        if not (isinstance(self.threshold, float) and self.threshold == NEVER):
+            return self.in_full()
+        options = self._options("rtol")
+        return f"{self.metric_name}:rtol={self.rtol}:{self.max_steps}{options}"
+
+    def in_full(self) -> str:
+        """Returns the rule with its threshold, whatever that is: as files are named."""
+        return f"{self.metric_name}:{self.threshold}:{self.max_steps}{self._options()}"
+
+    def _options(self, *but: str) -> str:
+        values = {name: getattr(self, name) for name in DEFAULTS if name not in but}
+        return "".join(f":{k}={v}" for k, v in values.items() if str(v) != str(DEFAULTS[k]))
+
+    @property
+    def metric_name(self) -> str:
+        """The metric's name: that by which it is registered, else its function's own."""
+        if isinstance(self.metric, str):
+            return self.metric
+        known = (name for name, metric in METRICS.items() if metric is self.metric)
+        return next(known, None) or _unregistered(self.metric)
 
     @property
     def singles_out_first_frame(self) -> bool:
@@ -202,6 +227,12 @@ def _name(metric: Any) -> str:
     """A function's name; that of what a partial one is part of."""
     inner = getattr(metric, "func", metric)
     return getattr(inner, "__name__", type(inner).__name__)
+
+
+def _unregistered(metric: Any) -> str:
+    """A function's name; with its module's where another metric is known by the name alone."""
+    name = _name(metric)
+    return f"{getattr(metric, '__module__', '')}.{name}" if name in METRICS else name
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -1,56 +1,117 @@
-"""Policies as launchers and files write them."""
+"""Policies as launchers write them: the one parser of their texts."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from rsf_jax.errors import InputError
+from rsf_jax.naming import guess
+from rsf_jax.policies import arguments
 from rsf_jax.policies.base import StepPolicy
-from rsf_jax.policies.halting import DEFAULTS, METRICS, DistanceHalting
+from rsf_jax.policies.halting import DEFAULTS, METRICS, NEVER, DistanceHalting
+from rsf_jax.policies.registered import POLICIES, WITH_GRAMMAR, kind_of
 from rsf_jax.policies.schedule import FixedSchedule
 
 GRAMMAR = (
     "s{S}f{F}, S recurrent steps on the first frame and F on each later one, such as s8f2; or "
-    "METRIC:THRESHOLD:MAX_STEPS, halting by distance, such as l2:1.0:12, with any of "
-    ":min_steps=2, :min_first_steps=4, :rtol=1e-4 and :epsilon=1e-8 after it"
+    "METRIC:THRESHOLD:MAX_STEPS, halting by distance, such as l2:1.0:12, or "
+    "METRIC:rtol=R:MAX_STEPS without a threshold, such as pattern:rtol=0.2:12, with any of "
+    ":min_steps=2, :min_first_steps=4, :rtol=1e-4 and :epsilon=1e-8 after it; or "
+    "NAME:ARGUMENT:... of a registered policy"
 )
 
 
 def parse_policy(text: str) -> StepPolicy:
     """Returns the policy that a launcher's `--policy` names, such as "s8f2" or "l2:1.0:12".
 
-    `parse_policy(str(policy))` is the policy again, but for metrics that are functions.
+    `parse_policy(policy_name(policy))` is the policy again, but for what is not registered.
 
     Raises:
         InputError: if it is none.
     """
     if not isinstance(text, str):
         raise InputError(f"policy {text!r} is no text: write {GRAMMAR}")
-    schedule = re.fullmatch(r"s(\d+)f(\d+)", text, re.ASCII)
     try:
-        if schedule is not None:
-            return FixedSchedule(int(schedule[1]), int(schedule[2]))
-        return _parse_halting(text)
+        return _parse(text)
     except InputError as error:
         raise InputError(f"policy {text!r}: {error}") from error
     except (ValueError, KeyError) as error:
         raise InputError(f"policy {text!r} is unknown: write {GRAMMAR}") from error
 
 
+def policy_name(policy: StepPolicy) -> str:
+    """Returns a policy as `parse_policy` reads it; of one that is not registered, its `str`."""
+    kind = kind_of(policy)
+    if kind is None or kind in WITH_GRAMMAR:
+        return str(policy)
+    return ":".join([kind, *arguments.write(policy)])
+
+
+def renamed(text: str) -> str:
+    """Returns a text as this version writes it: earlier ones wrote the threshold `NEVER`.
+
+    Texts of what is not registered stay as they are.
+    """
+    try:
+        return policy_name(parse_policy(text))
+    except InputError:
+        return text
+
+
 def file_suffix(policy: StepPolicy) -> str:
     """Returns a policy's name as part of a file's name."""
-    return re.sub(r"[:=]", "_", str(policy))
+    # In full: a run's files keep the names that they had when texts had a threshold always, or its
+    # tests would be there twice.
+    named = policy.in_full() if type(policy) is DistanceHalting else policy_name(policy)
+    return re.sub(r"[:=]", "_", named)
 
 
-def _parse_halting(text: str) -> DistanceHalting:
-    metric, threshold, max_steps, *options = text.split(":")
-    if metric not in METRICS:
-        raise InputError(f"metric {metric!r} is none of {', '.join(METRICS)}")
+def _parse(text: str) -> StepPolicy:
+    schedule = re.fullmatch(r"s(\d+)f(\d+)", text, re.ASCII)
+    if schedule is not None:
+        return FixedSchedule(int(schedule[1]), int(schedule[2]))
+    name, *parts = text.split(":")
+    if name in POLICIES and name not in WITH_GRAMMAR:
+        return made(POLICIES[name], lambda maker: arguments.make(maker, parts))
+    return _parse_halting(name, parts)
+
+
+def made(maker: Callable, call: Callable[[Callable], Any]) -> StepPolicy:
+    """Returns the policy that a user's class or function makes.
+
+    Raises:
+        InputError: if it fails, or makes something else.
+    """
+    try:
+        policy = call(maker)
+    except InputError:
+        raise
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise InputError(f"{type(error).__name__}: {error}") from error
+    if isinstance(policy, type) or not isinstance(policy, StepPolicy):
+        raise InputError(
+            f"{policy!r} was made, which is no step policy: one has max_steps, "
+            "singles_out_first_frame and unroll"
+        )
+    return policy
+
+
+def _parse_halting(metric: str, parts: list[str]) -> DistanceHalting:
+    if metric and parts and metric not in METRICS:
+        known = [*METRICS, *(name for name in POLICIES if name not in WITH_GRAMMAR)]
+        raise InputError(
+            f"metric {metric!r} is none of {', '.join(known)}{guess(metric, known)}; one of your "
+            "own is registered by rsf.register_metric or rsf.register_policy (--cells=FILE)"
+        )
+    threshold, max_steps, *options = parts
+    never = threshold.startswith("rtol=")
     settings: dict[str, Any] = {}
-    for name, value in map(_option, options):
+    for name, value in map(_option, [threshold, *options] if never else options):
         if name in settings:
             raise InputError(f"{name} is given twice: leave one out")
         settings[name] = value
-    return DistanceHalting(metric, _number(float, threshold), _number(int, max_steps), **settings)
+    least = NEVER if never else _number(float, threshold)
+    return DistanceHalting(metric, least, _number(int, max_steps), **settings)
 
 
 def _option(text: str) -> tuple[str, Any]:

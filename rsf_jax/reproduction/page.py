@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rsf_jax.build import build_schedule
+from rsf_jax.build import training_schedule
 from rsf_jax.config import MODEL_FIELDS
 from rsf_jax.errors import InputError
 from rsf_jax.presets import get_config
@@ -98,7 +98,7 @@ def _paper_line(row: Row, policy: str, runs: list[Record]) -> list[str]:
 
 
 def _policy(row: Row) -> str:
-    return row.policy or str(build_schedule(get_config(row.preset)))
+    return row.policy or str(training_schedule(get_config(row.preset)))
 
 
 def _tested(row: Row, policy: str, runs: list[Record]) -> str:

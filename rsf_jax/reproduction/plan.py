@@ -11,7 +11,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.evaluation import evaluate
 from rsf_jax.imports import import_pretrained
 from rsf_jax.json_files import write_json
-from rsf_jax.policies import parse_policy
+from rsf_jax.policies import parse_policy, renamed
 from rsf_jax.presets import get_config
 from rsf_jax.pretrained import pretrained_names, read_card
 from rsf_jax.records import Record, plain_config, read_record
@@ -89,7 +89,7 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
 
 def is_done(job: Job, record: Record) -> bool:
     """Whether a run has been tested with all policies that it should be."""
-    return {record.schedule, *job.policies} <= record.tests.keys()
+    return {record.schedule, *map(renamed, job.policies)} <= record.tests.keys()
 
 
 def _run(job: Job, runs: Path, minutes: float) -> Outcome:

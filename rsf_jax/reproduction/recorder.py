@@ -17,6 +17,7 @@ from rsf_jax.data import open_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.identity import Identity
 from rsf_jax.models import count_parameters
+from rsf_jax.policies import renewed
 from rsf_jax.records import Record, Result, hardware, plain_config
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained import Trained
@@ -121,6 +122,7 @@ def _tests(workdir: Path, update: int, trained: Trained) -> dict[str, Result]:
             tested = dataclasses.asdict(Config(**results["config"]))
             own = results["update"] == update and settings.items() <= tested.items()
             if own and _are_of(trained.data, results.get("data")):
+                results = renewed(results)
                 found[results["policy"]] = _test(results)
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}): test the model anew") from error
@@ -140,4 +142,5 @@ def _test(results: dict[str, Any]) -> Result:
         steps_by_frame=test["steps_by_frame"],
         frames_per_second=results["frames_per_second"]["1"],
         videos=test["videos"],
+        policy_spec=results["policy_spec"],
     )

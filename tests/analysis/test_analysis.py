@@ -30,7 +30,7 @@ def test_results_are_machine_readable(analyzed, run):
     results, folder = analyzed
     assert json.loads((folder / "analysis.json").read_text()) == results
     assert results["policy"] == "s3f1"
-    assert results["halting"] == "pattern:1e-09:7:rtol=0.15"
+    assert results["halting"] == "pattern:rtol=0.15:7"
     assert (results["videos"], results["video"]) == (10, 3)
     assert rsf.Config(**results["config"]) == run[0].replace(devices=0)
     length = len(results["trajectory"]["steps"])
@@ -69,7 +69,7 @@ def test_another_policy_has_its_own_files(analyzed, subject, tmp_path):
     # The rule that a schedule's steps are compared with: compiled already.
     policy = rsf.DistanceHalting("pattern", NEVER, max_steps=7, rtol=0.15)
     results = analysis.analyze(*subject, tmp_path, policy=policy)
-    assert results["policy"] == results["halting"] == "pattern:1e-09:7:rtol=0.15"
+    assert results["policy"] == results["halting"] == "pattern:rtol=0.15:7"
     assert results["correlation"] != analyzed[0]["correlation"]
     assert results["steps_by_change"] == analyzed[0]["steps_by_change"]
     assert (tmp_path / "analysis_pattern_1e-09_7_rtol_0.15.json").exists()

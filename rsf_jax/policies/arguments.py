@@ -1,0 +1,161 @@
+"""What a policy is made with, from text and back: the fields of its dataclass."""
+
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.naming import guess
+
+_WORDS = {"true": True, "false": False}
+_KINDS = (bool, int, float, str)  # in the order in which text is tried as one
+_REQUIRED = dataclasses.MISSING
+
+
+@dataclasses.dataclass(frozen=True)
+class Argument:
+    """One value that a policy is made with.
+
+    Attributes:
+        name: of the field or parameter.
+        kinds: what it may be, of bool, int, float and str.
+        default: its value unless given; `dataclasses.MISSING` if it has to be.
+    """
+
+    name: str
+    kinds: tuple[type, ...]
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is _REQUIRED
+
+    def read(self, text: str) -> Any:
+        """Returns the value that a text stands for.
+
+        Raises:
+            InputError: if it stands for none of the right kind.
+        """
+        for kind in self.kinds:
+            try:
+                return _WORDS[text.lower()] if kind is bool else kind(text)
+            except (ValueError, KeyError):
+                continue
+        wanted = " or ".join(kind.__name__ for kind in self.kinds)
+        raise InputError(f"{self.name} is {text!r}: {wanted} is needed")
+
+
+def arguments_of(maker: Callable) -> list[Argument]:
+    """Returns what a dataclass, or a function that makes a policy, takes: in order.
+
+    A field without a type or default of bool, int, float or str is a float.
+    """
+    hints = _hints(maker)
+    if dataclasses.is_dataclass(maker):
+        found = [(f.name, f.type, _default(f)) for f in dataclasses.fields(maker) if f.init]
+    else:
+        found = [
+            (p.name, p.annotation, _REQUIRED if p.default is p.empty else p.default)
+            for p in inspect.signature(maker).parameters.values()
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        ]
+    return [Argument(n, _kinds(hints.get(n, t), d), d) for n, t, d in found]
+
+
+def make(maker: Callable, parts: Sequence[str]) -> Any:
+    """Returns what a dataclass or a function makes of texts.
+
+    Args:
+        maker: the class or function.
+        parts: values in the order of the arguments, then `name=value`.
+
+    Raises:
+        InputError: if a value is missing, given twice, or wrong.
+    """
+    arguments = {argument.name: argument for argument in arguments_of(maker)}
+    order, given = list(arguments), {}
+    for i, part in enumerate(parts):
+        name, named, value = part.partition("=")
+        if not named:
+            if i >= len(order) or any("=" in before for before in parts[:i]):
+                raise InputError(f"{part!r} has no place: the arguments are {_usage(arguments)}")
+            name, value = order[i], part
+        if name not in arguments:
+            raise InputError(f"argument {name!r} is none of {', '.join(order)}{guess(name, order)}")
+        if name in given:
+            raise InputError(f"{name} is given twice: leave one out")
+        given[name] = arguments[name].read(value)
+    missing = [a.name for a in arguments.values() if a.required and a.name not in given]
+    if missing:
+        raise InputError(f"{missing[0]} is missing: the arguments are {_usage(arguments)}")
+    return maker(**given)
+
+
+def write(policy: Any) -> list[str]:
+    """Returns a policy's arguments as `make` reads them.
+
+    Those without a default in their order, then by name those that are not at their default: the
+    text of a policy stays the same when its class gets another field.
+    """
+    values = [(a, plain_value(getattr(policy, a.name))) for a in arguments_of(type(policy))]
+    positional = [str(value) for a, value in values if a.required]
+    named = [f"{a.name}={v}" for a, v in values if not a.required and v != plain_value(a.default)]
+    return positional + named
+
+
+def values_of(policy: Any) -> dict[str, Any]:
+    """Returns a policy's arguments by name, as JSON can hold them.
+
+    What it cannot hold is left out where it is the default, and told as text where it is not.
+    """
+    found = {}
+    for argument in arguments_of(type(policy)):
+        value = getattr(policy, argument.name)
+        if _is_plain(plain_value(value)):
+            found[argument.name] = plain_value(value)
+        elif value != argument.default:
+            found[argument.name] = str(value)
+    return found
+
+
+def plain_value(value: Any) -> Any:
+    """Returns numbers and lists for arrays and NumPy's scalars; all else as it is."""
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return np.asarray(value).tolist()
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, float):
+        return bool(np.isfinite(value))
+    return value is None or isinstance(value, int | str | list)
+
+
+def _default(field: dataclasses.Field) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
+
+
+def _hints(maker: Callable) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(maker)
+    except (NameError, TypeError, AttributeError):
+        return {}  # of names that are not there: defaults tell the types
+
+
+def _kinds(annotation: Any, default: Any) -> tuple[type, ...]:
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    allowed = typing.get_args(annotation) if union else (annotation,)
+    kinds = tuple(kind for kind in _KINDS if kind in allowed)
+    return kinds or ((type(default),) if type(default) in _KINDS else (float,))
+
+
+def _usage(arguments: dict[str, Argument]) -> str:
+    return ":".join(name if a.required else f"[{name}]" for name, a in arguments.items())

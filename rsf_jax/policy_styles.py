@@ -1,0 +1,99 @@
+"""How each kind of policy is called and drawn in pictures."""
+
+import itertools
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from rsf_jax.policies import NEVER, Spec
+
+
+class Style(NamedTuple):
+    """A marker of Matplotlib and its colour."""
+
+    marker: str
+    color: str
+
+
+# Okabe and Ito's colours, told apart by colour-blind readers too.
+_SCHEDULES = {
+    "same steps on all frames": Style("o", "#000000"),
+    "more on the first": Style("s", "#0072b2"),
+    "fewer on the first": Style("s", "#56b4e9"),
+}
+# A halting rule has its metric's marker and the colour of what it goes by.
+_METRICS = {"l1": "^", "l2": "v", "pattern": "D"}
+_RULES = {
+    "ratio": "#d55e00",
+    "ratio, first frame's minimum": "#009e73",
+    "movement": "#cc79a7",
+    "movement, first frame's minimum": "#56b4e9",
+    "ratio or movement": "#e69f00",
+    "ratio or movement, first frame's minimum": "#0072b2",
+}
+_NEEDED = {
+    "schedule": {"slow_steps", "fast_steps"},
+    "halting": {"metric", "threshold", "rtol", "min_first_steps"},
+}
+_OTHER_MARKERS = ("P", "X", "p", "h", "<", ">", "*", "d", "8")
+_OTHER_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
+
+
+def kind_label(spec: Spec) -> str:
+    """Returns what a legend calls policies like this one.
+
+    Args:
+        spec: of a policy, as `policies.to_spec` returns it.
+    """
+    if _is(spec, "schedule"):
+        slow, fast = spec["slow_steps"], spec["fast_steps"]
+        if slow == fast:
+            return "same steps on all frames"
+        return "more on the first" if slow > fast else "fewer on the first"
+    if _is(spec, "halting"):
+        return f"{spec['metric']} {_rule(spec)}"
+    return spec["kind"]
+
+
+def styles(specs: Iterable[Spec]) -> dict[str, Style]:
+    """Returns a style of its own for every label that there is, the library's kinds first.
+
+    The library's look the same in all pictures; others have what is left, in the order of names.
+
+    Args:
+        specs: of all policies of a picture.
+    """
+    found = {kind_label(spec): spec for spec in specs}
+    fixed = {label: _library_style(spec) for label, spec in found.items()}
+    own = {label: style for label, style in fixed.items() if style is not None}
+    left = itertools.product(_OTHER_COLORS, _OTHER_MARKERS)
+    others = sorted(label for label, style in fixed.items() if style is None)
+    free = itertools.cycle(Style(marker, color) for color, marker in left)
+    return dict(sorted(own.items(), key=_order)) | dict(zip(others, free))
+
+
+def _is(spec: Spec, kind: str) -> bool:
+    """Whether it is of a kind of the library, and whole."""
+    return spec["kind"] == kind and spec.keys() >= _NEEDED[kind]
+
+
+def _library_style(spec: Spec) -> Style | None:
+    if _is(spec, "schedule"):
+        return _SCHEDULES[kind_label(spec)]
+    if _is(spec, "halting") and spec["metric"] in _METRICS:
+        return Style(_METRICS[spec["metric"]], _RULES[_rule(spec)])
+    return None
+
+
+def _rule(spec: Spec) -> str:
+    """What a halting rule goes by: the ratio of distances, the movement beside the state, both."""
+    moves = spec["rtol"] != 0
+    rule = "movement" if moves and spec["threshold"] == NEVER else "ratio"
+    if moves and rule == "ratio":
+        rule = "ratio or movement"
+    return f"{rule}, first frame's minimum" if spec["min_first_steps"] > 1 else rule
+
+
+def _order(entry: tuple[str, Style]) -> tuple[Any, ...]:
+    label, style = entry
+    known = [*_SCHEDULES, *(f"{m} {rule}" for rule in _RULES for m in _METRICS)]
+    return known.index(label), style
