@@ -21,7 +21,7 @@ from rsf_jax.json_files import number, plain, write_json
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import count_parameters
 from rsf_jax.policies import StepPolicy, entry, file_suffix, policy_name
-from rsf_jax.scoring import SegmentationSummary, Summary, summarize
+from rsf_jax.scoring import SegmentationSummary, Summary, measures, summarize
 from rsf_jax.segmentation import scores as segmentation_scores
 from rsf_jax.segmentation_figures import save_confusion, save_overlays
 from rsf_jax.speed import measure_speeds
@@ -167,14 +167,12 @@ def print_results(results: dict[str, Any]) -> None:
 def _details(results: dict[str, Any]) -> str:
     """What there is to say besides mIoU and steps."""
     test = results["test"]
+    found = measures(test).items()
+    told = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in found)
     if "confusion" not in test:
-        names = ("precision", "recall", "f1", "balanced_accuracy")
-        shares = (f"{name.replace('_', ' ')} {number(test[name])}" for name in names)
-        return f"foreground: {', '.join(shares)}"
+        return f"foreground: {told}"
     of_classes = (f"{n} {number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
-    measures = ("accuracy", "class_accuracy", "flicker")
-    others = (f"{name.replace('_', ' ')} {number(test[name])}" for name in measures)
-    return f"IoU: {', '.join(of_classes)}\n{', '.join(others)}"
+    return f"IoU: {', '.join(of_classes)}\n{told}"
 
 
 def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str, float]:

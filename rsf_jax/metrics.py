@@ -1,5 +1,7 @@
 """Measures of how well the foreground is found, if there are two classes."""
 
+import dataclasses
+
 import flax.struct
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,8 @@ BINARY = 2
 class ForegroundScores:
     """How well the foreground of each image is found, float32 [...] in 0..1.
 
-    NaN for an image in which no pixel is labelled: there is nothing to score.
+    NaN for an image in which no pixel is labelled: there is nothing to score. Whatever is here is
+    averaged over a split, written to results and shown in tables and reports.
 
     Attributes:
         iou: intersection over union. The project's "mIoU" is its mean over frames and videos.
@@ -31,6 +34,10 @@ class ForegroundScores:
     recall: Leaf
     f1: Leaf
     balanced_accuracy: Leaf
+
+
+# What a split is told by besides its mIoU.
+MEASURES = tuple(f.name for f in dataclasses.fields(ForegroundScores) if f.name != "iou")
 
 
 def foreground_iou(

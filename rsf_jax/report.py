@@ -10,6 +10,8 @@ import jinja2
 
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_curves
+from rsf_jax.policies import renewed
+from rsf_jax.scoring import measures
 from rsf_jax.training import curves
 
 FILE = "report.html"
@@ -65,8 +67,8 @@ def write_report(workdir: str | Path) -> Path:
         ],
     }
     try:
-        page = _template().render(content)
-    except (jinja2.UndefinedError, TypeError, ValueError) as error:
+        page = _template().render(content | _renewed(content))
+    except (jinja2.UndefinedError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise InputError(
             f"a JSON file in {folder} is not what this version writes ({error}): make results, "
             "sweep, policy and analysis anew"
@@ -102,6 +104,22 @@ def _read(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}): delete it and make it anew") from error
+
+
+def _renewed(content: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of policies and scores, whichever version has written it."""
+    sweep, calibration = content["sweep"], content["calibration"]
+    if sweep:
+        sweep = sweep | {"points": list(map(renewed, sweep["points"]))}
+    if calibration:
+        calibration = renewed(renewed(calibration), "reference")
+        calibration["tested"] = list(map(renewed, calibration["tested"]))
+    return {
+        "tests": list(map(renewed, content["tests"])),
+        "measures": list(measures(content["run"]["test"])),
+        "sweep": sweep,
+        "calibration": calibration,
+    }
 
 
 def _curves(folder: Path) -> str | None:

@@ -1,7 +1,7 @@
 """Scores a model on a set of videos, each counted once."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,10 +15,10 @@ from rsf_jax.batch_scores import Scores, score_batch
 from rsf_jax.batches import evaluation_batches
 from rsf_jax.devices import Devices
 from rsf_jax.losses import FOCAL, Objective
-from rsf_jax.metrics import mean_of_labelled
+from rsf_jax.metrics import MEASURES, mean_of_labelled
 from rsf_jax.models import VideoModel, prepare
 from rsf_jax.policies import StepPolicy
-from rsf_jax.segmentation import mean_iou
+from rsf_jax.segmentation import SegmentationScores, mean_iou
 from rsf_jax.segmentation import scores as segmentation_scores
 from rsf_jax.typing import Variables
 
@@ -48,34 +48,38 @@ class Summary:
     videos: int
 
 
-@dataclasses.dataclass(frozen=True)
-class ForegroundSummary(Summary):
-    """Scores of two classes, all means over videos and frames; see `ForegroundScores`."""
-
-    precision: float
-    recall: float
-    f1: float
-    balanced_accuracy: float
+# Scores of two classes, all means over videos and frames: `Summary` and `metrics.MEASURES`.
+ForegroundSummary = dataclasses.make_dataclass(
+    "ForegroundSummary", [(name, float) for name in MEASURES], bases=(Summary,), frozen=True
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class SegmentationSummary(Summary):
-    """Scores of more classes, of the confusion matrix of all frames.
+class SegmentationSummary(SegmentationScores, Summary):
+    """Scores of more classes, of the confusion matrix of all frames: `SegmentationScores` and more.
 
     Attributes:
-        iou: of each class; NaN for one that neither occurs nor is predicted.
-        accuracy: share of the pixels whose class is right.
-        class_accuracy: mean recall of the classes.
         flicker: share of the pixels with the same true class as in the frame before whose
             predicted class changes; NaN where there are none.
         confusion: pixels by true and predicted class.
     """
 
-    iou: list[float]
-    accuracy: float
-    class_accuracy: float
     flicker: float
     confusion: list[list[int]]
+
+
+def measures(test: Mapping[str, Any]) -> dict[str, float | None]:
+    """Returns the single scores besides mIoU in what results hold of a test, by name.
+
+    Args:
+        test: the values of a `Summary` of two or more classes, as in `results.json`.
+    """
+    shared = {field.name for field in dataclasses.fields(Summary)}
+    return {
+        name: value
+        for name, value in test.items()
+        if name not in shared and not isinstance(value, list)
+    }
 
 
 class ScoringStopped(Exception):
@@ -168,10 +172,7 @@ def summarize(scores: Scores) -> Summary:
         miou=float(mean_of_labelled(found.iou)),
         miou_by_frame=mean_of_labelled(found.iou, 0).tolist(),
         miou_deviation=_deviation(mean_of_labelled(found.iou, 1)),
-        precision=float(mean_of_labelled(found.precision)),
-        recall=float(mean_of_labelled(found.recall)),
-        f1=float(mean_of_labelled(found.f1)),
-        balanced_accuracy=float(mean_of_labelled(found.balanced_accuracy)),
+        **{name: float(mean_of_labelled(getattr(found, name))) for name in MEASURES},
     )
 
 
@@ -181,7 +182,6 @@ def _of_classes(scores: Scores) -> dict[str, Any]:
     changed, counted = scores.flicker.astype(np.int64).sum(0)
     found = dataclasses.asdict(segmentation_scores(total))
     return found | {
-        "iou": found["iou"].tolist(),
         "miou_by_frame": [segmentation_scores(matrix).miou for matrix in by_video.sum(0)],
         "miou_deviation": _deviation(np.asarray(mean_iou(by_video.sum(1)))),
         "flicker": float(changed / counted) if counted else float("nan"),

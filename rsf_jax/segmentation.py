@@ -17,6 +17,8 @@ from rsf_jax.typing import Array
 class SegmentationScores:
     """How well the pixels of a split are classified, in 0..1.
 
+    Whatever is here is written to results; single numbers are shown in tables and reports.
+
     Attributes:
         iou: float64 [K], intersection over union of each class; NaN for a class that occurs in
             neither truth nor prediction.

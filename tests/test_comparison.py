@@ -41,6 +41,16 @@ def test_what_sweeps_share_stands_in_one_line(tmp_path, capsys):
         assert (tmp_path / f"comparison.{ending}").stat().st_size > 1000
 
 
+def test_sweeps_of_an_earlier_version_have_the_same_names(tmp_path):
+    one = _sweep(tmp_path / "one.json", **{"l2:1e-09:12:rtol=0.1": (0.8, 4.5)})
+    two = _sweep(tmp_path / "two.json", **{"l2:rtol=0.1:12": (0.7, 3.5)})
+    content = comparison.compare({"A": one, "B": two}, tmp_path)
+    (first,), (second,) = (sweep["points"] for sweep in content.values())
+    assert first["policy"] == second["policy"] == "l2:rtol=0.1:12"
+    assert first["policy_spec"] == second["policy_spec"]
+    assert content["A"]["training_schedule_spec"]["slow_steps"] == 3
+
+
 def test_files_that_are_no_sweeps_are_named(tmp_path):
     with pytest.raises(rsf.InputError, match=r"none\.json cannot be read \(No such file"):
         comparison.compare({"A": tmp_path / "none.json"}, tmp_path)

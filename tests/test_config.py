@@ -164,6 +164,7 @@ def test_configurations_name_estimators_with_their_settings():
     ):
         plain, contractor = (config.replace(gradient=prefix + name) for prefix in ("", "c_"))
         assert build.build_schedule(plain) == rsf.FixedSchedule(8, 2, estimator)
+        assert build.training_schedule(plain) == rsf.FixedSchedule(8, 2)
         assert build.build_schedule(contractor) == rsf.FixedSchedule(8, 2, estimator)
         assert build.build_penalty(plain) is None
         assert build.build_penalty(contractor) == LipschitzPenalty(2.0, 0.5)

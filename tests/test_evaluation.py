@@ -33,6 +33,7 @@ def test_results_are_machine_readable(run):
     assert set(results["frames_per_second"]) == {"1", "4"}
     assert all(fps > 0 for fps in results["frames_per_second"].values())
     assert results["policy"] == "s3f1"
+    assert results["policy_spec"] == {"kind": "schedule", "slow_steps": 3, "fast_steps": 1}
     assert rsf.Config(**results["config"]) == config.replace(devices=0)
 
 
@@ -64,6 +65,9 @@ def test_other_schedules_have_their_own_files(run, tmp_path):
         # Its own schedule is that of training, whatever is asked for now.
         ({"slow_steps": 4}, "s4f1", "_s4f1"),
         ({"slow_steps": 4}, "s3f1", ""),
+        # The name that it has had when texts had a threshold always.
+        ({}, "pattern:rtol=0.2:12", "_pattern_1e-09_12_rtol_0.2"),
+        ({}, "pattern:1e-9:12:rtol=0.2", "_pattern_1e-09_12_rtol_0.2"),
         ({"init_from": "../a b"}, "l2:1.0:12:rtol=0.001", "_l2_1.0_12_rtol_0.001"),
     ],
 )

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 
@@ -102,6 +103,45 @@ def test_a_cell_of_ones_own_is_trained_and_tested(launch, tmp_path, data_dir):
     assert "has the cell or network 'mine', which is not registered" in done.stderr
     done = launch("evaluate", *flags, "--policy=s2f1")
     assert done.returncode == 0, done.stderr
+
+
+POLICIES = """
+import rsf_jax as rsf
+from tests.policies.own import Countdown, largest
+
+rsf.register_policy("countdown", Countdown)
+rsf.register_metric("largest", largest)
+"""
+
+
+def test_policies_of_ones_own_go_where_those_of_the_library_go(launch, run, tmp_path):
+    mine, workdir = tmp_path / "mine.py", shutil.copytree(run[1], tmp_path / "run")
+    mine.write_text(POLICIES)
+    flags = [f"--workdir={workdir}", f"--cells={mine}"]
+    for name, kind in (("countdown:0.01", "countdown"), ("largest:0.5:3", "halting")):
+        done = launch("evaluate", *flags, f"--policy={name}")
+        assert done.returncode == 0, done.stderr
+        results = json.loads((workdir / f"results_{name.replace(':', '_')}.json").read_text())
+        assert (results["policy"], results["policy_spec"]["kind"]) == (name, kind)
+    policies = "--policies=countdown:0.01,largest:0.5:3,s1f1"
+    done = launch("evaluate", *flags, "--sweep", policies)
+    assert done.returncode == 0, done.stderr
+    points = json.loads((workdir / "sweep.json").read_text())["points"]
+    assert [p["policy_spec"]["kind"] for p in points] == ["countdown", "halting", "schedule"]
+    promise = ["--mean_steps=5.9", "--confidence=0.3", "--policies=countdown:10.0"]
+    done = launch("calibrate", *flags, *promise, "--resplits=2")
+    assert done.returncode == 0, done.stderr
+    done = launch("evaluate", f"--workdir={workdir}", "--policy=calibrated")
+    assert "policy.json: policy kind 'countdown' is none of schedule, halting" in done.stderr
+    assert "damaged" not in done.stderr
+    done = launch("evaluate", *flags, "--policy=calibrated")
+    assert done.returncode == 0, done.stderr
+    clip = filming.film(tmp_path / "clip.mp4", filming.scenes(3))
+    out = [f"--inputs={clip}", f"--out={tmp_path / 'out'}", "--write=json"]
+    done = launch("stream", *flags, *out, "--policy=calibrated")
+    assert done.returncode == 0, done.stderr
+    done = launch("evaluate", *flags, "--policy=countdwn:0.5")
+    assert "did you mean 'countdown'?" in done.stderr
 
 
 def test_a_cell_without_a_name_is_one_line(launch, tmp_path):

@@ -101,6 +101,19 @@ def test_a_record_that_was_written_once_is_read_by_every_later_version():
     assert (test.videos, len(test.miou_by_frame)) == (2000, 6)
 
 
+def test_policies_of_earlier_records_have_the_texts_of_this_version():
+    values = dataclasses.asdict(_record())
+    test = values["tests"].pop("s3f1")
+    assert test.pop("policy_spec") == {"kind": "schedule", "slow_steps": 3, "fast_steps": 1}
+    values["tests"] = dict.fromkeys(("pattern:1e-09:7:rtol=0.1", "mine:0.5:7", "s3f1"), test)
+    record = from_json(values | {"format": 2})
+    assert list(record.tests) == ["pattern:rtol=0.1:7", "mine:0.5:7", "s3f1"]
+    assert record.tests["pattern:rtol=0.1:7"].policy_spec["threshold"] == 1e-9
+    assert record.tests["mine:0.5:7"].policy_spec == {"kind": "mine"}
+    assert record.tests["s3f1"] == _record().tests["s3f1"]
+    assert from_json(dataclasses.asdict(record)) == record
+
+
 def test_records_without_a_format_are_those_of_the_first():
     values = dataclasses.asdict(_record())
     del values["format"]

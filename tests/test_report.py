@@ -11,6 +11,7 @@ import rsf_jax as rsf
 from rsf_jax import evaluation, report, tradeoff
 from rsf_jax.calibration import Target, calibrate
 from rsf_jax.data import open_dataset
+from rsf_jax.metrics import MEASURES
 
 
 class _Page(HTMLParser):
@@ -75,6 +76,39 @@ def test_everything_that_was_run_is_shown(run, folder):
     assert report.missing(folder) == ["analysis"]
     miou = json.loads((folder / "results.json").read_text())["test"]["miou"]
     assert f"{miou:.3f}" in page.text
+
+
+def test_policies_have_one_name_whichever_version_wrote_them(run, folder):
+    old = "l2:1e-09:3:rtol=0.1"
+    results = json.loads((folder / "results.json").read_text()) | {"policy": old}
+    del results["policy_spec"]
+    (folder / "results_l2_1e-09_3_rtol_0.1.json").write_text(json.dumps(results))
+    point = {"policy": old, "miou": 0.5, "steps": 2.0, "on_front": True, "frames_per_second": 1.0}
+    sweep = {"points": [point | {"steps_by_frame": [2.0]}], "videos": 3, "device": "cpu"}
+    (folder / "sweep.json").write_text(json.dumps(sweep))
+    row = {"policy": old} | dict.fromkeys(("miou", "steps", "estimate", "bound", "p_value"), 0.5)
+    target = {"quantity": "miou_drop", "limit": 0.01, "confidence": 0.95}
+    chosen = {"policy": old, "reference": "s3f1", "target": target, "tested": [row]}
+    counts = {"calibration_videos": 3, "validation_videos": 3}
+    (folder / "policy.json").write_text(json.dumps(chosen | counts))
+    path = report.write_report(folder)
+    assert _page(path).text.count("l2:rtol=0.1:3") == 4
+    assert path.read_text().count('class="marked"') == 2
+    assert old not in path.read_text()
+
+
+def test_every_measure_of_a_test_is_shown(run, tmp_path, capsys):
+    results = json.loads((run[1] / "results.json").read_text())
+    (tmp_path / "results_s1f1.json").write_text(json.dumps(results))  # of an earlier version
+    results["test"]["boundary_f1"] = 0.12345
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    page = report.write_report(tmp_path).read_text().partition('id="settings"')[0]
+    for name in (*MEASURES, "boundary_f1"):
+        assert f"<th>{name.replace('_', ' ')}</th>" in page
+    assert page.count("<td>0.123</td>") == page.count("<td>none</td>") == 1
+    evaluation.print_results(results)
+    assert "balanced accuracy 0." in (printed := capsys.readouterr().out)
+    assert "boundary f1 0.123" in printed
 
 
 def test_a_folder_without_results_and_damage_are_named(folder, tmp_path):

@@ -1,13 +1,17 @@
 """What frames and videos without a label are to the scores of a split: not there."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax import segmentation
 from rsf_jax.batch import Batch
 from rsf_jax.batch_scores import Scores, score_batch
+from rsf_jax.json_files import plain
 from rsf_jax.losses import IGNORED
-from rsf_jax.scoring import ForegroundSummary, summarize
+from rsf_jax.scoring import ForegroundSummary, SegmentationSummary, measures, summarize
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.trivial import trivial_scores
 
@@ -60,9 +64,21 @@ def test_scores_of_two_classes_are_those_of_the_labelled_frames():
         scores = getattr(whole, name)
         expected = np.mean([*scores[0, 1:], scores[1, 0]])
         assert getattr(sparse, name) == pytest.approx(expected, rel=1e-6), name
+    fields = {field.name for field in dataclasses.fields(whole)} - {"iou"}
+    assert set(measures(dataclasses.asdict(sparse))) == fields
     assert sparse.videos == 3
     assert len(sparse.steps_by_frame) == 4
     assert 0 < sparse.miou < 0.9
+
+
+def test_scores_of_more_classes_are_those_of_their_matrix():
+    summary = summarize(_score(_videos(), 3))
+    assert isinstance(summary, SegmentationSummary)
+    of_split = segmentation.scores(np.array(summary.confusion))
+    for field in dataclasses.fields(of_split):
+        np.testing.assert_equal(getattr(summary, field.name), getattr(of_split, field.name))
+    single = {field.name for field in dataclasses.fields(of_split)} - {"iou", "miou"}
+    assert set(measures(plain(dataclasses.asdict(summary)))) == {*single, "flicker"}
 
 
 @pytest.mark.parametrize("classes", [2, 3])

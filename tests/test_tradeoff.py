@@ -11,6 +11,7 @@ import pytest
 import rsf_jax as rsf
 from rsf_jax import evaluation, tradeoff
 from rsf_jax.data import open_dataset
+from rsf_jax.policies import to_spec
 from rsf_jax.scoring import summarize
 from rsf_jax.speed import Speed
 
@@ -29,6 +30,8 @@ def swept(run, tmp_path_factory):
 def test_every_policy_gets_the_scores_it_gets_alone(swept):
     results, _, trained, dataset = swept
     assert [point["policy"] for point in results["points"]] == POLICIES
+    specs = [to_spec(rsf.parse_policy(text)) for text in POLICIES]
+    assert [point["policy_spec"] for point in results["points"]] == specs
     score = trained.scorer()
     for point in results["points"][2:5]:
         alone = summarize(score(dataset.test, rsf.parse_policy(point["policy"])))
@@ -100,6 +103,19 @@ def test_a_smaller_sweep_takes_nothing_from_a_larger_one(swept, tmp_path):
     other = dataclasses.replace(trained, update=trained.update + 1)
     results = tradeoff.sweep(other, dataset, tmp_path, one)
     assert [point["policy"] for point in results["points"]] == POLICIES[1:2]
+
+
+def test_a_sweep_of_an_earlier_version_goes_on(swept, tmp_path):
+    """It has other texts for the same policies, and no specs."""
+    whole, _, trained, dataset = swept
+    point = whole["points"][0] | {"policy": "l2:1e-09:6:rtol=0.1"}
+    old = whole | {"points": [point]}
+    del point["policy_spec"], old["training_schedule_spec"]
+    (tmp_path / "sweep.json").write_text(json.dumps(old))
+    same = rsf.parse_policy("l2:rtol=0.1:6")
+    results = tradeoff.sweep(trained, dataset, tmp_path, [same])
+    (found,) = results["points"]
+    assert found == point | {"policy": str(same), "policy_spec": to_spec(same), "on_front": True}
 
 
 def test_a_model_without_steps_has_no_trade_off(swept, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.policies import file_suffix
+from rsf_jax.policies import NEVER, file_suffix, policy_name, renamed
 
 POLICIES = {
     "s8f2": rsf.FixedSchedule(8, 2),
@@ -11,6 +11,11 @@ POLICIES = {
     "l1:0.85:7:min_steps=3:min_first_steps=5:rtol=0.0001:epsilon=0.001": rsf.DistanceHalting(
         "l1", 0.85, 7, min_steps=3, min_first_steps=5, rtol=1e-4, epsilon=1e-3
     ),
+    "pattern:rtol=0.2:12": rsf.DistanceHalting("pattern", NEVER, 12, rtol=0.2),
+    "l2:rtol=0.1:9:min_first_steps=3": rsf.DistanceHalting(
+        "l2", NEVER, 9, min_first_steps=3, rtol=0.1
+    ),
+    "l2:rtol=0.0:3": rsf.DistanceHalting("l2", NEVER, 3),
 }
 
 
@@ -18,7 +23,27 @@ POLICIES = {
 def test_policies_can_be_named(text):
     policy = rsf.parse_policy(text)
     assert policy == POLICIES[text]
-    assert str(policy) == text
+    assert str(policy) == policy_name(policy) == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("pattern:1e-09:12:rtol=0.2", "pattern:rtol=0.2:12"),
+        ("pattern:1e-9:12:rtol=0.2", "pattern:rtol=0.2:12"),
+        ("l2:1e-09:9:min_first_steps=3:rtol=0.1", "l2:rtol=0.1:9:min_first_steps=3"),
+    ],
+)
+def test_texts_of_earlier_versions_stand_for_the_same_policies(old, new):
+    assert rsf.parse_policy(old) == rsf.parse_policy(new)
+    assert renamed(old) == new
+    # Tests of a run are found under the names that their files have had.
+    old_suffix = old.replace("1e-9", "1e-09").replace(":", "_").replace("=", "_")
+    assert file_suffix(rsf.parse_policy(new)) == old_suffix
+
+
+def test_texts_that_nobody_knows_stay_as_they_are():
+    assert renamed("mine:0.5:12") == "mine:0.5:12"
 
 
 def test_numbers_are_kept_to_the_bit():
@@ -41,6 +66,12 @@ UNKNOWN = {
     "l2:1.0:12.5": "unknown: write",
     "l2:1.0:12:rtol": "unknown: write",
     "l2:1.0:12:slack=2": "unknown: write",
+    "l2:12": "unknown: write",
+    "l2:rtol=0.1": "unknown: write",
+    "l2:rtol=0.1:0.8:12": "unknown: write",
+    "l2:rtol=0.1:12:rtol=0.2": "rtol is given twice",
+    "l2:min_steps=2:12": "unknown: write",
+    "patern:rtol=0.1:12": "none of l1, l2, pattern; did you mean 'pattern'?",
     "l2:nan:12": "threshold is nan: a finite number above 0",
     "l2:0:12": "threshold is 0",
     "l2:-1:12": "threshold is -1",

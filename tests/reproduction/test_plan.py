@@ -6,7 +6,7 @@ import rsf_jax as rsf
 from rsf_jax.evaluation import load_trained
 from rsf_jax.growing import check_growth
 from rsf_jax.presets import get_config
-from rsf_jax.records import read_record
+from rsf_jax.records import Record, Result, read_record
 from rsf_jax.reproduction import plan, two_cores
 from rsf_jax.reproduction.plan import Job, run_jobs
 
@@ -16,6 +16,20 @@ def job(run):
     """A small run that has one more policy to be tested with."""
     config, _ = run
     return Job(config.replace(slow_steps=1), ("s2f1",))
+
+
+def test_a_record_of_an_earlier_version_is_done(job):
+    """Its policies have other texts."""
+    config, result = plan.plain_config(job.config), Result(0.5, [0.5], [1.0], 1.0, 1)
+    rest = dict.fromkeys(("version", "hardware", "jax"), "") | {"validation": {}}
+    counts = dict.fromkeys(("parameters", "update", "updates"), 1) | {"seconds": 1.0, "epochs": 1.0}
+    lists = {"frame_size": [], "class_names": [], "colors": []}
+    own = f"s{job.config.slow_steps}f{job.config.fast_steps}"
+    tests = {own: result, "l2:1e-09:3:rtol=0.1": result}
+    record = Record(config=config, tests=tests, **rest, **counts, **lists)
+    for text in ("l2:rtol=0.1:3", "l2:1e-9:3:rtol=0.1"):
+        assert plan.is_done(dataclasses.replace(job, policies=(text,)), record)
+    assert not plan.is_done(dataclasses.replace(job, policies=("l2:rtol=0.2:3",)), record)
 
 
 def test_runs_are_trained_tested_recorded_and_not_repeated(job, tmp_path, capsys):
