@@ -18,7 +18,14 @@ from rsf_jax.models import (
     prepare,
 )
 from rsf_jax.networks import NetworkKind
-from rsf_jax.policies import DistanceHalting, FixedSchedule, StepPolicy, parse_policy, register_metric, register_policy
+from rsf_jax.policies import (
+    DistanceHalting,
+    FixedSchedule,
+    StepPolicy,
+    parse_policy,
+    register_metric,
+    register_policy,
+)
 from rsf_jax.presets import get_config
 from rsf_jax.pretrained import load_pretrained, pretrained_names
 from rsf_jax.recording import Recording

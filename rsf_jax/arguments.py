@@ -45,7 +45,7 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def suggestion(value: str, choices: Iterable[str]) -> str:
+def suggestion(value: Any, choices: Iterable[str]) -> str:
     """Returns a question for a choice that is close to a value, to end a message, or nothing."""
-    close = difflib.get_close_matches(value, list(choices), n=1)
+    close = difflib.get_close_matches(str(value), list(choices), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

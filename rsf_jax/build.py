@@ -3,7 +3,6 @@
 import dataclasses
 from typing import cast
 
-
 from rsf_jax.config import OF_THE_DATASET, Config
 from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty

@@ -38,8 +38,6 @@ _PICTURED_FRAMES = 4  # of each, where every one takes a row
 _TIMED = 8  # videos, at batch 1
 
 
-
-
 def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = None) -> str:
     """Returns what the names of files say of all that decides what is in them.
 

@@ -19,9 +19,7 @@ from rsf_jax.checks import check_policy
 from rsf_jax.config import Config
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.build import training_schedule
 from rsf_jax.evaluation import name_suffix
-from rsf_jax.trained import Trained
 from rsf_jax.figures import save_tradeoff
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.pareto import pareto_front

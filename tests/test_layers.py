@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module or a package stands for all that is in it.
 LAYERS = {
-    "ground": "errors typing paths arguments json_files quoting nesting shards select run_folder",
+    "ground": "errors typing paths arguments naming json_files quoting nesting shards select run_folder",
     "operations": "conv spectral tiles direct linear norm activations initializers prepared held "
     "gabor meshes",
     "recurrence": "cells policies gradients recording",
@@ -19,7 +19,7 @@ LAYERS = {
     "weights": "interop state_dicts torch_pickles legacy_torch npz pretrained records growing "
     "cards trained appearance",
     "training": "training",
-    "evaluation": "evaluation tradeoff comparison report experiment figures "
+    "evaluation": "evaluation tradeoff comparison report experiment figures policy_styles "
     "segmentation_figures imports",
     "tools": "calibration analysis media",
     "measurements": "benchmarks reproduction",

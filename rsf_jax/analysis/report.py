@@ -36,9 +36,7 @@ from rsf_jax.batches import evaluation_batches
 from rsf_jax.build import training_schedule
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.build import training_schedule
 from rsf_jax.evaluation import name_suffix
-from rsf_jax.trained import Trained
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.metrics import mean_of_labelled
 from rsf_jax.models import Prepared, prepare

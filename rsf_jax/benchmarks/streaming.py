@@ -24,7 +24,6 @@ from rsf_jax.data import first_videos, open_dataset
 from rsf_jax.json_files import write_json
 from rsf_jax.models import Prepared, prepare
 from rsf_jax.policies import StepPolicy, entry
-from rsf_jax.streaming import StreamEngine
 from rsf_jax.trained import Trained
 
 FILE = "streaming.json"

@@ -17,8 +17,6 @@ from rsf_jax.calibration.target import Scored, Target, VideoScorer, video_scorer
 from rsf_jax.checks import check_policy
 from rsf_jax.data import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.build import training_schedule
-from rsf_jax.trained import Trained
 from rsf_jax.json_files import write_json
 from rsf_jax.pareto import pareto_front
 from rsf_jax.policies import StepPolicy, entry, parse_policy, policy_name, to_spec

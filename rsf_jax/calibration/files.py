@@ -6,7 +6,7 @@ from typing import Any
 
 from rsf_jax.calibration.target import Target
 from rsf_jax.errors import InputError
-from rsf_jax.policies import check_registered, parse_policy, read_policy
+from rsf_jax.policies import check_registered, read_policy
 from rsf_jax.trained import Trained
 
 FILE = "policy.json"

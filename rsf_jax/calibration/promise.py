@@ -8,7 +8,7 @@ import numpy as np
 from rsf_jax.calibration.target import Target, video_scorer
 from rsf_jax.data import Dataset
 from rsf_jax.evaluation import evaluate, print_results
-from rsf_jax.policies import parse_policy, read_policy
+from rsf_jax.policies import read_policy
 from rsf_jax.trained import Trained
 
 

@@ -12,7 +12,7 @@ from rsf_jax.calibration.target import Target, video_scorer
 from rsf_jax.data import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
-from rsf_jax.policies import parse_policy, read_policy
+from rsf_jax.policies import read_policy
 from rsf_jax.trained import Trained
 
 _SEED = 0

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from rsf_jax.arguments import suggestion
 from rsf_jax.errors import InputError
-from rsf_jax.naming import guess
 
 _WORDS = {"true": True, "false": False}
 _KINDS = (bool, int, float, str)  # in the order in which text is tried as one
@@ -88,7 +88,9 @@ def make(maker: Callable, parts: Sequence[str]) -> Any:
                 raise InputError(f"{part!r} has no place: the arguments are {_usage(arguments)}")
             name, value = order[i], part
         if name not in arguments:
-            raise InputError(f"argument {name!r} is none of {', '.join(order)}{guess(name, order)}")
+            raise InputError(
+                f"argument {name!r} is none of {', '.join(order)}{suggestion(name, order)}"
+            )
         if name in given:
             raise InputError(f"{name} is given twice: leave one out")
         given[name] = arguments[name].read(value)

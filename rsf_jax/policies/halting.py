@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.arguments import whole
+from rsf_jax.arguments import suggestion, whole
 from rsf_jax.errors import InputError
-from rsf_jax.naming import guess
 from rsf_jax.policies.base import MOST_STEPS, Stepwise
 from rsf_jax.typing import Array
 
@@ -112,7 +111,7 @@ class DistanceHalting(Stepwise):
             if self.metric not in list(METRICS):
                 raise InputError(
                     f"metric is {self.metric!r}: choose one of {', '.join(METRICS)}, or give a "
-                    f"function{guess(self.metric, METRICS)}"
+                    f"function{suggestion(self.metric, METRICS)}"
                 )
             # A registered name may get another function; what was compiled is known by this one.
             if self.metric not in _OWN:

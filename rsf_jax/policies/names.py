@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from rsf_jax.arguments import suggestion
 from rsf_jax.errors import InputError
-from rsf_jax.naming import guess
 from rsf_jax.policies import arguments
 from rsf_jax.policies.base import StepPolicy
 from rsf_jax.policies.halting import DEFAULTS, METRICS, NEVER, DistanceHalting
@@ -100,7 +100,7 @@ def _parse_halting(metric: str, parts: list[str]) -> DistanceHalting:
     if metric and parts and metric not in METRICS:
         known = [*METRICS, *(name for name in POLICIES if name not in WITH_GRAMMAR)]
         raise InputError(
-            f"metric {metric!r} is none of {', '.join(known)}{guess(metric, known)}; one of your "
+            f"metric {metric!r} is none of {', '.join(known)}{suggestion(metric, known)}; one of your "
             "own is registered by rsf.register_metric or rsf.register_policy (--cells=FILE)"
         )
     threshold, max_steps, *options = parts

@@ -26,10 +26,10 @@ def register_policy(name: str, maker: Any = None) -> Any:
 
         @rsf.register_policy("countdown")
         @flax.struct.dataclass
-        class Countdown:
+        class Countdown(rsf.policies.Stepwise):
             max_steps: int = flax.struct.field(pytree_node=False)
             rate: float = 0.5
-            ...  # singles_out_first_frame, unroll; remember and goes_on for streams
+            ...  # singles_out_first_frame, should_continue
 
         policy = rsf.parse_policy("countdown:12:rate=0.8")
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from rsf_jax.arguments import suggestion
 from rsf_jax.errors import InputError
-from rsf_jax.naming import guess, place
+from rsf_jax.naming import place
 from rsf_jax.policies import arguments
 from rsf_jax.policies.base import StepPolicy
 from rsf_jax.policies.halting import METRICS, DistanceHalting
@@ -67,7 +68,7 @@ def from_spec(spec: Mapping[str, Any]) -> StepPolicy:
 def _check_kind(kind: Any) -> None:
     if kind not in list(POLICIES):
         raise InputError(
-            f"policy kind {kind!r} is none of {', '.join(POLICIES)}{guess(kind, POLICIES)}; one of "
+            f"policy kind {kind!r} is none of {', '.join(POLICIES)}{suggestion(kind, POLICIES)}; one of "
             "your own is registered by rsf.register_policy (--cells=FILE)"
         )
 

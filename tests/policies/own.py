@@ -6,7 +6,7 @@ import flax.struct
 import jax.numpy as jnp
 
 import rsf_jax as rsf
-from rsf_jax.policies.base import unroll_while
+from rsf_jax.policies import Stepwise
 
 
 def largest(a, b):
@@ -15,7 +15,7 @@ def largest(a, b):
 
 
 @flax.struct.dataclass
-class Countdown:
+class Countdown(Stepwise):
     """Steps until the mean movement is below a rate."""
 
     rate: Any
@@ -26,15 +26,9 @@ class Countdown:
     def singles_out_first_frame(self):
         return False
 
-    def unroll(self, step, hidden, carry, first, recording=None):
-        return unroll_while(self, step, hidden, carry, first, recording)
-
-    def remember(self, hidden):
-        return ()
-
-    def goes_on(self, n, before, after, memory, first):
+    def should_continue(self, n, before, after, state, first):
         moved = jnp.abs(after - before).mean((1, 2, 3))
-        return (moved > self.rate) & (n < self.max_steps), memory
+        return (moved > self.rate) & (n < self.max_steps), state
 
 
 def register():
