@@ -253,6 +253,8 @@ def with_flags(message: str) -> str:
         return f"--{match[0]}" if match[0] in flags.FLAGS else match[0]
 
     message = re.sub(r"(?<![\w.-])config\.[a-z_]+", flag, message)
+    message = re.sub(r"(rsf\.register_\w+)(?!.*rsf\.register_)", r"\1 in --cells=FILE", message)
+    message = message.replace("those that are registered", "those that --cells=FILE registers")
     return re.sub(r"(?<=give )[a-z]+_[a-z_]+\b", flag, message)
 
 

@@ -22,8 +22,8 @@ def build_model(config: Config) -> VideoModel:
     for name in OF_THE_DATASET:
         if getattr(config, name) == 0:
             raise InputError(
-                f"config.{name} is 0, which stands for what the dataset has: give a number "
-                f"(--config.{name}), or data.settle(config) finds that of {config.dataset}"
+                f"config.{name} is 0, which stands for what the dataset has: give a "
+                f"number, or data.settle(config) finds that of {config.dataset}"
             )
     return kind_of(config.model).build(config)
 

@@ -68,8 +68,8 @@ def _read(path: Path) -> dict[str, Any]:
         return {**renewed(sweep, "training_schedule"), "points": points}
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read ({error.strerror}): give what evaluate.py --sweep wrote, "
+            f"{path} cannot be read ({error.strerror}): give what a sweep wrote, "
             "NAME=FOLDER/sweep.json"
         ) from error
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is no sweep: give what evaluate.py --sweep wrote") from error
+        raise InputError(f"{path} is no sweep: give a sweep.json") from error

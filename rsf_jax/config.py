@@ -294,7 +294,7 @@ def _check_model(config: Config) -> None:
     """Checks what the model does not have: other statistics, recurrent steps, other frames."""
     hint = (
         ", or register a cell or network of this name first (rsf.register_cell, "
-        "rsf.register_network, --cells=FILE)"
+        "rsf.register_network)"
     )
     check_setting_choice("model", config.model, network_names(), hint)
     kind = kind_of(config.model)

@@ -246,7 +246,7 @@ def _check_kind(builder: tfds.core.DatasetBuilder, name: str) -> None:
     if file_format is not tfds.core.FileFormat.ARRAY_RECORD:
         raise InputError(
             f"dataset {builder.data_dir} is of the file format {file_format.value}, which has no "
-            "random access: build it with --file_format=array_record"
+            "random access: build it in the format array_record"
         )
 
 

@@ -21,6 +21,7 @@ from rsf_jax.json_files import number, plain, write_json
 from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.models import count_parameters
 from rsf_jax.policies import StepPolicy, entry, file_suffix, policy_name
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.scoring import SegmentationSummary, Summary, measures, summarize
 from rsf_jax.segmentation import scores as segmentation_scores
 from rsf_jax.segmentation_figures import save_confusion, save_overlays
@@ -104,10 +105,10 @@ def evaluate(
         "config": dataclasses.asdict(config),
     }
     results = plain(results)
-    write_json(Path(workdir, f"results{suffix}.json"), results)
-    _save_pictures(trained, dataset, policy, Path(workdir), suffix)
+    write_json(RunFolder(workdir).results(suffix), results)
+    _save_pictures(trained, dataset, policy, RunFolder(workdir).predictions(suffix))
     if isinstance(summary, SegmentationSummary):
-        path = Path(workdir, f"confusion{suffix}.png")
+        path = RunFolder(workdir).confusion(suffix)
         save_confusion(path, np.array(summary.confusion), results["class_names"])
     return results
 
@@ -190,13 +191,11 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
     }
 
 
-def _save_pictures(
-    trained: Trained, dataset: Dataset, policy: StepPolicy, folder: Path, suffix: str
-) -> None:
+def _save_pictures(trained: Trained, dataset: Dataset, policy: StepPolicy, path: Path) -> None:
     batch = next(evaluation_batches(dataset.test, min(_PICTURED, len(dataset.test))))
     frames = batch.frames.astype(np.float32) / 255
     out = trained.run(frames, policy)
-    predicted, path = np.asarray(out.logits.argmax(-1)), folder / f"predictions{suffix}.png"
+    predicted = np.asarray(out.logits.argmax(-1))
     if trained.config.classes > BINARY or trained.config.input_channels > 1:
         _save_overlays(trained.config, dataset, batch, predicted, path)
         return

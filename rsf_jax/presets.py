@@ -144,9 +144,9 @@ def _of_the_library(*, recurrent: bool, recipe: str = CONTOURS) -> str:
 _SCENE_NETWORKS = _of_the_library(recurrent=True, recipe=SCENES)
 GRAMMAR = (
     f"{{{'|'.join(_FRAMES)}}}_s{{S}}f{{F}}[_CELL][_stateless] with S >= F >= 1, "
-    "such as hard_s8f8, CELL one of clstm and those that --cells=FILE registers; "
+    "such as hard_s8f8, CELL one of clstm and those that are registered; "
     f"{{easy|...|quickstart}}_mixed{{N}}; camvid_s{{S}}f{{F}}_{_SCENE_NETWORKS}[_stateless]; "
-    "own_s{S}f{F}[_CELL][_stateless] for a folder of your own (--config.manual_dir=FOLDER), CELL "
+    "own_s{S}f{F}[_CELL][_stateless] for a folder of your own (config.manual_dir), CELL "
     f"{_SCENE_NETWORKS} too; "
     f"{{easy|...|hard40|own}}_{{{_of_the_library(recurrent=False)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
@@ -235,8 +235,8 @@ def _recurrent(match: re.Match) -> Config | None:
     if not slow >= fast >= 1:
         raise InputError(
             f"preset {match.string!r} asks for {slow} slow and {fast} fast steps: "
-            "presets need slow >= fast >= 1; other schedules can be set by --config.slow_steps "
-            "and --config.fast_steps"
+            "presets need slow >= fast >= 1; other schedules can be set by config.slow_steps "
+            "and config.fast_steps"
         )
     stateful = match["stateless"] is None
     return base.replace(slow_steps=slow, fast_steps=fast, stateful=stateful)

@@ -1,7 +1,6 @@
 """A run on one page: an HTML file that needs nothing else."""
 
 import base64
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import jinja2
 from rsf_jax.errors import InputError
 from rsf_jax.figures import save_curves
 from rsf_jax.policies import renewed
+from rsf_jax.run_folder import RunFolder, read_json
 from rsf_jax.scoring import measures
 from rsf_jax.training import curves
 
-FILE = "report.html"
 # Pictures of `analysis.analyze`, with what each shows.
 _ANALYSIS = {
     "correlation": "How far the hidden state moves between frames, against how far the drive does.",
@@ -31,7 +30,7 @@ def write_report(workdir: str | Path) -> Path:
     """Puts all that a run's folder holds on one page.
 
     Training curves, tests, predictions, the trade-off, the calibrated policy and the analysis of
-    hidden states; what is missing is named with the command that makes it.
+    hidden states; what is missing is named with what makes it.
 
     Args:
         workdir: folder of a run.
@@ -42,24 +41,21 @@ def write_report(workdir: str | Path) -> Path:
     Raises:
         InputError: if the folder holds no tested run, or a file of it is damaged.
     """
-    folder = Path(workdir)
-    tests = [_read(path) for path in sorted(folder.glob("results*.json"))]
+    files = RunFolder(workdir)
+    folder, tests = files.path, [_read(path) for path in files.tests()]
     if not tests:
-        raise InputError(
-            f"{folder} has no results: train first, or test what is trained (python "
-            f"launch/evaluate.py --workdir={folder})"
-        )
+        raise InputError(f"{folder} has no results: train first, or test what is trained")
     content = {
         "workdir": str(folder),
         "run": tests[0],
         "tests": tests,
         "curves": _curves(folder),
-        "predictions": _pictures(folder, "predictions*.png"),
-        "confusion": _pictures(folder, "confusion*.png"),
-        "sweep": _read(folder / "sweep.json"),
-        "sweep_picture": _embed(folder / "sweep.svg"),
-        "calibration": _read(folder / "policy.json"),
-        "analysis": _read(folder / "analysis.json"),
+        "predictions": _pictures(files.pictures("predictions")),
+        "confusion": _pictures(files.pictures("confusion")),
+        "sweep": _read(files.sweep()),
+        "sweep_picture": _embed(files.sweep(kind="svg")),
+        "calibration": _read(files.policy),
+        "analysis": _read(files.analysis()),
         "analysis_pictures": [
             (caption, embedded)
             for name, caption in _ANALYSIS.items()
@@ -73,7 +69,7 @@ def write_report(workdir: str | Path) -> Path:
             f"a JSON file in {folder} is not what this version writes ({error}): make results, "
             "sweep, policy and analysis anew"
         ) from error
-    path = folder / FILE
+    path = files.report
     try:
         path.write_text(page)
     except OSError as error:
@@ -83,7 +79,9 @@ def write_report(workdir: str | Path) -> Path:
 
 def missing(workdir: str | Path) -> list[str]:
     """Returns which of "sweep" and "analysis" a run's folder lacks."""
-    return [name for name in ("sweep", "analysis") if not Path(workdir, f"{name}.json").exists()]
+    files = RunFolder(workdir)
+    needed = {"sweep": files.sweep(), "analysis": files.analysis()}
+    return [name for name, path in needed.items() if not path.exists()]
 
 
 def _template() -> jinja2.Template:
@@ -98,12 +96,7 @@ def _template() -> jinja2.Template:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): delete it and make it anew") from error
+    return read_json(path, "delete it and make it anew") if path.exists() else None
 
 
 def _renewed(content: dict[str, Any]) -> dict[str, Any]:
@@ -133,9 +126,9 @@ def _curves(folder: Path) -> str | None:
         return _embed(picture)
 
 
-def _pictures(folder: Path, pattern: str) -> list[tuple[str, str]]:
+def _pictures(paths: list[Path]) -> list[tuple[str, str]]:
     """Names and embedded pictures."""
-    found = ((path.stem.replace("_", " "), _embed(path)) for path in sorted(folder.glob(pattern)))
+    found = ((path.stem.replace("_", " "), _embed(path)) for path in paths)
     return [(name, embedded) for name, embedded in found if embedded]
 
 

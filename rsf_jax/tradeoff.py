@@ -33,6 +33,7 @@ from rsf_jax.policies import (
     policy_name,
     renewed,
 )
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.scoring import summarize
 from rsf_jax.speed import Speed, measure_speeds
 from rsf_jax.trained import Trained
@@ -121,18 +122,19 @@ def sweep(
         raise InputError("there are no policies to test: give some, or None for the usual")
     test = first_videos(dataset.test, videos)
     fewer = f"_{videos}videos" if videos else ""
-    stem = Path(workdir, f"sweep{name_suffix(trained, dataset)}{fewer}")
+    files, suffix = RunFolder(workdir), f"{name_suffix(trained, dataset)}{fewer}"
+    path = files.sweep(suffix)
     header = _header(trained, len(test))
-    points = _known_points(stem, header)
+    points = _known_points(path, header)
     missing = {name: policy for name, policy in chosen.items() if name not in points}
     for point in _points(trained, test, missing):
         points[point["policy"]] = point
-        results = _write(stem, header, points)
+        results = _write(path, header, points)
         print(_line(point, len(points), len(points.keys() | chosen.keys())), flush=True)
     if not missing:
-        results = _write(stem, header, points)
+        results = _write(path, header, points)
     for ending in ("png", "svg"):
-        save_tradeoff(stem.with_name(f"{stem.name}.{ending}"), results)
+        save_tradeoff(files.sweep(suffix, ending), results)
     return results
 
 
@@ -150,13 +152,13 @@ def _header(trained: Trained, videos: int) -> dict[str, Any]:
     }
 
 
-def _known_points(stem: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _known_points(path: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The points of an earlier call for the same model, data and machine, by policy.
 
     An earlier version may have written them, with other texts for the same policies.
     """
     try:
-        found = json.loads(stem.with_name(f"{stem.name}.json").read_text())
+        found = json.loads(path.read_text())
         found = renewed(found, "training_schedule")
         same = all(found.get(name) == value for name, value in header.items())
         points = map(renewed, found["points"]) if same else ()
@@ -165,14 +167,14 @@ def _known_points(stem: Path, header: dict[str, Any]) -> dict[str, dict[str, Any
         return {}  # none, or damaged: it is made anew
 
 
-def _write(stem: Path, header: dict[str, Any], points: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _write(path: Path, header: dict[str, Any], points: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Writes `sweep.json` with the points that there are; returns what it holds."""
     found = list(points.values())
     front = pareto_front([p["steps"] for p in found], [p["miou"] for p in found])
     marked = [{**p, "on_front": bool(best)} for p, best in zip(found, front)]
     speeds = [Speed(1 / p["frames_per_second"], p["timed_steps"]) for p in marked]
     results = {**header, "points": marked, "milliseconds": fit_cost(speeds)}
-    write_json(stem.with_name(f"{stem.name}.json"), results)
+    write_json(path, results)
     return results
 
 

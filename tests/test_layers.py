@@ -1,12 +1,14 @@
 """The layers of the library: a module imports from its own layer and from those below it."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module or a package stands for all that is in it.
 LAYERS = {
-    "ground": "errors typing paths arguments naming json_files quoting nesting shards select run_folder",
+    "ground": "errors typing paths arguments naming json_files quoting nesting shards select "
+    "run_folder",
     "operations": "conv spectral tiles direct linear norm activations initializers prepared held "
     "gabor meshes",
     "recurrence": "cells policies gradients recording",
@@ -73,6 +75,30 @@ def test_the_library_needs_neither_launchers_nor_builders():
         for path in MODULES
         for name in _imported(path)
         if name.split(".")[0] in outside
+    }
+    assert not found
+
+
+def _texts(path):
+    """The strings of a file that are no docstrings."""
+    tree = ast.parse(path.read_text())
+    bodies = [node.body for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list)]
+    docstrings = {id(body[0].value) for body in bodies if body and isinstance(body[0], ast.Expr)}
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and id(node) not in docstrings:
+            yield node.value
+
+
+def test_messages_of_the_library_name_no_flags():
+    """A program that uses it has none: launchers translate settings and arguments."""
+    outside = ("benchmarks", "reproduction")  # which say how their files are made again
+    found = {
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in MODULES
+        for text in _texts(path)
+        if re.search(r"--[a-z]\w+|launch/\w", text) and _top(path) not in outside
+        if not text.startswith("--xla")
     }
     assert not found
 

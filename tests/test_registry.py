@@ -233,7 +233,7 @@ def test_a_file_is_read_again_and_sees_its_neighbours(tmp_path):
         ("x = (\n", "mine.py, line 1: SyntaxError: '(' was never closed"),
         ("raise ValueError('a\\nb')\n", "mine.py, line 1: ValueError: a"),
         ("import json\njson.loads('?')\n", "mine.py, line 2: JSONDecodeError: Expecting value"),
-        ("x = 1\n", "mine.py registers no cell or network: put @rsf.register_cell"),
+        ("x = 1\n", "mine.py registers nothing: put @rsf.register_cell"),
         (FILE.replace("from_file", "hgru"), "mine.py, line 7: cell name 'hgru' is taken by rsf"),
     ],
 )

@@ -48,6 +48,7 @@ from rsf_jax.policies import (
     entry,
     policy_name,
 )
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.tradeoff import cap_steps
 from rsf_jax.trained import Trained
 from rsf_jax.unroll import run_video
@@ -167,7 +168,7 @@ def analyze(
     results |= _numbers(found, own.slow)
     suffix = name_suffix(trained, dataset, policy)
     results = plain(results)
-    write_json(Path(workdir, f"analysis{suffix}.json"), results)
+    write_json(RunFolder(workdir).analysis(suffix), results)
     for name, figure in _figures(found, own, halting).items():
         figures.save(figure, Path(workdir), name + suffix)
     return results

@@ -42,7 +42,7 @@ def calibrate(
     passes is taken. The guarantee is one for the mean over videos like these, whatever their
     distribution; it is none for a single video, nor for videos of another kind.
 
-    Writes `policy.json` beside the checkpoints, for `--policy=calibrated`.
+    Writes `policy.json` beside the checkpoints.
 
     Args:
         trained: the model.
@@ -204,7 +204,7 @@ def _calibration_videos(trained: Trained, dataset: Dataset, videos: int) -> grai
         raise InputError(
             f"dataset {trained.config.dataset} has no videos that neither training nor the "
             "selection of a checkpoint has touched: build it anew if its builder has a split "
-            "'calibration', or train with --config.calibration_share=0.1"
+            "'calibration', or train with config.calibration_share=0.1"
         )
     return first_videos(dataset.calibration, videos)
 
@@ -227,5 +227,5 @@ def _unmet(target: Target, safest: dict[str, Any], reference: StepPolicy, videos
         f"no policy can be promised to keep {what[target.quantity]} within {target.limit:g} with "
         f"confidence {target.confidence:g}: the safest, {safest['policy']}, is at "
         f"{safest['estimate']:.3g} on {videos} calibration videos, and {safest['bound']:.3g} is "
-        "the least that can be promised. Ask for that, or give other --policies"
+        "the least that can be promised. Ask for that, or give other policies"
     )

@@ -7,6 +7,7 @@ from typing import Any
 from rsf_jax.calibration.target import Target
 from rsf_jax.errors import InputError
 from rsf_jax.policies import check_registered, read_policy
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained import Trained
 
 FILE = "policy.json"
@@ -18,32 +19,30 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
     Raises:
         InputError: if there is nothing, it cannot be read, or is for another checkpoint or dataset.
     """
-    path = Path(workdir, FILE)
-    advice = f"python launch/calibrate.py --workdir={workdir} --max_miou_drop=0.01"
+    path = RunFolder(workdir).policy
     if not path.exists():
-        raise InputError(f"{workdir} has no calibrated policy: make one with {advice}")
+        raise InputError(f"{workdir} has no calibrated policy: calibrate one first")
     try:
-        results = json.loads(path.read_text())
+        results = dict(json.loads(path.read_text()))
         unregistered = _unregistered(results)
         if not unregistered:
             read_policy(results), read_policy(results, "reference")
         Target(**results["target"])
         made_for = {"update": results["update"], "dataset": results["dataset"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}): make it anew with {advice}") from error
+        raise InputError(f"{path} is damaged ({error}): calibrate anew") from error
     if unregistered:
         raise InputError(f"{path}: {unregistered}")
     here = {"update": trained.update, "dataset": trained.config.dataset}
     for name, value in made_for.items():
         if value != here[name]:
             raise InputError(
-                f"{path} was made for {name} {value}, this is {here[name]}: make it anew with "
-                f"{advice}"
+                f"{path} was made for {name} {value}, this is {here[name]}: calibrate anew"
             )
     return results
 
 
-def _unregistered(results: dict[str, Any]) -> str:
+def _unregistered(results: Any) -> str:
     """What is said of a user's policy or metric that is not there: the file is not damaged."""
     try:
         for key in ("policy", "reference"):

@@ -100,8 +100,8 @@ def _parse_halting(metric: str, parts: list[str]) -> DistanceHalting:
     if metric and parts and metric not in METRICS:
         known = [*METRICS, *(name for name in POLICIES if name not in WITH_GRAMMAR)]
         raise InputError(
-            f"metric {metric!r} is none of {', '.join(known)}{suggestion(metric, known)}; one of your "
-            "own is registered by rsf.register_metric or rsf.register_policy (--cells=FILE)"
+            f"metric {metric!r} is none of {', '.join(known)}{suggestion(metric, known)}; one of "
+            "your own is registered by rsf.register_metric or rsf.register_policy"
         )
     threshold, max_steps, *options = parts
     never = threshold.startswith("rtol=")

@@ -68,8 +68,8 @@ def from_spec(spec: Mapping[str, Any]) -> StepPolicy:
 def _check_kind(kind: Any) -> None:
     if kind not in list(POLICIES):
         raise InputError(
-            f"policy kind {kind!r} is none of {', '.join(POLICIES)}{suggestion(kind, POLICIES)}; one of "
-            "your own is registered by rsf.register_policy (--cells=FILE)"
+            f"policy kind {kind!r} is none of {', '.join(POLICIES)}{suggestion(kind, POLICIES)}; "
+            "one of your own is registered by rsf.register_policy"
         )
 
 
@@ -109,7 +109,7 @@ def check_registered(values: Mapping[str, Any], key: str = "policy") -> None:
         if spec["kind"] == "halting" and spec.get("metric") not in list(METRICS):
             raise InputError(
                 f"{key} {values[key]} halts by metric {spec.get('metric')!r}, which is not there: "
-                "register it by rsf.register_metric (--cells=FILE)"
+                "register it by rsf.register_metric"
             )
 
 

@@ -22,7 +22,7 @@ CASES = [
     Launched("train", f"{NEW} --cells={{bad}}/bytes.py", "bytes.py"),
     Launched("train", f"{NEW} --cells={{bad}}/raises.py", "raises.py, line 2: ValueError: one"),
     Launched("train", f"{NEW} --cells={{bad}}/exits.py", "exits.py, line 2: SystemExit: 3"),
-    Launched("train", f"{NEW} --cells={{bad}}/nothing.py", "nothing.py registers no cell"),
+    Launched("train", f"{NEW} --cells={{bad}}/nothing.py", "nothing.py registers nothing"),
     # Datasets
     Launched("train", f"{NEW} --config.dataset=../x", "is neither built nor has a builder in"),
     Launched("train", f"{NEW} --config.dataset=", "config.dataset is ''"),
@@ -60,7 +60,7 @@ CASES = [
     Launched("evaluate", "--workdir={run} --config=quickstart_clstm", "model='hgru' there, 'clstm"),
     Launched("reuse", "--workdir={run}", "reuse is for ff6, ff8, ffres6"),
     # Calibrated policies
-    Launched("evaluate", "--workdir={run} --policy=calibrated", "has no calibrated policy: make"),
+    Launched("evaluate", "--workdir={run} --policy=calibrated", "has no calibrated policy: cal"),
     Launched(
         "evaluate", "--workdir={bad}/bad_policy --policy=calibrated", "policy.json is damaged"
     ),

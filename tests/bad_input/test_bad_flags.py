@@ -95,9 +95,9 @@ CASES = [
     Launched(
         "train",
         f"{QUICK} --config.model=hgr",
-        f"config.model is 'hgr': choose one of hgru, clstm, {', '.join(NETWORKS)}, or register a "
-        "cell or network of this name first "
-        "(rsf.register_cell, rsf.register_network, --cells=FILE); did you mean 'hgru'?",
+        f"--config.model is 'hgr': choose one of hgru, clstm, {', '.join(NETWORKS)}, or register a "
+        "cell or network of this name first (rsf.register_cell, rsf.register_network in "
+        "--cells=FILE); did you mean 'hgru'?",
     ),
     Launched("train", "--config=hard_ff8 --config.gradient=rbp", "must be bptt for model ff8"),
     Launched("train", f"{QUICK} --config.input_channels=-1", "it must be at least 0"),

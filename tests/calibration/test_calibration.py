@@ -118,7 +118,7 @@ def test_a_chosen_policy_is_found_by_name_and_checked(made_up, run, tmp_path, ca
 
 def test_a_policy_made_for_something_else_is_refused(made_up, tmp_path):
     trained, _ = made_up
-    with pytest.raises(rsf.InputError, match=r"has no calibrated policy: make one with python"):
+    with pytest.raises(rsf.InputError, match=r"has no calibrated policy: calibrate one first"):
         calibration.load_calibration(tmp_path, trained)
     results = _calibrate(made_up, tmp_path, Target("miou_drop", 0.03))
     other = dataclasses.replace(trained, update=trained.update + 1)
@@ -149,7 +149,7 @@ def test_videos_that_may_have_been_seen_are_refused(made_up, tmp_path, changes, 
 def test_a_dataset_without_calibration_videos_is_refused(made_up, tmp_path):
     trained, dataset = made_up
     dataset = dataclasses.replace(dataset, calibration=None)
-    with pytest.raises(rsf.InputError, match=r"train with --config\.calibration_share=0\.1"):
+    with pytest.raises(rsf.InputError, match=r"train with config\.calibration_share=0\.1"):
         _calibrate((trained, dataset), tmp_path, Target("miou_drop", 0.03))
 
 
