@@ -5,7 +5,7 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax import analysis, policies
-from rsf_jax.data import open_dataset
+from rsf_jax.data.dataset import open_dataset
 from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)

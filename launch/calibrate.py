@@ -10,8 +10,9 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import calibration, tradeoff
-from rsf_jax.data import open_dataset
+from rsf_jax import calibration
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation import sweep as tradeoff
 from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)

@@ -9,7 +9,7 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import comparison
+from rsf_jax.evaluation import comparison
 from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import rsf_jax as rsf
-from rsf_jax.cost import cost
+from rsf_jax.config.cost import cost
 from rsf_jax.reproduction import paper
 
 flags.adopt_module_key_flags(launcher)

@@ -9,8 +9,10 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import calibration, evaluation, policies, tradeoff
-from rsf_jax.data import open_dataset
+from rsf_jax import calibration, policies
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation import sweep as tradeoff
+from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)

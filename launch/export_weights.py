@@ -14,7 +14,7 @@ from absl import flags
 from rsf_jax import pretrained
 from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.run_folder import writable_folder
-from rsf_jax.training.trained import load_trained
+from rsf_jax.training.loading import load_trained
 
 flags.adopt_module_key_flags(launcher)
 

@@ -7,8 +7,9 @@ import launcher
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import data, imports
+from rsf_jax.data import dataset as data
 from rsf_jax.run_folder import writable_folder
+from rsf_jax.training import imports
 
 flags.adopt_module_key_flags(launcher)
 

@@ -18,13 +18,13 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 import rsf_jax as rsf
-from rsf_jax import presets
-from rsf_jax.config import MODEL_FIELDS
-from rsf_jax.imports import import_pretrained
-from rsf_jax.registry import load_cells
-from rsf_jax.trained import Trained
+from rsf_jax.config import presets
+from rsf_jax.config.config import MODEL_FIELDS
+from rsf_jax.config.registry import load_cells
+from rsf_jax.trained.model import Trained
+from rsf_jax.training.imports import import_pretrained
+from rsf_jax.training.loading import load_trained
 from rsf_jax.training.stop import received_signal
-from rsf_jax.training.trained import load_trained
 
 PREFIX = "config."
 UNFINISHED = 75  # exit code of what is to be called again; EX_TEMPFAIL of sysexits.h

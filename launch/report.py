@@ -3,9 +3,11 @@
 import launcher
 from absl import flags
 
-from rsf_jax import analysis, report, tradeoff
-from rsf_jax.data import open_dataset
-from rsf_jax.training.trained import load_trained
+from rsf_jax import analysis
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation import report
+from rsf_jax.evaluation import sweep as tradeoff
+from rsf_jax.training.loading import load_trained
 
 flags.adopt_module_key_flags(launcher)
 

@@ -18,7 +18,7 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax import policies
-from rsf_jax.config import FREE_ON_RESUME
+from rsf_jax.config.config import FREE_ON_RESUME
 from rsf_jax.paths import expand
 from rsf_jax.reproduction import page, paper, two_cores
 from rsf_jax.reproduction.plan import Job, run_jobs

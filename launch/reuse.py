@@ -8,7 +8,7 @@ from absl import flags
 
 from rsf_jax.calibration import check_data
 from rsf_jax.calibration.reuse_trial import FILE, print_trial, trial
-from rsf_jax.data import open_dataset
+from rsf_jax.data.dataset import open_dataset
 from rsf_jax.reuse import METHODS
 from rsf_jax.run_folder import writable_folder
 

@@ -13,7 +13,7 @@ import rsf_jax as rsf
 from rsf_jax import calibration, policies
 from rsf_jax.media import outputs, play, run
 from rsf_jax.run_folder import writable_folder
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 from rsf_jax.training.stop import StopRequest
 
 flags.adopt_module_key_flags(launcher)

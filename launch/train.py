@@ -13,8 +13,8 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax import experiment
-from rsf_jax.imports import import_pretrained
-from rsf_jax.processes import ALONE, Processes, connect
+from rsf_jax.parallel.processes import ALONE, Processes, connect
+from rsf_jax.training.imports import import_pretrained
 from rsf_jax.training.loop import Outcome
 
 flags.adopt_module_key_flags(launcher)

@@ -1,15 +1,17 @@
 """Adaptive recurrent vision on video: RecSlowFast in JAX and Flax."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rsf_jax import interop
-from rsf_jax.baselines import FeedforwardModel
-from rsf_jax.build import build_model
 from rsf_jax.cells import RecurrentCell
-from rsf_jax.config import Config
+from rsf_jax.config.build import build_model
+from rsf_jax.config.config import Config
+from rsf_jax.config.networks import NetworkKind
+from rsf_jax.config.presets import get_config
+from rsf_jax.config.registry import register_cell, register_network
 from rsf_jax.errors import InputError
-from rsf_jax.models import (
+from rsf_jax.lazy import attach
+from rsf_jax.models.base import (
     Prepared,
     RecurrentModel,
     State,
@@ -17,7 +19,7 @@ from rsf_jax.models import (
     count_parameters,
     prepare,
 )
-from rsf_jax.networks import NetworkKind
+from rsf_jax.models.feedforward import FeedforwardModel
 from rsf_jax.policies import (
     DistanceHalting,
     FixedSchedule,
@@ -26,16 +28,15 @@ from rsf_jax.policies import (
     register_metric,
     register_policy,
 )
-from rsf_jax.presets import get_config
+from rsf_jax.policies.recording import Recording
 from rsf_jax.pretrained import load_pretrained, pretrained_names
-from rsf_jax.recording import Recording
-from rsf_jax.registry import register_cell, register_network
 from rsf_jax.streaming import StreamEngine
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
 
 if TYPE_CHECKING:
-    from rsf_jax.training.trained import load_trained
+    from rsf_jax.data import open_dataset
+    from rsf_jax.training.loading import load_trained
 
 __all__ = [
     "Config",
@@ -61,6 +62,7 @@ __all__ = [
     "interop",
     "load_pretrained",
     "load_trained",
+    "open_dataset",
     "parse_policy",
     "prepare",
     "pretrained_names",
@@ -72,14 +74,10 @@ __all__ = [
     "run_video",
 ]
 
-# Found when asked for: Orbax comes with them, which running a model does not need.
-_LATER = {"load_trained": "rsf_jax.training.trained"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATER[name]), name)
+__getattr__ = attach(
+    __name__,
+    {"load_trained": "rsf_jax.training.loading", "open_dataset": "rsf_jax.data.dataset"},
+)
 
 
 def __dir__() -> list[str]:

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from rsf_jax.building import find_or_build
-from rsf_jax.config import Config
-from rsf_jax.data import open_dataset, settle
-from rsf_jax.evaluation import evaluate, print_results
+from rsf_jax.config.config import Config
+from rsf_jax.data.building import find_or_build
+from rsf_jax.data.dataset import open_dataset, settle
+from rsf_jax.evaluation.testing import evaluate, print_results
+from rsf_jax.parallel.processes import here
 from rsf_jax.paths import expand
-from rsf_jax.processes import here
 from rsf_jax.run_folder import writable_folder
+from rsf_jax.training.loading import load_trained
 from rsf_jax.training.loop import Outcome, train
-from rsf_jax.training.trained import load_trained
 
 
 def run(config: Config, workdir: Path) -> Outcome:

@@ -15,17 +15,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax import nesting
-from rsf_jax.build import build_model
-from rsf_jax.config import Config
+from rsf_jax.config.build import build_model
+from rsf_jax.config.config import Config
+from rsf_jax.config.networks import kind_of, network_names
+from rsf_jax.config.presets import with_model
 from rsf_jax.errors import InputError
-from rsf_jax.formats import AS_IT_IS, Entry, Keys, StateDict
-from rsf_jax.models import VideoModel, check_variables
-from rsf_jax.networks import kind_of, network_names
-from rsf_jax.prepared import SPECTRA
-from rsf_jax.presets import with_model
-from rsf_jax.quoting import show_names
-from rsf_jax.state_dicts import array_in, read_content, tensors_in
+from rsf_jax.models.base import VideoModel, check_variables
+from rsf_jax.models.formats import AS_IT_IS, Entry, Keys, StateDict
+from rsf_jax.ops.prepared import SPECTRA
+from rsf_jax.weights import nesting
+from rsf_jax.weights.quoting import show_names
+from rsf_jax.weights.state_dicts import array_in, read_content, tensors_in
 
 _LISTED, _FEW = 40, 8  # problems in a message: of a file to be mended, of a wrong call
 _RUNNING = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")

@@ -22,12 +22,12 @@ from rsf_jax.checks import (
     with_memory,
 )
 from rsf_jax.errors import InputError
-from rsf_jax.held import as_held, as_varying
-from rsf_jax.meshes import automatic
-from rsf_jax.models import Prepared, State, VideoModel, check_variables, prepare
+from rsf_jax.models.base import Prepared, State, VideoModel, check_variables, prepare
+from rsf_jax.ops.held import as_held, as_varying
+from rsf_jax.ops.meshes import automatic
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import Recurrence
-from rsf_jax.recording import Recording, as_recording
+from rsf_jax.policies.recording import Recording, as_recording
 from rsf_jax.typing import Array, Frame, Leaf, Variables, Video
 
 

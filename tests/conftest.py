@@ -17,7 +17,6 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import dataclasses
 import gc
-import pkgutil
 import shutil
 from pathlib import Path
 
@@ -28,12 +27,19 @@ from jaxtyping import install_import_hook
 _TESTS = Path(__file__).parent
 _LIBRARY = _TESTS.parent / "rsf_jax"
 # These check what they are given themselves, and are tested with wrong types.
-_OWN_CHECKS = ("config", "networks", "policies", "recording", "registry", "settings")
+_OWN_CHECKS = ("policies", "config/config.py", "config/fields.py", "config/networks.py")
+_OWN_CHECKS += ("config/registry.py",)
 
-install_import_hook(
-    [f"rsf_jax.{m.name}" for m in pkgutil.iter_modules([_LIBRARY]) if m.name not in _OWN_CHECKS],
-    "beartype.beartype",
-)
+
+def _modules():
+    """The modules whose arguments are checked by their types; found without importing them."""
+    for path in sorted(_LIBRARY.rglob("*.py")):
+        name = path.relative_to(_LIBRARY).as_posix()
+        if path.name != "__init__.py" and not name.startswith(_OWN_CHECKS):
+            yield "rsf_jax." + name.removesuffix(".py").replace("/", ".")
+
+
+install_import_hook(list(_modules()), "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
@@ -71,9 +77,9 @@ def pytest_unconfigure():
 def brief_timing():
     """Speeds are measured as briefly as can be: no test looks at how high they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rsf_jax.timing._PAUSE", 0.0)
-        patch.setattr("rsf_jax.timing._TURN", 0.0)
-        patch.setattr("rsf_jax.speed._SECONDS", 0.0)
+        patch.setattr("rsf_jax.measures.timing._PAUSE", 0.0)
+        patch.setattr("rsf_jax.measures.timing._TURN", 0.0)
+        patch.setattr("rsf_jax.scoring.speed._SECONDS", 0.0)
         yield
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rsf_jax import interop
-from rsf_jax.config import Config
-from rsf_jax.norm import RUNNING
+from rsf_jax.config.config import Config
+from rsf_jax.ops.norm import RUNNING
 
 FOLDER = Path(__file__).parent / "golden"
 

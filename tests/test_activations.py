@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rsf_jax.activations import sigmoid, softplus
+from rsf_jax.ops.activations import sigmoid, softplus
 
 ORACLES = {
     softplus: lambda x: np.logaddexp(x, 0),

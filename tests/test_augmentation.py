@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.augmentation import augment
-from rsf_jax.losses import IGNORED
+from rsf_jax.data.augmentation import augment
+from rsf_jax.measures.losses import IGNORED
 
 PLAIN = rsf.get_config("camvid_s3f3_dru").replace(zoom=1.0, color_jitter=0.0)
 SIZE = (24, 32)

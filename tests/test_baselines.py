@@ -5,9 +5,9 @@ import oracle
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.batch import Batch
-from rsf_jax.losses import Objective
-from rsf_jax.norm import RUNNING
+from rsf_jax.data.batch import Batch
+from rsf_jax.measures.losses import Objective
+from rsf_jax.ops.norm import RUNNING
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.step import make_train_step, video_gradients
 

@@ -14,7 +14,7 @@ from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
 from tensorflow_datasets.core import read_only_builder
 
 import rsf_jax as rsf
-from rsf_jax import building
+from rsf_jax.data import building
 from tests import launching
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.

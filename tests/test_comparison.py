@@ -5,7 +5,7 @@ import json
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import comparison
+from rsf_jax.evaluation import comparison
 
 
 def _sweep(path, **points):

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import build, config, conv, norm, settings
 from rsf_jax.cells import CELLS
+from rsf_jax.config import build, config
+from rsf_jax.config import fields as settings
 from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty, bptt, neumann
+from rsf_jax.ops import conv, norm
 from rsf_jax.reproduction.paper import presets as paper_presets
 
 

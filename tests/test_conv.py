@@ -5,8 +5,8 @@ import oracle
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import spectral
-from rsf_jax.conv import choose_method, convolve, kernel_spectrum
+from rsf_jax.ops import spectral
+from rsf_jax.ops.conv import choose_method, convolve, kernel_spectrum
 
 # batch, C_in, C_out, height, width, kernel height, kernel width
 SHAPES = [

@@ -1,7 +1,7 @@
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.cost import cost
+from rsf_jax.config.cost import cost
 
 PIXELS = 32 * 40
 SHAPE = (32, 40)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import batches as batching
-from rsf_jax import data
+from rsf_jax.data import batches as batching
+from rsf_jax.data import dataset as data
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_nothing_here_imports_tensorflow_or_beam(data_dir, tmp_path):
 
     code = (
         "import sys, rsf_jax as rsf\n"
-        "from rsf_jax.data import open_dataset\n"
+        "from rsf_jax.data.dataset import open_dataset\n"
         "config = rsf.get_config('quickstart').replace("
         f"dataset='t_pathfinder/tiny', data_dir={str(data_dir)!r})\n"
         "open_dataset(config).train[0]\n"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.batch import Batch
 from rsf_jax.cells import HGRUCell
+from rsf_jax.data.batch import Batch
 from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty
 from rsf_jax.training.diagnostics import diagnose
 

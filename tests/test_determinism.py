@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 import rsf_jax as rsf
-from rsf_jax.batches import training_batches
-from rsf_jax.data import open_dataset
+from rsf_jax.data.batches import training_batches
+from rsf_jax.data.dataset import open_dataset
 from rsf_jax.training.state import build_optimizer, create_state
 
 # Recorded once; another machine, device or version that differs breaks the promise.

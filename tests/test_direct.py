@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from rsf_jax.direct import _correlate, _products_of_shifts, convolve_direct
+from rsf_jax.ops.direct import _correlate, _products_of_shifts, convolve_direct
 
 SHAPES = [  # batch, height, width, channels of input and output, kernel
     (2, 7, 9, 3, 5, (3, 3)),

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rsf_jax.division import Clip, divide
+from rsf_jax.data.division import Clip, divide
 
 
 def _overlapping(lengths, clip):

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import evaluation, unroll
-from rsf_jax.batch import Batch
-from rsf_jax.batch_scores import score_batch
-from rsf_jax.batches import evaluation_batches
-from rsf_jax.data import open_dataset
-from rsf_jax.devices import Devices
-from rsf_jax.identity import Identity
-from rsf_jax.models import prepare
-from rsf_jax.scoring import Scorer, summarize
+from rsf_jax import unroll
+from rsf_jax.data.batch import Batch
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.data.identity import Identity
+from rsf_jax.evaluation import testing as evaluation
+from rsf_jax.models.base import prepare
+from rsf_jax.parallel.devices import Devices
+from rsf_jax.scoring.batch_scores import score_batch
+from rsf_jax.scoring.scorer import Scorer, summarize
+from rsf_jax.scoring.trivial import trivial_scores
 from rsf_jax.training.loop import train
-from rsf_jax.trivial import trivial_scores
 
 
 def test_results_are_machine_readable(run):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rsf_jax.gabor import gabor_filters
+from rsf_jax.models.gabor import gabor_filters
 
 
 def test_the_published_set_is_24_gabor_functions_and_a_disc():

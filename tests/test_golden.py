@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.batch import Batch
+from rsf_jax.data.batch import Batch
 from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty
-from rsf_jax.losses import focal_loss
-from rsf_jax.norm import RUNNING
+from rsf_jax.measures.losses import focal_loss
+from rsf_jax.ops.norm import RUNNING
 from rsf_jax.training.step import video_gradients
 
 RECURRENT = ("hgru_k15_s3f2", "hgru_k7_s2f2_stateless", "clstm_k5_s3f2")

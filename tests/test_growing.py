@@ -6,8 +6,8 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax.cells import CELLS
-from rsf_jax.data import open_dataset
-from rsf_jax.growing import check_growth, grow
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.trained.growing import check_growth, grow
 from rsf_jax.training.loop import train
 
 SMALL = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.building import find_or_build
-from rsf_jax.data import open_dataset
-from rsf_jax.identity import identity
+from rsf_jax.data.building import find_or_build
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.data.identity import identity
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import train
 from tests.datasets.frame_files import write_frame, write_mask

@@ -10,9 +10,10 @@ import safetensors.numpy
 from torch_files import Trap, Whole, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
-from rsf_jax import interop, torch_pickles
-from rsf_jax.presets import with_model
-from rsf_jax.state_dicts import read_state_dict
+from rsf_jax import interop
+from rsf_jax.config.presets import with_model
+from rsf_jax.weights import torch_pickles
+from rsf_jax.weights.state_dicts import read_state_dict
 
 RECORDINGS = ("hgru_k7_s2f2_stateless", "clstm_k5_s3f2", "FFConvNet_6L_k3", "FFConvNet_8L_k3")
 

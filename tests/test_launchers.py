@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from rsf_jax.evaluation import load_trained
+from rsf_jax.evaluation.testing import load_trained
 from rsf_jax.reproduction.paper import presets as paper_presets
 
 LAUNCHERS = sorted((launching.ROOT / "launch").glob("*.py"))

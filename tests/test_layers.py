@@ -7,22 +7,18 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module or a package stands for all that is in it.
 LAYERS = {
-    "ground": "errors typing paths arguments naming json_files quoting nesting shards select "
-    "run_folder",
-    "operations": "conv spectral tiles direct linear norm activations initializers prepared held "
-    "gabor meshes",
-    "recurrence": "cells policies gradients recording",
-    "models": "formats models baselines recurrent_unet unroll checks",
+    "ground": "errors typing paths arguments naming json_files lazy run_folder",
+    "operations": "ops",
+    "recurrence": "cells policies gradients",
+    "models": "models unroll checks",
     "engines": "streaming reuse",
-    "measures": "losses metrics segmentation timing pareto",
-    "settings": "settings options networks config presets registry build cost summary",
-    "data": "batch data batches building augmentation identity made_of division processes devices",
-    "scoring": "batch_scores scoring trivial speed",
-    "weights": "interop state_dicts torch_pickles legacy_torch npz pretrained records growing "
-    "cards trained appearance",
+    "measures": "measures",
+    "configuration": "config",
+    "data": "data parallel",
+    "scoring": "scoring",
+    "weights": "interop weights trained pretrained",
     "training": "training",
-    "evaluation": "evaluation tradeoff comparison report experiment figures policy_styles "
-    "segmentation_figures imports",
+    "evaluation": "evaluation figures experiment",
     "tools": "calibration analysis media",
     "measurements": "benchmarks reproduction",
 }

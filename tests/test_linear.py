@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from rsf_jax.conv import convolve
+from rsf_jax.ops.conv import convolve
 
 
 def _plain(x, kernel):

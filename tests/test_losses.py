@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from rsf_jax.losses import IGNORED, Objective, focal_loss, mean_over_labelled
+from rsf_jax.measures.losses import IGNORED, Objective, focal_loss, mean_over_labelled
 
 
 def _random():

@@ -10,9 +10,9 @@ import pytest
 from jax import export
 
 import rsf_jax as rsf
-from rsf_jax.batch import Batch
-from rsf_jax.build import build_penalty, build_schedule
-from rsf_jax.models import prepare
+from rsf_jax.config.build import build_penalty, build_schedule
+from rsf_jax.data.batch import Batch
+from rsf_jax.models.base import prepare
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.reuse import ReuseNetwork, frame_network
 from rsf_jax.streaming.program import Load, Program

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.building import find_or_build
-from rsf_jax.data import open_dataset
+from rsf_jax.data.building import find_or_build
+from rsf_jax.data.dataset import open_dataset
 from tests.datasets.frame_files import write_frame, write_mask
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rsf_jax.metrics import (
+from rsf_jax.measures.foreground import (
     foreground,
     foreground_iou,
     foreground_scores,

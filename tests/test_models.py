@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.models import checked_frame_shape
+from rsf_jax.models.base import checked_frame_shape
 
 EASY = [(6, 6), (4, 4), (2, 2), (1, 1), (6, 1)]
 HARD = [(8, 8), (8, 6), (8, 4), (8, 2), (8, 1), (6, 6), (4, 4), (3, 3), (10, 10), (12, 12)]
@@ -23,7 +23,7 @@ def test_every_preset_of_the_paper_has_the_published_number_of_parameters(name, 
 def test_the_start_is_the_published_one():
     model = rsf.build_model(rsf.get_config("hard_s8f8"))
     params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, 8, 8, 1)))["params"]
-    from rsf_jax.gabor import gabor_filters
+    from rsf_jax.models.gabor import gabor_filters
 
     np.testing.assert_array_equal(params["stem"]["kernel"], gabor_filters())
     assert np.abs(params["stem"]["bias"]).max() <= 1 / 7

@@ -12,19 +12,21 @@ import pytest
 import safetensors.numpy
 
 import rsf_jax as rsf
-from rsf_jax import data, experiment, interop, networks
+from rsf_jax import experiment, interop
 from rsf_jax.cells import CELLS, HGRUCell
-from rsf_jax.evaluation import load_trained
-from rsf_jax.formats import Signature
-from rsf_jax.imports import import_weights
-from rsf_jax.networks import GIVEN, NETWORKS, NetworkKind, kind_of, network_names
-from rsf_jax.presets import with_model
+from rsf_jax.config import networks
+from rsf_jax.config.networks import GIVEN, NETWORKS, NetworkKind, kind_of, network_names
+from rsf_jax.config.presets import with_model
+from rsf_jax.config.registry import load_cells
+from rsf_jax.data import dataset as data
+from rsf_jax.evaluation.testing import load_trained
+from rsf_jax.models.formats import Signature
+from rsf_jax.models.recurrent_unet import RecurrentUNet
 from rsf_jax.pretrained import save_pretrained
-from rsf_jax.records import read_record
-from rsf_jax.recurrent_unet import RecurrentUNet
-from rsf_jax.registry import load_cells
 from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.trained.records import read_record
 from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.imports import import_weights
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")

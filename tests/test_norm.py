@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rsf_jax.norm import normalize
+from rsf_jax.ops.norm import normalize
 
 
 def _inputs():

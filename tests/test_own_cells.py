@@ -11,19 +11,22 @@ import pytest
 from PIL import Image
 
 import rsf_jax as rsf
-from rsf_jax import calibration, data, experiment, report, tradeoff
+from rsf_jax import calibration, experiment
 from rsf_jax.analysis import analyze
-from rsf_jax.baselines import FeedforwardModel
-from rsf_jax.building import is_built
 from rsf_jax.calibration import reuse_trial
 from rsf_jax.cells import CELLS
-from rsf_jax.evaluation import load_trained
-from rsf_jax.imports import import_weights
-from rsf_jax.models import count_parameters
+from rsf_jax.data import dataset as data
+from rsf_jax.data.building import is_built
+from rsf_jax.evaluation import report
+from rsf_jax.evaluation import sweep as tradeoff
+from rsf_jax.evaluation.testing import load_trained
+from rsf_jax.models.base import count_parameters
+from rsf_jax.models.feedforward import FeedforwardModel
 from rsf_jax.pretrained import save_pretrained
 from rsf_jax.reproduction import recorder
 from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.reuse import ReuseNetwork, frame_network
+from rsf_jax.training.imports import import_weights
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")

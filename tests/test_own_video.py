@@ -11,11 +11,11 @@ from PIL import Image
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.analysis import analyze
-from rsf_jax.batches import evaluation_batches
-from rsf_jax.data import class_weights, open_dataset
-from rsf_jax.evaluation import load_trained
-from rsf_jax.losses import Objective
-from rsf_jax.processes import here
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.data.dataset import class_weights, open_dataset
+from rsf_jax.evaluation.testing import load_trained
+from rsf_jax.measures.losses import Objective
+from rsf_jax.parallel.processes import here
 from rsf_jax.training.journal import Journal
 from rsf_jax.training.setup import build_setup
 

@@ -1,4 +1,4 @@
-from rsf_jax.pareto import pareto_front
+from rsf_jax.measures.pareto import pareto_front
 
 
 def test_the_front_has_what_nothing_beats():

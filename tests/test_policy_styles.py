@@ -7,9 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 
 import rsf_jax as rsf
-from rsf_jax import figures, tradeoff
+from rsf_jax.evaluation import sweep as tradeoff
+from rsf_jax.figures import runs as figures
+from rsf_jax.figures.policy_styles import kind_label, styles
 from rsf_jax.policies import spec_of, to_spec
-from rsf_jax.policy_styles import kind_label, styles
 
 LABELS = {
     "s3f3": "same steps on all frames",

@@ -12,14 +12,14 @@ from t_pathfinder.subsets import SUBSETS
 
 import rsf_jax as rsf
 from rsf_jax import interop, pretrained
-from rsf_jax.data import open_dataset
-from rsf_jax.evaluation import evaluate, load_trained
-from rsf_jax.imports import import_pretrained, import_weights
-from rsf_jax.metrics import foreground_iou
-from rsf_jax.presets import with_model
-from rsf_jax.records import plain_config
+from rsf_jax.config.presets import with_model
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation.testing import evaluate, load_trained
+from rsf_jax.measures.foreground import foreground_iou
 from rsf_jax.reproduction import recorder
 from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.trained.records import plain_config
+from rsf_jax.training.imports import import_pretrained, import_weights
 from rsf_jax.training.loop import train
 
 

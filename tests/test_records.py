@@ -6,7 +6,7 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax.json_files import write_json
-from rsf_jax.records import (
+from rsf_jax.trained.records import (
     Record,
     Result,
     from_json,

@@ -8,8 +8,8 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax.cells.dru import DRU, ConvBlock
-from rsf_jax.models import count_parameters
-from rsf_jax.recurrent_unet import RecurrentUNet
+from rsf_jax.models.base import count_parameters
+from rsf_jax.models.recurrent_unet import RecurrentUNet
 
 SMALL = RecurrentUNet(channels=2, classes=3)
 SIZE = (36, 40)  # a side of 9 is halved on the way down

@@ -11,10 +11,10 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax import interop
-from rsf_jax.batch import Batch
 from rsf_jax.cells import CELLS, HGRUCell
-from rsf_jax.evaluation import load_trained
-from rsf_jax.registry import load_cells
+from rsf_jax.config.registry import load_cells
+from rsf_jax.data.batch import Batch
+from rsf_jax.evaluation.testing import load_trained
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.step import make_train_step

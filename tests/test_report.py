@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import evaluation, report, tradeoff
 from rsf_jax.calibration import Target, calibrate
-from rsf_jax.data import open_dataset
-from rsf_jax.metrics import MEASURES
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation import report
+from rsf_jax.evaluation import sweep as tradeoff
+from rsf_jax.evaluation import testing as evaluation
+from rsf_jax.measures.foreground import MEASURES
 from rsf_jax.run_folder import RunFolder
 
 

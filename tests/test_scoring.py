@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import segmentation
-from rsf_jax.batch import Batch
-from rsf_jax.batch_scores import Scores, score_batch
+from rsf_jax.data.batch import Batch
 from rsf_jax.json_files import plain
-from rsf_jax.losses import IGNORED
-from rsf_jax.scoring import ForegroundSummary, SegmentationSummary, measures, summarize
+from rsf_jax.measures import segmentation
+from rsf_jax.measures.losses import IGNORED
+from rsf_jax.scoring.batch_scores import Scores, score_batch
+from rsf_jax.scoring.scorer import ForegroundSummary, SegmentationSummary, measures, summarize
+from rsf_jax.scoring.trivial import trivial_scores
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.trivial import trivial_scores
 
 _POLICY = rsf.FixedSchedule(1, 1)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rsf_jax.errors import InputError
-from rsf_jax.segmentation import (
+from rsf_jax.measures.segmentation import (
     IGNORED,
     balanced_weights,
     confusion_matrix,

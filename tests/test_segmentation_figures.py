@@ -3,16 +3,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from rsf_jax.appearance import spread_colors
 from rsf_jax.errors import InputError
-from rsf_jax.segmentation import IGNORED
-from rsf_jax.segmentation_figures import (
+from rsf_jax.figures.segmentation import (
     colorize,
     overlay,
     row_percent,
     save_confusion,
     save_overlays,
 )
+from rsf_jax.measures.segmentation import IGNORED
+from rsf_jax.trained.appearance import spread_colors
 
 COLORS = np.array([[200, 0, 0], [0, 100, 0], [10, 20, 250]], np.uint8)
 NAMES = ("road", "tree", "car")

@@ -14,7 +14,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import rsf_jax as rsf
-from rsf_jax.batch import Batch
+from rsf_jax.data.batch import Batch
 from rsf_jax.gradients import BPTT, RBP
 from rsf_jax.training.state import create_state
 from rsf_jax.training.step import make_train_step

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rsf_jax.tiles import add_windows, blocks, join_blocks, tile_axis, windows
+from rsf_jax.ops.tiles import add_windows, blocks, join_blocks, tile_axis, windows
 
 # size, kernel, longest transform
 CASES = [(128, 15, 96), (128, 15, 160), (10, 3, 6), (7, 5, 4), (31, 9, 20), (1, 15, 4), (9, 1, 4)]

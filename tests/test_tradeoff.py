@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import evaluation, tradeoff
-from rsf_jax.data import open_dataset
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation import sweep as tradeoff
+from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.policies import to_spec
-from rsf_jax.scoring import summarize
-from rsf_jax.speed import Speed
+from rsf_jax.scoring.scorer import summarize
+from rsf_jax.scoring.speed import Speed
 
 POLICIES = ["s1f1", "s3f1", "s3f3", "l2:0.5:6", "l2:1.5:6", "l1:0.9:6:min_first_steps=3"]
 

@@ -2,7 +2,7 @@
 
 from rsf_jax.checks import check_model, checked_prepared
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, RecurrentModel, VideoModel, prepare
+from rsf_jax.models.base import Prepared, RecurrentModel, VideoModel, prepare
 from rsf_jax.typing import FeatureMap, Frame, Variables
 
 

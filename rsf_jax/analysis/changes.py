@@ -13,7 +13,7 @@ from scipy import stats
 from rsf_jax.analysis.access import as_prepared, check_recurrent, stimulus
 from rsf_jax.checks import check_frames, check_policy
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, VideoModel
+from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.halting import l2
 from rsf_jax.typing import Array, Float, Frame, Int, Leaf, Variables, Video

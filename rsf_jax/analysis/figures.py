@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from rsf_jax.analysis.changes import Changes, Correlation, StepsByChange
 from rsf_jax.analysis.movement import BEHAVIOURS, DistanceRatios, LongRun
 from rsf_jax.analysis.trajectory import Trajectory
-from rsf_jax.metrics import mean_of_labelled
+from rsf_jax.measures.foreground import mean_of_labelled
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; yellow is too pale for lines.
 _BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"

@@ -15,10 +15,10 @@ from rsf_jax.analysis.access import as_prepared, check_recurrent
 from rsf_jax.arguments import whole
 from rsf_jax.checks import check_frames
 from rsf_jax.errors import InputError
-from rsf_jax.metrics import BINARY, foreground_iou, is_scored
-from rsf_jax.models import Prepared, VideoModel
+from rsf_jax.measures.foreground import BINARY, foreground_iou, is_scored
+from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
+from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies.halting import l2
-from rsf_jax.segmentation import confusion_matrix, mean_iou
 from rsf_jax.typing import Array, Float, Frame, Leaf, Num, Variables, Video
 
 BEHAVIOURS = ("converges", "oscillates", "diverges", "drifts")

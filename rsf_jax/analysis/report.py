@@ -32,14 +32,15 @@ from rsf_jax.analysis.movement import (
     step_distances,
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
-from rsf_jax.batches import evaluation_batches
-from rsf_jax.build import training_schedule
-from rsf_jax.data import Dataset
+from rsf_jax.config.build import training_schedule
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import name_suffix
+from rsf_jax.evaluation.sweep import cap_steps
+from rsf_jax.evaluation.testing import name_suffix
 from rsf_jax.json_files import plain, write_json
-from rsf_jax.metrics import mean_of_labelled
-from rsf_jax.models import Prepared, prepare
+from rsf_jax.measures.foreground import mean_of_labelled
+from rsf_jax.models.base import Prepared, prepare
 from rsf_jax.policies import (
     NEVER,
     DistanceHalting,
@@ -49,8 +50,7 @@ from rsf_jax.policies import (
     policy_name,
 )
 from rsf_jax.run_folder import RunFolder
-from rsf_jax.tradeoff import cap_steps
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 from rsf_jax.unroll import run_video
 
 _VIDEOS = 100

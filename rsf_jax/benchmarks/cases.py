@@ -9,17 +9,17 @@ import jax
 import numpy as np
 from jax import lax
 
-from rsf_jax.batch import Batch
 from rsf_jax.benchmarks.pytorch import PyTorchModel
-from rsf_jax.build import build_model, build_objective
-from rsf_jax.config import Config
-from rsf_jax.conv import convolve, kernel_spectrum
+from rsf_jax.config.build import build_model, build_objective
+from rsf_jax.config.config import Config
+from rsf_jax.data.batch import Batch
 from rsf_jax.gradients import BPTT, REMAT, LipschitzPenalty
-from rsf_jax.losses import Objective
-from rsf_jax.models import Prepared, VideoModel, prepare
+from rsf_jax.measures.losses import Objective
+from rsf_jax.measures.timing import Case, compiled
+from rsf_jax.models.base import Prepared, VideoModel, prepare
+from rsf_jax.ops.conv import convolve, kernel_spectrum
+from rsf_jax.ops.spectral import Spectrum
 from rsf_jax.policies import FixedSchedule
-from rsf_jax.spectral import Spectrum
-from rsf_jax.timing import Case, compiled
 from rsf_jax.training.step import video_gradients
 from rsf_jax.typing import Array
 from rsf_jax.unroll import run_frame, run_video

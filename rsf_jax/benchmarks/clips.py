@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rsf_jax.data import Dataset
+from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
 
 _FORMATS = ("PNG", "JPEG", "WEBP")

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.models import Prepared, State, VideoModel
+from rsf_jax.models.base import Prepared, State, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.typing import Array
 from rsf_jax.unroll import advance

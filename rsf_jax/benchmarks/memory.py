@@ -23,9 +23,9 @@ from rsf_jax.benchmarks.cases import (
     step_counts,
 )
 from rsf_jax.benchmarks.pytorch import PyTorchModel
-from rsf_jax.build import build_model, build_objective, build_penalty, build_schedule
-from rsf_jax.config import Config
-from rsf_jax.timing import Case, compiled
+from rsf_jax.config.build import build_model, build_objective, build_penalty, build_schedule
+from rsf_jax.config.config import Config
+from rsf_jax.measures.timing import Case, compiled
 
 
 @dataclasses.dataclass(frozen=True)

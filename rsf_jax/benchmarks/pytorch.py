@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.norm import EPSILON
+from rsf_jax.ops.norm import EPSILON
 from rsf_jax.typing import Array
 
 

@@ -25,11 +25,11 @@ from rsf_jax.benchmarks.reuse_networks import (
     image_network,
 )
 from rsf_jax.benchmarks.suite import machine
-from rsf_jax.data import open_dataset
+from rsf_jax.data.dataset import open_dataset
 from rsf_jax.json_files import write_json
+from rsf_jax.measures.timing import Case, time_in_turns
 from rsf_jax.reuse import METHODS
 from rsf_jax.reuse.bound import multiply_adds, work_left
-from rsf_jax.timing import Case, time_in_turns
 from rsf_jax.typing import Array
 
 SIZES = ((224, 224), (360, 480), (720, 1280))

@@ -10,7 +10,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.batches import evaluation_batches
 from rsf_jax.benchmarks.refilling import (
     ENGINE,
     LOCK_STEP,
@@ -20,11 +19,12 @@ from rsf_jax.benchmarks.refilling import (
     Throughput,
 )
 from rsf_jax.benchmarks.suite import machine
-from rsf_jax.data import first_videos, open_dataset
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.data.dataset import first_videos, open_dataset
 from rsf_jax.json_files import write_json
-from rsf_jax.models import Prepared, prepare
+from rsf_jax.models.base import Prepared, prepare
 from rsf_jax.policies import StepPolicy, entry
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 
 FILE = "streaming.json"
 LOADS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)

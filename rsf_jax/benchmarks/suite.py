@@ -12,12 +12,12 @@ from rich.table import Table
 
 from rsf_jax.benchmarks import cases, memory, pytorch
 from rsf_jax.benchmarks.cases import TORCH
-from rsf_jax.build import training_schedule
-from rsf_jax.config import Config
+from rsf_jax.config.build import training_schedule
+from rsf_jax.config.config import Config
 from rsf_jax.gradients import REMAT
 from rsf_jax.json_files import write_json
+from rsf_jax.measures.timing import Case, Timing, time_in_turns
 from rsf_jax.policies import FixedSchedule
-from rsf_jax.timing import Case, Timing, time_in_turns
 
 SECTIONS = ("step", "frame", "video", "training", "stream", "memory", "growth")
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rsf_jax.benchmarks import memory
 from rsf_jax.benchmarks.suite import machine
-from rsf_jax.config import GRADIENTS, Config
+from rsf_jax.config.config import GRADIENTS, Config
 from rsf_jax.json_files import write_json
 
 STEPS = (5, 10, 20, 40, 80)

@@ -10,18 +10,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.build import training_schedule
 from rsf_jax.calibration.files import FILE
 from rsf_jax.calibration.risk import upper_bound, values_until_failure
 from rsf_jax.calibration.target import Scored, Target, VideoScorer, video_scorer
 from rsf_jax.checks import check_policy
-from rsf_jax.data import Dataset, first_videos
+from rsf_jax.config.build import training_schedule
+from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.sweep import default_policies
 from rsf_jax.json_files import write_json
-from rsf_jax.pareto import pareto_front
+from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.policies import StepPolicy, entry, parse_policy, policy_name, to_spec
-from rsf_jax.tradeoff import default_policies
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 
 
 def calibrate(

@@ -8,7 +8,7 @@ from rsf_jax.calibration.target import Target
 from rsf_jax.errors import InputError
 from rsf_jax.policies import check_registered, read_policy
 from rsf_jax.run_folder import RunFolder
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 
 FILE = "policy.json"
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from rsf_jax.calibration.target import Target, video_scorer
-from rsf_jax.data import Dataset
-from rsf_jax.evaluation import evaluate, print_results
+from rsf_jax.data.dataset import Dataset
+from rsf_jax.evaluation.testing import evaluate, print_results
 from rsf_jax.policies import read_policy
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 
 
 def check(

@@ -9,11 +9,11 @@ import numpy as np
 from rsf_jax.calibration.files import FILE
 from rsf_jax.calibration.risk import values_until_failure
 from rsf_jax.calibration.target import Target, video_scorer
-from rsf_jax.data import Dataset
+from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
 from rsf_jax.policies import read_policy
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 
 _SEED = 0
 

@@ -13,18 +13,24 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.batch import as_float
 from rsf_jax.calibration.truncation import Calibrated, calibrate, run
-from rsf_jax.cost import cost
-from rsf_jax.data import Dataset, first_videos
+from rsf_jax.config.cost import cost
+from rsf_jax.data.batch import as_float
+from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
-from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored, mean_of_labelled
-from rsf_jax.models import prepare
+from rsf_jax.measures.foreground import (
+    BINARY,
+    foreground,
+    foreground_iou,
+    is_scored,
+    mean_of_labelled,
+)
+from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
+from rsf_jax.models.base import prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
-from rsf_jax.segmentation import confusion_matrix, mean_iou
-from rsf_jax.trained import Trained
+from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
 from rsf_jax.unroll import run_frame
 

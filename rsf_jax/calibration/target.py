@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 import grain
 import numpy as np
 
-from rsf_jax.batch_scores import Scores
 from rsf_jax.errors import InputError
-from rsf_jax.metrics import mean_of_labelled
+from rsf_jax.measures.foreground import mean_of_labelled
+from rsf_jax.measures.segmentation import mean_iou
 from rsf_jax.policies import StepPolicy
-from rsf_jax.segmentation import mean_iou
-from rsf_jax.trained import Trained
+from rsf_jax.scoring.batch_scores import Scores
+from rsf_jax.trained.model import Trained
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from rsf_jax.arguments import check_choice, check_odd, whole
-from rsf_jax.norm import STATISTICS
-from rsf_jax.prepared import PreparedModule
+from rsf_jax.ops.norm import STATISTICS
+from rsf_jax.ops.prepared import PreparedModule
 from rsf_jax.typing import Array, Carry, FeatureMap
 
 

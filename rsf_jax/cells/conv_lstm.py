@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from rsf_jax.activations import sigmoid
 from rsf_jax.cells.base import RecurrentCell
-from rsf_jax.initializers import torch_uniform
-from rsf_jax.norm import per_channel
+from rsf_jax.ops.activations import sigmoid
+from rsf_jax.ops.initializers import torch_uniform
+from rsf_jax.ops.norm import per_channel
 from rsf_jax.typing import Array, FeatureMap, Float
 
 

@@ -5,7 +5,7 @@ import math
 import flax.linen as nn
 import jax.numpy as jnp
 
-from rsf_jax.direct import Conv
+from rsf_jax.ops.direct import Conv
 from rsf_jax.typing import Array, Float
 
 _GROUPS = 8

@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from rsf_jax.activations import sigmoid, softplus
 from rsf_jax.cells.base import RecurrentCell
-from rsf_jax.norm import normalize, per_channel
+from rsf_jax.ops.activations import sigmoid, softplus
+from rsf_jax.ops.norm import normalize, per_channel
 from rsf_jax.typing import Array, FeatureMap
 
 

@@ -9,8 +9,8 @@ import jax
 from jax import lax
 
 from rsf_jax.arguments import check_choice
-from rsf_jax.direct import CONVOLVED
 from rsf_jax.gradients.base import Keep, Reached
+from rsf_jax.ops.direct import CONVOLVED
 from rsf_jax.typing import Carry, Step
 
 REMAT = ("none", "step", "sqrt")

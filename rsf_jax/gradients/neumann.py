@@ -9,8 +9,8 @@ from jax import lax
 
 from rsf_jax.arguments import check_choice
 from rsf_jax.gradients.spectrum import norms
-from rsf_jax.held import as_varying
-from rsf_jax.select import select
+from rsf_jax.ops.held import as_varying
+from rsf_jax.ops.select import select
 from rsf_jax.typing import Array, Carry
 
 GUARDS = ("sample", "batch")

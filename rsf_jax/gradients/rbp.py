@@ -14,7 +14,7 @@ from rsf_jax.arguments import check_choice, whole
 from rsf_jax.gradients.base import Keep, Reached
 from rsf_jax.gradients.floats import floats, with_floats
 from rsf_jax.gradients.neumann import GUARDS, neumann_series
-from rsf_jax.linear import linear, refused, without_derivative
+from rsf_jax.ops.linear import linear, refused, without_derivative
 from rsf_jax.typing import Carry, Step
 
 _ONCE = (

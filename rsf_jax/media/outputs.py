@@ -4,7 +4,6 @@ import contextlib
 from pathlib import Path
 from types import TracebackType
 
-from rsf_jax.appearance import Appearance
 from rsf_jax.errors import InputError
 from rsf_jax.media.json_lines import JsonLinesWriter
 from rsf_jax.media.mask_writer import MaskWriter
@@ -12,6 +11,7 @@ from rsf_jax.media.overlay import draw
 from rsf_jax.media.pictures import Picture
 from rsf_jax.media.video_writer import VideoWriter
 from rsf_jax.streaming import FrameResult
+from rsf_jax.trained.appearance import Appearance
 
 OVERLAY, MASKS, JSON = "overlay", "masks", "json"
 KINDS = (OVERLAY, MASKS, JSON)

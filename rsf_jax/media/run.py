@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jax.numpy as jnp
 
-from rsf_jax.appearance import Appearance
 from rsf_jax.errors import InputError
 from rsf_jax.media import outputs
 from rsf_jax.media.feed import Feed
@@ -16,7 +15,8 @@ from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
 from rsf_jax.media.sources import open_source
 from rsf_jax.policies import StepPolicy
-from rsf_jax.trained import Trained
+from rsf_jax.trained.appearance import Appearance
+from rsf_jax.trained.model import Trained
 
 _MOST_SLOTS = 8
 _QUEUE = 2  # frames of a video that wait: more of a live one would only be older

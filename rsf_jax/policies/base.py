@@ -7,10 +7,10 @@ import flax.struct
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.held import as_varying
-from rsf_jax.linear import without_reverse
-from rsf_jax.recording import Recording
-from rsf_jax.select import select
+from rsf_jax.ops.held import as_varying
+from rsf_jax.ops.linear import without_reverse
+from rsf_jax.ops.select import select
+from rsf_jax.policies.recording import Recording
 from rsf_jax.typing import Array, Carry, Leaf, Step
 
 Memory = Any

@@ -10,9 +10,9 @@ from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, Estimator, ObservableEstimator, Reached
 from rsf_jax.gradients.base import Keep
-from rsf_jax.held import as_varying
+from rsf_jax.ops.held import as_varying
 from rsf_jax.policies.base import MOST_STEPS, Memory, Recurrence, Stepwise, Unrolled, unroll_while
-from rsf_jax.recording import Recording
+from rsf_jax.policies.recording import Recording
 from rsf_jax.typing import Array, Carry, Step
 
 

@@ -1,7 +1,7 @@
 """Trained weights that come with the library, each with a card of how they were made."""
 
-from rsf_jax.cards import Card, card_values, checked_weights, pretrained_names, read_card
 from rsf_jax.pretrained.box import load_pretrained, save_pretrained
+from rsf_jax.trained.cards import Card, card_values, checked_weights, pretrained_names, read_card
 
 __all__ = [
     "Card",

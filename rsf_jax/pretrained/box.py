@@ -11,12 +11,12 @@ from typing import Any
 import safetensors.numpy
 
 from rsf_jax import interop
-from rsf_jax.build import build_model
-from rsf_jax.cards import Card, card_values, checked_weights, read_card, sha256_of
-from rsf_jax.config import Config
+from rsf_jax.config.build import build_model
+from rsf_jax.config.config import Config
 from rsf_jax.json_files import write_bytes, write_json
-from rsf_jax.records import Record
-from rsf_jax.trained import Trained, settings_in_use
+from rsf_jax.trained.cards import Card, card_values, checked_weights, read_card, sha256_of
+from rsf_jax.trained.model import Trained, settings_in_use
+from rsf_jax.trained.records import Record
 
 
 def load_pretrained(name: str | Path, changes: Mapping[str, Any] | None = None) -> Trained:

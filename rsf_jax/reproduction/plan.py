@@ -5,21 +5,21 @@ import time
 from pathlib import Path
 
 from rsf_jax import experiment
-from rsf_jax.config import Config
-from rsf_jax.data import open_dataset
+from rsf_jax.config.config import Config
+from rsf_jax.config.presets import get_config
+from rsf_jax.data.dataset import open_dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation import evaluate
-from rsf_jax.imports import import_pretrained
+from rsf_jax.evaluation.testing import evaluate
 from rsf_jax.json_files import write_json
 from rsf_jax.policies import parse_policy, renamed
-from rsf_jax.presets import get_config
 from rsf_jax.pretrained import pretrained_names, read_card
-from rsf_jax.records import Record, plain_config, read_record
 from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.run_folder import RunFolder, writable_folder
+from rsf_jax.trained.records import Record, plain_config, read_record
+from rsf_jax.training.imports import import_pretrained
 from rsf_jax.training.integrity import sealed_steps
+from rsf_jax.training.loading import load_trained
 from rsf_jax.training.loop import Outcome
-from rsf_jax.training.trained import load_trained
 
 # What is left of the time has to be enough to start, compile and save.
 _LEAST_MINUTES = 0.5

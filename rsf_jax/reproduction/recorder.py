@@ -9,21 +9,21 @@ from typing import Any
 import jax
 import numpy as np
 
-from rsf_jax.appearance import load_appearance, spread_colors
-from rsf_jax.batches import updates_per_epoch
-from rsf_jax.building import find_or_build, is_built
-from rsf_jax.config import FREE_ON_RESUME, Config
-from rsf_jax.data import open_dataset
+from rsf_jax.config.config import FREE_ON_RESUME, Config
+from rsf_jax.data.batches import updates_per_epoch
+from rsf_jax.data.building import find_or_build, is_built
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
-from rsf_jax.identity import Identity
-from rsf_jax.models import count_parameters
+from rsf_jax.models.base import count_parameters
 from rsf_jax.policies import renewed
-from rsf_jax.records import Record, Result, hardware, plain_config
 from rsf_jax.run_folder import RunFolder
-from rsf_jax.trained import Trained
+from rsf_jax.trained.appearance import load_appearance, spread_colors
+from rsf_jax.trained.model import Trained
+from rsf_jax.trained.records import Record, Result, hardware, plain_config
 from rsf_jax.training import curves
 from rsf_jax.training.checkpoints import Checkpoints
-from rsf_jax.training.trained import load_trained
+from rsf_jax.training.loading import load_trained
 
 
 def make_record(workdir: Path) -> Record:

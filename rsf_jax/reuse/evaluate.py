@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rsf_jax.conv import choose_method, convolve
+from rsf_jax.ops.conv import choose_method, convolve
+from rsf_jax.ops.spectral import Spectrum
 from rsf_jax.reuse.graph import (
     CHANNELS,
     COLUMNS,
@@ -24,7 +25,6 @@ from rsf_jax.reuse.graph import (
 )
 from rsf_jax.reuse.maps import Margins, Rectangle, needed_margins, read, slice_of, whole
 from rsf_jax.reuse.stages import Stage
-from rsf_jax.spectral import Spectrum
 from rsf_jax.typing import Array
 
 # Constants of a graph, or of a stage, by their index.

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.arguments import whole
-from rsf_jax.baselines import FeedforwardModel
 from rsf_jax.checks import own_copy
 from rsf_jax.errors import InputError
-from rsf_jax.models import VideoModel
+from rsf_jax.models.base import VideoModel
+from rsf_jax.models.feedforward import FeedforwardModel
 from rsf_jax.reuse.program import METHODS, Program
 from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.trace import trace

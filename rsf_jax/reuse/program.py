@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rsf_jax.conv import kernel_spectrum
+from rsf_jax.ops.conv import kernel_spectrum
 from rsf_jax.reuse.evaluate import Constants, dense, evaluate_rest, kernel_of, uses_spectrum
 from rsf_jax.reuse.graph import Graph
 from rsf_jax.reuse.maps import Margins, margins, pad, read, whole

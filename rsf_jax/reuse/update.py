@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.ops.spectral import Spectrum
 from rsf_jax.reuse.evaluate import apply_window, dense, finish, hide_padding
 from rsf_jax.reuse.maps import Rectangle, read, seen_by, whole, write
 from rsf_jax.reuse.parts import (
@@ -22,7 +23,6 @@ from rsf_jax.reuse.parts import (
     stored_of,
     write_tiles,
 )
-from rsf_jax.spectral import Spectrum
 from rsf_jax.typing import Array
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from rsf_jax.arguments import whole
 from rsf_jax.checks import check_frames, check_policy, checked_prepared
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, VideoModel, checked_frame_shape, prepare
+from rsf_jax.models.base import Prepared, VideoModel, checked_frame_shape, prepare
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.streaming.streams import WHEN_FULL

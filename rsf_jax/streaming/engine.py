@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.models import Prepared, VideoModel
+from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.program import Ended, Program, Transform, to_host

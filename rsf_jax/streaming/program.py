@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.models import Prepared
+from rsf_jax.models.base import Prepared
+from rsf_jax.ops.select import select
 from rsf_jax.policies.base import Recurrence, StepwisePolicy
-from rsf_jax.select import select
 from rsf_jax.typing import Array, Carry, Leaf
 
 Transform = Callable[[Array], Any]

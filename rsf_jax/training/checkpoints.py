@@ -12,10 +12,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from rsf_jax.config import Config, free_on_resume
+from rsf_jax.config.config import Config, free_on_resume
+from rsf_jax.config.networks import network_names
+from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
-from rsf_jax.identity import Identity
-from rsf_jax.networks import network_names
 from rsf_jax.paths import expand
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.training.disk import check_room, disk_errors

@@ -6,13 +6,13 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from rsf_jax.batch import Batch, as_float
+from rsf_jax.data.batch import Batch, as_float
 from rsf_jax.gradients import Reached, neumann_series
 from rsf_jax.gradients.floats import floats, with_floats
 from rsf_jax.gradients.penalty import LipschitzPenalty
 from rsf_jax.gradients.spectrum import norms, spectral_radius
-from rsf_jax.losses import FOCAL, Objective
-from rsf_jax.models import State, VideoModel, prepare
+from rsf_jax.measures.losses import FOCAL, Objective
+from rsf_jax.models.base import State, VideoModel, prepare
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.policies.base import Recurrence
 from rsf_jax.typing import Array, Leaf, Variables

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from rsf_jax.config import Config
-from rsf_jax.growing import check_growth, grow
+from rsf_jax.config.config import Config
 from rsf_jax.json_files import write_json
 from rsf_jax.run_folder import RunFolder
+from rsf_jax.trained.growing import check_growth, grow
 from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.loading import load_trained
 from rsf_jax.training.progress import ProgressReport
 from rsf_jax.training.setup import Setup
 from rsf_jax.training.state import TrainState
-from rsf_jax.training.trained import load_trained
 
 _T = TypeVar("_T")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import jax
 
-from rsf_jax.batches import evaluation_batches, training_batches
-from rsf_jax.config import Config, settings_that_count
-from rsf_jax.data import Dataset
+from rsf_jax.config.config import Config, settings_that_count
+from rsf_jax.data.batches import evaluation_batches, training_batches
+from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.processes import failing_together, here
-from rsf_jax.scoring import ScoringStopped, Summary, summarize
+from rsf_jax.parallel.processes import failing_together, here
+from rsf_jax.scoring.scorer import ScoringStopped, Summary, summarize
 from rsf_jax.training.diagnostics import diagnose
 from rsf_jax.training.disk import disk_errors
 from rsf_jax.training.journal import Journal

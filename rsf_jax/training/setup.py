@@ -6,22 +6,22 @@ from collections.abc import Callable
 import numpy as np
 import optax
 
-from rsf_jax.batches import updates_per_epoch
-from rsf_jax.build import (
+from rsf_jax.config.build import (
     build_model,
     build_objective,
     build_penalty,
     build_schedule,
     build_training_schedules,
 )
-from rsf_jax.config import Config
-from rsf_jax.data import Dataset, class_weights
-from rsf_jax.devices import Devices, devices_for
-from rsf_jax.losses import Objective
-from rsf_jax.models import VideoModel
+from rsf_jax.config.config import Config
+from rsf_jax.data.batches import updates_per_epoch
+from rsf_jax.data.dataset import Dataset, class_weights
+from rsf_jax.measures.losses import Objective
+from rsf_jax.models.base import VideoModel
+from rsf_jax.parallel.devices import Devices, devices_for
+from rsf_jax.parallel.processes import Processes
 from rsf_jax.policies import FixedSchedule
-from rsf_jax.processes import Processes
-from rsf_jax.scoring import Scorer
+from rsf_jax.scoring.scorer import Scorer
 from rsf_jax.training.state import (
     TrainState,
     build_optimizer,

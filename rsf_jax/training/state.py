@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rsf_jax.config import Config
-from rsf_jax.models import VideoModel
+from rsf_jax.config.config import Config
+from rsf_jax.models.base import VideoModel
 from rsf_jax.typing import Leaf
 
 

@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from rsf_jax.batch import Batch, as_float
+from rsf_jax.data.batch import Batch, as_float
 from rsf_jax.gradients import LipschitzPenalty, Reached
-from rsf_jax.held import as_held, as_varying
-from rsf_jax.losses import FOCAL, Objective
-from rsf_jax.meshes import automatic
-from rsf_jax.metrics import BINARY, foreground, foreground_iou, is_scored
-from rsf_jax.models import Prepared, State, VideoModel, prepare
-from rsf_jax.norm import RUNNING
+from rsf_jax.measures.foreground import BINARY, foreground, foreground_iou, is_scored
+from rsf_jax.measures.losses import FOCAL, Objective
+from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
+from rsf_jax.models.base import Prepared, State, VideoModel, prepare
+from rsf_jax.ops.held import as_held, as_varying
+from rsf_jax.ops.meshes import automatic
+from rsf_jax.ops.norm import RUNNING
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.policies.base import Recurrence
-from rsf_jax.segmentation import confusion_matrix, mean_iou
 from rsf_jax.training.state import TrainState
 from rsf_jax.typing import Array, Float, Frame, Int, Variables
 from rsf_jax.unroll import begin_frame, scan_frames

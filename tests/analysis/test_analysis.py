@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import analysis, evaluation
-from rsf_jax.data import open_dataset
+from rsf_jax import analysis
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.policies import NEVER
 
 FIGURES = ("correlation", "trajectory", "steps_vs_change", "distance_ratios", "long_run")

@@ -12,15 +12,19 @@ import pytest
 from bad_cases import Called, check_message
 
 import rsf_jax as rsf
-from rsf_jax import calibration, conv, data, losses, models, norm, segmentation
+from rsf_jax import calibration
 from rsf_jax.analysis import measure_changes
 from rsf_jax.calibration.risk import p_value
 from rsf_jax.cells import ConvLSTMCell, HGRUCell
 from rsf_jax.checks import check_frames
+from rsf_jax.data import dataset as data
 from rsf_jax.gradients import BPTT, LipschitzPenalty, neumann_series
 from rsf_jax.interop import load_published, tensors_of, to_flax, to_torch
+from rsf_jax.measures import losses, segmentation
 from rsf_jax.media.sources import open_source
-from rsf_jax.recurrent_unet import RecurrentUNet
+from rsf_jax.models import base as models
+from rsf_jax.models.recurrent_unet import RecurrentUNet
+from rsf_jax.ops import conv, norm
 from rsf_jax.streaming import checks as streaming_checks
 
 _CONFIG = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)

@@ -3,7 +3,7 @@
 import pytest
 from bad_cases import Launched
 
-from rsf_jax.networks import NETWORKS
+from rsf_jax.config.networks import NETWORKS
 
 QUICK = "--config=quickstart"
 CASES = [

@@ -15,8 +15,8 @@ from bad_cases import check_message
 from torch_files import MAGIC, VERSION, Trap, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
-from rsf_jax import torch_pickles
-from rsf_jax.state_dicts import read_state_dict
+from rsf_jax.weights import torch_pickles
+from rsf_jax.weights.state_dicts import read_state_dict
 
 TENSORS = {
     "unit1.w_gate_inh": np.arange(36, dtype=np.float32).reshape(2, 2, 3, 3),

@@ -15,13 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.extra.numpy import arrays
 
 import rsf_jax as rsf
-from rsf_jax import batches, conv, data, segmentation
-from rsf_jax.augmentation import augment
 from rsf_jax.calibration.risk import p_value, upper_bound
-from rsf_jax.losses import IGNORED, focal_loss, mean_over_labelled
-from rsf_jax.metrics import foreground_iou, foreground_scores
+from rsf_jax.data import batches
+from rsf_jax.data import dataset as data
+from rsf_jax.data.augmentation import augment
+from rsf_jax.measures import segmentation
+from rsf_jax.measures.foreground import foreground_iou, foreground_scores
+from rsf_jax.measures.losses import IGNORED, focal_loss, mean_over_labelled
+from rsf_jax.ops import conv
+from rsf_jax.ops.tiles import blocks, join_blocks, tile_axis, windows
 from rsf_jax.policies import METRICS
-from rsf_jax.tiles import blocks, join_blocks, tile_axis, windows
 
 # Threads that other tests have left, reading data, may draw random numbers while Hypothesis does.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")

@@ -7,9 +7,9 @@ import time
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import timing
 from rsf_jax.benchmarks import memory, plot, suite
-from rsf_jax.timing import Case, time_in_turns
+from rsf_jax.measures import timing
+from rsf_jax.measures.timing import Case, time_in_turns
 
 CONFIG = rsf.get_config("quickstart").replace(channels=2, kernel_size=5, slow_steps=2)
 SETTINGS = suite.Settings(

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax import calibration, evaluation
+from rsf_jax import calibration
 from rsf_jax.calibration import target
 from rsf_jax.calibration.choose import in_order
 from rsf_jax.calibration.resplits import repeat
 from rsf_jax.calibration.target import Scored, Target
-from rsf_jax.data import open_dataset
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation import testing as evaluation
 
 RULES = {
     "safe": rsf.DistanceHalting(threshold=0.1, max_steps=8),

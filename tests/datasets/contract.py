@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 import rsf_jax as rsf
-from rsf_jax.data import open_dataset
-from rsf_jax.losses import IGNORED
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.measures.losses import IGNORED
 
 Example = dict[str, Any]
 _UNLABELED = "unlabelled"  # how censuses call it

@@ -13,7 +13,7 @@ from frame_files import build, write_camvid, write_mask
 from tensorflow_datasets.core import read_only_builder
 
 import rsf_jax as rsf
-from rsf_jax.data import open_dataset
+from rsf_jax.data.dataset import open_dataset
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")

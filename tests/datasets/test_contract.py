@@ -18,7 +18,7 @@ from video_records.building import VideoRecords
 from video_records.features import array, frames_and_masks
 from video_records.labels import IGNORED, class_metadata
 
-from rsf_jax import losses
+from rsf_jax.measures import losses
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")

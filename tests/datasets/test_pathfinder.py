@@ -13,7 +13,7 @@ from pathfinder.generator import draw_disc, image
 from pathfinder.subsets import SUBSETS
 
 import rsf_jax as rsf
-from rsf_jax.data import open_dataset
+from rsf_jax.data.dataset import open_dataset
 
 NAMES = sorted(SUBSETS)
 # Recorded digests: other ones mean that the dataset would come out differently.

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from rsf_jax.errors import InputError
+from rsf_jax.figures.segmentation import overlay
 from rsf_jax.media import draw
-from rsf_jax.segmentation_figures import overlay
 
 COLORS = np.array([[0, 0, 0], [200, 30, 10], [0, 100, 250]], np.uint8)
 RANDOM = np.random.default_rng(0)

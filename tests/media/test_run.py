@@ -13,12 +13,12 @@ from filming import film
 from PIL import Image
 
 import rsf_jax as rsf
-from rsf_jax import evaluation
-from rsf_jax.appearance import Appearance, load_appearance
+from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.media import open_source
 from rsf_jax.media import run as runs
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.source import Source
+from rsf_jax.trained.appearance import Appearance, load_appearance
 
 SIZE = (16, 18)
 POLICY = rsf.DistanceHalting("l2", 1e-9, max_steps=4, rtol=0.1)

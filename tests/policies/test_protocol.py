@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.ops.select import select
 from rsf_jax.policies.base import Begun, Stepwise, StepwisePolicy
-from rsf_jax.select import select
 
 MODEL = rsf.build_model(rsf.get_config("quickstart").replace(channels=4, kernel_size=5))
 SIZE = (12, 10)

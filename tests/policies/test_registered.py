@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
+from rsf_jax.config.registry import load_cells
 from rsf_jax.policies import METRICS, POLICIES, from_spec, policy_name, to_spec
-from rsf_jax.registry import load_cells
 from tests.policies import own
 
 pytestmark = pytest.mark.usefixtures("registry")

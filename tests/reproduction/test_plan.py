@@ -3,12 +3,12 @@ import dataclasses
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.evaluation import load_trained
-from rsf_jax.growing import check_growth
-from rsf_jax.presets import get_config
-from rsf_jax.records import Record, Result, read_record
+from rsf_jax.config.presets import get_config
+from rsf_jax.evaluation.testing import load_trained
 from rsf_jax.reproduction import plan, two_cores
 from rsf_jax.reproduction.plan import Job, run_jobs
+from rsf_jax.trained.growing import check_growth
+from rsf_jax.trained.records import Record, Result, read_record
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.batch import Batch
+from rsf_jax.data.batch import Batch
 from rsf_jax.training.diagnostics import diagnose
 from rsf_jax.unroll import begin_frame
 

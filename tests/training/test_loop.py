@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.data import open_dataset
-from rsf_jax.devices import devices_for
-from rsf_jax.processes import here
-from rsf_jax.scoring import Scorer
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.parallel.devices import devices_for
+from rsf_jax.parallel.processes import here
+from rsf_jax.scoring.scorer import Scorer
 from rsf_jax.training import curves, loop, setup
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, TrainingDiverged, train

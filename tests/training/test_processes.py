@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.batches import training_batches
-from rsf_jax.data import open_dataset
-from rsf_jax.processes import HEARTBEAT, Processes
+from rsf_jax.data.batches import training_batches
+from rsf_jax.data.dataset import open_dataset
+from rsf_jax.parallel.processes import HEARTBEAT, Processes
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, train
 from rsf_jax.training.state import build_optimizer, create_state
@@ -167,7 +167,7 @@ def test_scores_of_shares_are_joined_in_order(config, total, monkeypatch):
     videos = open_dataset(config).train[:total]
     shares = [np.stack([v["frames"] for v in Processes(i, 3).shard(videos)]) for i in range(3)]
     monkeypatch.setattr(
-        "rsf_jax.processes.multihost_utils.process_allgather", lambda x: np.stack(shares)
+        "rsf_jax.parallel.processes.multihost_utils.process_allgather", lambda x: np.stack(shares)
     )
     joined = Processes(0, 3).gather(shares[0], total)
     np.testing.assert_array_equal(joined, np.stack([v["frames"] for v in videos]))

@@ -7,12 +7,12 @@ import optax
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.batch import Batch, pad_batch
-from rsf_jax.batch_scores import score_batch
-from rsf_jax.devices import Devices
+from rsf_jax.data.batch import Batch, pad_batch
 from rsf_jax.gradients import BPTT
-from rsf_jax.losses import IGNORED, Objective, focal_loss
-from rsf_jax.metrics import foreground_scores
+from rsf_jax.measures.foreground import foreground_scores
+from rsf_jax.measures.losses import IGNORED, Objective, focal_loss
+from rsf_jax.parallel.devices import Devices
+from rsf_jax.scoring.batch_scores import score_batch
 from rsf_jax.training.state import build_optimizer, create_state
 from rsf_jax.training.step import _iou, make_train_step, video_gradients
 from rsf_jax.unroll import advance

@@ -1,0 +1,73 @@
+"""From a configuration to a model and how it is differentiated."""
+
+import dataclasses
+from typing import cast
+
+from rsf_jax.config.config import OF_THE_DATASET, Config
+from rsf_jax.config.networks import kind_of
+from rsf_jax.errors import InputError
+from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty
+from rsf_jax.measures.losses import Objective
+from rsf_jax.models.base import VideoModel
+from rsf_jax.policies import FixedSchedule, parse_policy
+
+
+def build_model(config: Config) -> VideoModel:
+    """Returns the model a configuration describes.
+
+    Raises:
+        InputError: if its classes are still those of a dataset that nobody has opened, or an option
+            is refused.
+    """
+    for name in OF_THE_DATASET:
+        if getattr(config, name) == 0:
+            raise InputError(
+                f"config.{name} is 0, which stands for what the dataset has: give a "
+                f"number, or data.settle(config) finds that of {config.dataset}"
+            )
+    return kind_of(config.model).build(config)
+
+
+def training_schedule(config: Config) -> FixedSchedule:
+    """Returns the schedule of training, of validation and, unless told otherwise, of the test."""
+    return FixedSchedule(config.slow_steps, config.fast_steps)
+
+
+def build_schedule(config: Config) -> FixedSchedule:
+    """Returns the schedule of training and how it is differentiated."""
+    return dataclasses.replace(training_schedule(config), gradient=_estimator(config))
+
+
+def build_training_schedules(config: Config) -> tuple[FixedSchedule, ...]:
+    """Returns the schedules that updates are made with."""
+    if not config.schedules:
+        return (build_schedule(config),)
+    schedules = (cast(FixedSchedule, parse_policy(s)) for s in config.schedules.split(","))
+    return tuple(dataclasses.replace(s, gradient=_estimator(config)) for s in schedules)
+
+
+def build_penalty(config: Config) -> LipschitzPenalty | None:
+    """Returns the penalty of training, if `config.gradient` asks for one."""
+    if not config.gradient.startswith(_PENALIZED):
+        return None
+    return LipschitzPenalty(config.penalty_weight, config.penalty_bound)
+
+
+_PENALIZED = "c_"  # contractor
+
+
+def build_objective(config: Config, class_weights: tuple[float, ...] | None = None) -> Objective:
+    """Returns the loss of training.
+
+    Args:
+        config: uses `focal_gamma` and `step_decay`.
+        class_weights: what `config.class_balance` comes to for the training videos.
+    """
+    return Objective(config.focal_gamma, class_weights, config.step_decay)
+
+
+def _estimator(config: Config) -> Estimator:
+    name = config.gradient.removeprefix(_PENALIZED)
+    if name == "bptt":
+        return BPTT(config.remat)
+    return RBP(0 if name == "one_step" else config.neumann_terms, config.neumann_guard)

@@ -1,0 +1,329 @@
+"""Configurations: one frozen dataclass, whose fields are the flags of every launcher."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from rsf_jax.arguments import suggestion
+from rsf_jax.cells import CELLS
+from rsf_jax.config.fields import (
+    FREE,
+    LENGTH,
+    check_setting_choice,
+    checked_value,
+    names_where,
+    setting,
+)
+from rsf_jax.config.networks import NETWORKS, kind_of, network_names
+from rsf_jax.errors import InputError
+from rsf_jax.gradients.bptt import REMAT
+from rsf_jax.gradients.neumann import GUARDS
+from rsf_jax.ops.conv import METHODS
+from rsf_jax.ops.norm import RUNNING_STATISTICS, STATISTICS
+
+# "c_", contractor: with the Lipschitz coefficient penalty.
+GRADIENTS = ("bptt", "rbp", "one_step", "c_bptt", "c_rbp", "c_one_step")
+
+
+# Of networks of the library, by whether they are recurrent.
+_NAMES = {
+    recurrent: ", ".join(name for name, kind in NETWORKS.items() if kind.recurrent == recurrent)
+    for recurrent in (True, False)
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides a result. Each field is a launcher's flag, `--config.FIELD`."""
+
+    name: str = setting("hard_s8f8", "name of the preset this began as")
+    # Data
+    dataset: str = setting("t_pathfinder/hard", "TFDS name of the dataset, with its config")
+    data_dir: str = setting("", "TFDS data directory; empty for TFDS's usual one", resume=FREE)
+    manual_dir: str = setting(
+        "",
+        "folder of the files that a dataset is made of; built anew when they have changed",
+        resume=FREE,
+    )
+    validation_share: float = setting(
+        0.1,
+        "share of the training split kept for validation, if there is no split of that name",
+        above=0,
+        below=1,
+    )
+    calibration_share: float = setting(
+        0.0,
+        "share of the training split kept for calibration, in place of a split of that name",
+        least=0,
+        below=1,
+    )
+    shrink: int = setting(1, "frames are made smaller by this whole factor", least=1)
+    augment: bool = setting(True, "change whole training videos at random: flips, and as below")
+    flip_vertical: bool = setting(True, "flips turn videos upside down, too")
+    zoom: float = setting(
+        1.0, "up to so many times larger a random part of a video is shown", least=1, finite=True
+    )
+    color_jitter: float = setting(
+        0.0, "brightness, contrast and colours change by this share", least=0, most=1
+    )
+    # Model
+    # Checked against the registered cells and networks, which may become more.
+    model: str = setting(
+        "hgru",
+        f"recurrent cell ({', '.join(CELLS)}), recurrent network ({_NAMES[True]}), network without "
+        f"recurrence ({_NAMES[False]}), or a registered one",
+        weights=True,
+    )
+    options: str = setting(
+        "",
+        "hyper-parameters that the model has of its own, such as depth=2,gain=0.5",
+        weights=True,
+    )
+    input_channels: int = setting(
+        1,
+        "channels of a frame: 1 for gray, 3 for color; 0 for those of the dataset",
+        least=0,
+        weights=True,
+        of_dataset=True,
+    )
+    channels: int = setting(
+        25,
+        "channels of stem and hidden state; of the first level of a U-Net",
+        least=1,
+        weights=True,
+    )
+    kernel_size: int = setting(
+        15, "side of the recurrent kernels in pixels, odd", least=1, odd=True, weights=True
+    )
+    classes: int = setting(
+        2,
+        "output classes; 0 for those of the dataset",
+        least=2,
+        most=255,
+        or_zero=True,
+        weights=True,
+        of_dataset=True,
+    )
+    norm_statistics: str = setting(
+        "sample",
+        "normalise by each image's statistics (sample), the batch's, or by running ones",
+        choices=tuple(dict.fromkeys(STATISTICS + RUNNING_STATISTICS)),
+    )
+    conv_method: str = setting("auto", "how large kernels are convolved", choices=METHODS)
+    # Recurrence
+    slow_steps: int = setting(8, "recurrent steps on the first frame", least=1)
+    fast_steps: int = setting(8, "recurrent steps on every later frame", least=1)
+    schedules: str = setting(
+        "",
+        "train each update with one of these schedules, drawn at random, such as s8f8,s8f2; "
+        "validation is with slow_steps and fast_steps",
+    )
+    stateful: bool = setting(True, "start each frame from the state the previous one left")
+    carry_output: bool = setting(
+        True, "that state has the output, too, of a model that feeds its output back (dru)"
+    )
+    # Training
+    seed: int = setting(
+        0, "seed of the initial weights, the order of the data and the flips", least=0
+    )
+    epochs: int = setting(100, "passes over the training videos", least=1, resume=LENGTH)
+    updates: int = setting(
+        0, "updates in all; 0 for those of config.epochs", least=0, resume=LENGTH
+    )
+    batch_size: int = setting(10, "videos an update, over all devices", least=1)
+    learning_rate: float = setting(
+        1e-3, "Adam's learning rate at the start (or after warm-up)", above=0, finite=True
+    )
+    lr_schedule: str = setting(
+        "steps",
+        "steps: times lr_decay every lr_decay_epochs; cosine: to zero; constant",
+        choices=("steps", "cosine", "constant"),
+    )
+    lr_decay: float = setting(
+        0.7, "factor of the learning rate in schedule 'steps'", above=0, most=1
+    )
+    lr_decay_epochs: int = setting(25, "epochs between two decays in schedule 'steps'", least=1)
+    warmup_steps: int = setting(0, "updates over which the learning rate rises from zero", least=0)
+    clip_norm: float = setting(0.0, "largest global norm of the gradient; 0 does not clip", least=0)
+    focal_gamma: float = setting(
+        2.0, "focusing exponent of the focal loss; 0: cross-entropy", least=0, finite=True
+    )
+    step_decay: float = setting(
+        0.0,
+        "weight of a step's loss relative to that of the next; 0 counts the last step alone",
+        least=0,
+        most=1,
+    )
+    class_balance: float = setting(
+        0.0,
+        "exponent of the weights that rare classes get, 1 to make up for their rarity",
+        least=0,
+        most=1,
+    )
+    init_from: str = setting(
+        "", "folder of a run whose best weights training begins with", resume=FREE
+    )
+    gradient: str = setting(
+        "bptt",
+        "how recurrent steps are differentiated: all of them (bptt), at the last state (rbp), or "
+        "the last step alone (one_step); c_: with the Lipschitz coefficient penalty",
+        choices=GRADIENTS,
+    )
+    gradient_frames: int = setting(
+        1,
+        "frames of a video that losses are differentiated across; memory grows with them",
+        least=1,
+    )
+    neumann_terms: int = setting(15, "most terms of the Neumann series of rbp and c_rbp", least=0)
+    neumann_guard: str = setting(
+        "sample",
+        "what ends a Neumann series early: norms of each video (sample) or of the batch, as "
+        "published",
+        choices=GUARDS,
+    )
+    penalty_weight: float = setting(
+        10.0, "weight of the Lipschitz coefficient penalty", least=0, finite=True
+    )
+    penalty_bound: float = setting(
+        0.9, "column sums of the Jacobian up to this cost nothing", least=0, below=1
+    )
+    explosion: float = setting(
+        5.0,
+        "end when the validation loss is this many times the lowest so far; 0 never does",
+        least=0,
+        resume=FREE,
+    )
+    diagnostics: bool = setting(
+        False,
+        "at every validation, measure how far the recurrence is from a converged one",
+        resume=FREE,
+    )
+    remat: str = setting(
+        "none",
+        "what bptt keeps: none (most memory), step (each state), sqrt (few states)",
+        choices=REMAT,
+    )
+    # Run
+    max_minutes: float = setting(
+        0.0, "save and end cleanly after this time; 0 for no limit", least=0, resume=FREE
+    )
+    validate_every: int = setting(
+        0, "updates between validations; 0 validates once an epoch", least=0
+    )
+    save_every: int = setting(200, "updates between checkpoints", least=1, resume=FREE)
+    save_minutes: float = setting(
+        10.0, "save after so many minutes, too; 0: by updates alone", least=0, resume=FREE
+    )
+    log_every: int = setting(20, "updates between two points in the curves", least=1, resume=FREE)
+    eval_batch_size: int = setting(32, "videos evaluated together", least=1, resume=FREE)
+    devices: int = setting(
+        0,
+        "accelerators to train on; 0 for all (one, for what is of a batch)",
+        least=0,
+        resume=FREE,
+    )
+
+    def __new__(cls, *_: Any, **settings: Any) -> "Config":
+        """Checks names, which Python would do in words of its own."""
+        _check_names(settings)
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        """Checks every field by itself, then those that a model does not have together."""
+        for field in dataclasses.fields(self):
+            value = checked_value(field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+        _check_model(self)
+        options = kind_of(self.model).checked_options(self.options, self.model)
+        object.__setattr__(self, "options", options)
+
+    @property
+    def normalizes_over_batch(self) -> bool:
+        """Whether, in training, what a video gets depends on its batch."""
+        return self.norm_statistics != "sample"
+
+    @property
+    def guards_over_batch(self) -> bool:
+        """Whether, in training, a video's gradient depends on its batch."""
+        return self.neumann_guard == "batch" and self.gradient.endswith("rbp")
+
+    def replace(self, **changes: Any) -> "Config":
+        """Returns a copy with some fields changed.
+
+        Raises:
+            InputError: if there is no such field, or a value is not allowed.
+        """
+        _check_names(changes)
+        return dataclasses.replace(self, **changes)
+
+
+# Fields that decide which weights a model has.
+MODEL_FIELDS = names_where(Config, weights=True)
+# Fields that may be 0 until the dataset is opened.
+OF_THE_DATASET = names_where(Config, of_dataset=True)
+# Fields that may differ when a run is resumed: they do not change what is computed.
+FREE_ON_RESUME = names_where(Config, resume=FREE)
+
+
+def free_on_resume(config: Config) -> tuple[str, ...]:
+    """Returns the settings that a run may be resumed with other values of.
+
+    How long a run is belongs to them, unless the learning rate depends on it.
+    """
+    if config.lr_schedule == "cosine":
+        return FREE_ON_RESUME
+    return FREE_ON_RESUME + names_where(Config, resume=LENGTH)
+
+
+def settings_that_count(config: Config) -> str:
+    """Returns, as text, the settings that all processes of a run have to share."""
+    settings = dataclasses.asdict(config).items()
+    return json.dumps({k: v for k, v in settings if k not in FREE_ON_RESUME}, sort_keys=True)
+
+
+def _check_names(settings: Iterable[str]) -> None:
+    names = [field.name for field in dataclasses.fields(Config)]
+    for name in settings:
+        if name not in names:
+            raise InputError(f"a configuration has no field {name!r}{suggestion(name, names)}")
+
+
+def _check_model(config: Config) -> None:
+    """Checks what the model does not have: other statistics, recurrent steps, other frames."""
+    hint = (
+        ", or register a cell or network of this name first (rsf.register_cell, "
+        "rsf.register_network)"
+    )
+    check_setting_choice("model", config.model, network_names(), hint)
+    kind = kind_of(config.model)
+    allowed = f"{' or '.join(kind.statistics)} for model {config.model}"
+    _require(config, "norm_statistics", config.norm_statistics in kind.statistics, allowed)
+    if kind.input_channels:
+        counts = " or ".join(map(str, kind.input_channels))
+        fits = config.input_channels in (0, *kind.input_channels)
+        _require(config, "input_channels", fits, f"{counts} for model {config.model}")
+    if not kind.recurrent:
+        for name in ("slow_steps", "fast_steps"):
+            allowed = f"1: model {config.model} has no recurrent steps"
+            _require(config, name, getattr(config, name) == 1, allowed)
+        _require(config, "gradient", config.gradient == "bptt", f"bptt for model {config.model}")
+        allowed = f"false for model {config.model}, which has no recurrence"
+        _require(config, "diagnostics", not config.diagnostics, allowed)
+        _require(config, "schedules", not config.schedules, allowed)
+    parts = config.schedules.split(",") if config.schedules else []
+    written = all(re.fullmatch(r"s[1-9]\d{0,3}f[1-9]\d{0,3}", part, re.ASCII) for part in parts)
+    _require(config, "schedules", written, "schedules and commas between them, such as s8f8,s8f2")
+    if config.gradient_frames > 1:
+        holds = config.gradient.endswith("bptt") and kind.recurrent
+        _require(config, "gradient_frames", holds, "1 unless a recurrence is trained by bptt")
+        _require(config, "gradient_frames", config.stateful, "1 where no state is carried")
+    if config.step_decay:
+        holds = config.gradient == "bptt" and kind.recurrent
+        _require(config, "step_decay", holds, "0 unless a recurrence is trained by bptt")
+
+
+def _require(config: Config, name: str, holds: bool, allowed: str) -> None:
+    if not holds:
+        raise InputError(f"config.{name} is {getattr(config, name)!r}: it must be {allowed}")

@@ -1,0 +1,294 @@
+"""Built datasets as videos, by split.
+
+TFDS reads and writes the files, grain gives random access; neither imports TensorFlow here. What
+is read of a dataset, and may be left out, is in docs/dataset-contract.md: change both together.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import grain
+import numpy as np
+import tensorflow_datasets as tfds
+
+from rsf_jax.config.config import OF_THE_DATASET, Config
+from rsf_jax.data.augmentation import Example
+from rsf_jax.data.building import REBUILD, find_or_build
+from rsf_jax.data.division import Clip, Division, divide
+from rsf_jax.data.identity import Identity, identity
+from rsf_jax.errors import InputError
+from rsf_jax.measures.foreground import BINARY
+from rsf_jax.measures.losses import IGNORED
+from rsf_jax.measures.segmentation import balanced_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """The videos of one dataset, by split.
+
+    Attributes:
+        train: training videos, random access.
+        validation: videos kept out of training, for choosing a checkpoint.
+        test: test videos.
+        calibration: videos for choosing a policy with a guarantee, which nothing else has
+            touched; None if the dataset has none.
+        frame_shape: (height, width) in pixels.
+        class_names: what classes are called; None if the dataset does not say.
+        colors: uint8 [K, 3], of the classes in pictures; None if the dataset does not say.
+        identity: of the data; None if it is not known.
+    """
+
+    train: grain.MapDataset
+    validation: grain.MapDataset
+    test: grain.MapDataset
+    calibration: grain.MapDataset | None
+    frame_shape: tuple[int, int]
+    class_names: list[str] | None = None
+    colors: np.ndarray | None = None
+    identity: Identity | None = None
+
+
+def settle(config: Config) -> Config:
+    """Returns a configuration whose classes and channels are numbers: where 0, the dataset's.
+
+    Opens the dataset for that, building it first if it is missing.
+
+    Raises:
+        InputError: as `open_dataset`; or if the dataset does not say what its classes are.
+    """
+    if all(getattr(config, name) for name in OF_THE_DATASET):
+        return config
+    info = find_or_build(config).info
+    names = dict(info.metadata or {}).get("class_names")
+    return config.replace(
+        classes=config.classes or _count(names, config),
+        input_channels=config.input_channels or info.features["frames"].shape[-1],
+    )
+
+
+def _count(names: list[str] | None, config: Config) -> int:
+    if names is None:
+        raise InputError(
+            f"dataset {config.dataset} does not say what its classes are: give config.classes"
+        )
+    if len(names) < BINARY:
+        raise InputError(
+            f"dataset {config.dataset} has {len(names)} class ({', '.join(names)}): at least 2 are "
+            "needed, one of which may be the background"
+        )
+    return len(names)
+
+
+def open_dataset(config: Config) -> Dataset:
+    """Opens the configured dataset, building it first if it is missing.
+
+    Args:
+        config: uses what is said of data in it, `classes` and `input_channels`. Validation videos
+            are the split of that name, if there is one, or a share of the training split: whole
+            sequences, if its videos are clips of such, see `division.divide`.
+
+    Raises:
+        InputError: if there is no such dataset, or its files are missing or damaged.
+    """
+    config = settle(config)
+    builder = find_or_build(config)
+    metadata = dict(builder.info.metadata or {})
+    names = metadata.get("class_names")
+    if names is not None and _count(names, config) != config.classes:
+        raise InputError(
+            f"dataset {config.dataset} has {len(names)} classes ({', '.join(names)}): use "
+            f"config.classes={len(names)}"
+        )
+    training = Videos(builder, "train", config)
+    has_validation = "validation" in builder.info.splits
+    validation = 0 if has_validation else max(1, round(config.validation_share * len(training)))
+    parts = _divide(training, validation, config)
+    return Dataset(
+        train=_subset(training, parts.train),
+        validation=_split(builder, "validation", config)
+        if has_validation
+        else _subset(training, parts.validation),
+        test=_split(builder, "test", config),
+        calibration=_calibration(builder, config, training, parts.calibration),
+        frame_shape=training.frame_shape,
+        class_names=names,
+        colors=np.array(metadata["colors"], np.uint8) if "colors" in metadata else None,
+        identity=identity(builder),
+    )
+
+
+def _divide(training: "Videos", validation: int, config: Config) -> Division:
+    """Divides the training split; `validation` of its videos are wanted for validation.
+
+    Raises:
+        InputError: if nothing would be left for a part.
+    """
+    calibration = round(config.calibration_share * len(training))
+    videos = (training.clips() if validation + calibration else None) or len(training)
+    parts = divide(videos, validation, calibration)
+    wanted = {"train": True, "validation": validation > 0, "calibration": calibration > 0}
+    if validation + calibration >= len(training) or any(
+        wanted[name] and not len(part) for name, part in vars(parts).items()
+    ):
+        raise InputError(
+            f"config.validation_share is {config.validation_share} and config.calibration_share "
+            f"{config.calibration_share}: of {len(training)} training videos none would be left to "
+            "train on; lower them or give more videos (no two parts share a frame)"
+        )
+    return parts
+
+
+def class_weights(dataset: Dataset, config: Config) -> tuple[float, ...] | None:
+    """Returns the weights that `config.class_balance` asks for; None if it is 0."""
+    if not config.class_balance:
+        return None
+    counts = np.zeros(256, np.int64)
+    for video in dataset.train:
+        counts += np.bincount(video["masks"].ravel(), minlength=256)
+    return tuple(balanced_weights(counts[: config.classes], config.class_balance).tolist())
+
+
+def first_videos(videos: grain.MapDataset, count: int) -> grain.MapDataset:
+    """Returns the first videos of a split; all of them for 0.
+
+    Raises:
+        InputError: if there are not so many.
+    """
+    if count > len(videos):
+        raise InputError(f"{count} videos are asked for: the split has {len(videos)}")
+    return videos[:count] if count else videos
+
+
+class Videos:
+    """Random access to the frames and masks of one split, with clear errors.
+
+    Raises:
+        InputError: on opening, if the split or a file of it is missing; on reading, if a file is
+            damaged or an example is not a video with its masks.
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, config: Config) -> None:
+        self._builder, self._split = builder, split
+        self._folder, self._config = Path(builder.data_dir), config
+        _, height, width, channels = builder.info.features["frames"].shape
+        if channels != config.input_channels:
+            raise InputError(
+                f"dataset {config.dataset} has frames of {channels} channels, "
+                f"config.input_channels is {config.input_channels}: use "
+                f"config.input_channels={channels}"
+            )
+        self.frame_shape = (height // config.shrink, width // config.shrink)
+        if min(self.frame_shape) < 1:
+            raise InputError(f"config.shrink is {config.shrink}: no pixel is left; lower it")
+        _check_kind(builder, config.dataset)
+        if split not in builder.info.splits:
+            raise InputError(f"dataset {self._folder} has no split {split!r}: {REBUILD}")
+        missing = [f for f in map(Path, builder.info.splits[split].filepaths) if not f.exists()]
+        if missing:
+            raise InputError(
+                f"dataset {self._folder} lacks {len(missing)} file(s), such as "
+                f"{missing[0].name}: {REBUILD}"
+            )
+        try:
+            self._source = builder.as_data_source(split)
+            length = len(self._source)
+        except Exception as error:
+            raise InputError(self._damaged(split)) from error
+        if length != builder.info.splits[split].num_examples or length == 0:
+            raise InputError(self._damaged(split))
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def clips(self) -> list[Clip]:
+        """Which frames of which sequence each video is; nothing if the dataset does not say."""
+        names = ("sequence", "frame_numbers")
+        if not set(names) <= set(self._builder.info.features.keys()):
+            return []
+        pixels = {name: tfds.decode.SkipDecoding() for name in ("frames", "masks")}
+        try:
+            source = self._builder.as_data_source(self._split, decoders=pixels)
+            found = [source[index] for index in range(len(source))]
+        except Exception as error:
+            raise InputError(self._damaged(self._split)) from error
+        return [Clip(e["sequence"], tuple(map(int, e["frame_numbers"]))) for e in found]
+
+    def __getitem__(self, index: Any) -> Example:
+        try:
+            example = self._source[int(index)]
+            frames, masks = example["frames"], example["masks"]
+        except Exception as error:
+            raise InputError(self._damaged(f"{self._split} video {index}")) from error
+        unknown = (masks >= self._config.classes) & (masks != IGNORED)
+        if unknown.any():
+            raise InputError(
+                f"dataset {self._folder} has class {masks[unknown].max()} in {self._split} video "
+                f"{index}, config.classes is {self._config.classes}: raise it; or the file is "
+                f"damaged. {REBUILD}"
+            )
+        if frames.shape[:-1] != masks.shape:
+            raise InputError(self._damaged(f"{self._split} video {index}"))
+        return _shrink(frames, masks, self._config.shrink)
+
+    def _damaged(self, what: str) -> str:
+        return f"dataset {self._folder} is damaged: cannot read {what}. {REBUILD}"
+
+
+def _check_kind(builder: tfds.core.DatasetBuilder, name: str) -> None:
+    """Checks that videos are of one length, in files with random access."""
+    if None in builder.info.features["frames"].shape:
+        raise InputError(
+            f"dataset {name} has videos of different lengths, which do not fit in a batch: use one "
+            "with clips of one length, as camvid/pairs, clips4 and clips8 are"
+        )
+    file_format = builder.info.file_format
+    if file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+        raise InputError(
+            f"dataset {builder.data_dir} is of the file format {file_format.value}, which has no "
+            "random access: build it in the format array_record"
+        )
+
+
+def _shrink(frames: np.ndarray, masks: np.ndarray, factor: int) -> Example:
+    """Means of blocks of pixels, and the class in their middle."""
+    if factor == 1:
+        return {"frames": frames, "masks": masks}
+    rows, columns = (n // factor for n in masks.shape[1:])
+    frames = frames[:, : rows * factor, : columns * factor]
+    blocks = frames.reshape(len(frames), rows, factor, columns, factor, -1)
+    middle = factor // 2
+    return {
+        "frames": np.rint(blocks.mean((2, 4))).astype(np.uint8),
+        "masks": masks[:, middle::factor, middle::factor][:, :rows, :columns],
+    }
+
+
+def _calibration(
+    builder: tfds.core.DatasetBuilder, config: Config, training: Videos, kept: np.ndarray
+) -> grain.MapDataset | None:
+    """The split of that name, or what is kept of the training split, if anything."""
+    if len(kept):
+        return _subset(training, kept)
+    if "calibration" not in builder.info.splits:
+        return None
+    return _split(builder, "calibration", config)
+
+
+def _split(builder: tfds.core.DatasetBuilder, name: str, config: Config) -> grain.MapDataset:
+    return grain.MapDataset.source(Videos(builder, name, config))
+
+
+def _subset(videos: Videos, indices: np.ndarray) -> grain.MapDataset:
+    return grain.MapDataset.source(_Selected(videos, np.sort(indices)))
+
+
+class _Selected:
+    def __init__(self, videos: Videos, indices: np.ndarray) -> None:
+        self._videos, self._indices = videos, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: Any) -> Example:
+        return self._videos[self._indices[index]]

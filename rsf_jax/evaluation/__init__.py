@@ -1,0 +1,21 @@
+"""Tests of trained models: on a split, under many policies, side by side, on one page."""
+
+from typing import TYPE_CHECKING
+
+from rsf_jax.lazy import attach
+from rsf_jax.trained import Trained
+
+if TYPE_CHECKING:
+    from rsf_jax.evaluation.testing import evaluate, print_results
+    from rsf_jax.training.loading import load_trained
+
+__all__ = ["Trained", "evaluate", "load_trained", "print_results"]
+
+__getattr__ = attach(
+    __name__,
+    {
+        "evaluate": "rsf_jax.evaluation.testing",
+        "print_results": "rsf_jax.evaluation.testing",
+        "load_trained": "rsf_jax.training.loading",
+    },
+)

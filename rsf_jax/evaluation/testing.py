@@ -1,0 +1,216 @@
+"""Tests a trained model: scores, speed, a table, a picture and `results.json`."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rsf_jax.config.build import training_schedule
+from rsf_jax.config.config import FREE_ON_RESUME, Config
+from rsf_jax.data.batch import Batch
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.data.dataset import Dataset
+from rsf_jax.figures.runs import save_predictions
+from rsf_jax.figures.segmentation import save_confusion, save_overlays
+from rsf_jax.json_files import number, plain, write_json
+from rsf_jax.measures.foreground import BINARY, foreground, foreground_iou, is_scored
+from rsf_jax.measures.segmentation import scores as segmentation_scores
+from rsf_jax.models.base import count_parameters
+from rsf_jax.policies import StepPolicy, entry, file_suffix, policy_name
+from rsf_jax.run_folder import RunFolder
+from rsf_jax.scoring.scorer import SegmentationSummary, Summary, measures, summarize
+from rsf_jax.scoring.speed import measure_speeds
+from rsf_jax.scoring.trivial import trivial_scores
+from rsf_jax.trained.appearance import spread_colors
+from rsf_jax.trained.model import Trained
+from rsf_jax.training.loading import load_trained
+
+__all__ = ["Trained", "evaluate", "load_trained", "name_suffix", "print_results"]
+
+# Settings that decide nothing of a test, and those that file names have in another form.
+_TOLD_OTHERWISE = (*FREE_ON_RESUME, "name", "dataset", "slow_steps", "fast_steps")
+_PICTURED = 2  # videos
+_PICTURED_FRAMES = 4  # of each, where every one takes a row
+_TIMED = 8  # videos, at batch 1
+
+
+def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = None) -> str:
+    """Returns what the names of files say of all that decides what is in them.
+
+    Nothing of what is the run's own: its dataset, its settings, its best checkpoint and the
+    schedule of its training.
+
+    Args:
+        trained: the model in use.
+        dataset: what it is tested on.
+        policy: what it is tested with, if it is with one.
+    """
+    config, saved, parts = trained.config, trained.saved, []
+    if config.dataset != saved.dataset:
+        parts.append(config.dataset)
+    elif trained.data and dataset.identity and trained.data.digest != dataset.identity.digest:
+        parts.append(f"data={dataset.identity.digest[:8]}")
+    if not trained.is_best:
+        parts.append(f"update{trained.update}")
+    for name, value in dataclasses.asdict(config).items():
+        if name not in _TOLD_OTHERWISE and value != getattr(saved, name):
+            parts.append(f"{name}={value}")
+    if policy is not None and policy != training_schedule(saved):
+        parts.append(file_suffix(policy))
+    return "".join(f"_{re.sub(r'[^A-Za-z0-9_.=-]', '-', part)}" for part in parts)
+
+
+def evaluate(
+    trained: Trained, dataset: Dataset, workdir: Path, policy: StepPolicy | None = None
+) -> dict[str, Any]:
+    """Tests a model on the test split and writes what was found.
+
+    Files in `workdir`: `results.json` and `predictions.png`, for more than two classes
+    `confusion.png` too. Whatever is not the run's own is added to their names, as in
+    `results_s6f2.json`: see `name_suffix`. The test loss is without the class weights of training.
+
+    Args:
+        trained: the model.
+        dataset: an open dataset.
+        workdir: folder for the results.
+        policy: recurrent steps of every frame; None for the schedule of training.
+
+    Returns:
+        What `results.json` holds; the test score is `["test"]["miou"]`. None where nothing is
+        labelled.
+    """
+    config = trained.config
+    policy = policy or training_schedule(config)
+    suffix = name_suffix(trained, dataset, policy)
+    summary = summarize(trained.scorer()(dataset.test, policy))
+    results = {
+        "preset": config.name,
+        **entry(policy),
+        "update": trained.update,
+        "parameters": count_parameters(trained.variables),
+        "test": dataclasses.asdict(summary),
+        "data": dataset.identity and dataclasses.asdict(dataset.identity),
+        "class_names": _class_names(dataset, config),
+        "colors": _colors(dataset, config).tolist(),
+        "frame_size": list(dataset.frame_shape),
+        "trivial": _trivial(dataset, config, summary),
+        "frames_per_second": _speeds(trained, dataset, policy),
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+        "config": dataclasses.asdict(config),
+    }
+    results = plain(results)
+    write_json(RunFolder(workdir).results(suffix), results)
+    _save_pictures(trained, dataset, policy, RunFolder(workdir).predictions(suffix))
+    if isinstance(summary, SegmentationSummary):
+        path = RunFolder(workdir).confusion(suffix)
+        save_confusion(path, np.array(summary.confusion), results["class_names"])
+    return results
+
+
+def _class_names(dataset: Dataset, config: Config) -> list[str]:
+    """Names of the dataset, or numbers."""
+    return dataset.class_names or list(map(str, range(config.classes)))
+
+
+def _colors(dataset: Dataset, config: Config) -> np.ndarray:
+    """Colours of the dataset, uint8 [K, 3], or a palette."""
+    return spread_colors(config.classes) if dataset.colors is None else dataset.colors
+
+
+def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, float]:
+    """Scores without a network."""
+    if not isinstance(summary, SegmentationSummary):
+        return trivial_scores(evaluation_batches(dataset.test, config.eval_batch_size))
+    pixels = np.sum(summary.confusion, axis=1)
+    matrix = np.zeros((len(pixels), len(pixels)))
+    matrix[:, pixels.argmax()] = pixels
+    return {"most_frequent_class": segmentation_scores(matrix).miou}
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """Prints the table of one evaluation; a row for each frame fits a page of any width."""
+    test, frames = results["test"], len(results["test"]["miou_by_frame"])
+    table = Table(title=f"{results['preset']} tested with {results['policy']}")
+    table.add_column("", no_wrap=True)
+    for title in ("mIoU", "recurrent steps"):
+        table.add_column(title, justify="right", no_wrap=True)
+    rows = zip(test["miou_by_frame"], test["steps_by_frame"])
+    for position, (score, steps) in enumerate(rows, start=1):
+        table.add_row(f"frame {position}", number(score), f"{steps:.2f}")
+    table.add_section()
+    mean = f"{test['steps_per_video'] / frames:.2f}"
+    table.add_row("this model, all frames", number(test["miou"]), mean)
+    for name, score in results["trivial"].items():
+        table.add_row(name.replace("_", " "), number(score), "")
+    console = Console()
+    console.print(table)
+    console.print(_details(results), highlight=False, soft_wrap=True)
+    speeds = ", ".join(
+        f"{fps:.1f} at batch {size}" for size, fps in results["frames_per_second"].items()
+    )
+    console.print(
+        f"{test['videos']} test videos, {results['parameters']:,} parameters, "
+        f"{test['steps_per_video']:.1f} steps a video; frames a second: {speeds} "
+        f"({results['device']})",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _details(results: dict[str, Any]) -> str:
+    """What there is to say besides mIoU and steps."""
+    test = results["test"]
+    found = measures(test).items()
+    told = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in found)
+    if "confusion" not in test:
+        return f"foreground: {told}"
+    of_classes = (f"{n} {number(iou)}" for n, iou in zip(results["class_names"], test["iou"]))
+    return f"IoU: {', '.join(of_classes)}\n{told}"
+
+
+def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str, float]:
+    """Frames a second, by batch size."""
+    size = min(trained.config.eval_batch_size, len(dataset.test))
+    batch = next(evaluation_batches(dataset.test, size))
+    frames = batch.frames.astype(np.float32) / 255
+    stateful = trained.config.stateful
+    # One at a time, several: how long a video takes may depend on what is in it.
+    cases = {1: frames[:_TIMED], size: frames}
+    return {
+        str(count): 1
+        / measure_speeds(
+            trained.model, trained.variables, videos, [policy], count, stateful=stateful
+        )[policy_name(policy)].seconds
+        for count, videos in cases.items()
+    }
+
+
+def _save_pictures(trained: Trained, dataset: Dataset, policy: StepPolicy, path: Path) -> None:
+    batch = next(evaluation_batches(dataset.test, min(_PICTURED, len(dataset.test))))
+    frames = batch.frames.astype(np.float32) / 255
+    out = trained.run(frames, policy)
+    predicted = np.asarray(out.logits.argmax(-1))
+    if trained.config.classes > BINARY or trained.config.input_channels > 1:
+        _save_overlays(trained.config, dataset, batch, predicted, path)
+        return
+    found, truth = (np.asarray(foreground(x, batch.masks)) for x in (predicted, batch.masks))
+    iou = np.asarray(foreground_iou(found, truth, is_scored(batch.masks)))
+    save_predictions(path, frames, truth, found, iou)
+
+
+def _save_overlays(
+    config: Config, dataset: Dataset, batch: Batch, predicted: np.ndarray, path: Path
+) -> None:
+    """The first frames of the first videos, one below the other."""
+    frames, truth, ours = (
+        x[:, :_PICTURED_FRAMES].reshape(-1, *x.shape[2:])
+        for x in (batch.frames, batch.masks, predicted)
+    )
+    names = _class_names(dataset, config)
+    save_overlays(path, frames, truth, {"prediction": ours}, names, _colors(dataset, config))

@@ -1,0 +1,1 @@
+"""What cells and networks compute with: convolutions, normalization, activations."""

@@ -1,0 +1,92 @@
+"""Large-kernel convolution with same padding, directly or in the frequency domain.
+
+The spectrum of a kernel depends on the parameters and the frame size alone: compute it once with
+`kernel_spectrum` and pass it to every `convolve`.
+"""
+
+import jax.numpy as jnp
+
+from rsf_jax.errors import InputError
+from rsf_jax.ops.direct import convolve_direct
+from rsf_jax.ops.spectral import Spectrum, convolve_spectral, spectrum_of, tile_grid
+from rsf_jax.typing import Array, Float, Kernel
+
+METHODS = ("auto", "fft", "direct")
+
+Input = Float[Array, "B C_in H W"]
+Output = Float[Array, "B C_out H W"]
+
+
+def convolve(
+    x: Input, kernel: Kernel, *, method: str = "auto", spectrum: Spectrum | None = None
+) -> Output:
+    """Cross-correlates `x` with `kernel` under zero padding, keeping height and width.
+
+    `y[b, o, i, j] = sum_{c, k, l} kernel[k, l, c, o] x[b, c, i + k - KH // 2, j + l - KW // 2]`
+
+    Args:
+        x: float32 [B, C_in, H, W].
+        kernel: float32 [KH, KW, C_in, C_out], both sizes odd.
+        method: "direct"; "fft", in the frequency domain, equal up to rounding; or "auto", see
+            `choose_method`.
+        spectrum: `kernel_spectrum(kernel, H, W)`, if it is at hand; used by "fft" alone. Gradients
+            then reach it in place of the kernel.
+
+    Returns:
+        float32 [B, C_out, H, W].
+
+    Raises:
+        InputError: if a kernel size is even or the method is unknown.
+    """
+    _check_odd(kernel)
+    if choose_method(kernel.shape[0], kernel.shape[1], method) == "direct":
+        return _convolve_direct(x, kernel)
+    grid = tile_grid(kernel.shape[0], kernel.shape[1], x.shape[2], x.shape[3])
+    if spectrum is None:
+        spectrum = spectrum_of(kernel, grid)
+    return convolve_spectral(x, spectrum, grid)
+
+
+def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -> str:
+    """Returns "fft" or "direct": what `method` stands for with a kernel of this size.
+
+    The rule of "auto", from measurements on a CPU (WORKSPACE.md, "The speed of a step"): in the
+    frequency domain from 5x5 on, where it was faster for all frames, batches and channels tried.
+
+    Raises:
+        InputError: if the method is unknown.
+    """
+    if method not in METHODS:
+        raise InputError(f"method {method!r} is unknown: choose one of {', '.join(METHODS)}")
+    if method != "auto":
+        return method
+    return "fft" if kernel_height * kernel_width >= 25 else "direct"
+
+
+def kernel_spectrum(kernel: Kernel, height: int, width: int) -> Spectrum:
+    """Returns what `convolve` needs of a kernel on frames of the given size.
+
+    Args:
+        kernel: float32 [KH, KW, C_in, C_out], both sizes odd.
+        height: frame height in pixels.
+        width: frame width in pixels.
+
+    Returns:
+        Real and imaginary parts, float32 [R, C_out, C_in, P] each; see `spectral.spectrum_of`.
+
+    Raises:
+        InputError: if a kernel size is even.
+    """
+    _check_odd(kernel)
+    return spectrum_of(kernel, tile_grid(kernel.shape[0], kernel.shape[1], height, width))
+
+
+def _check_odd(kernel: Kernel) -> None:
+    height, width = kernel.shape[:2]
+    if height % 2 == 0 or width % 2 == 0:
+        raise InputError(f"kernel size {height}x{width} is even: same padding needs odd sizes")
+
+
+def _convolve_direct(x: Input, kernel: Kernel) -> Output:
+    # Channels last is the only layout in which XLA's CPU convolution is fast.
+    return jnp.moveaxis(convolve_direct(jnp.moveaxis(x, 1, -1), jnp.asarray(kernel)), -1, 1)

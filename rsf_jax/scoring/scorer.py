@@ -1,0 +1,199 @@
+"""Scores a model on a set of videos, each counted once."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.data.batch import Batch, pad_batch
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.measures.foreground import MEASURES, mean_of_labelled
+from rsf_jax.measures.losses import FOCAL, Objective
+from rsf_jax.measures.segmentation import SegmentationScores, mean_iou
+from rsf_jax.measures.segmentation import scores as segmentation_scores
+from rsf_jax.models.base import VideoModel, prepare
+from rsf_jax.parallel.devices import Devices
+from rsf_jax.policies import StepPolicy
+from rsf_jax.scoring.batch_scores import Scores, score_batch
+from rsf_jax.typing import Variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Scores over a set of videos; frames without a label count nowhere but in the steps.
+
+    NaN where nothing is left to take a mean over.
+
+    Attributes:
+        loss: mean over the videos that have labels.
+        miou: mean IoU, of the foreground or over classes, as the subclasses say.
+        miou_by_frame: the same for each frame position.
+        miou_deviation: standard deviation of the videos' own mean IoU.
+        steps_by_frame: mean recurrent steps for each frame position.
+        steps_per_video: mean recurrent steps of a whole video.
+        videos: number of videos.
+    """
+
+    loss: float
+    miou: float
+    miou_by_frame: list[float]
+    miou_deviation: float
+    steps_by_frame: list[float]
+    steps_per_video: float
+    videos: int
+
+
+# Scores of two classes, all means over videos and frames: `Summary` and `metrics.MEASURES`.
+ForegroundSummary = dataclasses.make_dataclass(
+    "ForegroundSummary", [(name, float) for name in MEASURES], bases=(Summary,), frozen=True
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentationSummary(SegmentationScores, Summary):
+    """Scores of more classes, of the confusion matrix of all frames: `SegmentationScores` and more.
+
+    Attributes:
+        flicker: share of the pixels with the same true class as in the frame before whose
+            predicted class changes; NaN where there are none.
+        confusion: pixels by true and predicted class.
+    """
+
+    flicker: float
+    confusion: list[list[int]]
+
+
+def measures(test: Mapping[str, Any]) -> dict[str, float | None]:
+    """Returns the single scores besides mIoU in what results hold of a test, by name.
+
+    Args:
+        test: the values of a `Summary` of two or more classes, as in `results.json`.
+    """
+    shared = {field.name for field in dataclasses.fields(Summary)}
+    return {
+        name: value
+        for name, value in test.items()
+        if name not in shared and not isinstance(value, list)
+    }
+
+
+class ScoringStopped(Exception):
+    """Scoring was asked to end before it was done."""
+
+
+class Scorer:
+    """Scores variables on videos; compiled once for each kind of policy, whatever its thresholds.
+
+    Args:
+        model: the model.
+        devices: where to compute.
+        batch_size: videos computed together, over all devices.
+        stateful: carry the hidden state across frames.
+        objective: the loss of an image.
+    """
+
+    def __init__(
+        self,
+        model: VideoModel,
+        devices: Devices,
+        batch_size: int,
+        *,
+        stateful: bool = True,
+        objective: Objective = FOCAL,
+    ) -> None:
+        def score(variables: Variables, batch: Batch, policy: StepPolicy) -> Scores:
+            prepared = prepare(model, variables, batch.frames.shape[2:4])
+            return score_batch(
+                model, prepared, batch, policy, stateful=stateful, objective=objective
+            )
+
+        self._score = devices.compile(score)
+        self._devices, self._batch_size = devices, batch_size
+        # Padding would change the statistics of a batch.
+        self._pads = model.norm_statistics != "batch"
+
+    def __call__(
+        self,
+        variables: Any,
+        videos: grain.MapDataset,
+        policy: StepPolicy,
+        stops: Callable[[], bool] = lambda: False,
+    ) -> Scores:
+        """Scores every video of a split.
+
+        Args:
+            variables: replicated variables.
+            videos: the split.
+            policy: recurrent steps of every frame.
+            stops: asked before every batch.
+
+        Returns:
+            NumPy arrays, one entry a video, in the order of the split.
+
+        Raises:
+            ScoringStopped: as soon as `stops` says so.
+        """
+        batch_size = min(self._batch_size, len(videos))
+        # On every device, as the variables are: a policy's thresholds are arrays too.
+        policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
+        scored = []
+        for batch in evaluation_batches(videos, batch_size):
+            if stops():
+                raise ScoringStopped
+            scored.append(self._batch(variables, batch, policy, batch_size))
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
+
+    def _batch(self, variables: Any, batch: Batch, policy: Any, batch_size: int) -> Scores:
+        size = len(batch.weights)
+        if self._pads:
+            batch = pad_batch(batch, batch_size)
+        scores = self._score(variables, self._devices.shard(batch), policy)
+        return jax.tree.map(partial(_first, size), self._devices.gather(scores))
+
+
+def summarize(scores: Scores) -> Summary:
+    """Returns the scores of all videos together; IoU of classes is that of all their pixels."""
+    shared: dict[str, Any] = {
+        "loss": float(mean_of_labelled(scores.loss)),
+        "steps_by_frame": scores.steps.mean(0).tolist(),
+        "steps_per_video": float(scores.steps.sum(1).mean()),
+        "videos": len(scores.loss),
+    }
+    if scores.confusion is not None:
+        return SegmentationSummary(**shared, **_of_classes(scores))
+    found = scores.foreground
+    return ForegroundSummary(
+        **shared,
+        miou=float(mean_of_labelled(found.iou)),
+        miou_by_frame=mean_of_labelled(found.iou, 0).tolist(),
+        miou_deviation=_deviation(mean_of_labelled(found.iou, 1)),
+        **{name: float(mean_of_labelled(getattr(found, name))) for name in MEASURES},
+    )
+
+
+def _of_classes(scores: Scores) -> dict[str, Any]:
+    by_video = scores.confusion.astype(np.int64)  # [V, T, K, K]
+    total = by_video.sum((0, 1))
+    changed, counted = scores.flicker.astype(np.int64).sum(0)
+    found = dataclasses.asdict(segmentation_scores(total))
+    return found | {
+        "miou_by_frame": [segmentation_scores(matrix).miou for matrix in by_video.sum(0)],
+        "miou_deviation": _deviation(np.asarray(mean_iou(by_video.sum(1)))),
+        "flicker": float(changed / counted) if counted else float("nan"),
+        "confusion": total.tolist(),
+    }
+
+
+def _deviation(by_video: np.ndarray) -> float:
+    """Standard deviation of the videos that have a score; NaN if none has."""
+    scored = by_video[~np.isnan(by_video)]
+    return float(scored.std()) if len(scored) else float("nan")
+
+
+def _first(count: int, values: np.ndarray) -> np.ndarray:
+    return values[:count]
