@@ -11,15 +11,9 @@ from rsf_jax.config.presets import get_config
 from rsf_jax.config.registry import register_cell, register_network
 from rsf_jax.errors import InputError
 from rsf_jax.lazy import attach
-from rsf_jax.models.base import (
-    Prepared,
-    RecurrentModel,
-    State,
-    VideoModel,
-    count_parameters,
-    prepare,
-)
+from rsf_jax.models.base import Prepared, State, VideoModel, count_parameters, prepare
 from rsf_jax.models.feedforward import FeedforwardModel
+from rsf_jax.models.recurrent import RecurrentModel
 from rsf_jax.policies import (
     DistanceHalting,
     FixedSchedule,

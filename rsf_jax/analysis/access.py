@@ -2,7 +2,8 @@
 
 from rsf_jax.checks import check_model, checked_prepared
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, RecurrentModel, VideoModel, prepare
+from rsf_jax.models.base import Prepared, VideoModel, prepare
+from rsf_jax.models.recurrent import RecurrentModel
 from rsf_jax.typing import FeatureMap, Frame, Variables
 
 

@@ -13,9 +13,10 @@ from rsf_jax.cells import CELLS, ConvLSTMCell, HGRUCell, RecurrentCell
 from rsf_jax.config.options import format_options, option_types, parse_options
 from rsf_jax.errors import InputError
 from rsf_jax.models import formats
-from rsf_jax.models.base import RecurrentModel, VideoModel
+from rsf_jax.models.base import VideoModel
 from rsf_jax.models.feedforward import FeedforwardModel
 from rsf_jax.models.formats import Entry, Signature
+from rsf_jax.models.recurrent import RecurrentModel
 from rsf_jax.models.recurrent_unet import SIGNATURE as UNET_SIGNATURE
 from rsf_jax.models.recurrent_unet import RecurrentUNet
 from rsf_jax.ops.norm import RUNNING_STATISTICS, STATISTICS

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.arguments import check_choice, check_odd, whole
-from rsf_jax.models.base import VideoModel, convolve_frame
+from rsf_jax.models.base import VideoModel
 from rsf_jax.models.gabor import SIZE
+from rsf_jax.models.recurrent import convolve_frame
 from rsf_jax.ops.conv import METHODS
 from rsf_jax.ops.initializers import torch_uniform
 from rsf_jax.ops.norm import RUNNING_STATISTICS, RunningNorm, per_channel

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import Literal, Var
 
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import convolve_frame
+from rsf_jax.models.recurrent import convolve_frame
 from rsf_jax.reuse.graph import (
     BATCH,
     CHANNELS,
