@@ -10,10 +10,10 @@ from pathlib import Path
 
 import launcher
 from absl import flags
+from benchmarks import plot, pytorch, reuse, streaming, suite, training_memory
 
 import rsf_jax as rsf
 from rsf_jax import policies
-from rsf_jax.benchmarks import plot, pytorch, reuse, streaming, suite, training_memory
 from rsf_jax.run_folder import writable_folder
 
 flags.adopt_module_key_flags(launcher)

@@ -4,12 +4,12 @@ import json
 
 import launcher
 from absl import flags
+from reproduction import paper
 from rich.console import Console
 from rich.table import Table
 
 import rsf_jax as rsf
 from rsf_jax.config.cost import cost
-from rsf_jax.reproduction import paper
 
 flags.adopt_module_key_flags(launcher)
 

@@ -12,7 +12,7 @@ import launcher
 from absl import flags
 
 from rsf_jax import pretrained
-from rsf_jax.reproduction.recorder import make_record
+from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.training.loading import load_trained
 

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import launcher
 from absl import flags
+from reproduction import page, paper, two_cores
+from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
 from rsf_jax import policies
 from rsf_jax.config.config import FREE_ON_RESUME
 from rsf_jax.paths import expand
-from rsf_jax.reproduction import page, paper, two_cores
-from rsf_jax.reproduction.plan import Job, run_jobs
 
 flags.adopt_module_key_flags(launcher)
 

@@ -39,7 +39,8 @@ def _modules():
             yield "rsf_jax." + name.removesuffix(".py").replace("/", ".")
 
 
-install_import_hook(list(_modules()), "beartype.beartype")
+# The packages beside the launchers too.
+install_import_hook([*_modules(), "benchmarks", "reproduction"], "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 

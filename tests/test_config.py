@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reproduction.paper import presets as paper_presets
 
 import rsf_jax as rsf
 from rsf_jax.cells import CELLS
@@ -11,7 +12,6 @@ from rsf_jax.config import build, config
 from rsf_jax.config import fields as settings
 from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty, bptt, neumann
 from rsf_jax.ops import conv, norm
-from rsf_jax.reproduction.paper import presets as paper_presets
 
 
 def test_the_papers_recipe_is_the_default():

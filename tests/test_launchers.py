@@ -16,9 +16,9 @@ import launching
 import numpy as np
 import pytest
 import safetensors.numpy
+from reproduction.paper import presets as paper_presets
 
 from rsf_jax.evaluation.testing import load_trained
-from rsf_jax.reproduction.paper import presets as paper_presets
 
 LAUNCHERS = sorted((launching.ROOT / "launch").glob("*.py"))
 

@@ -19,11 +19,11 @@ from rsf_jax.config.networks import GIVEN, NETWORKS, NetworkKind, kind_of, netwo
 from rsf_jax.config.presets import with_model
 from rsf_jax.config.registry import load_cells
 from rsf_jax.data import dataset as data
+from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.evaluation.testing import load_trained
 from rsf_jax.models.formats import Signature
 from rsf_jax.models.recurrent_unet import RecurrentUNet
 from rsf_jax.pretrained import save_pretrained
-from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.trained.records import read_record
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.imports import import_weights

@@ -17,14 +17,13 @@ from rsf_jax.calibration import reuse_trial
 from rsf_jax.cells import CELLS
 from rsf_jax.data import dataset as data
 from rsf_jax.data.building import is_built
-from rsf_jax.evaluation import report
+from rsf_jax.evaluation import recorder, report
 from rsf_jax.evaluation import sweep as tradeoff
+from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.evaluation.testing import load_trained
 from rsf_jax.models.base import count_parameters
 from rsf_jax.models.feedforward import FeedforwardModel
 from rsf_jax.pretrained import save_pretrained
-from rsf_jax.reproduction import recorder
-from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.reuse import ReuseNetwork, frame_network
 from rsf_jax.training.imports import import_weights
 

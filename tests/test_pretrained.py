@@ -14,10 +14,10 @@ import rsf_jax as rsf
 from rsf_jax import interop, pretrained
 from rsf_jax.config.presets import with_model
 from rsf_jax.data.dataset import open_dataset
+from rsf_jax.evaluation import recorder
+from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.evaluation.testing import evaluate, load_trained
 from rsf_jax.measures.foreground import foreground_iou
-from rsf_jax.reproduction import recorder
-from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.trained.records import plain_config
 from rsf_jax.training.imports import import_pretrained, import_weights
 from rsf_jax.training.loop import train

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks.cases import agreement, build_workload, random_batch, step_counts
+from benchmarks.pytorch import PyTorchModel
 
 import rsf_jax as rsf
-from rsf_jax.benchmarks.cases import agreement, build_workload, random_batch, step_counts
-from rsf_jax.benchmarks.pytorch import PyTorchModel
 from rsf_jax.training.step import video_gradients
 
 pytest.importorskip("torch")

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
 import pytest
+from benchmarks import clips, plot, reuse, reuse_networks
+from benchmarks.networks import ResNet
 
 import rsf_jax as rsf
-from rsf_jax.benchmarks import clips, plot, reuse, reuse_networks
-from rsf_jax.benchmarks.networks import ResNet
 from rsf_jax.reuse import ReuseNetwork
 from rsf_jax.reuse.bound import multiply_adds, work_left
 

@@ -4,9 +4,9 @@ import json
 
 import matplotlib.image
 import pytest
+from benchmarks import plot, streaming
 
 import rsf_jax as rsf
-from rsf_jax.benchmarks import plot, streaming
 from rsf_jax.evaluation import testing as evaluation
 
 POLICY = rsf.DistanceHalting("l2", 1e-9, max_steps=5, rtol=0.05)

@@ -5,9 +5,9 @@ import json
 import time
 
 import pytest
+from benchmarks import memory, plot, suite
 
 import rsf_jax as rsf
-from rsf_jax.benchmarks import memory, plot, suite
 from rsf_jax.measures import timing
 from rsf_jax.measures.timing import Case, time_in_turns
 

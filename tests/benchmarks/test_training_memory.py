@@ -2,9 +2,10 @@
 
 import json
 
+from benchmarks import memory, plot, training_memory
+from benchmarks.memory import Usage
+
 import rsf_jax as rsf
-from rsf_jax.benchmarks import memory, plot, training_memory
-from rsf_jax.benchmarks.memory import Usage
 
 CONFIG = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)
 

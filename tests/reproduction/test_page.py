@@ -2,11 +2,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from reproduction import paper
+from reproduction.page import write_page
 
 import rsf_jax as rsf
 from rsf_jax.json_files import write_json
-from rsf_jax.reproduction import paper
-from rsf_jax.reproduction.page import write_page
 from rsf_jax.trained.records import Record, Result, plain_config
 
 ROOT = Path(__file__).parents[2]

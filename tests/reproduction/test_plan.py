@@ -1,12 +1,12 @@
 import dataclasses
 
 import pytest
+from reproduction import plan, two_cores
+from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
 from rsf_jax.config.presets import get_config
 from rsf_jax.evaluation.testing import load_trained
-from rsf_jax.reproduction import plan, two_cores
-from rsf_jax.reproduction.plan import Job, run_jobs
 from rsf_jax.trained.growing import check_growth
 from rsf_jax.trained.records import Record, Result, read_record
 
@@ -36,7 +36,7 @@ def test_runs_are_trained_tested_recorded_and_not_repeated(job, tmp_path, capsys
     runs, records = tmp_path / "runs", tmp_path / "records"
     # The time is over when training begins: it ends after one update.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rsf_jax.reproduction.plan._LEAST_MINUTES", 0.0)
+        patch.setattr("reproduction.plan._LEAST_MINUTES", 0.0)
         assert not run_jobs([job], runs, records, 1e-4)
     (path,) = records.iterdir()
     assert path.stem.startswith("quickstart-dataset=t_pathfinder_tiny-channels=4")

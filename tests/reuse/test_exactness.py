@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks.networks import AlexNet, ResNet
 
-from rsf_jax.benchmarks.networks import AlexNet, ResNet
 from rsf_jax.reuse import METHODS, ReuseNetwork
 
 

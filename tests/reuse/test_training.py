@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks.networks import ResNet
 
 import rsf_jax as rsf
-from rsf_jax.benchmarks.networks import ResNet
 from rsf_jax.reuse import frame_network, run_clip
 from tests.reuse.test_exactness import Skips, sequence
 

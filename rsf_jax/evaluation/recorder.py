@@ -92,7 +92,7 @@ class _Data:
         if seen.frame_size is None:
             raise InputError(
                 f"{workdir} has no results, and its dataset {config.dataset} is not built here: "
-                "test the model first (python launch/evaluate.py)"
+                "test the model first"
             )
         return cls("", 0.0, seen.frame_size, seen.class_names, seen.colors)
 

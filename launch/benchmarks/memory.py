@@ -1,11 +1,12 @@
 """Memory of training, measured in a process of its own.
 
-`measure` starts `python -m rsf_jax.benchmarks.memory JOB`.
+`measure` starts `python -m benchmarks.memory JOB`.
 """
 
 import dataclasses
 import functools
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -15,14 +16,14 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from rsf_jax.benchmarks.cases import (
+from benchmarks.cases import (
     build_workload,
     gradients,
     random_batch,
     random_frames,
     step_counts,
 )
-from rsf_jax.benchmarks.pytorch import PyTorchModel
+from benchmarks.pytorch import PyTorchModel
 from rsf_jax.config.build import build_model, build_objective, build_penalty, build_schedule
 from rsf_jax.config.config import Config
 from rsf_jax.measures.timing import Case, compiled
@@ -53,8 +54,11 @@ def measure(config: Config, shape: tuple[int, int, int], *, torch: bool = False)
         torch: measure the PyTorch model instead.
     """
     job = {"config": dataclasses.asdict(config), "shape": shape, "torch": torch}
-    command = [sys.executable, "-m", "rsf_jax.benchmarks.memory", json.dumps(job)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "benchmarks.memory", json.dumps(job)]
+    # Of this package, wherever it is called from.
+    folders = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     return Usage(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 

@@ -10,10 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import ticker
 
-from rsf_jax.benchmarks import reuse, training_memory
-from rsf_jax.benchmarks.cases import METHODS
-from rsf_jax.benchmarks.refilling import ENGINE, LOCK_STEP, Latency
-from rsf_jax.benchmarks.suite import Row
+from benchmarks import reuse, training_memory
+from benchmarks.cases import METHODS
+from benchmarks.refilling import ENGINE, LOCK_STEP, Latency
+from benchmarks.suite import Row
 
 _AXES = {"kernel": "kernel side (pixels)", "side": "frame side (pixels)", "batch": "batch"}
 

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.benchmarks.refilling import (
+from benchmarks.refilling import (
     ENGINE,
     LOCK_STEP,
     PERCENTILES,
@@ -18,7 +18,7 @@ from rsf_jax.benchmarks.refilling import (
     Pair,
     Throughput,
 )
-from rsf_jax.benchmarks.suite import machine
+from benchmarks.suite import machine
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import first_videos, open_dataset
 from rsf_jax.json_files import write_json

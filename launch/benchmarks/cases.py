@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax import lax
 
-from rsf_jax.benchmarks.pytorch import PyTorchModel
+from benchmarks.pytorch import PyTorchModel
 from rsf_jax.config.build import build_model, build_objective
 from rsf_jax.config.config import Config
 from rsf_jax.data.batch import Batch

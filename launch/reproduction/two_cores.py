@@ -8,9 +8,9 @@ to the rows next to it. What each run began with is in its record, and on the pa
 import dataclasses
 from typing import Any
 
+from reproduction import paper
+from reproduction.plan import Job
 from rsf_jax.config.presets import get_config
-from rsf_jax.reproduction import paper
-from rsf_jax.reproduction.plan import Job
 
 
 @dataclasses.dataclass(frozen=True)

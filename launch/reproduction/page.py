@@ -4,12 +4,12 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from reproduction.paper import TABLES, Row
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import MODEL_FIELDS
 from rsf_jax.config.presets import get_config
 from rsf_jax.errors import InputError
 from rsf_jax.pretrained import Card, pretrained_names, read_card
-from rsf_jax.reproduction.paper import TABLES, Row
 from rsf_jax.trained.records import Record, read_record
 
 _HEAD = """# Results

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 import rsf_jax as rsf
-from rsf_jax.benchmarks import clips
-from rsf_jax.benchmarks.reuse_networks import (
+from benchmarks import clips
+from benchmarks.reuse_networks import (
     BEHIND_NOISE,
     NETWORKS,
     NOISE,
@@ -24,7 +24,7 @@ from rsf_jax.benchmarks.reuse_networks import (
     contour_network,
     image_network,
 )
-from rsf_jax.benchmarks.suite import machine
+from benchmarks.suite import machine
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.json_files import write_json
 from rsf_jax.measures.timing import Case, time_in_turns

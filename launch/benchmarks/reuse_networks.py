@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import rsf_jax as rsf
-from rsf_jax.benchmarks import clips
-from rsf_jax.benchmarks.networks import AlexNet, ResNet
+from benchmarks import clips
+from benchmarks.networks import AlexNet, ResNet
 from rsf_jax.calibration.truncation import calibrate
 from rsf_jax.reuse import METHODS, ReuseNetwork, frame_network
 from rsf_jax.typing import Array, Variables

@@ -10,8 +10,8 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.benchmarks import cases, memory, pytorch
-from rsf_jax.benchmarks.cases import TORCH
+from benchmarks import cases, memory, pytorch
+from benchmarks.cases import TORCH
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import Config
 from rsf_jax.gradients import REMAT

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from rsf_jax.benchmarks.lock_step import LockStep
+from benchmarks.lock_step import LockStep
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import StreamEngine

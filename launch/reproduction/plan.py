@@ -9,11 +9,11 @@ from rsf_jax.config.config import Config
 from rsf_jax.config.presets import get_config
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.evaluation.testing import evaluate
 from rsf_jax.json_files import write_json
 from rsf_jax.policies import parse_policy, renamed
 from rsf_jax.pretrained import pretrained_names, read_card
-from rsf_jax.reproduction.recorder import make_record
 from rsf_jax.run_folder import RunFolder, writable_folder
 from rsf_jax.trained.records import Record, plain_config, read_record
 from rsf_jax.training.imports import import_pretrained

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from rsf_jax.benchmarks import memory
-from rsf_jax.benchmarks.suite import machine
+from benchmarks import memory
+from benchmarks.suite import machine
 from rsf_jax.config.config import GRADIENTS, Config
 from rsf_jax.json_files import write_json
 
