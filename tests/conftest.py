@@ -106,19 +106,11 @@ def data_dir(tmp_path_factory):
 def run(data_dir, tmp_path_factory):
     """A whole small experiment, run once: its configuration and its folder."""
     # Not above: the import hook has to come first.
-    import rsf_jax as rsf
+    from configs import tiny_config
+
     from rsf_jax import experiment
 
-    config = rsf.get_config("quickstart").replace(
-        dataset="t_pathfinder/tiny",
-        data_dir=str(data_dir),
-        channels=4,
-        kernel_size=3,
-        batch_size=8,
-        epochs=1,
-        eval_batch_size=4,
-        devices=1,
-    )
+    config = tiny_config(data_dir, channels=4, epochs=1, devices=1)
     workdir = tmp_path_factory.mktemp("run")
     experiment.run(config, workdir)
     return config, workdir

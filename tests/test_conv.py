@@ -101,6 +101,9 @@ def test_bad_arguments_are_named():
     even = jnp.ones((4, 5, 1, 1))
     with pytest.raises(rsf.InputError, match="4x5 is even"):
         kernel_spectrum(even, 8, 8)
+    odd = jnp.zeros((5, 5, 1, 1))
+    with pytest.raises(rsf.InputError, match=r"call kernel_spectrum\(kernel, 8, 9\)"):
+        convolve(jnp.zeros((1, 1, 8, 9)), odd, method="fft", spectrum=kernel_spectrum(odd, 8, 8))
     with pytest.raises(rsf.InputError, match="4x5 is even"):
         convolve(jnp.ones((1, 1, 8, 8)), even)
     with pytest.raises(rsf.InputError, match="'winograd' is unknown: choose one of auto, fft"):

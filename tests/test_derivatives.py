@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.cells import HGRUCell
@@ -20,10 +21,7 @@ HALTING = rsf.DistanceHalting(threshold=0.9, max_steps=4)
 
 
 def _model(name="hgru", kernel_size=5, **settings):
-    config = rsf.get_config("quickstart").replace(
-        model=name, channels=3, kernel_size=kernel_size, **settings
-    )
-    return rsf.build_model(config)
+    return rsf.build_model(tiny_config(model=name, kernel_size=kernel_size, **settings))
 
 
 def _loss(model, policy, frames=FRAMES):

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.cells import CELLS
@@ -10,7 +11,7 @@ from rsf_jax.data.dataset import open_dataset
 from rsf_jax.trained.growing import check_growth, grow
 from rsf_jax.training.loop import train
 
-SMALL = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+SMALL = tiny_config()
 FRAMES = np.random.default_rng(0).random((2, 3, 12, 10, 1), np.float32)
 
 

@@ -7,6 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+from configs import tiny_config
 from torch_files import Trap, Whole, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
@@ -128,7 +129,7 @@ def test_published_checkpoints_are_read_without_pytorch(tmp_path, recording):
 @pytest.fixture(scope="module")
 def hgru():
     """A small hGRU, as published state dicts have it."""
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    config = tiny_config()
     shapes, rng = interop.shapes_of(config), np.random.default_rng(0)
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
@@ -187,7 +188,7 @@ def test_weights_are_found_wherever_they_were_put(tmp_path, hgru, nest, save):
     content = nest(hgru)
     if save is None and not isinstance(content, dict):
         return
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    config = tiny_config()
     source = save(tmp_path / "w.pt", content) if save else content
     tensors = interop.tensors_of(source)
     for name, tensor in hgru.items():

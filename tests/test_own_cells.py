@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from configs import tiny_config
 from PIL import Image
 
 import rsf_jax as rsf
@@ -235,7 +236,7 @@ def test_every_model_takes_color_and_any_number_of_classes(changes, model):
 
 @pytest.mark.parametrize("model", ["hgru", "clstm", "leaky"])
 def test_a_gray_picture_given_as_color_begins_as_a_gray_model(model):
-    config = rsf.get_config("quickstart").replace(model=model, channels=3, kernel_size=3)
+    config = tiny_config(model=model)
     frames = np.random.default_rng(0).random((1, 2, 9, 8, 1), np.float32)
     policy, logits = rsf.FixedSchedule(2, 1), []
     for channels in (1, 3):
@@ -263,7 +264,7 @@ def test_a_color_stem_is_a_convolution_of_all_channels():
 
 
 def test_color_weights_of_an_hgru_have_published_names():
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    config = tiny_config()
     config = config.replace(input_channels=3, classes=4)
     network = rsf.build_model(config)
     variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 1, 8, 8, 3)))

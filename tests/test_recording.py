@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 
@@ -12,7 +13,7 @@ POLICIES = [rsf.FixedSchedule(4, 2), rsf.DistanceHalting(threshold=0.8, max_step
 
 @pytest.fixture(scope="module")
 def video():
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    config = tiny_config()
     model = rsf.build_model(config)
     frames = jax.random.uniform(jax.random.key(0), (2, 5, 9, 8, 1))
     return model, model.init(jax.random.key(1), frames), frames
@@ -74,7 +75,7 @@ def test_a_live_frame_is_recorded_too(video):
 
 
 def test_what_is_left_out_is_never_stored():
-    config = rsf.get_config("quickstart").replace(channels=4, kernel_size=3)
+    config = tiny_config(channels=4)
     model = rsf.build_model(config)
     frames = jnp.zeros((1, 20, 32, 32, 1))
     variables = model.init(jax.random.key(0), frames[:, :1])

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.data.batch import Batch
@@ -27,7 +28,7 @@ def _videos():
 
 
 def _score(batch, classes):
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3, classes=classes)
+    config = tiny_config(classes=classes)
     model = rsf.build_model(config)
     variables = create_state(model, build_optimizer(config, 10), 0, (8, 9)).variables
     found = score_batch(model, rsf.prepare(model, variables, (8, 9)), batch, _POLICY)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax import unroll
@@ -18,7 +19,7 @@ SCHEDULE = rsf.FixedSchedule(3, 1)
 
 @pytest.fixture(scope="module")
 def model():
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    config = tiny_config()
     return rsf.build_model(config)
 
 
@@ -148,7 +149,7 @@ HALTING = rsf.DistanceHalting(threshold=0.8, max_steps=9)
     ],
 )
 def test_halting_that_never_fires_is_the_schedule(frames, cell, metric, steps, tolerance):
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3, model=cell)
+    config = tiny_config(model=cell)
     model = rsf.build_model(config)
     variables = model.init(jax.random.key(1), frames)
     never = rsf.DistanceHalting(metric, threshold=1e-30, max_steps=steps)

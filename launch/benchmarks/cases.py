@@ -17,8 +17,7 @@ from rsf_jax.gradients import BPTT, REMAT, LipschitzPenalty
 from rsf_jax.measures.losses import Objective
 from rsf_jax.measures.timing import Case, compiled
 from rsf_jax.models.base import Prepared, VideoModel, prepare
-from rsf_jax.ops.conv import convolve, kernel_spectrum
-from rsf_jax.ops.spectral import Spectrum
+from rsf_jax.ops.conv import KernelSpectrum, convolve, kernel_spectrum
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.training.step import video_gradients
 from rsf_jax.typing import Array
@@ -198,7 +197,7 @@ def growth_cases(channels: int, kernel_size: int, side: int, batch_size: int) ->
     kernel = rng.random((kernel_size, kernel_size, channels, channels), np.float32) - 0.5
     spectrum = jax.jit(kernel_spectrum, static_argnums=(1, 2))(kernel, side, side)
 
-    def fft(x: jax.Array, kernel: jax.Array, spectrum: Spectrum) -> Array:
+    def fft(x: jax.Array, kernel: jax.Array, spectrum: KernelSpectrum) -> Array:
         return convolve(x, kernel, method="fft", spectrum=spectrum)
 
     def direct(x: jax.Array, kernel: jax.Array) -> Array:

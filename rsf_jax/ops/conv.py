@@ -4,11 +4,12 @@ The spectrum of a kernel depends on the parameters and the frame size alone: com
 `kernel_spectrum` and pass it to every `convolve`.
 """
 
+import flax.struct
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
 from rsf_jax.ops.direct import convolve_direct
-from rsf_jax.ops.spectral import Spectrum, convolve_spectral, spectrum_of, tile_grid
+from rsf_jax.ops.spectral import Grid, Spectrum, convolve_spectral, spectrum_of, tile_grid
 from rsf_jax.typing import Array, Float, Kernel
 
 METHODS = ("auto", "fft", "direct")
@@ -17,8 +18,21 @@ Input = Float[Array, "B C_in H W"]
 Output = Float[Array, "B C_out H W"]
 
 
+@flax.struct.dataclass
+class KernelSpectrum:
+    """The transfer function of a kernel on frames of one size.
+
+    Attributes:
+        parts: its real and imaginary part.
+        grid: the tiles of a frame that it is for.
+    """
+
+    parts: Spectrum
+    grid: Grid = flax.struct.field(pytree_node=False)
+
+
 def convolve(
-    x: Input, kernel: Kernel, *, method: str = "auto", spectrum: Spectrum | None = None
+    x: Input, kernel: Kernel, *, method: str = "auto", spectrum: KernelSpectrum | None = None
 ) -> Output:
     """Cross-correlates `x` with `kernel` under zero padding, keeping height and width.
 
@@ -43,8 +57,14 @@ def convolve(
         return _convolve_direct(x, kernel)
     grid = tile_grid(kernel.shape[0], kernel.shape[1], x.shape[2], x.shape[3])
     if spectrum is None:
-        spectrum = spectrum_of(kernel, grid)
-    return convolve_spectral(x, spectrum, grid)
+        return convolve_spectral(x, spectrum_of(kernel, grid), grid)
+    if spectrum.grid != grid:
+        height, width = x.shape[2:]
+        raise InputError(
+            f"the spectrum is of another kernel size or frame size than {height}x{width} pixels: "
+            f"call kernel_spectrum(kernel, {height}, {width})"
+        )
+    return convolve_spectral(x, spectrum.parts, grid)
 
 
 def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -> str:
@@ -63,7 +83,7 @@ def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -
     return "fft" if kernel_height * kernel_width >= 25 else "direct"
 
 
-def kernel_spectrum(kernel: Kernel, height: int, width: int) -> Spectrum:
+def kernel_spectrum(kernel: Kernel, height: int, width: int) -> KernelSpectrum:
     """Returns what `convolve` needs of a kernel on frames of the given size.
 
     Args:
@@ -72,13 +92,15 @@ def kernel_spectrum(kernel: Kernel, height: int, width: int) -> Spectrum:
         width: frame width in pixels.
 
     Returns:
-        Real and imaginary parts, float32 [R, C_out, C_in, P] each; see `spectral.spectrum_of`.
+        Real and imaginary parts, float32 [R, C_out, C_in, P] each (see `spectral.spectrum_of`),
+        and the tiles that they are for.
 
     Raises:
         InputError: if a kernel size is even.
     """
     _check_odd(kernel)
-    return spectrum_of(kernel, tile_grid(kernel.shape[0], kernel.shape[1], height, width))
+    grid = tile_grid(kernel.shape[0], kernel.shape[1], height, width)
+    return KernelSpectrum(spectrum_of(kernel, grid), grid)
 
 
 def _check_odd(kernel: Kernel) -> None:

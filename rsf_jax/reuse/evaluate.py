@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rsf_jax.ops.conv import choose_method, convolve
-from rsf_jax.ops.spectral import Spectrum
+from rsf_jax.ops.conv import KernelSpectrum, choose_method, convolve
 from rsf_jax.reuse.graph import (
     CHANNELS,
     COLUMNS,
@@ -102,7 +101,7 @@ def uses_spectrum(stage: Stage) -> bool:
 
 
 def apply_spectrum(
-    stage: Stage, stored: Array, around: Margins, constants: Constants, spectrum: Spectrum
+    stage: Stage, stored: Array, around: Margins, constants: Constants, spectrum: KernelSpectrum
 ) -> Array:
     """Applies a stage's convolution to a whole map, in the frequency domain."""
     assert stage.source is not None
@@ -207,7 +206,7 @@ def dense(
     stored: Mapping[Stage, Array],
     around: Mapping[Stage, Margins],
     constants: Constants,
-    spectrum: Spectrum | None,
+    spectrum: KernelSpectrum | None,
     is_due: Array | None = None,
 ) -> tuple[Array | None, Array]:
     """Computes the whole of a stage.
@@ -241,7 +240,7 @@ def _window_of_whole(
     stored: Mapping[Stage, Array],
     around: Mapping[Stage, Margins],
     constants: Constants,
-    spectrum: Spectrum | None,
+    spectrum: KernelSpectrum | None,
 ) -> Array:
     assert stage.source is not None
     source, margin = stored[stage.source], around[stage.source]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.ops.spectral import Spectrum
+from rsf_jax.ops.conv import KernelSpectrum
 from rsf_jax.reuse.evaluate import apply_window, dense, finish, hide_padding
 from rsf_jax.reuse.maps import Rectangle, read, seen_by, whole, write
 from rsf_jax.reuse.parts import (
@@ -31,7 +31,7 @@ def bring_up_to_date(
     plan: Plan,
     reads: Reads,
     stored: Stored,
-    spectrum: Spectrum | None,
+    spectrum: KernelSpectrum | None,
     indices: Array,
     count: Array,
 ) -> tuple[Stored, Array]:
@@ -80,7 +80,7 @@ def _compute_whole(
     plan: Plan,
     reads: Reads,
     stored: Stored,
-    spectrum: Spectrum | None,
+    spectrum: KernelSpectrum | None,
     is_due: Array | None = None,
 ) -> tuple[Stored, Array]:
     stage, everything = plan.stage, whole(plan.stage)
@@ -126,7 +126,7 @@ def _forward(
     plan: Plan,
     reads: Reads,
     stored: Stored,
-    spectrum: Spectrum | None,
+    spectrum: KernelSpectrum | None,
     indices: Array,
     count: Array,
 ) -> tuple[tuple[Stored, Array], Any]:

@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.analysis import project_trajectory
@@ -44,7 +45,7 @@ def test_a_path_in_a_plane_is_found_again():
 
 
 def test_other_states_are_projected_while_they_run():
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    config = tiny_config()
     model = rsf.build_model(config)
     frames = jax.random.uniform(jax.random.key(0), (1, 4, 9, 8, 1))
     variables = jax.jit(model.init)(jax.random.key(1), frames)

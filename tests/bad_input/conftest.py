@@ -33,18 +33,13 @@ FILES = {
 @pytest.fixture(scope="session")
 def small_run(data_dir, tmp_path_factory):
     """A run of no updates: what there is to test."""
+    from configs import tiny_config
+
     import rsf_jax as rsf
     from rsf_jax.training.checkpoints import Checkpoints
     from rsf_jax.training.state import build_optimizer, create_state
 
-    config = rsf.get_config("quickstart").replace(
-        dataset="t_pathfinder/tiny",
-        data_dir=str(data_dir),
-        channels=3,
-        kernel_size=3,
-        batch_size=8,
-        eval_batch_size=4,
-    )
+    config = tiny_config(data_dir)
     state = create_state(rsf.build_model(config), build_optimizer(config, 1), 0, (16, 16))
     folder = tmp_path_factory.mktemp("small_run")
     with Checkpoints(folder, create=True) as checkpoints:

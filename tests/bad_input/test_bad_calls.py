@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from bad_cases import Called, check_message
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax import calibration
@@ -27,7 +28,7 @@ from rsf_jax.models.recurrent_unet import RecurrentUNet
 from rsf_jax.ops import conv, norm
 from rsf_jax.streaming import checks as streaming_checks
 
-_CONFIG = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)
+_CONFIG = tiny_config(channels=2)
 MODEL = rsf.build_model(_CONFIG)
 ONE_STEP = rsf.FixedSchedule(1, 1)
 FRAMES = np.zeros((1, 2, 8, 8, 1), np.float32)

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 from bad_cases import check_message
+from configs import tiny_config
 from hypothesis import HealthCheck, given, settings
 from hypothesis.extra.numpy import arrays
 
@@ -29,7 +30,7 @@ from rsf_jax.policies import METRICS
 # Threads that other tests have left, reading data, may draw random numbers while Hypothesis does.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 
-QUICK = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)
+QUICK = tiny_config(channels=2)
 MODEL = rsf.build_model(QUICK)
 # Every new shape is compiled.
 IMAGES = (2, 3, 4)

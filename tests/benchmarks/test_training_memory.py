@@ -4,10 +4,9 @@ import json
 
 from benchmarks import memory, plot, training_memory
 from benchmarks.memory import Usage
+from configs import tiny_config
 
-import rsf_jax as rsf
-
-CONFIG = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)
+CONFIG = tiny_config(channels=2)
 
 
 def test_every_estimator_is_measured_at_every_number_of_steps(monkeypatch, tmp_path, capsys):

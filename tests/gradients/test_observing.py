@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from configs import tiny_config
 from recurrences import recurrence
 
 import rsf_jax as rsf
@@ -36,7 +37,7 @@ RECORDINGS = [
 
 @pytest.fixture(scope="module")
 def video():
-    config = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+    config = tiny_config()
     model = rsf.build_model(config)
     frames = jax.random.uniform(jax.random.key(0), (2, 2, 8, 8, 1))
     return model, model.init(jax.random.key(1), frames), frames

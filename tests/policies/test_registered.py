@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.config.registry import load_cells
@@ -79,7 +80,7 @@ def test_a_function_makes_policies_that_are_known():
 
 def test_rules_run_under_their_names_and_thresholds_share_a_program():
     own.register()
-    config = rsf.get_config("quickstart").replace(channels=2, kernel_size=3)
+    config = tiny_config(channels=2)
     model = rsf.build_model(config)
     frames = np.random.default_rng(0).random((2, 2, 8, 9, 1), np.float32)
     variables = model.init(jax.random.key(0), frames)
@@ -108,7 +109,7 @@ def test_a_name_gets_another_function_and_what_was_compiled_is_not_used():
 
         return rsf.DistanceHalting("mine", 0.5, 4)
 
-    model = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, kernel_size=3))
+    model = rsf.build_model(tiny_config(channels=2))
     frames = np.zeros((1, 1, 8, 8, 1), np.float32)
     variables = model.init(jax.random.key(0), frames)
     moving, still = define(1.0), define(0.0)
@@ -183,7 +184,7 @@ def test_the_example_of_the_readme_runs():
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (code,) = (c for c in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "largest" in c)
     exec(code, {"__name__": "example"})
-    model = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, kernel_size=3))
+    model = rsf.build_model(tiny_config(channels=2))
     frames = np.zeros((1, 2, 8, 8, 1), np.float32)
     variables = model.init(jax.random.key(0), frames)
     for text in ("settled:0.01:7", "largest:0.5:12", "largest:rtol=0.1:12"):

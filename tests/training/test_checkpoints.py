@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.integrity import MANIFEST
 from rsf_jax.training.state import build_optimizer, create_state
 
-CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+CONFIG = tiny_config()
 
 
 @pytest.fixture(scope="module")

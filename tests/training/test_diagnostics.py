@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.data.batch import Batch
@@ -17,7 +18,7 @@ SCHEDULE = rsf.FixedSchedule(3, 2)
 
 @pytest.fixture(scope="module", params=["hgru", "clstm"])
 def case(request):
-    config = rsf.get_config("quickstart").replace(channels=2, kernel_size=3, model=request.param)
+    config = tiny_config(channels=2, model=request.param)
     model = rsf.build_model(config)
     frames = np.random.default_rng(0).random((2, 2, 5, 4, 1)).astype(np.float32)
     variables = model.init(jax.random.key(0), frames)

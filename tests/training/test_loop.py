@@ -8,6 +8,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.data.dataset import open_dataset
@@ -40,14 +41,11 @@ def unbroken(data_dir, tmp_path_factory):
 
 
 def _config(data_dir):
-    return rsf.get_config("quickstart").replace(
-        dataset="t_pathfinder/tiny",
-        data_dir=str(data_dir),
+    return tiny_config(
+        data_dir,
         channels=4,
-        kernel_size=3,
         # A first frame with steps of its own would be compiled too.
         slow_steps=1,
-        batch_size=8,
         epochs=3,
         # Runs of any length are the same program then.
         lr_schedule="constant",

@@ -9,6 +9,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.data.batches import training_batches
@@ -36,7 +37,7 @@ _SETTINGS = {
 
 @pytest.fixture(scope="module")
 def config(data_dir):
-    return rsf.get_config("quickstart").replace(**_SETTINGS, data_dir=str(data_dir))
+    return tiny_config(data_dir, **_SETTINGS)
 
 
 def _start(config, workdir, second=()):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax.data.batch import Batch, pad_batch
@@ -18,7 +19,7 @@ from rsf_jax.training.step import _iou, make_train_step, video_gradients
 from rsf_jax.unroll import advance
 
 SCHEDULE = rsf.FixedSchedule(2, 2)
-CONFIG = rsf.get_config("quickstart").replace(channels=3, kernel_size=3)
+CONFIG = tiny_config()
 
 
 def _batch(videos):

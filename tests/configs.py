@@ -1,0 +1,18 @@
+"""Configurations for tests."""
+
+import rsf_jax as rsf
+
+# Of runs on the small dataset of `conftest.data_dir`.
+_ON_TINY = {"dataset": "t_pathfinder/tiny", "batch_size": 8, "eval_batch_size": 4}
+
+
+def tiny_config(data_dir=None, **changes):
+    """The quickstart's, with a network of 3 channels and 3x3 kernels: compiled in moments.
+
+    Args:
+        data_dir: where the small dataset lies, for a run on it; None for a network alone.
+        changes: other settings.
+    """
+    data = {} if data_dir is None else {**_ON_TINY, "data_dir": str(data_dir)}
+    small = {"channels": 3, "kernel_size": 3, **data, **changes}
+    return rsf.get_config("quickstart").replace(**small)
