@@ -21,7 +21,7 @@ def check_frames(frames: Any, rank: int, axes: str, channels: int = 1) -> None:
         frames: what was given.
         rank: number of axes needed; the last one is that of channels.
         axes: the others as the message names them.
-        channels: of a frame, 1 for grey and 3 for colour.
+        channels: of a frame, 1 for gray and 3 for color.
 
     Raises:
         InputError: if rank, size or dtype is wrong; for NumPy arrays, also if values are NaN or
@@ -34,7 +34,7 @@ def check_frames(frames: Any, rank: int, axes: str, channels: int = 1) -> None:
         )
     shape, dtype = frames.shape, frames.dtype
     if len(shape) != rank or shape[-1] != channels:
-        kind = "one grey channel" if channels == 1 else f"{channels} channels"
+        kind = "one gray channel" if channels == 1 else f"{channels} channels"
         raise InputError(f"frames have shape {list(shape)}: {wanted} is needed, {kind}")
     if 0 in shape:
         raise InputError(
@@ -58,7 +58,7 @@ def own_copy(tree: Any) -> Any:
 
 def _check_values(frames: np.ndarray) -> None:
     """Only for frames on the host: values on a device cannot be seen without waiting for it."""
-    kind = "grey values" if frames.shape[-1] == 1 else "values"
+    kind = "gray values" if frames.shape[-1] == 1 else "values"
     if np.isnan(frames).any():
         raise InputError(f"frames hold {np.isnan(frames).sum()} NaN: {kind} in 0..1 are needed")
     low, high = frames.min(), frames.max()

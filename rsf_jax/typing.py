@@ -30,7 +30,7 @@ Step = Callable[[Carry], Carry]  # one recurrent step for a fixed drive
 
 Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of arrays, ...}
 
-Video = Float[Array, "B T H W I"]  # grey frames (I = 1) or colour (I = 3), 0..1
+Video = Float[Array, "B T H W I"]  # gray frames (I = 1) or color (I = 3), 0..1
 Frame = Float[Array, "B H W I"]
 FrameLogits = Float[Array, "B H W K"]
 VideoLogits = Float[Array, "B T H W K"]

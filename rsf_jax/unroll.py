@@ -74,7 +74,7 @@ def run_video(
     Args:
         model: the model.
         variables: Flax variables, or the result of `prepare` for them.
-        frames: float32 [B, T, H, W, I], grey values (I = 1) or colours (I = 3) in 0..1.
+        frames: float32 [B, T, H, W, I], gray values (I = 1) or colors (I = 3) in 0..1.
         policy: how many recurrent steps each frame gets.
         stateful: start each frame from the state the previous one left; False starts each from
             the initial state (the paper's Stateless variant).

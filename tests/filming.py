@@ -7,7 +7,7 @@ HEIGHT, WIDTH, RATE = 48, 64, 10
 
 
 def scenes(count, height=HEIGHT, width=WIDTH):
-    """Images uint8 [T, h, w, 3] in four areas of one colour, whose red counts the frames."""
+    """Images uint8 [T, h, w, 3] in four areas of one color, whose red counts the frames."""
     images = np.zeros((count, height, width, 3), np.uint8)
     images[:, : height // 2, width // 2 :, 1] = 200
     images[:, height // 2 :, : width // 2, 2] = 200

@@ -13,7 +13,7 @@ SIZE = (24, 32)
 
 @pytest.fixture
 def video():
-    """A gradient whose class is its left or right half, with some pixels unlabelled."""
+    """A gradient whose class is its left or right half, with some pixels unlabeled."""
     columns = np.broadcast_to(np.arange(SIZE[1]) * 8, (3, *SIZE))
     frames = np.stack([columns, columns, np.full_like(columns, 90)], -1).astype(np.uint8)
     masks = (columns >= 128).astype(np.uint8)
@@ -39,9 +39,9 @@ def test_a_zoomed_part_keeps_frames_and_masks_together(video):
         assert frames.dtype == masks.dtype == np.uint8
         assert set(np.unique(masks)) <= {0, 1, IGNORED}
         np.testing.assert_array_equal(frames[0], frames[2])
-        red, labelled = frames[..., 0].astype(int), masks != IGNORED
+        red, labeled = frames[..., 0].astype(int), masks != IGNORED
         # The gradient still says the class, but for the pixel at the border of halves.
-        clear = labelled & (np.abs(red - 128) > 10)
+        clear = labeled & (np.abs(red - 128) > 10)
         np.testing.assert_array_equal(masks[clear], red[clear] >= 128)
         # At most twice as large, so that half of the gradient is left at least.
         assert np.ptp(red) >= 0.4 * np.ptp(video["frames"][..., 0].astype(int))
@@ -53,7 +53,7 @@ def _zooming(most):
     return PLAIN.replace(zoom=float(most))
 
 
-def test_colours_change_alike_in_all_frames_and_masks_do_not(video):
+def test_colors_change_alike_in_all_frames_and_masks_do_not(video):
     changed = _many(video, PLAIN.replace(color_jitter=0.3))
     flipped = [x for x in changed if x["masks"][0, -1, 0] == 1]
     same = [x for x in changed if x["masks"][0, -1, 0] == 0]
@@ -67,7 +67,7 @@ def test_colours_change_alike_in_all_frames_and_masks_do_not(video):
     assert all(0.3 * 90 < b < 1.9 * 90 for b in blue)
 
 
-def test_grey_videos_are_recoloured_too():
+def test_gray_videos_are_recolored_too():
     frames = np.full((2, 8, 8, 1), 100, np.uint8)
     video = {"frames": frames, "masks": np.zeros((2, 8, 8), np.uint8)}
     config = PLAIN.replace(color_jitter=0.2, zoom=1.5)

@@ -20,7 +20,7 @@ def test_orientations_go_from_90_degrees_downwards_in_steps_of_15():
     filters = gabor_filters()[:, :, 0]
     # At 90 degrees the wave runs down the rows, at 0 degrees (filter 6) along the columns.
     np.testing.assert_allclose(filters[..., 6], filters[..., 0].T, atol=1e-6)
-    # The centre row of filter 6, before the mean is removed, is a wave of 3.5 pixels.
+    # The center row of filter 6, before the mean is removed, is a wave of 3.5 pixels.
     x = np.arange(-3, 4)
     wave = np.exp(-(x**2) / (2 * 2.8**2)) * np.cos(2 * np.pi * x / 3.5)
     row = filters[3, :, 6]

@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from rsf_jax.measures.losses import IGNORED, Objective, focal_loss, mean_over_labelled
+from rsf_jax.measures.losses import IGNORED, Objective, focal_loss, mean_over_labeled
 
 
 def _random():
@@ -51,8 +51,8 @@ def test_labels_of_another_shape_are_an_error():
 
 def test_pixels_without_a_label_count_nowhere():
     logits, labels = _random()
-    unlabelled = labels.at[0, 1].set(IGNORED).at[1].set(IGNORED)
-    loss, gradient = jax.value_and_grad(lambda x: Objective()(x, unlabelled[:, None]).sum())(
+    unlabeled = labels.at[0, 1].set(IGNORED).at[1].set(IGNORED)
+    loss, gradient = jax.value_and_grad(lambda x: Objective()(x, unlabeled[:, None]).sum())(
         logits[:, None]
     )
     assert gradient.shape == (2, 1, 3, 4)
@@ -65,9 +65,9 @@ def test_pixels_without_a_label_count_nowhere():
 def test_a_mean_by_class_weights_is_a_mean():
     losses = jnp.array([[[1.0, 2.0, 4.0]]])
     labels = jnp.array([[[0, 1, IGNORED]]])
-    assert mean_over_labelled(losses, labels, (1.0, 3.0)) == pytest.approx((1 + 3 * 2) / 4)
-    assert mean_over_labelled(losses, labels) == pytest.approx(1.5)
-    assert mean_over_labelled(losses, jnp.full((1, 1, 3), IGNORED)) == 0
+    assert mean_over_labeled(losses, labels, (1.0, 3.0)) == pytest.approx((1 + 3 * 2) / 4)
+    assert mean_over_labeled(losses, labels) == pytest.approx(1.5)
+    assert mean_over_labeled(losses, jnp.full((1, 1, 3), IGNORED)) == 0
 
 
 @pytest.mark.parametrize("other", [-1, 4, 7, IGNORED])

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:Depreca
 
 
 def _videos(folder, first):
-    """Two sequences whose frames begin at a grey value of their own."""
+    """Two sequences whose frames begin at a gray value of their own."""
     for name in ("one", "two"):
         for i in range(6):
             write_frame(folder / name / f"{i}.png", first + i)

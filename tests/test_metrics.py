@@ -7,7 +7,7 @@ from rsf_jax.measures.foreground import (
     foreground_iou,
     foreground_scores,
     is_scored,
-    mean_of_labelled,
+    mean_of_labeled,
 )
 
 
@@ -72,18 +72,18 @@ def test_what_names_neither_class_is_no_foreground():
 
 def test_an_image_without_a_label_has_no_score():
     labels = jnp.full((2, 3, 3), 255).at[0, 0].set(jnp.array([0, 1, 1]))
-    labelled = is_scored(labels)
+    labeled = is_scored(labels)
     predicted = jnp.zeros((2, 3, 3), bool).at[:, :, 2].set(True)  # beside labels too
-    scores = foreground_scores(predicted, labels == 1, labelled)
+    scores = foreground_scores(predicted, labels == 1, labeled)
     assert scores.iou[0] == 0.5
     assert scores.precision[0] == 1
     assert scores.recall[0] == 0.5
     assert all(np.isnan(value[1]) for value in vars(scores).values())
-    np.testing.assert_array_equal(foreground_iou(predicted, labels == 1, labelled), scores.iou)
+    np.testing.assert_array_equal(foreground_iou(predicted, labels == 1, labeled), scores.iou)
 
 
 def test_means_leave_out_what_has_no_score():
     scores = np.array([[0.5, np.nan, np.nan], [1.0, 0.25, np.nan]])
-    assert mean_of_labelled(scores) == pytest.approx(1.75 / 3)
-    np.testing.assert_array_equal(mean_of_labelled(scores, 0), [0.75, 0.25, np.nan])
-    np.testing.assert_array_equal(mean_of_labelled(scores[:, 1:], 1), [np.nan, 0.25])
+    assert mean_of_labeled(scores) == pytest.approx(1.75 / 3)
+    np.testing.assert_array_equal(mean_of_labeled(scores, 0), [0.75, 0.25, np.nan])
+    np.testing.assert_array_equal(mean_of_labeled(scores[:, 1:], 1), [np.nan, 0.25])

@@ -15,8 +15,8 @@ def _inputs():
 @pytest.mark.parametrize(("statistics", "axes"), [("sample", (2, 3)), ("batch", (0, 2, 3))])
 def test_it_removes_mean_and_variance(statistics, axes):
     x, scale, bias = _inputs()
-    centred = x - x.mean(axes, keepdims=True)
-    scaled = centred / np.sqrt(x.var(axes, keepdims=True) + 1e-3)
+    centerd = x - x.mean(axes, keepdims=True)
+    scaled = centerd / np.sqrt(x.var(axes, keepdims=True) + 1e-3)
     expected = scaled * scale[None, :, None, None] + bias[None, :, None, None]
     ours = normalize(jnp.asarray(x), jnp.asarray(scale), jnp.asarray(bias), statistics)
     np.testing.assert_allclose(ours, expected, atol=1e-5)

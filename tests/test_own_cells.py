@@ -137,7 +137,7 @@ def test_the_report_has_the_scores_of_all_classes(workdir, opened, tmp_path):
     assert ">f1<" not in page
 
 
-def test_hidden_states_are_analysed(opened, tmp_path):
+def test_hidden_states_are_analyzed(opened, tmp_path):
     results = analyze(*opened, tmp_path, long_steps=24)
     assert 0 <= results["long_run"]["iou_at_the_end"] <= 1
     assert (tmp_path / "trajectory.png").stat().st_size > 0

@@ -1,4 +1,4 @@
-"""From a folder of colour frames and masks to a tested recurrent U-Net."""
+"""From a folder of color frames and masks to a tested recurrent U-Net."""
 
 import json
 

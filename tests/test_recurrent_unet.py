@@ -23,7 +23,7 @@ def frames():
 @pytest.fixture(scope="module")
 def variables(frames):
     variables = jax.jit(SMALL.init)(jax.random.key(0), frames)
-    # Normalisation and biases of their own, or half of it would be idle.
+    # Normalization and biases of their own, or half of it would be idle.
     leaves, tree = jax.tree.flatten(variables)
     rng = np.random.default_rng(1)
     return jax.tree.unflatten(tree, [x + rng.normal(0, 0.1, x.shape) for x in leaves])

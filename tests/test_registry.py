@@ -216,7 +216,7 @@ class FromFile(rsf.RecurrentCell):
 """
 
 
-def test_a_file_is_read_again_and_sees_its_neighbours(tmp_path):
+def test_a_file_is_read_again_and_sees_its_neighbors(tmp_path):
     (tmp_path / "beside.py").write_text("gain = 0.5\n")
     (tmp_path / "mine.py").write_text(FILE)
     load_cells(tmp_path / "mine.py")

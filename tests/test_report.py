@@ -123,7 +123,7 @@ def test_a_folder_without_results_and_damage_are_named(folder, tmp_path):
         report.write_report(folder)
 
 
-def test_what_is_not_labelled_is_shown_as_none(run, tmp_path, capsys):
+def test_what_is_not_labeled_is_shown_as_none(run, tmp_path, capsys):
     results = json.loads((run[1] / "results.json").read_text())
     results["test"] |= {"f1": None, "miou_by_frame": [None, *results["test"]["miou_by_frame"][1:]]}
     results["trivial"]["all_ink"] = None

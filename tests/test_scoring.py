@@ -23,7 +23,7 @@ def _videos():
     rng = np.random.default_rng(3)
     frames = rng.integers(0, 256, (3, 4, 8, 9, 1), np.uint8)
     masks = (frames[..., 0] > 150).astype(np.uint8)
-    masks[0, 1] = 0  # an object that is gone is labelled as gone
+    masks[0, 1] = 0  # an object that is gone is labeled as gone
     return Batch(frames, masks, np.ones(3, np.float32))
 
 
@@ -43,17 +43,17 @@ def _arrays(value):
     return np.asarray(value)
 
 
-def _unlabelled(batch, *places):
+def _unlabeled(batch, *places):
     masks = batch.masks.copy()
     for place in places:
         masks[place] = IGNORED
     return batch.replace(masks=masks)
 
 
-def test_scores_of_two_classes_are_those_of_the_labelled_frames():
+def test_scores_of_two_classes_are_those_of_the_labeled_frames():
     batch = _videos()
     whole = _score(batch, 2).foreground
-    sparse = summarize(_score(_unlabelled(batch, (0, 0), (1, slice(1, None)), 2), 2))
+    sparse = summarize(_score(_unlabeled(batch, (0, 0), (1, slice(1, None)), 2), 2))
     assert isinstance(sparse, ForegroundSummary)
     counted = [whole.iou[0, 1], whole.iou[0, 2], whole.iou[0, 3], whole.iou[1, 0]]
     assert sparse.miou == pytest.approx(np.mean(counted), rel=1e-6)
@@ -87,23 +87,23 @@ def test_loss_and_deviation_leave_out_videos_without_a_label(classes):
     batch = _videos()
     two = batch.replace(frames=batch.frames[:2], masks=batch.masks[:2], weights=batch.weights[:2])
     expected = summarize(_score(two, classes))
-    found = summarize(_score(_unlabelled(batch, 2), classes))
+    found = summarize(_score(_unlabeled(batch, 2), classes))
     for name in ("loss", "miou", "miou_deviation"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-5), name
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_nothing_is_scored_where_nothing_is_labelled(classes):
+def test_nothing_is_scored_where_nothing_is_labeled(classes):
     batch = _videos()
-    position = summarize(_score(_unlabelled(batch, (slice(None), 2)), classes))
+    position = summarize(_score(_unlabeled(batch, (slice(None), 2)), classes))
     assert np.isnan(position.miou_by_frame).tolist() == [False, False, True, False]
-    nothing = summarize(_score(_unlabelled(batch, slice(None)), classes))
+    nothing = summarize(_score(_unlabeled(batch, slice(None)), classes))
     assert np.isnan([nothing.miou, nothing.loss, nothing.miou_deviation]).all()
 
 
-def test_trivial_predictors_are_scored_on_labelled_frames():
+def test_trivial_predictors_are_scored_on_labeled_frames():
     batch = _videos()
-    sparse = _unlabelled(batch, (0, 0), (0, 3), 1, 2)
+    sparse = _unlabeled(batch, (0, 0), (0, 3), 1, 2)
     truth = batch.masks[0] == 1
     ink = batch.frames[0, ..., 0] > 51
 
@@ -114,6 +114,6 @@ def test_trivial_predictors_are_scored_on_labelled_frames():
     # Frame 1 is the first with a label, and has nothing to find.
     assert found["first_target_kept"] == pytest.approx(np.mean([1, 0]))
     assert found["all_ink"] == pytest.approx(np.mean([iou(ink[t], t) for t in (1, 2)]))
-    later = trivial_scores([_unlabelled(sparse, (0, 1))])
+    later = trivial_scores([_unlabeled(sparse, (0, 1))])
     assert later["first_target_kept"] == 1
-    assert np.isnan(trivial_scores([_unlabelled(batch, slice(None))])["all_ink"])
+    assert np.isnan(trivial_scores([_unlabeled(batch, slice(None))])["all_ink"])

@@ -117,12 +117,12 @@ def test_mean_iou_of_each_image_is_its_score():
         assert found[i] == pytest.approx(scores(np.asarray(matrices[i])).miou)
 
 
-def test_mean_iou_where_nothing_is_labelled():
+def test_mean_iou_where_nothing_is_labeled():
     assert np.isnan(mean_iou(jnp.zeros((3, 3), jnp.int32)))
 
 
 def test_flicker_of_a_case_counted_by_hand():
-    # Columns: stays and changes once; moves; stays, unlabelled in the last; never labelled.
+    # Columns: stays and changes once; moves; stays, unlabeled in the last; never labeled.
     truth = np.array([[[0, 0, 1, IGNORED]], [[0, 1, 1, IGNORED]], [[0, 1, IGNORED, IGNORED]]])
     predicted = np.array([[[0, 0, 2, 0]], [[3, 1, 0, 1]], [[3, 1, 2, 0]]])
     changed, counted = flicker(predicted, truth)

@@ -19,14 +19,14 @@ NAMES = ("road", "tree", "car")
 
 
 @pytest.mark.parametrize("classes", [1, 2, 20])
-def test_classes_without_colours_get_different_ones(classes):
+def test_classes_without_colors_get_different_ones(classes):
     colors = spread_colors(classes)
     assert (colors.shape, colors.dtype) == ((classes, 3), np.uint8)
     gaps = np.abs(colors[:, None].astype(int) - colors[None]).max(-1)
     assert (gaps[~np.eye(classes, dtype=bool)] > 10).all()
 
 
-def test_every_class_has_its_colour_and_ignored_pixels_are_black():
+def test_every_class_has_its_color_and_ignored_pixels_are_black():
     labels = np.array([[0, 1], [2, IGNORED]], np.uint8)
     found = colorize(labels, COLORS)
     assert found.dtype == np.uint8
@@ -34,8 +34,8 @@ def test_every_class_has_its_colour_and_ignored_pixels_are_black():
 
 
 @pytest.mark.parametrize("label", [-1, 3, 254, 256])
-def test_a_label_without_a_colour_is_an_error(label):
-    with pytest.raises(InputError, match=f"class {label}: there are colours for 0 to 2"):
+def test_a_label_without_a_color_is_an_error(label):
+    with pytest.raises(InputError, match=f"class {label}: there are colors for 0 to 2"):
         colorize(np.array([[0, label]]), COLORS)
 
 
@@ -47,7 +47,7 @@ def test_a_label_without_a_colour_is_an_error(label):
         np.full((1, 2, 3), 100 / 255, np.float32),
     ],
 )
-def test_overlays_mix_frame_and_colours(frame):
+def test_overlays_mix_frame_and_colors(frame):
     labels = np.array([[0, IGNORED]])
     found = overlay(frame, labels, COLORS)
     assert found.dtype == np.uint8
@@ -63,7 +63,7 @@ def test_labels_of_another_size_are_refused():
 
 
 def _example(rows=2):
-    """White frames; truth 0, with a corner that nobody labelled; predictions 1 and 2."""
+    """White frames; truth 0, with a corner that nobody labeled; predictions 1 and 2."""
     frames = np.full((rows, 40, 60, 3), 255, np.uint8)
     truths = np.zeros((rows, 40, 60), np.uint8)
     truths[:, :10, :10] = IGNORED
@@ -72,7 +72,7 @@ def _example(rows=2):
 
 
 def _has(picture, color, tolerance=2):
-    """Share of the pixels of a picture that have a colour."""
+    """Share of the pixels of a picture that have a color."""
     return (np.abs(picture - np.array(color, float)) <= tolerance).all(-1).mean()
 
 
@@ -93,14 +93,14 @@ def test_a_row_for_each_example_and_a_column_for_each_prediction(tmp_path):
     height, width = picture.shape[:2]
     assert (height, width) == (2 * 240 + 120, 4 * 360 + 36)
     columns = [_has(part, _mixed(color)) for part, color in zip(_quarters(picture), COLORS)]
-    # Mostly their colour: three quarters of a column, and the rest is text and gaps.
+    # Mostly their color: three quarters of a column, and the rest is text and gaps.
     assert min(columns) > 0.6
     # Frame and predictions are in places of their own.
     assert _has(_quarters(picture)[0], _mixed(COLORS[1])) == 0
-    # Legend: the colours as they are, at the bottom.
+    # Legend: the colors as they are, at the bottom.
     for color in (*COLORS, (0, 0, 0)):
         assert _has(picture[-80:], color) > 0.001
-    # What nobody labelled is dark.
+    # What nobody labeled is dark.
     assert _has(_quarters(picture)[0], _mixed((0, 0, 0))) > 0.02
 
 
@@ -122,7 +122,7 @@ def test_black_is_in_the_legend_only_where_labels_are_missing(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"class_names": NAMES[:2]}, "class names: 2 for 3 colours"),
+        ({"class_names": NAMES[:2]}, "class names: 2 for 3 colors"),
         ({"titles": ("one",)}, "titles: 1 for 2 frames"),
         ({"truths": np.zeros((1, 40, 60), np.uint8)}, "truth: 1 for 2 frames"),
         ({"predictions": {"ours": np.zeros((3, 40, 60), np.uint8)}}, "ours: 3 for 2 frames"),
@@ -154,7 +154,7 @@ def test_the_diagonal_of_a_good_confusion_matrix_is_dark(tmp_path):
         save_confusion(tmp_path / f"{name}.png", matrix, NAMES)
         pictures[name] = _read(tmp_path / f"{name}.png")
     dark = {name: _has(picture, (8, 48, 107)) for name, picture in pictures.items()}
-    # Both have three dark cells, in different places; without pixels only the colour bar is dark.
+    # Both have three dark cells, in different places; without pixels only the color bar is dark.
     assert dark["good"] == pytest.approx(dark["bad"], rel=0.1)
     assert dark["good"] > 3 * dark["empty"]
     differing = (pictures["good"] != pictures["bad"]).any(-1).mean()
@@ -187,7 +187,7 @@ def test_confusions_need_a_name_for_each_class(tmp_path):
         save_confusion(tmp_path / "a.png", np.eye(3), NAMES[:2])
 
 
-def test_classes_without_colours_get_some_that_differ():
+def test_classes_without_colors_get_some_that_differ():
     colors = spread_colors(11).astype(int)
     distances = np.abs(colors[:, None] - colors[None]).sum(-1)
     assert distances[~np.eye(11, dtype=bool)].min() > 40

@@ -214,7 +214,7 @@ def test_sweeping_thresholds_compiles_once(model, variables, frames):
 
 BAD_FRAMES = [
     (np.zeros((3, 12, 10, 1), np.float32), r"shape \[3, 12, 10, 1\]: \[B, T, H, W, 1\] is needed"),
-    (np.zeros((3, 4, 12, 10, 3), np.float32), "one grey channel"),
+    (np.zeros((3, 4, 12, 10, 3), np.float32), "one gray channel"),
     (np.zeros((3, 0, 12, 10, 1), np.float32), "non-empty"),
     (np.zeros((3, 4, 12, 10, 1), np.uint8), "divide by 255"),
     (np.zeros((3, 4, 12, 10, 1), np.float64), "float64: float32 in 0..1 is needed"),

@@ -52,12 +52,12 @@ def save_training_memory(path: Path, rows: list[training_memory.Row]) -> None:
     for gradient in dict.fromkeys(row.gradient for row in rows):
         found = [row for row in rows if row.gradient == gradient]
         steps = [row.steps for row in found]
-        # Contractors are drawn with the colour of what they penalise.
+        # Contractors are drawn with the color of what they penalize.
         style = "--" if gradient.startswith("c_") else "-"
-        colour = _COLOURS[gradient.removeprefix("c_")]
+        color = _COLORS[gradient.removeprefix("c_")]
         for panel, quantity in zip(panels, ("temporary_mb", "ms")):
             values = [getattr(row, quantity) for row in found]
-            panel.plot(steps, values, style, color=colour, marker="o", ms=4, label=gradient)
+            panel.plot(steps, values, style, color=color, marker="o", ms=4, label=gradient)
     for panel, label in zip(panels, ("temporary memory (MB)", "time of gradients (ms)")):
         panel.set(xlabel="recurrent steps", ylabel=label, ylim=(0, None), xticks=steps)
         panel.grid(alpha=0.3)
@@ -80,12 +80,12 @@ def save_reuse(path: Path, rows: list[reuse.Row]) -> None:
     )
     for panel, network in zip(np.atleast_1d(panels), networks):
         found = [row for row in drawn if row.network == network]
-        for colour, size in zip(_SIZE_COLOURS, dict.fromkeys(row.size for row in found)):
+        for color, size in zip(_SIZE_COLORS, dict.fromkeys(row.size for row in found)):
             points = sorted((r.changed, r.speedup, r.bound) for r in found if r.size == size)
             changed, faster, bound = zip(*points)
             label = f"{size[0]}x{size[1]}"
-            panel.plot(changed, faster, marker="o", ms=4, color=colour, label=label)
-            panel.plot(changed, bound, ":", color=colour, label=f"{label}, bound")
+            panel.plot(changed, faster, marker="o", ms=4, color=color, label=label)
+            panel.plot(changed, bound, ":", color=color, label=f"{label}, bound")
         panel.axhline(1, color="grey", lw=0.8)
         panel.set(xscale="log", yscale="log", xlabel="share of changed pixels", title=network)
         panel.set_yticks([1, 2, 3, 5, 10], ["1", "2", "3", "5", "10"])
@@ -106,13 +106,13 @@ def save_latency(path: Path, rows: list[Latency]) -> None:
         rows: what `streaming.run` measured.
     """
     figure, panel = plt.subplots(figsize=(5, 3.4), layout="constrained")
-    for name, colour in zip((ENGINE, LOCK_STEP), _SIZE_COLOURS):
+    for name, color in zip((ENGINE, LOCK_STEP), _SIZE_COLORS):
         found = [row for row in rows if row.name == name]
         loads = [row.load for row in found]
         for percentile, style in zip((50, 99), ("-", "--")):
             values = [row.milliseconds[percentile] for row in found]
             label = f"{name}, {percentile} %"
-            panel.plot(loads, values, style, color=colour, marker="o", ms=4, label=label)
+            panel.plot(loads, values, style, color=color, marker="o", ms=4, label=label)
     panel.set(yscale="log", xlabel="arrivals over throughput", ylabel="ms to the result")
     for of in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
         of(ticker.FormatStrFormatter("%g"))
@@ -122,8 +122,8 @@ def save_latency(path: Path, rows: list[Latency]) -> None:
     plt.close(figure)
 
 
-_SIZE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-_COLOURS = {"bptt": "#0072b2", "rbp": "#d55e00", "one_step": "#009e73"}
+_SIZE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+_COLORS = {"bptt": "#0072b2", "rbp": "#d55e00", "one_step": "#009e73"}
 
 
 def _points(rows: list[Row], quantity: str, method: str) -> list[tuple[int, float]]:

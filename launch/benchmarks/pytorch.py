@@ -1,6 +1,6 @@
 """An equivalent PyTorch model with the same weights, to compare with; PyTorch is optional.
 
-As published: channels first, batch normalisation with the statistics of the batch, and
+As published: channels first, batch normalization with the statistics of the batch, and
 back-propagation through the steps of one frame. Source: Wang et al. 2023, published code.
 """
 

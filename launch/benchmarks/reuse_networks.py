@@ -17,7 +17,7 @@ from rsf_jax.reuse import METHODS, ReuseNetwork, frame_network
 from rsf_jax.typing import Array, Variables
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"resnet18": ResNet, "alexnet": AlexNet}
-# A noisy camera: standard deviation, a grey level of 256; share of pixels that change besides.
+# A noisy camera: standard deviation, a gray level of 256; share of pixels that change besides.
 NOISE, BEHIND_NOISE = 1 / 255, 0.05
 # Truncation is calibrated on so many short clips of so many pixels, for outputs whose mean error is
 # no more than this share of what the outputs of different scenes deviate by.

@@ -14,7 +14,7 @@ from rsf_jax.analysis.changes import (
     steps_by_change,
 )
 from rsf_jax.analysis.movement import (
-    BEHAVIOURS,
+    BEHAVIORS,
     DistanceRatios,
     LongRun,
     classify,
@@ -29,7 +29,7 @@ from rsf_jax.analysis.table import print_analysis
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
 
 __all__ = [
-    "BEHAVIOURS",
+    "BEHAVIORS",
     "Changes",
     "Correlation",
     "DistanceRatios",

@@ -13,7 +13,7 @@ def check_recurrent(model: VideoModel) -> None:
     if not model.recurrent:
         raise InputError(
             f"{type(model).__name__} has no recurrent steps, so there is no hidden state to "
-            "follow: analyse a recurrent model, such as hard_s8f2"
+            "follow: analyze a recurrent model, such as hard_s8f2"
         )
 
 

@@ -32,7 +32,7 @@ class Changes:
         hidden: float32 [B, T-1], between the hidden states after the last step of each.
         pattern: float32 [B, T-1], between their patterns: hidden states less the mean of each
             channel over the frame. A drift that is the same at every pixel is left out; readouts
-            that normalise by the sample's own statistics never see it.
+            that normalize by the sample's own statistics never see it.
         steps: int32 [B, T], recurrent steps really spent.
     """
 
@@ -48,7 +48,7 @@ class Correlation:
     """Do hidden states move as far as what drives them?
 
     Attributes:
-        pearson: Pearson's r of the normalised distances.
+        pearson: Pearson's r of the normalized distances.
         spearman: Spearman's rank correlation of them.
         pearson_at_position: Pearson's r of what is left of them when the mean over videos of every
             position t is subtracted; NaN for a single video. A state that still settles moves less
@@ -166,7 +166,7 @@ def correlate(drive: Float[Array, "B pairs"], hidden: Float[Array, "B pairs"]) -
     Raises:
         InputError: if fewer than two pairs a video remain, or no video does.
 
-    Source: Wang et al. 2023, figure 4a. The paper does not say what it normalises by: the mean is
+    Source: Wang et al. 2023, figure 4a. The paper does not say what it normalizes by: the mean is
     this project's choice.
     """
     if drive.shape[1] < 3:

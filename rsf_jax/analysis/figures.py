@@ -14,15 +14,15 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from rsf_jax.analysis.changes import Changes, Correlation, StepsByChange
-from rsf_jax.analysis.movement import BEHAVIOURS, DistanceRatios, LongRun
+from rsf_jax.analysis.movement import BEHAVIORS, DistanceRatios, LongRun
 from rsf_jax.analysis.trajectory import Trajectory
-from rsf_jax.measures.foreground import mean_of_labelled
+from rsf_jax.measures.foreground import mean_of_labeled
 
-# Okabe and Ito's colours, told apart by colour-blind readers too; yellow is too pale for lines.
+# Okabe and Ito's colors, told apart by color-blind readers too; yellow is too pale for lines.
 _BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
-_BLUE, _VERMILLION, _PURPLE, _GREY = "#0072b2", "#d55e00", "#cc79a7", "#999999"
-_CYCLE = (_VERMILLION, _ORANGE, _GREEN, _SKY, _BLUE, _PURPLE, _BLACK, _GREY)
-_BEHAVIOUR_COLOURS = dict(zip(BEHAVIOURS, (_GREEN, _ORANGE, _VERMILLION, _BLUE)))
+_BLUE, _VERMILLION, _PURPLE, _GRAY = "#0072b2", "#d55e00", "#cc79a7", "#999999"
+_CYCLE = (_VERMILLION, _ORANGE, _GREEN, _SKY, _BLUE, _PURPLE, _BLACK, _GRAY)
+_BEHAVIOR_COLORS = dict(zip(BEHAVIORS, (_GREEN, _ORANGE, _VERMILLION, _BLUE)))
 _STRIP = 8  # input frames shown
 _COLOR = 3  # channels
 
@@ -62,13 +62,13 @@ def correlation(hidden: Correlation, pattern: Correlation | None) -> Figure:
 
 def _draw_pairs(axes: Axes, found: Correlation) -> None:
     positions = np.unique(found.frame)
-    for t, colour in zip(positions, _frame_colours(len(positions))):
+    for t, color in zip(positions, _frame_colors(len(positions))):
         chosen = found.frame == t
         axes.scatter(
             found.drive[chosen],
             found.hidden[chosen],
             s=14,
-            color=colour,
+            color=color,
             alpha=0.7,
             linewidths=0,
             label=f"frames {t} to {t + 1}",
@@ -90,23 +90,23 @@ def trajectory(path: Trajectory, frames: np.ndarray) -> Figure:
     figure = Figure(figsize=(7.4, 5.0), layout="constrained")
     grid = figure.add_gridspec(len(shown), 2, width_ratios=(5.2, 1))
     axes = figure.add_subplot(grid[:, 0])
-    colours = _frame_colours(length)
-    _draw_path(axes, path, colours)
+    colors = _frame_colors(length)
+    _draw_path(axes, path, colors)
     for row, t in enumerate(shown):
-        _draw_input(figure.add_subplot(grid[row, 1]), frames[t], int(t), colours[t])
+        _draw_input(figure.add_subplot(grid[row, 1]), frames[t], int(t), colors[t])
     return figure
 
 
-def _draw_path(axes: Axes, path: Trajectory, colours: list) -> None:
+def _draw_path(axes: Axes, path: Trajectory, colors: list) -> None:
     points = path.coordinates
-    axes.plot(*points.T, color=_GREY, linewidth=0.6, zorder=1)
-    for t, colour in enumerate(colours):
+    axes.plot(*points.T, color=_GRAY, linewidth=0.6, zorder=1)
+    for t, color in enumerate(colors):
         own = np.flatnonzero(path.frame == t)
         # From where the frame before has left it.
         way = points[max(own[0] - 1, 0) : own[-1] + 1]
-        axes.plot(*way.T, color=colour, linewidth=1.6, zorder=2)
-        axes.scatter(points[own, 0], points[own, 1], color=colour, s=14, zorder=3)
-        _mark_end(axes, points[own[-1]], t, colour)
+        axes.plot(*way.T, color=color, linewidth=1.6, zorder=2)
+        axes.scatter(points[own, 0], points[own, 1], color=color, s=14, zorder=3)
+        _mark_end(axes, points[own[-1]], t, color)
     axes.set_xlabel(f"principal component 1 ({100 * path.shares[0]:.0f} % of the variance)")
     axes.set_ylabel(f"principal component 2 ({100 * path.shares[1]:.0f} %)")
     axes.set_title(
@@ -117,9 +117,9 @@ def _draw_path(axes: Axes, path: Trajectory, colours: list) -> None:
     _clean(axes)
 
 
-def _mark_end(axes: Axes, point: np.ndarray, t: int, colour: object) -> None:
+def _mark_end(axes: Axes, point: np.ndarray, t: int, color: object) -> None:
     axes.scatter(
-        point[0], point[1], color=colour, s=110, edgecolors=_BLACK, linewidths=0.9, zorder=4
+        point[0], point[1], color=color, s=110, edgecolors=_BLACK, linewidths=0.9, zorder=4
     )
     look: dict[str, Any] = {"fontsize": 9, "color": _BLACK, "zorder": 5}
     axes.annotate(
@@ -127,14 +127,14 @@ def _mark_end(axes: Axes, point: np.ndarray, t: int, colour: object) -> None:
     )
 
 
-def _draw_input(axes: Axes, frame: np.ndarray, t: int, colour: object) -> None:
+def _draw_input(axes: Axes, frame: np.ndarray, t: int, color: object) -> None:
     shown = frame if frame.shape[-1] == _COLOR else frame.mean(-1)
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_ylabel(f"frame {t + 1}", fontsize=8)
     for spine in axes.spines.values():
-        spine.set(edgecolor=colour, linewidth=2.5)
+        spine.set(edgecolor=color, linewidth=2.5)
 
 
 def steps_vs_change(found: StepsByChange, changes: Changes, policy: str) -> Figure:
@@ -193,13 +193,13 @@ def distance_ratios(
     """
     figure = Figure(figsize=(5.8, 4.2), layout="constrained")
     axes = figure.subplots()
-    for quartiles, colour, label in (
+    for quartiles, color, label in (
         (found.first, _VERMILLION, "first frames"),
         (found.later, _BLUE, "later frames"),
     ):
-        axes.fill_between(found.step, quartiles[0], quartiles[2], color=colour, alpha=0.2, lw=0)
-        axes.plot(found.step, quartiles[1], color=colour, marker="o", markersize=4, label=label)
-    axes.axhline(1, color=_GREY, linewidth=0.8)
+        axes.fill_between(found.step, quartiles[0], quartiles[2], color=color, alpha=0.2, lw=0)
+        axes.plot(found.step, quartiles[1], color=color, marker="o", markersize=4, label=label)
+    axes.axhline(1, color=_GRAY, linewidth=0.8)
     if threshold is not None:
         axes.axhline(
             threshold, color=_BLACK, linestyle="--", linewidth=0.9, label=f"threshold {threshold:g}"
@@ -225,15 +225,15 @@ def long_run(runs: list[LongRun], trained_steps: int) -> Figure:
     figure = Figure(figsize=(12.0, 4.3), layout="constrained")
     whole, pattern, score = figure.subplots(1, 3)
     pattern.sharey(whole)
-    _draw_runs(whole, [run.movement for run in runs], [run.behaviour for run in runs])
-    behaviours = [run.pattern_behaviour for run in runs]
-    _draw_runs(pattern, [run.pattern_movement for run in runs], behaviours)
-    _draw_runs(score, [run.iou for run in runs], behaviours)
-    mean = mean_of_labelled(np.array([run.iou for run in runs]), 0)
+    _draw_runs(whole, [run.movement for run in runs], [run.behavior for run in runs])
+    behaviors = [run.pattern_behavior for run in runs]
+    _draw_runs(pattern, [run.pattern_movement for run in runs], behaviors)
+    _draw_runs(score, [run.iou for run in runs], behaviors)
+    mean = mean_of_labeled(np.array([run.iou for run in runs]), 0)
     score.plot(np.arange(len(mean)) + 1, mean, color=_BLACK, linewidth=2.2, label="mean")
     whole.set(yscale="log", ylabel=r"$\|h_n-h_{n-1}\|\,/\,\|h_n\|$")
-    whole.set_title(_counted("hidden state", [run.behaviour for run in runs]), fontsize=10)
-    pattern.set_title(_counted("its pattern", behaviours), fontsize=10)
+    whole.set_title(_counted("hidden state", [run.behavior for run in runs]), fontsize=10)
+    pattern.set_title(_counted("its pattern", behaviors), fontsize=10)
     score.set(ylabel="IoU of the readout", ylim=(-0.02, 1.02))
     score.set_title("score of the same first frames", fontsize=10)
     for axes in (whole, pattern, score):
@@ -246,41 +246,39 @@ def long_run(runs: list[LongRun], trained_steps: int) -> Figure:
 
 def _share_legend(figure: Figure) -> None:
     """One legend for all panels, each label once."""
-    labelled: dict[str, Artist] = {}
+    labeled: dict[str, Artist] = {}
     for axes in figure.axes:
-        labelled |= dict(zip(*reversed(axes.get_legend_handles_labels())))
+        labeled |= dict(zip(*reversed(axes.get_legend_handles_labels())))
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": 8}
-    figure.legend(labelled.values(), labelled, frameon=False, fontsize=8, **place)
+    figure.legend(labeled.values(), labeled, frameon=False, fontsize=8, **place)
 
 
-def _draw_runs(axes: Axes, values: list[np.ndarray], behaviours: list[str]) -> None:
-    for line, behaviour in zip(values, behaviours):
+def _draw_runs(axes: Axes, values: list[np.ndarray], behaviors: list[str]) -> None:
+    for line, behavior in zip(values, behaviors):
         axes.plot(
             np.arange(len(line)) + 1,
             # Neither 0 nor what is not finite has a place on a logarithmic axis.
             np.where(np.isfinite(line) & (line >= 0), line, np.nan),
-            color=_BEHAVIOUR_COLOURS[behaviour],
+            color=_BEHAVIOR_COLORS[behavior],
             linewidth=0.9,
             alpha=0.8,
-            label=behaviour,
+            label=behavior,
         )
 
 
-def _counted(what: str, behaviours: list[str]) -> str:
-    counts = Counter(behaviours)
-    return f"{what}: " + ", ".join(
-        f"{name} ({counts[name]})" for name in BEHAVIOURS if counts[name]
-    )
+def _counted(what: str, behaviors: list[str]) -> str:
+    counts = Counter(behaviors)
+    return f"{what}: " + ", ".join(f"{name} ({counts[name]})" for name in BEHAVIORS if counts[name])
 
 
 def _mark_training(axes: Axes, steps: int) -> None:
     axes.axvline(
-        steps, color=_GREY, linestyle=":", linewidth=1.2, label=f"{steps} steps, as trained"
+        steps, color=_GRAY, linestyle=":", linewidth=1.2, label=f"{steps} steps, as trained"
     )
 
 
-def _frame_colours(length: int) -> list:
-    """A colour for each frame: Okabe and Ito's, blended where there are more frames."""
+def _frame_colors(length: int) -> list:
+    """A color for each frame: Okabe and Ito's, blended where there are more frames."""
     if length <= len(_CYCLE):
         return list(_CYCLE[:length])
     scale = LinearSegmentedColormap.from_list("frames", _CYCLE[:6])

@@ -21,7 +21,7 @@ from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies.halting import l2
 from rsf_jax.typing import Array, Float, Frame, Leaf, Num, Variables, Video
 
-BEHAVIOURS = ("converges", "oscillates", "diverges", "drifts")
+BEHAVIORS = ("converges", "oscillates", "diverges", "drifts")
 
 _STILL = 1e-3  # of the state's norm
 _LAST = 10  # steps at the end that are looked at
@@ -72,18 +72,18 @@ class LongRun:
     """One frame seen for many more steps than in training.
 
     Attributes:
-        behaviour: one of `BEHAVIOURS`, see `classify`, for the whole hidden state.
+        behavior: one of `BEHAVIORS`, see `classify`, for the whole hidden state.
         movement: float [N], l2(h_n, h_{n-1}) / ||h_n||.
-        pattern_behaviour: the same for its pattern, the state less each channel's mean over the
+        pattern_behavior: the same for its pattern, the state less each channel's mean over the
             frame.
         pattern_movement: float [N], likewise.
         iou: float [N], IoU of the readout after every step, 0..1: of the foreground, or the mean
             of more classes; NaN if the frame has no label.
     """
 
-    behaviour: str
+    behavior: str
     movement: np.ndarray
-    pattern_behaviour: str
+    pattern_behavior: str
     pattern_movement: np.ndarray
     iou: np.ndarray
 
@@ -244,16 +244,16 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = B
     states = np.asarray(followed.states)
     pattern = states - states.mean((1, 2), keepdims=True)
     return LongRun(
-        behaviour=classify(states[1:]),
+        behavior=classify(states[1:]),
         movement=relative_movement(states),
-        pattern_behaviour=classify(pattern[1:]),
+        pattern_behavior=classify(pattern[1:]),
         pattern_movement=relative_movement(pattern),
         iou=_iou(np.asarray(followed.classes), np.asarray(truth), classes),
     )
 
 
 def _iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
-    """IoU of [N, H, W] predictions of one frame, [N]; NaN where nothing is labelled."""
+    """IoU of [N, H, W] predictions of one frame, [N]; NaN where nothing is labeled."""
     labels = np.broadcast_to(truth, predicted.shape)
     if classes > BINARY:
         return np.asarray(mean_iou(confusion_matrix(predicted, labels, classes)))

@@ -22,7 +22,7 @@ from rsf_jax.analysis.changes import (
     steps_by_change,
 )
 from rsf_jax.analysis.movement import (
-    BEHAVIOURS,
+    BEHAVIORS,
     MIN_STEPS,
     DistanceRatios,
     LongRun,
@@ -39,7 +39,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.evaluation.sweep import cap_steps
 from rsf_jax.evaluation.testing import name_suffix
 from rsf_jax.json_files import plain, write_json
-from rsf_jax.measures.foreground import mean_of_labelled
+from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.models.base import Prepared, prepare
 from rsf_jax.policies import (
     NEVER,
@@ -60,7 +60,7 @@ _RATIO_STEPS = 12  # or twice those of training, if that is more
 
 @dataclasses.dataclass(frozen=True)
 class _Subject:
-    """What is analysed: a model on the first videos of the test split."""
+    """What is analyzed: a model on the first videos of the test split."""
 
     trained: Trained
     prepared: Prepared
@@ -253,15 +253,15 @@ def _numbers(found: _Findings, slow_steps: int) -> dict[str, Any]:
 
 
 def _long_run_numbers(runs: list[LongRun], slow_steps: int) -> dict[str, Any]:
-    whole = Counter(run.behaviour for run in runs)
-    pattern = Counter(run.pattern_behaviour for run in runs)
-    iou = mean_of_labelled(np.array([run.iou for run in runs]), 0)
+    whole = Counter(run.behavior for run in runs)
+    pattern = Counter(run.pattern_behavior for run in runs)
+    iou = mean_of_labeled(np.array([run.iou for run in runs]), 0)
     trained_steps = min(slow_steps, len(iou))
     return {
         "steps": len(iou),
         "trained_steps": trained_steps,
-        "behaviours": {name: whole[name] for name in BEHAVIOURS},
-        "pattern_behaviours": {name: pattern[name] for name in BEHAVIOURS},
+        "behaviors": {name: whole[name] for name in BEHAVIORS},
+        "pattern_behaviors": {name: pattern[name] for name in BEHAVIORS},
         "iou_as_trained": iou[trained_steps - 1],
         "iou_at_the_end": iou[-1],
         "videos": runs,

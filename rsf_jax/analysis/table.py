@@ -45,7 +45,7 @@ def _between_steps(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
     last = ratios["step"][-1]
     first, later = (number(ratios[frames][1][-1]) for frames in ("first", "later"))
     yield f"d_{last} / d_{last - 1}, median", f"first frames {first}, later ones {later}"
-    for what, name in (("state", "behaviours"), ("pattern", "pattern_behaviours")):
+    for what, name in (("state", "behaviors"), ("pattern", "pattern_behaviors")):
         counts = ", ".join(f"{count} {name}" for name, count in run[name].items() if count)
         yield f"{what} in {run['steps']} steps", counts
     yield (

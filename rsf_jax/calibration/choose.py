@@ -74,12 +74,12 @@ def calibrate(
     score = video_scorer(trained)
     order = in_order(target, candidates, reference, dataset.validation, score)
     beside = score(reference, calibration)
-    labelled = len(beside.miou)
-    _check_enough(target, labelled, target.most(candidates))
+    labeled = len(beside.miou)
+    _check_enough(target, labeled, target.most(candidates))
     rows = _test(target, order, beside, calibration, score)
     passed = [row for row in rows if row["p_value"] <= target.level]
     if not passed:
-        raise InputError(_unmet(target, rows[0], reference, labelled))
+        raise InputError(_unmet(target, rows[0], reference, labeled))
     results = {
         "policy": passed[-1]["policy"],
         "policy_spec": passed[-1]["policy_spec"],
@@ -89,7 +89,7 @@ def calibrate(
         "update": trained.update,
         "dataset": trained.config.dataset,
         "validation_videos": len(dataset.validation),
-        "calibration_videos": labelled,
+        "calibration_videos": labeled,
         "tested": rows,
         "order": list(map(policy_name, order)),
         "order_specs": list(map(to_spec, order)),

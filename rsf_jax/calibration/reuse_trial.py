@@ -24,7 +24,7 @@ from rsf_jax.measures.foreground import (
     foreground,
     foreground_iou,
     is_scored,
-    mean_of_labelled,
+    mean_of_labeled,
 )
 from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
 from rsf_jax.models.base import prepare
@@ -151,7 +151,7 @@ def _score(masks: Sequence[np.ndarray], classes: int) -> Callable[[list[Any], in
             return float(mean_iou(pixels))
         found, truth = foreground(predicted, labels), foreground(labels, labels)
         iou = foreground_iou(found, truth, is_scored(labels))
-        return float(mean_of_labelled(np.asarray(iou)))
+        return float(mean_of_labeled(np.asarray(iou)))
 
     return score
 

@@ -7,7 +7,7 @@ import grain
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.measures.foreground import mean_of_labelled
+from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.measures.segmentation import mean_iou
 from rsf_jax.policies import StepPolicy
 from rsf_jax.scoring.batch_scores import Scores
@@ -91,10 +91,10 @@ def video_scorer(trained: Trained) -> VideoScorer:
     def scored(policy: StepPolicy, split: grain.MapDataset) -> Scored:
         scores = score(split, policy)
         miou = _miou(scores)
-        labelled = ~np.isnan(miou)
-        if not labelled.any():
+        labeled = ~np.isnan(miou)
+        if not labeled.any():
             raise InputError("none of these videos has a label: no loss of mIoU can be measured")
-        return Scored(miou[labelled], scores.steps.mean(1)[labelled])
+        return Scored(miou[labeled], scores.steps.mean(1)[labeled])
 
     return scored
 
@@ -102,5 +102,5 @@ def video_scorer(trained: Trained) -> VideoScorer:
 def _miou(scores: Scores) -> np.ndarray:
     """Returns the mIoU of every video, [V], NaN without labels; see `Scored`."""
     if scores.foreground is not None:
-        return mean_of_labelled(np.asarray(scores.foreground.iou), 1)
+        return mean_of_labeled(np.asarray(scores.foreground.iou), 1)
     return np.asarray(mean_iou(np.asarray(scores.confusion, np.int32).sum(1)))

@@ -34,7 +34,7 @@ class RecurrentCell(PreparedModule):
         channels: channels C of the hidden state and of the drive.
         kernel_size: side of the square recurrent kernels, odd, in pixels.
         conv_method: "auto", "fft" or "direct".
-        norm_statistics: "sample" normalises each image by its own statistics, "batch" by those of
+        norm_statistics: "sample" normalizes each image by its own statistics, "batch" by those of
             the whole batch, as published.
 
     Attributes of a subclass need a default. Those that are int, float, bool or str are options of

@@ -44,7 +44,7 @@ class ConvLSTMCell(RecurrentCell):
     """
 
     def setup(self) -> None:
-        """Declares the parameters with the published initialisation, that of PyTorch."""
+        """Declares the parameters with the published initialization, that of PyTorch."""
         c, k = self.channels, self.kernel_size
         uniform = torch_uniform(k * k * c)
         self.input_kernel = self.param("input_kernel", uniform, (k, k, c, 4 * c), jnp.float32)

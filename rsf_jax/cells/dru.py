@@ -15,7 +15,7 @@ kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class ConvBlock(nn.Module):
-    """Twice [3x3 convolution, group normalisation, ReLU], channels last.
+    """Twice [3x3 convolution, group normalization, ReLU], channels last.
 
     Attributes:
         channels: channels C of the result. Statistics are those of gcd(8, C) groups of each image.
@@ -33,7 +33,7 @@ class ConvBlock(nn.Module):
 
 
 def normalize_groups(x: Float[Array, "B H W C"], name: str) -> Float[Array, "B H W C"]:
-    """Group normalisation and ReLU, within the compact method of a module."""
+    """Group normalization and ReLU, within the compact method of a module."""
     groups = math.gcd(_GROUPS, x.shape[-1])
     return nn.relu(nn.GroupNorm(groups, epsilon=_EPSILON, name=name)(x))
 

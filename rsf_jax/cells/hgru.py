@@ -36,7 +36,7 @@ class HGRUCell(RecurrentCell):
     """
 
     def setup(self) -> None:
-        """Declares the parameters with the published initialisation."""
+        """Declares the parameters with the published initialization."""
         c, k = self.channels, self.kernel_size
         orthogonal, constant = nn.initializers.orthogonal(), nn.initializers.constant
         self.inhibition = self.param("inhibition", orthogonal, (k, k, c, c), jnp.float32)

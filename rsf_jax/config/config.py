@@ -66,7 +66,7 @@ class Config:
         1.0, "up to so many times larger a random part of a video is shown", least=1, finite=True
     )
     color_jitter: float = setting(
-        0.0, "brightness, contrast and colours change by this share", least=0, most=1
+        0.0, "brightness, contrast and colors change by this share", least=0, most=1
     )
     # Model
     # Checked against the registered cells and networks, which may become more.
@@ -108,7 +108,7 @@ class Config:
     )
     norm_statistics: str = setting(
         "sample",
-        "normalise by each image's statistics (sample), the batch's, or by running ones",
+        "normalize by each image's statistics (sample), the batch's, or by running ones",
         choices=tuple(dict.fromkeys(STATISTICS + RUNNING_STATISTICS)),
     )
     conv_method: str = setting("auto", "how large kernels are convolved", choices=METHODS)

@@ -8,12 +8,12 @@ from PIL import Image
 from rsf_jax.config.config import Config
 
 Example = dict[str, Any]
-# Red, green and blue of a grey level, as the eye weighs them. Source: ITU-R BT.601.
+# Red, green and blue of a gray level, as the eye weighs them. Source: ITU-R BT.601.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def augment(video: Example, rng: np.random.Generator, config: Config) -> Example:
-    """Flips, enlarges and recolours a video.
+    """Flips, enlarges and recolors a video.
 
     Args:
         video: `frames` uint8 [T, H, W, C] and `masks` uint8 [T, H, W].
@@ -61,8 +61,8 @@ def _recolor(frames: np.ndarray, rng: np.random.Generator, share: float) -> np.n
     contrast, saturation, brightness = rng.uniform(1 - share, 1 + share, 3).astype(np.float32)
     x = frames.astype(np.float32)
     if frames.shape[-1] == len(_LUMA):
-        grey = (x @ _LUMA)[..., None]
-        x = grey + saturation * (x - grey)
+        gray = (x @ _LUMA)[..., None]
+        x = gray + saturation * (x - gray)
     mean = x.mean()
     x = brightness * (mean + contrast * (x - mean))
     return np.clip(np.rint(x), 0, 255).astype(np.uint8)

@@ -23,7 +23,7 @@ class Batch:
 
 
 def as_float(frames: Array) -> Array:
-    """Returns frames as they are computed with: bytes as grey values in 0..1."""
+    """Returns frames as they are computed with: bytes as gray values in 0..1."""
     return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames
 
 

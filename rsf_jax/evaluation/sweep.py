@@ -63,7 +63,7 @@ class Point:
         miou_deviation: standard deviation of the videos' mean IoU.
         steps: mean recurrent steps a frame.
         miou_by_frame, steps_by_frame: both for each frame position; a mIoU of None where no frame
-            is labelled.
+            is labeled.
         frames_per_second: at batch 1.
         timed_steps: mean recurrent steps a frame of the videos that were timed.
         extrapolates: whether frames may get more steps than any did in training.

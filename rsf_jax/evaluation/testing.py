@@ -82,7 +82,7 @@ def evaluate(
 
     Returns:
         What `results.json` holds; the test score is `["test"]["miou"]`. None where nothing is
-        labelled.
+        labeled.
     """
     config = trained.config
     policy = policy or training_schedule(config)
@@ -119,7 +119,7 @@ def _class_names(dataset: Dataset, config: Config) -> list[str]:
 
 
 def _colors(dataset: Dataset, config: Config) -> np.ndarray:
-    """Colours of the dataset, uint8 [K, 3], or a palette."""
+    """Colors of the dataset, uint8 [K, 3], or a palette."""
     return spread_colors(config.classes) if dataset.colors is None else dataset.colors
 
 

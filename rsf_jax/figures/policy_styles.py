@@ -8,19 +8,19 @@ from rsf_jax.policies import NEVER, Spec
 
 
 class Style(NamedTuple):
-    """A marker of Matplotlib and its colour."""
+    """A marker of Matplotlib and its color."""
 
     marker: str
     color: str
 
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
+# Okabe and Ito's colors, told apart by color-blind readers too.
 _SCHEDULES = {
     "same steps on all frames": Style("o", "#000000"),
     "more on the first": Style("s", "#0072b2"),
     "fewer on the first": Style("s", "#56b4e9"),
 }
-# A halting rule has its metric's marker and the colour of what it goes by.
+# A halting rule has its metric's marker and the color of what it goes by.
 _METRICS = {"l1": "^", "l2": "v", "pattern": "D"}
 _RULES = {
     "ratio": "#d55e00",

@@ -20,8 +20,8 @@ from rsf_jax.figures.policy_styles import Style, kind_label, styles
 from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.policies import renewed
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-_COLOURS = {"target": "#e69f00", "missed": "#56b4e9", "wrong": "#cc79a7"}
+# Okabe and Ito's colors, told apart by color-blind readers too.
+_COLORS = {"target": "#e69f00", "missed": "#56b4e9", "wrong": "#cc79a7"}
 
 
 def save_predictions(
@@ -31,10 +31,10 @@ def save_predictions(
 
     Args:
         path: picture to write; the ending decides the format.
-        frames: [V, T, H, W, 1], grey values in 0..1.
+        frames: [V, T, H, W, 1], gray values in 0..1.
         truth: bool [V, T, H, W].
         predicted: bool [V, T, H, W].
-        iou: [V, T], written under each prediction; NaN where nothing is labelled.
+        iou: [V, T], written under each prediction; NaN where nothing is labeled.
     """
     videos, length = truth.shape[:2]
     figure, axes = plt.subplots(
@@ -46,17 +46,17 @@ def save_predictions(
     )
     for v in range(videos):
         for t in range(length):
-            grey = frames[v, t, ..., 0]
+            gray = frames[v, t, ..., 0]
             above, below = axes[2 * v, t], axes[2 * v + 1, t]
-            _show(above, _paint(grey, {"target": truth[v, t]}))
-            _show(below, _paint(grey, _errors(truth[v, t], predicted[v, t])))
+            _show(above, _paint(gray, {"target": truth[v, t]}))
+            _show(below, _paint(gray, _errors(truth[v, t], predicted[v, t])))
             score = "no label" if np.isnan(iou[v, t]) else f"IoU {iou[v, t]:.2f}"
             below.set_xlabel(score, fontsize=8)
             if v == 0:
                 above.set_title(f"frame {t + 1}", fontsize=9)
         axes[2 * v, 0].set_ylabel("truth", fontsize=9)
         axes[2 * v + 1, 0].set_ylabel("prediction", fontsize=9)
-    handles = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
+    handles = [Patch(color=color, label=name) for name, color in _COLORS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.savefig(path, dpi=120)
     plt.close(figure)
@@ -195,10 +195,10 @@ def _errors(truth: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _paint(grey: np.ndarray, regions: dict[str, np.ndarray]) -> np.ndarray:
-    image = np.repeat(0.75 * grey[..., None], 3, axis=-1)
+def _paint(gray: np.ndarray, regions: dict[str, np.ndarray]) -> np.ndarray:
+    image = np.repeat(0.75 * gray[..., None], 3, axis=-1)
     for name, region in regions.items():
-        image[region] = to_rgb(_COLOURS[name])
+        image[region] = to_rgb(_COLORS[name])
     return image
 
 

@@ -22,7 +22,7 @@ _CELL = 0.5  # inches, of a confusion matrix
 
 
 def colorize(labels: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Paints every pixel in the colour of its class, `IGNORED` ones black.
+    """Paints every pixel in the color of its class, `IGNORED` ones black.
 
     Args:
         labels: integer [H, W], class indices or `IGNORED`.
@@ -32,12 +32,12 @@ def colorize(labels: np.ndarray, colors: np.ndarray) -> np.ndarray:
         uint8 [H, W, 3].
 
     Raises:
-        InputError: if a label has no colour.
+        InputError: if a label has no color.
     """
     unknown = (labels != IGNORED) & ((labels < 0) | (labels >= len(colors)))
     if unknown.any():
         raise InputError(
-            f"labels hold class {labels[unknown][0]}: there are colours for 0 to "
+            f"labels hold class {labels[unknown][0]}: there are colors for 0 to "
             f"{len(colors) - 1}, and {IGNORED} is a pixel without a label"
         )
     palette = np.zeros((IGNORED + 1, 3), np.uint8)
@@ -51,19 +51,19 @@ def overlay(
     colors: np.ndarray,
     alpha: float = 0.6,
 ) -> np.ndarray:
-    """Lays the colours of the classes over a frame; where there is no label it is darkened.
+    """Lays the colors of the classes over a frame; where there is no label it is darkened.
 
     Args:
-        frame: [H, W, 3], or [H, W, 1] for grey; uint8, or float in 0..1.
+        frame: [H, W, 3], or [H, W, 1] for gray; uint8, or float in 0..1.
         labels: integer [H, W], class indices or `IGNORED`.
         colors: [K, 3] in 0..255.
-        alpha: opacity of the colours in 0..1.
+        alpha: opacity of the colors in 0..1.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        InputError: if the sizes differ, or a label has no colour.
+        InputError: if the sizes differ, or a label has no color.
     """
     if frame.shape[:2] != labels.shape:
         raise InputError(
@@ -87,7 +87,7 @@ def save_overlays(
 
     Args:
         path: picture to write; the ending decides the format.
-        frames: [V, H, W, 3], or [V, H, W, 1] for grey; uint8, or float in 0..1.
+        frames: [V, H, W, 3], or [V, H, W, 1] for gray; uint8, or float in 0..1.
         truths: integer [V, H, W], class indices or `IGNORED`.
         predictions: integer [V, H, W] by the name of what predicted it; one column each.
         class_names: of the K classes.
@@ -95,13 +95,13 @@ def save_overlays(
         titles: of the rows, written to their left; None for none.
 
     Raises:
-        InputError: if the numbers of names, colours, titles or pictures do not fit each other.
+        InputError: if the numbers of names, colors, titles or pictures do not fit each other.
     """
     rows = {"truth": len(truths), **{name: len(x) for name, x in predictions.items()}}
     rows |= {} if titles is None else {"titles": len(titles)}
     for name, number in rows.items():
         _check_number(name, number, len(frames), "frames")
-    _check_number("class names", len(class_names), len(colors), "colours")
+    _check_number("class names", len(class_names), len(colors), "colors")
     height, width = truths.shape[1:]
     columns = {"truth": truths, **predictions}
     figure, axes = plt.subplots(
@@ -119,7 +119,7 @@ def save_overlays(
             row[0].set_ylabel(titles[v], fontsize=9)
     for panel, name in zip(axes[0], ("frame", *columns)):
         panel.set_title(name, fontsize=10)
-    _add_legend(figure, class_names, colors, unlabelled=bool((truths == IGNORED).any()))
+    _add_legend(figure, class_names, colors, unlabeled=bool((truths == IGNORED).any()))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -180,11 +180,11 @@ def _overlay_size(rows: int, columns: int, aspect: float) -> tuple[float, float]
 
 
 def _add_legend(
-    figure: Figure, class_names: Sequence[str], colors: np.ndarray, *, unlabelled: bool
+    figure: Figure, class_names: Sequence[str], colors: np.ndarray, *, unlabeled: bool
 ) -> None:
     entries = [(name, tuple(color / 255)) for name, color in zip(class_names, colors)]
-    if unlabelled:
-        entries.append(("not labelled", (0.0, 0.0, 0.0)))
+    if unlabeled:
+        entries.append(("not labeled", (0.0, 0.0, 0.0)))
     handles = [Patch(facecolor=color, edgecolor="0.5", label=name) for name, color in entries]
     # In inches: a patch with its gaps, and the longest name in letters of this size.
     entry_width = 0.6 + 0.08 * max(len(name) for name, _ in entries)

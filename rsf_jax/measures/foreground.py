@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rsf_jax.measures.losses import is_labelled
+from rsf_jax.measures.losses import is_labeled
 from rsf_jax.typing import Array, Leaf
 
 # Background and foreground; more classes are scored as `segmentation` does.
@@ -18,7 +18,7 @@ BINARY = 2
 class ForegroundScores:
     """How well the foreground of each image is found, float32 [...] in 0..1.
 
-    NaN for an image in which no pixel is labelled: there is nothing to score. Whatever is here is
+    NaN for an image in which no pixel is labeled: there is nothing to score. Whatever is here is
     averaged over a split, written to results and shown in tables and reports.
 
     Attributes:
@@ -43,7 +43,7 @@ MEASURES = tuple(f.name for f in dataclasses.fields(ForegroundScores) if f.name 
 def foreground_iou(
     predicted: Bool[Array, "*axes H W"],
     truth: Bool[Array, "*axes H W"],
-    labelled: Bool[Array, "*axes H W"] | None = None,
+    labeled: Bool[Array, "*axes H W"] | None = None,
 ) -> Float[Array, "*axes"]:
     """Intersection over union of the foreground of each image.
 
@@ -52,27 +52,27 @@ def foreground_iou(
     Args:
         predicted: bool [..., H, W], pixels predicted as foreground.
         truth: bool [..., H, W].
-        labelled: bool [..., H, W], pixels that count; all of them for None.
+        labeled: bool [..., H, W], pixels that count; all of them for None.
 
     Returns:
         float32 [...] in 0..1; 1 where both are empty, NaN where no pixel counts.
 
     Source: Wang et al. 2023, published code.
     """
-    if labelled is not None:
-        predicted, truth = predicted & labelled, truth & labelled
+    if labeled is not None:
+        predicted, truth = predicted & labeled, truth & labeled
     intersection = jnp.sum(predicted & truth, axis=(-2, -1))
     union = jnp.sum(predicted | truth, axis=(-2, -1))
     iou = jnp.where(union == 0, 1.0, intersection / jnp.maximum(union, 1))
-    return iou if labelled is None else jnp.where(labelled.any((-2, -1)), iou, jnp.nan)
+    return iou if labeled is None else jnp.where(labeled.any((-2, -1)), iou, jnp.nan)
 
 
 def is_scored(labels: Integer[Array, "*axes H W"]) -> Bool[Array, "*axes H W"]:
     """Which pixels two classes are scored by: those of class 0 or 1."""
-    return is_labelled(labels, BINARY)
+    return is_labeled(labels, BINARY)
 
 
-def mean_of_labelled(scores: np.ndarray, axis: int | None = None) -> np.ndarray:
+def mean_of_labeled(scores: np.ndarray, axis: int | None = None) -> np.ndarray:
     """Mean of the scores that are numbers; NaN where none is.
 
     Args:
@@ -88,7 +88,7 @@ def mean_of_labelled(scores: np.ndarray, axis: int | None = None) -> np.ndarray:
 def foreground(
     classes: Integer[Array, "*axes H W"], labels: Integer[Array, "*axes H W"]
 ) -> Bool[Array, "*axes H W"]:
-    """Which labelled pixels are of class 1: what two classes are scored by.
+    """Which labeled pixels are of class 1: what two classes are scored by.
 
     Args:
         classes: integer [..., H, W], predicted classes, or the labels themselves.
@@ -100,7 +100,7 @@ def foreground(
 def foreground_scores(
     predicted: Bool[Array, "*axes H W"],
     truth: Bool[Array, "*axes H W"],
-    labelled: Bool[Array, "*axes H W"] | None = None,
+    labeled: Bool[Array, "*axes H W"] | None = None,
 ) -> ForegroundScores:
     """Returns all scores of each image; see `ForegroundScores`.
 
@@ -111,11 +111,11 @@ def foreground_scores(
     Args:
         predicted: bool [..., H, W], pixels predicted as foreground.
         truth: bool [..., H, W].
-        labelled: bool [..., H, W], pixels that count; all of them for None.
+        labeled: bool [..., H, W], pixels that count; all of them for None.
     """
-    if labelled is None:
-        labelled = jnp.ones_like(truth)
-    predicted, truth, background = predicted & labelled, truth & labelled, labelled & ~truth
+    if labeled is None:
+        labeled = jnp.ones_like(truth)
+    predicted, truth, background = predicted & labeled, truth & labeled, labeled & ~truth
 
     def count(pixels: Bool[Array, "*axes H W"]) -> Float[Array, "*axes"]:
         return jnp.sum(pixels, axis=(-2, -1), dtype=jnp.float32)
@@ -127,7 +127,7 @@ def foreground_scores(
     )
     others = count(background)
     nothing = (hits + wrong + missed) == 0
-    best = jnp.where(labelled.any((-2, -1)), 1.0, jnp.nan)
+    best = jnp.where(labeled.any((-2, -1)), 1.0, jnp.nan)
 
     def share(part: Float[Array, "*axes"], whole: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
         return jnp.where(nothing, best, part / jnp.maximum(whole, 1))

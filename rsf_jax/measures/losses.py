@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, Integer
 from rsf_jax.errors import InputError
 from rsf_jax.typing import Array
 
-# Of a pixel that nobody has labelled, in every built dataset: docs/dataset-contract.md.
+# Of a pixel that nobody has labeled, in every built dataset: docs/dataset-contract.md.
 IGNORED = 255
 
 
@@ -35,14 +35,14 @@ def focal_loss(
 
     Source: Lin et al. 2017, eq. 4; Wang et al. 2023, section 4.2 and published code.
     """
-    counts = is_labelled(labels, logits.shape[-1])
+    counts = is_labeled(labels, logits.shape[-1])
     known = jnp.where(counts, labels, 0)
     cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, known)
     weight = (-jnp.expm1(-cross_entropy)) ** gamma
     return jnp.where(counts, lax.stop_gradient(weight) * cross_entropy, 0)
 
 
-def is_labelled(labels: Integer[Array, "*axes"], classes: int = IGNORED) -> Bool[Array, "*axes"]:
+def is_labeled(labels: Integer[Array, "*axes"], classes: int = IGNORED) -> Bool[Array, "*axes"]:
     """Which labels, or predictions, name a class: 0 to K-1. All others count nowhere.
 
     Losses and metrics share this rule.
@@ -54,13 +54,13 @@ def is_labelled(labels: Integer[Array, "*axes"], classes: int = IGNORED) -> Bool
     return (labels >= 0) & (labels < classes)
 
 
-def mean_over_labelled(
+def mean_over_labeled(
     losses: Float[Array, "*axes H W"],
     labels: Int[Array, "*axes H W"],
     class_weights: tuple[float, ...] | None = None,
     classes: int | None = None,
 ) -> Float[Array, "*axes"]:
-    """Mean loss of the labelled pixels of each image, weighted by their classes.
+    """Mean loss of the labeled pixels of each image, weighted by their classes.
 
     Args:
         losses: float32 [..., H, W].
@@ -78,7 +78,7 @@ def mean_over_labelled(
         classes = IGNORED if class_weights is None else len(class_weights)
     if class_weights is not None and len(class_weights) != classes:
         raise InputError(f"{len(class_weights)} class weights for {classes} classes: give each one")
-    counts = is_labelled(labels, classes)
+    counts = is_labeled(labels, classes)
     weights = counts.astype(losses.dtype)
     if class_weights is not None:
         known = jnp.where(counts, labels, 0)
@@ -114,7 +114,7 @@ class Objective:
         self, logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
     ) -> Float[Array, "*axes"]:
         """Returns the loss of each image."""
-        return mean_over_labelled(
+        return mean_over_labeled(
             focal_loss(logits, labels, self.gamma), labels, self.class_weights, logits.shape[-1]
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int32, Integer, Num
 
 from rsf_jax.errors import InputError
-from rsf_jax.measures.losses import IGNORED, is_labelled
+from rsf_jax.measures.losses import IGNORED, is_labeled
 from rsf_jax.typing import Array
 
 
@@ -43,7 +43,7 @@ def confusion_matrix(
 
     Args:
         predicted: integer [..., H, W], class indices in 0..K-1; other pixels are not counted.
-        truth: integer [..., H, W], likewise, as those labelled `IGNORED`.
+        truth: integer [..., H, W], likewise, as those labeled `IGNORED`.
         classes: K, at most 255.
 
     Returns:
@@ -57,7 +57,7 @@ def confusion_matrix(
     *axes, height, width = truth.shape
     cells = truth.astype(jnp.int32) * classes + predicted.astype(jnp.int32)
     # Past the last cell, where nothing is counted.
-    counts = is_labelled(truth, classes) & is_labelled(predicted, classes)
+    counts = is_labeled(truth, classes) & is_labeled(predicted, classes)
     cells = jnp.where(counts, cells, classes**2).reshape(-1, height * width)
 
     def count(image: Int32[jax.Array, " HW"]) -> Int32[jax.Array, " KK"]:
@@ -136,7 +136,7 @@ def flicker(
 
     Args:
         predicted: integer [..., T, H, W], class indices; pairs with another are not counted.
-        truth: integer [..., T, H, W], likewise, as those labelled `IGNORED`.
+        truth: integer [..., T, H, W], likewise, as those labeled `IGNORED`.
         classes: K; without it all but negative indices and those from `IGNORED` on are of a class.
 
     Returns:
@@ -144,8 +144,8 @@ def flicker(
         counted: int32 [...], all pairs of pixels with the same true class.
     """
     before, after = truth[..., :-1, :, :], truth[..., 1:, :, :]
-    known = is_labelled(predicted, classes)
-    counted = (before == after) & is_labelled(after, classes)
+    known = is_labeled(predicted, classes)
+    counted = (before == after) & is_labeled(after, classes)
     counted = counted & known[..., :-1, :, :] & known[..., 1:, :, :]
     changed = counted & (predicted[..., :-1, :, :] != predicted[..., 1:, :, :])
     axes = (-3, -2, -1)
@@ -155,12 +155,12 @@ def flicker(
 def balanced_weights(counts: Num[np.ndarray, " K"], power: float) -> Float64[np.ndarray, " K"]:
     """Weights that make the classes of a loss count more alike.
 
-    `w_k = c (median(f) / f_k)^power`, `f_k` the share of class k among the labelled pixels and `c`
+    `w_k = c (median(f) / f_k)^power`, `f_k` the share of class k among the labeled pixels and `c`
     such that the mean weight of a pixel, `sum_k f_k w_k`, is 1: the loss keeps its scale. The
     median is then a factor like any other and cancels.
 
     Args:
-        counts: integer [K], labelled pixels of each class.
+        counts: integer [K], labeled pixels of each class.
         power: 1 for median-frequency balancing, after which all classes count the same in total;
             0 for weights of 1; in between for a compromise, which spares rare classes huge weights.
 

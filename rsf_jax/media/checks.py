@@ -1,4 +1,4 @@
-"""Checks of images, class maps and colours."""
+"""Checks of images, class maps and colors."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def check_image(image: np.ndarray) -> None:
 
 
 def check_colors(colors: np.ndarray) -> int:
-    """Returns the number of colours; raises InputError unless they are uint8 [K, 3], K 1 to 256."""
+    """Returns the number of colors; raises InputError unless they are uint8 [K, 3], K 1 to 256."""
     if colors.dtype != np.uint8 or colors.ndim != 2 or colors.shape[1] != 3:
         raise InputError(f"colors are {colors.dtype} {list(colors.shape)}: give uint8 [K, 3]")
     if not 1 <= len(colors) <= 256:

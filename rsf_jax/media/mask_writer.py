@@ -14,7 +14,7 @@ _MASKS = "[0-9]" * 6 + ".png"
 
 
 class MaskWriter:
-    """A folder of PNG files 000000.png, ... whose pixels are class indices, shown in colour.
+    """A folder of PNG files 000000.png, ... whose pixels are class indices, shown in color.
 
     Args:
         folder: made if it is not there.

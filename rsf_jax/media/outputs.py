@@ -21,14 +21,14 @@ _USUAL_RATE = 25.0  # frames a second of a video whose source states none
 class Outputs:
     """NAME.mp4, NAME_masks/ and NAME.jsonl of one stream, or some of them.
 
-    The video has every frame, with the colours of the classes and a caption; one that was dropped
-    or failed without colours. It has no mask then.
+    The video has every frame, with the colors of the classes and a caption; one that was dropped
+    or failed without colors. It has no mask then.
 
     Args:
         folder: for the files.
         name: of the stream.
         kinds: which of `KINDS`.
-        appearance: names and colours of the classes.
+        appearance: names and colors of the classes.
         frames_per_second: of the video; None if its source states none.
         overwrite: whether older files may be replaced.
 

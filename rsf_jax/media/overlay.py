@@ -22,17 +22,17 @@ def draw(
     opacity: int | float = 0.45,
     transparent: int | None = None,
 ) -> np.ndarray:
-    """Lays the colours of the classes over an image, and a caption in a strip below it.
+    """Lays the colors of the classes over an image, and a caption in a strip below it.
 
     An image of less than 320 pixels' width is enlarged by a whole factor first, its pixels as
-    squares. The class map is enlarged to the image, by nearest neighbour.
+    squares. The class map is enlarged to the image, by nearest neighbor.
 
     Args:
         image: uint8 [h, w, 3].
         classes: integer [H, W], class indices; None for none.
         colors: uint8 [K, 3], red, green and blue of each class.
         caption: one line, made smaller and at last cut off where it does not fit; empty for none.
-        opacity: of the colours, in 0..1.
+        opacity: of the colors, in 0..1.
         transparent: class that is left clear; None for none.
 
     Returns:
@@ -40,7 +40,7 @@ def draw(
         whose height does not depend on the text.
 
     Raises:
-        InputError: if the image or the colours do not have such shapes, a class has no colour, or
+        InputError: if the image or the colors do not have such shapes, a class has no color, or
             the opacity is outside 0..1.
     """
     check_image(image)

@@ -6,7 +6,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-# Rec. 601, in 65536ths; with them and the rounding below grey is what Pillow's "L" is.
+# Rec. 601, in 65536ths; with them and the rounding below gray is what Pillow's "L" is.
 _LUMA = np.array([19595, 38470, 7471])
 
 
@@ -30,7 +30,7 @@ class Shaper:
 
     Attributes:
         shape: (H, W) of the model's frames; None until the first frame gives its own.
-        channels: 1 for grey, 3 for colour.
+        channels: 1 for gray, 3 for color.
     """
 
     def __init__(self, shape: tuple[int, int] | None, channels: int) -> None:
@@ -58,7 +58,7 @@ class Shaper:
             width=width, height=height, format="rgb24", interpolation=interpolation
         )
         frame = _turned(resized.to_ndarray(), turns)
-        return frame if self.channels == 3 else _grey(frame)
+        return frame if self.channels == 3 else _gray(frame)
 
 
 def _turned(image: np.ndarray, turns: int) -> np.ndarray:
@@ -66,6 +66,6 @@ def _turned(image: np.ndarray, turns: int) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, turns))
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def _gray(image: np.ndarray) -> np.ndarray:
     """Luma [H, W, 1] of an image uint8 [H, W, 3]."""
     return ((image @ _LUMA + 32768) >> 16).astype(np.uint8)[..., None]

@@ -36,7 +36,7 @@ def open_source(
             camera, "camera:0" or "camera:/dev/video0".
         frame_shape: (H, W) in pixels of the frames for the model; None for those of the first
             frame.
-        channels: 3 for colour, 1 for grey (Rec. 601 luma).
+        channels: 3 for color, 1 for gray (Rec. 601 luma).
         images_per_second: at which the images of a folder were taken.
         timeout: seconds without data after which a camera or a stream counts as gone.
 
@@ -140,5 +140,5 @@ def _checked_shape(shape: tuple[int, int] | None) -> tuple[int, int] | None:
 
 def _checked_channels(channels: int) -> int:
     if channels not in (1, 3):
-        raise InputError(f"channels is {channels}: choose 3 for colour or 1 for grey")
+        raise InputError(f"channels is {channels}: choose 3 for color or 1 for gray")
     return channels

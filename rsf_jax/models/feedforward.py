@@ -51,7 +51,7 @@ class Layer(PreparedModule):
         super().__post_init__()
 
     def setup(self) -> None:
-        """Declares the parameters with PyTorch's initialisation."""
+        """Declares the parameters with PyTorch's initialization."""
         c, k, s = self.channels, self.kernel_size, self.span
         uniform = torch_uniform(k * k * c * s)
         self.kernel = self.param("kernel", uniform, (k, k, c, s * c), jnp.float32)
@@ -89,7 +89,7 @@ class Layer(PreparedModule):
 
 
 class FeedforwardModel(VideoModel):
-    """Stem, L layers of [convolution, normalisation, ReLU], 1x1 readout; once a frame.
+    """Stem, L layers of [convolution, normalization, ReLU], 1x1 readout; once a frame.
 
     With a span of one frame it is the paper's FF-L; with `skip`, FF-res-L, in which a layer adds
     an earlier output before its ReLU. With a span of several frames it is a causal
@@ -174,7 +174,7 @@ class FeedforwardModel(VideoModel):
             layer.prepare(*frame_shape)
 
     def drive(self, frame: Frame) -> FeatureMap:
-        """Returns the stem's output, normalised."""
+        """Returns the stem's output, normalized."""
         return self.stem_norm(convolve_frame(frame, self.stem))
 
     def step(self, carry: FeedforwardState, drive: FeatureMap) -> FeedforwardState:

@@ -39,7 +39,7 @@ class Stem(nn.Module):
 
 
 class Readout(nn.Module):
-    """Normalisation and 1x1 convolution to one logit per class.
+    """Normalization and 1x1 convolution to one logit per class.
 
     Source: Wang et al. 2023, eq. 5 and published code.
     """
@@ -100,7 +100,7 @@ class RecurrentModel(VideoModel):
 
     @property
     def norm_statistics(self) -> str:  # type: ignore[override]
-        """What the cell and the readout normalise by."""
+        """What the cell and the readout normalize by."""
         return self.cell.norm_statistics
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:

@@ -89,7 +89,7 @@ class RecurrentUNet(VideoModel):
     Attributes:
         channels: width C of the first level.
         classes: number of output classes K.
-        input_channels: channels of a frame: 3 for colour, 1 for grey.
+        input_channels: channels of a frame: 3 for color, 1 for gray.
         carry_output: whether a frame's first step sees the logits of the last frame, beside the
             unit's state; False starts them at one in every frame. The paper does not say which.
 

@@ -11,7 +11,7 @@ from rsf_jax.typing import Array
 
 
 def torch_uniform(fan_in: int) -> nn.initializers.Initializer:
-    """Returns PyTorch's initialisation of convolutions: uniform in +-1 / sqrt(fan_in).
+    """Returns PyTorch's initialization of convolutions: uniform in +-1 / sqrt(fan_in).
 
     Args:
         fan_in: values that enter each output, `kernel height * kernel width * channels in`; for

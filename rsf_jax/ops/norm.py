@@ -1,4 +1,4 @@
-"""Normalisation with the statistics of the current input, or with running ones."""
+"""Normalization with the statistics of the current input, or with running ones."""
 
 import flax.linen as nn
 import jax
@@ -18,7 +18,7 @@ RUNNING = "batch_stats"
 
 
 def normalize(x: FeatureMap, scale: Array, bias: Array, statistics: str) -> FeatureMap:
-    """Normalises each channel: `scale (x - mean) / sqrt(variance + 1e-3) + bias`.
+    """Normalizes each channel: `scale (x - mean) / sqrt(variance + 1e-3) + bias`.
 
     There are no running statistics: training and inference do the same, at every recurrent step.
 
@@ -53,9 +53,9 @@ def normalize(x: FeatureMap, scale: Array, bias: Array, statistics: str) -> Feat
 
 
 class RunningNorm(nn.Module):
-    """Batch normalisation that remembers its statistics for later, as PyTorch's does.
+    """Batch normalization that remembers its statistics for later, as PyTorch's does.
 
-    With the collection `batch_stats` mutable (training), each channel is normalised by mean and
+    With the collection `batch_stats` mutable (training), each channel is normalized by mean and
     (biased) variance over batch, height and width, and the running ones move a tenth of the way
     towards them, the variance unbiased. Otherwise (inference) the running ones are used: what an
     image gets does not depend on its batch.
@@ -64,7 +64,7 @@ class RunningNorm(nn.Module):
     updates they have seen.
 
     Attributes:
-        statistics: "running" as above; "batch" normalises by the batch at inference too.
+        statistics: "running" as above; "batch" normalizes by the batch at inference too.
     """
 
     statistics: str = "running"
@@ -78,7 +78,7 @@ class RunningNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: FeatureMap) -> FeatureMap:
-        """Normalises a feature map [B, C, H, W]."""
+        """Normalizes a feature map [B, C, H, W]."""
         channels = x.shape[1]
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)

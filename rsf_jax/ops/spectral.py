@@ -75,7 +75,7 @@ def spectrum_of(kernel: Kernel, grid: Grid) -> Spectrum:
     `S[v, o, c, u] = sum_{k, l} kernel[k, l, c, o] exp(2 pi i (u (k - a) / P + v (l - b) / Q))`
 
     The positive exponent makes the product with it a cross-correlation. Where a single tile spans
-    the frame the offsets a, b centre the kernel; elsewhere they are zero.
+    the frame the offsets a, b center the kernel; elsewhere they are zero.
     """
     by_row = _kernel_dft(grid.rows, grid.rows.period, kernel.shape[0])
     by_column = _kernel_dft(grid.columns, grid.columns.period // 2 + 1, kernel.shape[1])

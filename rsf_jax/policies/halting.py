@@ -31,7 +31,7 @@ def l2(a: Array, b: Array) -> Array:
 def pattern(a: Array, b: Array) -> Array:
     """Euclidean distance but for what is the same at every pixel of a channel, [B].
 
-    A state may drift as a whole long after its pattern has settled. Readouts that normalise by the
+    A state may drift as a whole long after its pattern has settled. Readouts that normalize by the
     sample's own statistics never see that drift, which can be most of the Euclidean distance.
     """
     difference = a - b

@@ -38,7 +38,7 @@ class Reach(NamedTuple):
         return (self.size - 1) * self.dilation + 1
 
     def span(self, outputs: int) -> int:
-        """Inputs that so many neighbouring outputs read."""
+        """Inputs that so many neighboring outputs read."""
         return (outputs - 1) * self.stride + self.extent
 
 

@@ -30,7 +30,7 @@ class ReuseNetwork:
         state, output = reuse.step(state, next_frame)
 
     The network is traced, not rewritten: any Flax module, or function of JAX, made of convolutions,
-    pooling, normalisation with fixed statistics, dense layers, additions, concatenations of
+    pooling, normalization with fixed statistics, dense layers, additions, concatenations of
     channels and what acts at every pixel alone, in any order and with any skips; behind the last
     map anything goes, and is always computed anew.
 

@@ -286,6 +286,6 @@ def _layout_of(spec: Sequence[int]) -> Layout:
 def _unsupported(name: str, what: str) -> InputError:
     return InputError(
         f"layer {name or '(top)'} cannot be reused across frames: {what}. Supported are "
-        "convolutions, dense layers, pooling, normalisation with fixed statistics, what acts at "
+        "convolutions, dense layers, pooling, normalization with fixed statistics, what acts at "
         "every pixel alone, concatenations of channels, and anything after the last map"
     )

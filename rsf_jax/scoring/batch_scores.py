@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from rsf_jax.data.batch import Batch, as_float
 from rsf_jax.measures.foreground import BINARY, foreground, foreground_scores
-from rsf_jax.measures.losses import FOCAL, Objective, is_labelled
+from rsf_jax.measures.losses import FOCAL, Objective, is_labeled
 from rsf_jax.measures.segmentation import confusion_matrix, flicker
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
@@ -48,13 +48,13 @@ def score_batch(
     labels = batch.masks.astype(jnp.int32)
     # A frame without a label, which another video counts, has no loss.
     classes = out.logits.shape[-1]
-    labelled = is_labelled(labels, classes)
-    counts = labelled.any((-2, -1)).sum(1)
+    labeled = is_labeled(labels, classes)
+    counts = labeled.any((-2, -1)).sum(1)
     losses = objective(out.logits, labels).sum(1) / jnp.where(counts > 0, counts, jnp.nan)
     predicted = out.logits.argmax(-1)
     if classes == BINARY:
         found, truth = foreground(predicted, labels), foreground(labels, labels)
-        return Scores(losses, out.steps, foreground_scores(found, truth, labelled))
+        return Scores(losses, out.steps, foreground_scores(found, truth, labeled))
     return Scores(
         losses,
         out.steps,

@@ -12,7 +12,7 @@ import numpy as np
 
 from rsf_jax.data.batch import Batch, pad_batch
 from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.measures.foreground import MEASURES, mean_of_labelled
+from rsf_jax.measures.foreground import MEASURES, mean_of_labeled
 from rsf_jax.measures.losses import FOCAL, Objective
 from rsf_jax.measures.segmentation import SegmentationScores, mean_iou
 from rsf_jax.measures.segmentation import scores as segmentation_scores
@@ -159,7 +159,7 @@ class Scorer:
 def summarize(scores: Scores) -> Summary:
     """Returns the scores of all videos together; IoU of classes is that of all their pixels."""
     shared: dict[str, Any] = {
-        "loss": float(mean_of_labelled(scores.loss)),
+        "loss": float(mean_of_labeled(scores.loss)),
         "steps_by_frame": scores.steps.mean(0).tolist(),
         "steps_per_video": float(scores.steps.sum(1).mean()),
         "videos": len(scores.loss),
@@ -169,10 +169,10 @@ def summarize(scores: Scores) -> Summary:
     found = scores.foreground
     return ForegroundSummary(
         **shared,
-        miou=float(mean_of_labelled(found.iou)),
-        miou_by_frame=mean_of_labelled(found.iou, 0).tolist(),
-        miou_deviation=_deviation(mean_of_labelled(found.iou, 1)),
-        **{name: float(mean_of_labelled(getattr(found, name))) for name in MEASURES},
+        miou=float(mean_of_labeled(found.iou)),
+        miou_by_frame=mean_of_labeled(found.iou, 0).tolist(),
+        miou_deviation=_deviation(mean_of_labeled(found.iou, 1)),
+        **{name: float(mean_of_labeled(getattr(found, name))) for name in MEASURES},
     )
 
 

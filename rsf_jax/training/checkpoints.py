@@ -41,7 +41,7 @@ class Checkpoints:
 
     Kept are the latest two and the one with the lowest validation loss. A checkpoint appears under
     its final name only once it is complete, so a kill while saving loses nothing that was saved.
-    It holds parameters, optimiser and configuration; the number of updates, its name, is also the
+    It holds parameters, optimizer and configuration; the number of updates, its name, is also the
     position in the data.
 
     Args:

@@ -1,4 +1,4 @@
-"""What training changes: parameters, optimiser, and the number of updates."""
+"""What training changes: parameters, optimizer, and the number of updates."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class TrainState:
         step: int32, updates done; also the position in the training data.
         params: trainable parameters.
         model_state: what else the model learns: running statistics, or an empty dict.
-        opt_state: the optimiser's state.
+        opt_state: the optimizer's state.
     """
 
     step: Leaf

@@ -168,7 +168,7 @@ class FrameLoss:
         frame_of = begin_frame(prepared, state, frame, stateful=self.stateful)
         reached, logits, losses = self._run(frame_of, labels, first)
         iou = _iou(logits, labels)
-        loss, miou = jnp.sum(losses * shares), _share_of_labelled(iou, shares)
+        loss, miou = jnp.sum(losses * shares), _share_of_labeled(iou, shares)
         next_state = State(reached.after, state.frame_index + 1)
         if self.penalty is None:
             return loss, (next_state, (loss, miou, jnp.float32(0)))
@@ -299,7 +299,7 @@ def _feedforward_gradients(
         )
         losses, iou = objective(logits, labels), _iou(logits, labels)
         frame_shares = jnp.broadcast_to(shares[:, None] / iou.shape[1], iou.shape)
-        miou = _share_of_labelled(iou, frame_shares)
+        miou = _share_of_labeled(iou, frame_shares)
         return jnp.sum(losses.mean(1) * shares), (miou, changed)
 
     (loss, (miou, changed)), gradients = jax.value_and_grad(video_loss, has_aux=True)(
@@ -308,18 +308,18 @@ def _feedforward_gradients(
     return Gradients(loss, miou, jnp.float32(0), gradients, changed)
 
 
-def _share_of_labelled(
+def _share_of_labeled(
     iou: Float[Array, "*axes"], shares: Float[Array, "*axes"]
 ) -> Float[Array, " 2"]:
     """Sums of IoU times share, and of the shares, of the images that have labels."""
-    labelled = ~jnp.isnan(iou)
-    return jnp.stack([jnp.sum(jnp.where(labelled, iou, 0) * shares), jnp.sum(labelled * shares)])
+    labeled = ~jnp.isnan(iou)
+    return jnp.stack([jnp.sum(jnp.where(labeled, iou, 0) * shares), jnp.sum(labeled * shares)])
 
 
 def _iou(
     logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
 ) -> Float[Array, "*axes"]:
-    """IoU of each image: of the foreground, or the mean over its classes; NaN if unlabelled."""
+    """IoU of each image: of the foreground, or the mean over its classes; NaN if unlabeled."""
     predicted, classes = logits.argmax(-1), logits.shape[-1]
     if classes == BINARY:
         truth = foreground(labels, labels)

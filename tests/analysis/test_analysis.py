@@ -40,7 +40,7 @@ def test_results_are_machine_readable(analyzed, run):
     assert len(results["correlation"]["drive"]) == 10 * (length - 2)
     assert results["distance_ratios"]["step"] == list(range(2, 13))
     long = results["long_run"]
-    assert sum(long["behaviours"].values()) == sum(long["pattern_behaviours"].values()) == 10
+    assert sum(long["behaviors"].values()) == sum(long["pattern_behaviors"].values()) == 10
     assert len(long["videos"][0]["iou"]) == long["steps"] == 50
 
 

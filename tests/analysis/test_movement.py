@@ -1,4 +1,4 @@
-"""Movement between steps against NumPy, and trajectories whose behaviour is known."""
+"""Movement between steps against NumPy, and trajectories whose behavior is known."""
 
 import jax
 import numpy as np
@@ -118,11 +118,11 @@ TRAJECTORIES = [
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "name", "states"), TRAJECTORIES, ids=[t[1] for t in TRAJECTORIES]
+    ("behavior", "name", "states"), TRAJECTORIES, ids=[t[1] for t in TRAJECTORIES]
 )
-def test_behaviours_are_told_apart(behaviour, name, states):
-    assert classify(states) == behaviour
-    assert classify(states.reshape(50, -1, 1).astype(np.float32)) == behaviour
+def test_behaviors_are_told_apart(behavior, name, states):
+    assert classify(states) == behavior
+    assert classify(states.reshape(50, -1, 1).astype(np.float32)) == behavior
 
 
 def test_a_short_run_is_refused():

@@ -106,10 +106,10 @@ CASES = [
     Called("infinity", lambda: _run(FRAMES + np.float32(np.inf)), "frames lie between inf and inf"),
     Called("a frame for a video", lambda: _run(FRAMES[0]), "[B, T, H, W, 1] is needed"),
     Called("a video for a frame", lambda: _frame(None, FRAMES), "[B, H, W, 1] is needed"),
-    Called("colour", lambda: _run(np.zeros((1, 2, 8, 8, 3), np.float32)), "one grey channel"),
+    Called("color", lambda: _run(np.zeros((1, 2, 8, 8, 3), np.float32)), "one gray channel"),
     Called("no pixels", lambda: _run(FRAMES[:, :, :0]), "must be non-empty"),
     Called(
-        "grey for a colour model",
+        "gray for a color model",
         lambda: _unwrapped(check_frames, FRAMES, 5, "B, T, H, W", 3),
         "[B, T, H, W, 3] is needed, 3 channels",
     ),
@@ -191,7 +191,7 @@ CASES = [
         "frames have shape [2, 8, 8, 1]: [B, T, H, W, 1] is needed",
     ),
     Called(
-        "colours to begin with",
+        "colors to begin with",
         lambda: MODEL.init(jax.random.key(0), np.zeros((1, 2, 8, 8, 3), np.float32)),
         "frames have shape [1, 2, 8, 8, 3]: [B, T, H, W, 1] is needed",
     ),

@@ -22,7 +22,7 @@ from rsf_jax.data import dataset as data
 from rsf_jax.data.augmentation import augment
 from rsf_jax.measures import segmentation
 from rsf_jax.measures.foreground import foreground_iou, foreground_scores
-from rsf_jax.measures.losses import IGNORED, focal_loss, mean_over_labelled
+from rsf_jax.measures.losses import IGNORED, focal_loss, mean_over_labeled
 from rsf_jax.ops import conv
 from rsf_jax.ops.tiles import blocks, join_blocks, tile_axis, windows
 from rsf_jax.policies import METRICS
@@ -115,8 +115,8 @@ def test_the_focal_loss_is_at_most_the_cross_entropy(logits, truth, gamma):
 
 @given(floats(IMAGES, 0, 100), labels(IMAGES))
 @examples(20)
-def test_a_mean_lies_among_the_labelled_losses(losses, truth):
-    means = mean_over_labelled(losses, truth.astype(np.int32), (1.0, 0.5, 3.0))
+def test_a_mean_lies_among_the_labeled_losses(losses, truth):
+    means = mean_over_labeled(losses, truth.astype(np.int32), (1.0, 0.5, 3.0))
     for mean, values, mask in zip(means, losses, truth):
         kept = values[mask != IGNORED]
         low, high = (kept.min(), kept.max()) if kept.size else (0, 0)
@@ -136,7 +136,7 @@ def test_scores_of_the_foreground_lie_between_0_and_1(predicted, truth):
 
 @given(labels(IMAGES), labels(IMAGES))
 @examples(20)
-def test_a_confusion_matrix_counts_every_labelled_pixel_once(predicted, truth):
+def test_a_confusion_matrix_counts_every_labeled_pixel_once(predicted, truth):
     predicted = np.where(predicted == IGNORED, 0, predicted)
     matrices = np.asarray(segmentation.confusion_matrix(predicted, truth, CLASSES))
     assert (matrices.sum((1, 2)) == (truth != IGNORED).sum((1, 2))).all()
@@ -242,7 +242,7 @@ def test_both_ways_of_convolving_agree(seed, sizes):
 @examples(40)
 def test_augmentation_keeps_labels_with_their_pixels(seed, upside_down, zoom):
     rng = np.random.default_rng(seed)
-    # Areas of one class: whatever part is shown, an inner pixel has the grey of its class.
+    # Areas of one class: whatever part is shown, an inner pixel has the gray of its class.
     masks = np.kron(rng.integers(0, 3, (2, 3, 4)), np.ones((1, 8, 8))).astype(np.uint8)
     masks[1] = masks[0]
     video = {"frames": masks[..., None] * 100, "masks": masks}
@@ -253,7 +253,7 @@ def test_augmentation_keeps_labels_with_their_pixels(seed, upside_down, zoom):
     pure = np.isin(frames, (0, 100, 200))
     if zoom == 1:
         np.testing.assert_array_equal(frames, found * 100)
-    # Where two classes meet, their mean may be the grey of a third.
+    # Where two classes meet, their mean may be the gray of a third.
     assert (frames[pure] == found[pure] * 100).mean() > 0.9
     np.testing.assert_array_equal(found[0], found[1])
 

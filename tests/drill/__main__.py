@@ -16,7 +16,7 @@ import numpy as np
 
 _HEADING = """# Fault drill
 
-What came of faults in training, tried by `python -m tests.drill --table=docs/drill.md`. "Recovered" is a try after which the run, started again, has ended with the parameters, optimiser and best checkpoint of a run that nothing disturbed, to the bit; or, of the second process and the read-only folder, was refused in one line.
+What came of faults in training, tried by `python -m tests.drill --table=docs/drill.md`. "Recovered" is a try after which the run, started again, has ended with the parameters, optimizer and best checkpoint of a run that nothing disturbed, to the bit; or, of the second process and the read-only folder, was refused in one line.
 
 """  # noqa: E501
 

@@ -100,7 +100,7 @@ class Scene:
             raise Lost(f"{workdir} has ended otherwise: {different}")
 
     def _end(self, workdir: Path) -> dict[str, np.ndarray]:
-        """Parameters, optimiser and place of the last checkpoint, and which one is the best."""
+        """Parameters, optimizer and place of the last checkpoint, and which one is the best."""
         model, optimizer = rsf.build_model(self.config), build_optimizer(self.config, 9)
         with Checkpoints(workdir) as checkpoints:
             step = checkpoints.latest_step()

@@ -34,7 +34,7 @@ def test_the_transparent_class_leaves_the_image_as_it_is():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
-def test_the_class_map_is_enlarged_by_nearest_neighbour(dtype):
+def test_the_class_map_is_enlarged_by_nearest_neighbor(dtype):
     small = RANDOM.integers(0, 3, (9, 20)).astype(dtype)
     found = draw(IMAGE, small, COLORS, "", 1.0)
     np.testing.assert_array_equal(found, COLORS[small.repeat(10, 0).repeat(20, 1)])

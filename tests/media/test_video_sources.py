@@ -54,17 +54,17 @@ def test_shrinking_takes_means_over_areas(tmp_path):
     with open_source(path, (HEIGHT // 4, WIDTH // 4)) as source:
         picture = next(iter(source))
     means = picture.image.reshape(HEIGHT // 4, 4, WIDTH // 4, 4, 3).mean((1, 3))
-    # The file has colour at half the resolution: it is averaged without being enlarged first.
+    # The file has color at half the resolution: it is averaged without being enlarged first.
     assert np.abs(picture.frame - means).mean() < 3
 
 
-def test_grey_is_the_luma_of_rec_601(tmp_path):
+def test_gray_is_the_luma_of_rec_601(tmp_path):
     path = film(tmp_path / "clip.mp4", scenes(2))
     with open_source(path, (24, 32), 3) as source:
         colored = [picture.frame for picture in source]
     with open_source(path, (24, 32), 1) as source:
-        grey = [picture.frame for picture in source]
-    for color, found in zip(colored, grey, strict=True):
+        gray = [picture.frame for picture in source]
+    for color, found in zip(colored, gray, strict=True):
         assert (found.shape, found.dtype) == ((24, 32, 1), np.uint8)
         np.testing.assert_allclose(found[..., 0], color @ [0.299, 0.587, 0.114], atol=0.51)
 
@@ -220,7 +220,7 @@ def test_names_with_colons_are_files(tmp_path):
     ("shape", "arguments", "message"),
     [
         ((0, 4), {}, r"frame_shape is \[0, 4\]"),
-        (None, {"channels": 2}, "channels is 2: choose 3 for colour or 1 for grey"),
+        (None, {"channels": 2}, "channels is 2: choose 3 for color or 1 for gray"),
         (None, {"timeout": 0.0}, "timeout is 0.0"),
     ],
 )

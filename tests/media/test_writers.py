@@ -173,7 +173,7 @@ def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64])
-def test_masks_keep_classes_and_colours(tmp_path, dtype):
+def test_masks_keep_classes_and_colors(tmp_path, dtype):
     classes = np.random.default_rng(0).integers(0, 3, (2, 9, 13)).astype(dtype)
     with MaskWriter(tmp_path / "masks", COLORS) as writer:
         for index, mask in zip((0, 12), classes):

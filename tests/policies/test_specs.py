@@ -71,7 +71,7 @@ def test_text_and_spec_are_of_one_policy():
         ([], "describes no policy"),
         ({"kind": "schedule", "slow_steps": 0, "fast_steps": 1}, "slow steps must be"),
         ({"kind": "schedule", "slow_steps": 1}, "missing 1 required"),
-        ({"kind": "halting", "colour": 1}, "unexpected keyword"),
+        ({"kind": "halting", "color": 1}, "unexpected keyword"),
         ({"kind": "halting", "metric": "l3"}, "metric is 'l3': choose one of l1, l2"),
     ],
 )

@@ -63,7 +63,7 @@ LAYERS = {
     "average without padding": (
         lambda x: nn.avg_pool(x, (3, 3), (1, 1), padding="SAME", count_include_pad=False),
     ),
-    "fixed normalisation": (nn.Conv(6, (3, 3)), nn.BatchNorm(use_running_average=True), nn.relu),
+    "fixed normalization": (nn.Conv(6, (3, 3)), nn.BatchNorm(use_running_average=True), nn.relu),
     "something at every place": (
         lambda x: x * jnp.arange(21.0)[None, None, :, None],
         nn.Conv(4, (3, 3)),

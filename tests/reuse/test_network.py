@@ -141,7 +141,7 @@ def test_calibration_takes_the_largest_thresholds_that_keep_the_score(variables)
 
 
 class SelfStatistics(nn.Module):
-    """Normalises a map by its own mean."""
+    """Normalizes a map by its own mean."""
 
     @nn.compact
     def __call__(self, x):
