@@ -21,9 +21,9 @@ _DROP = flags.DEFINE_float(
     "max_miou_drop", None, "take the fewest steps with a mIoU at most this much below --reference"
 )
 _STEPS = flags.DEFINE_float(
-    "mean_steps", None, "take the highest mIoU with at most so many recurrent steps a frame"
+    "mean_steps", None, "take the highest mIoU with at most so many recurrent steps per frame"
 )
-_CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "probability that the promise is kept")
+_CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "probability that the guarantee holds")
 _REFERENCE = flags.DEFINE_string(
     "reference", None, "policy that a drop is measured against; the schedule of training if none"
 )

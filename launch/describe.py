@@ -19,7 +19,7 @@ _SIZE = flags.DEFINE_string(
 _FRAMES = flags.DEFINE_integer(
     "frames", None, "frames of a video; those of the preset's data unless given", lower_bound=1
 )
-_JSON = flags.DEFINE_boolean("json", False, "print JSON in place of a table")
+_JSON = flags.DEFINE_boolean("json", False, "print JSON instead of a table")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ _MISSING = re.compile(r"Missing value for flag --(?P<name>[\w.]+)")
 
 
 def parse(argv: list[str]) -> list[str]:
-    """Parses flags, in place of absl's own parser, whose message is followed by a hint at --help.
+    """Parses flags, instead of absl's own parser, whose message is followed by a hint at --help.
 
     Returns:
         The arguments that are no flags, the program's name first. A mistake ends the program with

@@ -17,7 +17,7 @@ flags.adopt_module_key_flags(launcher)
 _DROP = flags.DEFINE_float(
     "max_miou_drop", 0.01, "take the largest thresholds with a mIoU at most this much below dense"
 )
-_CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "probability that the promise is kept")
+_CONFIDENCE = flags.DEFINE_float("confidence", 0.95, "probability that the guarantee holds")
 _METHOD = flags.DEFINE_enum("method", METHODS[0], METHODS, "method of reuse")
 _VIDEOS = flags.DEFINE_integer(
     "videos", 0, "most calibration and test videos; 0 for all", lower_bound=0

@@ -302,7 +302,7 @@ def scan_frames(
     Args:
         body: maps carry, the entry of `xs` for a frame, and whether it is the first frame, to the
             next carry and the frame's output.
-        carry: the state in front of the first frame.
+        carry: the state before the first frame.
         xs: pytree of arrays with the frame axis T in front.
         singles_out_first_frame: if False, `body` sees every frame as a later one, and is compiled
             once instead of twice.

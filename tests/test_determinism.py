@@ -1,4 +1,4 @@
-"""What README promises of seeds: the same data, order and start everywhere, to the bit."""
+"""What README guarantees of seeds: the same data, order and start everywhere, bit for bit."""
 
 import hashlib
 import itertools
@@ -11,7 +11,7 @@ from rsf_jax.data.batches import training_batches
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.training.state import build_optimizer, create_state
 
-# Recorded once; another machine, device or version that differs breaks the promise.
+# Recorded once; another machine, device or version that differs breaks the guarantee.
 _BATCHES = "44a91080faefa1a2be263582bdab66a983309521e1f31703b9915ad58a65d9e2"
 _PARAMETERS = {"absolute sum": 892.657453, "sum of squares": 644.016227}
 

@@ -116,7 +116,7 @@ def test_how_many_devices_a_model_was_trained_on_is_not_its_own(run, tmp_path):
 def test_the_table_shows_model_and_trivial_predictors(run, capsys):
     evaluation.print_results(json.loads((run[1] / "results.json").read_text()))
     table = capsys.readouterr().out
-    for text in ("mIoU", "this model", "all ink", "first target kept", "frames a second"):
+    for text in ("mIoU", "this model", "all ink", "first target kept", "frames per second"):
         assert text in table
 
 

@@ -128,8 +128,8 @@ def test_policies_of_ones_own_go_where_those_of_the_library_go(launch, run, tmp_
     assert done.returncode == 0, done.stderr
     points = json.loads((workdir / "sweep.json").read_text())["points"]
     assert [p["policy_spec"]["kind"] for p in points] == ["countdown", "halting", "schedule"]
-    promise = ["--mean_steps=5.9", "--confidence=0.3", "--policies=countdown:10.0"]
-    done = launch("calibrate", *flags, *promise, "--resplits=2")
+    guarantee = ["--mean_steps=5.9", "--confidence=0.3", "--policies=countdown:10.0"]
+    done = launch("calibrate", *flags, *guarantee, "--resplits=2")
     assert done.returncode == 0, done.stderr
     done = launch("evaluate", f"--workdir={workdir}", "--policy=calibrated")
     assert "policy.json: policy kind 'countdown' is none of schedule, halting" in done.stderr

@@ -144,7 +144,7 @@ def print_report(report: Report) -> None:
     """Prints two tables."""
     console = Console()
     table = Table(title="All streams have frames waiting")
-    for column in ("", "streams", "frames/s", "useful steps", "steps a frame", "memory (MB)"):
+    for column in ("", "streams", "frames/s", "useful steps", "steps per frame", "memory (MB)"):
         table.add_column(column, justify="right" if column else "left")
     for row in report.throughput:
         table.add_row(

@@ -34,7 +34,7 @@ _PAPER = (
     "trained",
     "on",
 )
-_OWN = ("run", "tested with", "mIoU", "steps a frame", "frames/s", "parameters", "trained", "on")
+_OWN = ("run", "tested with", "mIoU", "steps per frame", "frames/s", "parameters", "trained", "on")
 _CARDS = ("name", "run", "data", "seed", "validation mIoU", "test mIoU", "trained", "on")
 _NOT_RUN = "not run yet"
 # What two runs share whose tests can be compared: the network, and the data.

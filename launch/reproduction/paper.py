@@ -16,7 +16,7 @@ class Row:
         miou: the paper's mean IoU on the test split.
         frames_per_second: the paper's; None where it gives none.
         policy: tested with; None for the schedule of training.
-        steps: the paper's mean steps a frame under a halting policy.
+        steps: the paper's mean steps per frame under a halting policy.
     """
 
     preset: str

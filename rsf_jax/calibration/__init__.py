@@ -2,7 +2,7 @@
 
 from rsf_jax.calibration.choose import calibrate, check_data, print_calibration
 from rsf_jax.calibration.files import FILE, load_calibration
-from rsf_jax.calibration.promise import check, print_check
+from rsf_jax.calibration.guarantee import check, print_check
 from rsf_jax.calibration.resplits import Resplits, resplit
 from rsf_jax.calibration.target import Target
 

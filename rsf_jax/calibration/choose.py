@@ -58,8 +58,8 @@ def calibrate(
 
     Raises:
         InputError: if there are no calibration videos, or too few for the target; or if no
-            candidate can be promised to keep it (the message says what can); or a policy cannot be
-            written to a file.
+            candidate can be guaranteed to keep it (the message says what can); or a policy cannot
+            be written to a file.
 
     Source: see `risk.py`.
     """
@@ -108,7 +108,7 @@ def check_data(trained: Trained) -> None:
         saved, now = getattr(trained.saved, name), getattr(trained.config, name)
         if saved != now:
             raise InputError(
-                f"config.{name} is {now!r}, the checkpoint was trained with {saved!r}: a promise "
+                f"config.{name} is {now!r}, the checkpoint was trained with {saved!r}: a guarantee "
                 "holds for the videos a model was made for"
             )
 
@@ -210,12 +210,12 @@ def _calibration_videos(trained: Trained, dataset: Dataset, videos: int) -> grai
 
 
 def _check_enough(target: Target, videos: int, most: float) -> None:
-    """Not even videos without any loss could promise more than this."""
+    """Not even videos without any loss could guarantee more than this."""
     none = np.full(videos, 0.0 if target.quantity == "miou_drop" else 1.0)
     least = upper_bound(none, target.level, most)
     if least > target.limit:
         raise InputError(
-            f"{videos} calibration videos can promise {least:.3g} at best with confidence "
+            f"{videos} calibration videos can guarantee {least:.3g} at best with confidence "
             f"{target.confidence:g}, not {target.limit:g}: ask for more than that, for less "
             "confidence, or take more videos"
         )
@@ -224,8 +224,8 @@ def _check_enough(target: Target, videos: int, most: float) -> None:
 def _unmet(target: Target, safest: dict[str, Any], reference: StepPolicy, videos: int) -> str:
     what = {"miou_drop": f"a drop of mIoU against {policy_name(reference)}", "steps": "mean steps"}
     return (
-        f"no policy can be promised to keep {what[target.quantity]} within {target.limit:g} with "
+        f"no policy can be guaranteed to keep {what[target.quantity]} within {target.limit:g} with "
         f"confidence {target.confidence:g}: the safest, {safest['policy']}, is at "
         f"{safest['estimate']:.3g} on {videos} calibration videos, and {safest['bound']:.3g} is "
-        "the least that can be promised. Ask for that, or give other policies"
+        "the least that can be guaranteed. Ask for that, or give other policies"
     )

@@ -20,23 +20,23 @@ _SEED = 0
 
 @dataclasses.dataclass(frozen=True)
 class Resplits:
-    """What became of a promise that was made many times.
+    """What became of a guarantee that was made many times.
 
     Attributes:
         count: how often.
         videos: held-out videos in all.
-        promised: share of the times in which any policy passed.
+        guaranteed: share of the times in which any policy passed.
         exceeded: share in which the chosen policy's mean over the other half of the videos was
             above the limit. More than were broken: half of the videos have a mean of their own.
         broken: share in which the chosen policy's mean over all of the videos was above the limit,
             when calibrating on as many of them drawn with replacement, which makes them the whole
             population: this is what the guarantee bounds.
-        steps: mean recurrent steps a frame of the chosen policies.
+        steps: mean recurrent steps per frame of the chosen policies.
     """
 
     count: int
     videos: int
-    promised: float
+    guaranteed: float
     exceeded: float
     broken: float
     steps: float
@@ -45,9 +45,9 @@ class Resplits:
         """Returns the outcome in words."""
         return (
             f"Of {self.count} calibrations on random halves of {self.videos} held-out videos, "
-            f"{self.promised:.1%} found a policy ({self.steps:.2f} steps a frame on average); its "
-            f"mean over the other half was above the limit in {self.exceeded:.1%}. Calibrating on "
-            f"as many drawn with replacement, the mean over all was in {self.broken:.1%}: this is "
+            f"{self.guaranteed:.1%} found a policy ({self.steps:.2f} steps per frame on average); "
+            f"its mean over the other half was above the limit in {self.exceeded:.1%}. Calibrating "
+            f"on as many drawn with replacement, the mean over all was in {self.broken:.1%}: this is "
             "what the confidence bounds"
         )
 
@@ -98,8 +98,8 @@ def repeat(
 
     Args:
         losses: [policies, V], policies in the order of tests.
-        steps: [policies, V], recurrent steps a frame.
-        target: what is promised.
+        steps: [policies, V], recurrent steps per frame.
+        target: what is guaranteed.
         most: the largest loss there can be.
         count: number of repetitions.
     """
@@ -118,7 +118,7 @@ def repeat(
     return Resplits(
         count=count,
         videos=videos,
-        promised=len(chosen) / count,
+        guaranteed=len(chosen) / count,
         exceeded=float(np.mean(exceeded)),
         broken=float(np.mean(broken)),
         steps=float(np.mean(chosen)) if chosen else float("nan"),

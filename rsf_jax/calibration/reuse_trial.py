@@ -74,7 +74,7 @@ def trial(
         dataset: an open dataset, the one it was trained on.
         workdir: folder for the results.
         max_drop: of the mIoU, in the mean over videos.
-        confidence: of the promise.
+        confidence: of the guarantee.
         method: of reuse.
         videos: most calibration and test videos; 0 for all.
 
@@ -83,7 +83,7 @@ def trial(
 
     Raises:
         InputError: if there are no calibration videos, the network looks at several frames, or
-            nothing can be promised.
+            nothing can be guaranteed.
     """
     if dataset.calibration is None:
         raise InputError(
@@ -124,7 +124,7 @@ def print_trial(results: dict[str, Any]) -> None:
         numbers = (f"{each[k]:.4f}" for k in ("score", "drop", "bound", "p_value"))
         tested.add_row(f"{each['scale']:g}{mark}", *numbers, f"{each['work']:.0%}")
     shown = Table(title=f"{results['preset']} on test videos")
-    for heading in ("", "mIoU", "multiply-adds a frame", "ms a frame"):
+    for heading in ("", "mIoU", "multiply-adds per frame", "ms per frame"):
         shown.add_column(heading, justify="right" if heading else "left")
     for row in results["test"]:
         adds, ms = f"{row['multiply_adds']:.1f} M", f"{row['milliseconds']:.2f}"

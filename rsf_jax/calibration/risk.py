@@ -42,7 +42,7 @@ def p_value(losses: np.ndarray, limit: float, most: float = 1.0) -> float:
         raise InputError("there are no losses: a test needs those of one video at least")
     if limit >= most:
         return 0.0
-    # The estimates in front of each video: a bet must not know what it is made on.
+    # The estimates before each video: a bet must not know what it is made on.
     count = np.arange(1, len(losses) + 1)
     mean_after = np.cumsum(losses) / (count + 1)
     mean = np.concatenate([[0.0], mean_after[:-1]])
@@ -59,8 +59,8 @@ def upper_bound(losses: np.ndarray, level: float, most: float = 1.0) -> float:
     low, high = float(losses.min(initial=most)), most
     for _ in range(40):
         middle = (low + high) / 2
-        promised = p_value(losses, middle, most) <= level
-        low, high = (low, middle) if promised else (middle, high)
+        guaranteed = p_value(losses, middle, most) <= level
+        low, high = (low, middle) if guaranteed else (middle, high)
     return high
 
 

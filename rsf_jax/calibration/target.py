@@ -16,7 +16,7 @@ from rsf_jax.trained.model import Trained
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """mIoU and mean recurrent steps a frame of every video that has labels, [V] each.
+    """mIoU and mean recurrent steps per frame of every video that has labels, [V] each.
 
     mIoU is that of the foreground, the mean over frames; with several classes the mean over those
     that occur in the video or its prediction, of the pixels of all its frames. Both are in 0..1 and
@@ -34,9 +34,9 @@ class Target:
 
     Attributes:
         quantity: "miou_drop", against a reference policy on the same videos, or "steps", recurrent
-            steps a frame.
+            steps per frame.
         limit: above 0.
-        confidence: probability of keeping the promise, over the draw of the calibration videos.
+        confidence: probability that the guarantee holds, over the draw of the calibration videos.
     """
 
     quantity: str
@@ -55,15 +55,15 @@ class Target:
             raise InputError(f"mean_steps is {self.limit}: it must be above 1, a frame takes one")
 
     def __str__(self) -> str:
-        """Returns the promise in words."""
+        """Returns the guarantee in words."""
         drop = f"mIoU at most {self.limit:g} below the reference's"
-        steps = f"at most {self.limit:g} recurrent steps a frame"
+        steps = f"at most {self.limit:g} recurrent steps per frame"
         what = drop if self.quantity == "miou_drop" else steps
         return f"{what}, in the mean over videos, with confidence {self.confidence:g}"
 
     @property
     def level(self) -> float:
-        """Probability of breaking the promise."""
+        """Probability that the guarantee fails."""
         return 1 - self.confidence
 
     def losses(self, scored: Scored, reference: Scored) -> np.ndarray:

@@ -44,7 +44,7 @@ class Calibrated(NamedTuple):
     """The choice.
 
     Attributes:
-        scale: the largest scale that keeps the promise.
+        scale: the largest scale that keeps the guarantee.
         thresholds: for each layer, as `ReuseNetwork` takes them.
         tested: what was tried, the last one possibly without success.
     """
@@ -76,12 +76,12 @@ def calibrate(
         clips: float [T, B, H, W, C] each, of one frame shape; not those the network was trained on.
         score: how good the outputs of a clip are, given its number, in 0..1.
         max_drop: of the mean score, above 0.
-        confidence: probability of keeping the promise, between 0 and 1.
+        confidence: probability that the guarantee holds, between 0 and 1.
         scales: ascending, in units of each map's size.
 
     Raises:
-        InputError: if a number is none of these, or not even the first scale can be promised to
-            keep the score; the message says what can be promised.
+        InputError: if a number is none of these, or not even the first scale can be guaranteed to
+            keep the score; the message says what can be guaranteed.
 
     Source: see `rsf_jax.calibration.risk`.
     """
@@ -113,7 +113,7 @@ def calibrate(
     passed = [candidate for candidate in tested if candidate.p_value <= level]
     if not passed:
         raise InputError(
-            f"no threshold can be promised to keep the score within {max_drop:g} with confidence "
+            f"no threshold can be guaranteed to keep the score within {max_drop:g} with confidence "
             f"{confidence:g}: on {len(clips)} clips {tested[0].bound:.3g} is the least. Ask for "
             "that, or give more clips"
         )

@@ -56,7 +56,7 @@ class RecurrentCell(PreparedModule):
         super().__post_init__()
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
-        """Returns the state in front of the first frame: zeros, float32 [B, C, H, W].
+        """Returns the state before the first frame: zeros, float32 [B, C, H, W].
 
         It must not need parameters.
         """

@@ -35,7 +35,7 @@ class ConvLSTMCell(RecurrentCell):
         c' = f c + i g
         h' = o tanh(c')
 
-    The state is (h, c), zero in front of the first frame. Nothing is added to the forget gate.
+    The state is (h, c), zero before the first frame. Nothing is added to the forget gate.
 
     Parameters (C channels, k the kernel size; gates along the last axis in the order i, f, g, o):
     `input_kernel`, `hidden_kernel` [k, k, C, 4 C], `input_bias` [4 C].

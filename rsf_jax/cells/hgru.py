@@ -24,7 +24,7 @@ class HGRUCell(RecurrentCell):
         e  = softplus(kappa s1 + gamma c2 + w s1 c2)
         h' = softplus((1 - g2) h + g2 e)
 
-    The state is h alone, [B, C, H, W], zero in front of the first frame.
+    The state is h alone, [B, C, H, W], zero before the first frame.
 
     Parameters (C channels, k the kernel size): `inhibition`, `excitation` [k, k, C, C]; `gate1`,
     `gate2` [C, C] with biases [C]; `alpha`, `gamma`, `kappa`, `w`, `mu` [C]; `norm_scale`,

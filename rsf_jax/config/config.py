@@ -55,7 +55,7 @@ class Config:
     )
     calibration_share: float = setting(
         0.0,
-        "share of the training split kept for calibration, in place of a split of that name",
+        "share of the training split kept for calibration, instead of a split of that name",
         least=0,
         below=1,
     )

@@ -160,7 +160,7 @@ def get_config(name: str) -> Config:
 
     `{easy|hard}_s{S}f{F}[_CELL][_stateless]` for any S >= F >= 1 is the paper's recipe with S
     recurrent steps on the first frame and F on each later one, and any registered cell or recurrent
-    network in place of the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence,
+    network instead of the hGRU; `{easy|hard}_{ff8|conv3ds|...}` a network without recurrence,
     trained alike.
     `{easy|hard}_mixed{N}` is one model for every budget of steps: each update is made with another
     schedule, of N steps on the first frame and fewer later, or of the same number up to N on all.

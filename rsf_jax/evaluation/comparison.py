@@ -42,7 +42,7 @@ def compare(sweeps: Mapping[str, Path], folder: Path) -> dict[str, Any]:
 
 def print_comparison(content: Mapping[str, Any]) -> None:
     """Prints a line for each policy, with mIoU and mean steps of every sweep that has it."""
-    table = Table(title="test mIoU at mean recurrent steps a frame", title_justify="left")
+    table = Table(title="test mIoU at mean recurrent steps per frame", title_justify="left")
     table.add_column("policy")
     for name in content:
         table.add_column(name, justify="right")

@@ -61,11 +61,11 @@ class Point:
         policy_spec: its kind and numbers, see `policies.to_spec`.
         miou: mean foreground IoU over videos and frames.
         miou_deviation: standard deviation of the videos' mean IoU.
-        steps: mean recurrent steps a frame.
+        steps: mean recurrent steps per frame.
         miou_by_frame, steps_by_frame: both for each frame position; a mIoU of None where no frame
             is labeled.
         frames_per_second: at batch 1.
-        timed_steps: mean recurrent steps a frame of the videos that were timed.
+        timed_steps: mean recurrent steps per frame of the videos that were timed.
         extrapolates: whether frames may get more steps than any did in training.
         on_front: whether no other policy is as good with fewer steps.
     """
@@ -181,7 +181,7 @@ def _write(path: Path, header: dict[str, Any], points: dict[str, dict[str, Any]]
 def _line(point: dict[str, Any], number: int, total: int) -> str:
     return (
         f"{number} of {total}: {point['policy']}  mIoU {point['miou']:.3f}  "
-        f"{point['steps']:.2f} steps a frame"
+        f"{point['steps']:.2f} steps per frame"
     )
 
 
@@ -258,7 +258,7 @@ def print_sweep(results: dict[str, Any]) -> None:
 
 
 def _explanation(results: dict[str, Any]) -> str:
-    """How frames a second follow from steps, in words."""
+    """How frames per second follow from steps, in words."""
     cost, points = results["milliseconds"], results["points"]
     lines = [
         f"{results['videos']} test videos; * no other policy is as good with fewer steps; frames a "

@@ -156,7 +156,7 @@ def print_results(results: dict[str, Any]) -> None:
     )
     console.print(
         f"{test['videos']} test videos, {results['parameters']:,} parameters, "
-        f"{test['steps_per_video']:.1f} steps a video; frames a second: {speeds} "
+        f"{test['steps_per_video']:.1f} steps per video; frames per second: {speeds} "
         f"({results['device']})",
         highlight=False,
         soft_wrap=True,

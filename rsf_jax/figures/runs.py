@@ -86,7 +86,7 @@ def save_curves(path: Path, curves: dict[str, dict[int, dict[str, float]]]) -> N
 
 
 def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
-    """Draws mIoU against recurrent steps and against frames a second, as the paper's Figure 3.
+    """Draws mIoU against recurrent steps and against frames per second, as the paper's Figure 3.
 
     Args:
         path: picture to write; the ending decides the format.
@@ -96,7 +96,7 @@ def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
     labels = [kind_label(point["policy_spec"]) for point in points]
     drawn = styles(point["policy_spec"] for point in points)
     figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
-    # Steps cost; frames a second are the contrary of a cost.
+    # Steps cost; frames per second are the contrary of a cost.
     for panel, quantity, sign in zip(panels, ("steps", "frames_per_second"), (1, -1)):
         places = [(p[quantity], p["miou"]) for p in points]
         on_front = pareto_front([sign * x for x, _ in places], [y for _, y in places])
@@ -106,8 +106,8 @@ def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
             alike = [p for p, found in zip(points, labels) if found == label]
             _scatter(panel, alike, quantity, label, style)
         panel.grid(alpha=0.3)
-    panels[0].set(xlabel="mean recurrent steps a frame", ylabel="test mIoU")
-    panels[1].set(xlabel=f"frames a second at batch 1 ({results['device']})", xscale="log")
+    panels[0].set(xlabel="mean recurrent steps per frame", ylabel="test mIoU")
+    panels[1].set(xlabel=f"frames per second at batch 1 ({results['device']})", xscale="log")
     panels[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[1].xaxis.set_major_formatter("{x:g}")
     panels[1].xaxis.set_minor_formatter(NullFormatter())
@@ -147,7 +147,7 @@ def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
         own = sweep["training_schedule_spec"]
         if trained := [p for p in points[name] if p["policy_spec"] == own]:
             axes.plot(*_line(trained), "o", color=f"C{number}", ms=11, mfc="none")
-    axes.set(xlabel="mean recurrent steps a frame", ylabel="test mIoU", xscale="log")
+    axes.set(xlabel="mean recurrent steps per frame", ylabel="test mIoU", xscale="log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 4, 6)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -13,7 +13,7 @@ class Reached(NamedTuple):
     """Where a number of steps leads.
 
     Attributes:
-        before: the state in front of the last step.
+        before: the state before the last step.
         after: the state after it.
     """
 
@@ -48,7 +48,7 @@ class ObservableEstimator(Estimator, Protocol):
     def observe(
         self, step: Step, carry: Carry, length: int, store: Any, keep: Keep
     ) -> tuple[Reached, Any]:
-        """As `unroll`, to the bit and in every derivative; `store = keep(store, h)` after a step.
+        """As `unroll`, bit for bit and in every derivative; `store = keep(store, h)` after a step.
 
         Args:
             step: as for `unroll`.

@@ -15,7 +15,7 @@ def floats(carry: Carry) -> list[Array]:
 
 
 def with_floats(carry: Carry, values: Sequence[Array]) -> Carry:
-    """Returns a state with others in place of what `floats` returns of it."""
+    """Returns a state with others instead of what `floats` returns of it."""
     others = iter(values)
     return jax.tree.map(lambda x: next(others) if _is_float(x) else x, carry)
 

@@ -32,7 +32,7 @@ class RBP:
     """Recurrent back-propagation, by the implicit function theorem at the last state.
 
     Where the state has converged, h = f(h, theta), its derivative is that of the last step with
-    `(1 - J^T)^-1 v` in place of the cotangent v, J the Jacobian of the last step. The inverse is a
+    `(1 - J^T)^-1 v` instead of the cotangent v, J the Jacobian of the last step. The inverse is a
     truncated Neumann series. No other step is differentiated, so that memory does not grow with
     their number; and nothing flows to the state the recurrence started from, which a converged
     state does not depend on.

@@ -120,7 +120,7 @@ class Feed:
             self._end()
 
     def rates(self) -> tuple[float, float]:
-        """Returns frames a second and steps a frame, of the last two seconds."""
+        """Returns frames per second and steps per frame, of the last two seconds."""
         now = time.monotonic()
         while self._recent and self._recent[0][0] < now - _WINDOW:
             self._recent.popleft()

@@ -15,7 +15,7 @@ from rsf_jax.trained.appearance import Appearance
 
 OVERLAY, MASKS, JSON = "overlay", "masks", "json"
 KINDS = (OVERLAY, MASKS, JSON)
-_USUAL_RATE = 25.0  # frames a second of a video whose source states none
+_USUAL_RATE = 25.0  # frames per second of a video whose source states none
 
 
 class Outputs:

@@ -53,7 +53,7 @@ def play(
         engine: of the feeds.
         feeds: videos.
         stop: returns why to stop now, or None. Frames that wait are computed still.
-        show: is handed a table of what goes on a few times a second.
+        show: is handed a table of what goes on a few times per second.
 
     Raises:
         InputError: if a result cannot be written. The feeds' threads are ended then, too.
@@ -104,7 +104,7 @@ def save_summary(summary: Summary, folder: Path) -> Path:
 
 
 def status_table(feeds: Sequence[Feed]) -> Table:
-    """Returns a row for each video: frames a second and steps a frame now, and counts so far."""
+    """Returns a row for each video: rates now, and counts so far."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("video", no_wrap=True)
     for heading in ("frames/s", "steps", "frames", "cut", "dropped", "failed", "skipped"):
@@ -130,7 +130,7 @@ def summary_text(summary: Summary) -> str:
     frames = s.done + s.cut
     lines = [
         f"{frames} frames in {summary.seconds:.1f} s, {frames / summary.seconds:.1f} a second, "
-        f"{s.useful_steps / max(frames, 1):.2f} steps a frame; {s.useful_share:.0%} of the steps "
+        f"{s.useful_steps / max(frames, 1):.2f} steps per frame; {s.useful_share:.0%} of the steps "
         "computed were needed"
     ]
     if s.latency:

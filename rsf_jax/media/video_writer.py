@@ -15,7 +15,7 @@ from rsf_jax.media.checks import check_image
 from rsf_jax.media.targets import check_free, disk_errors
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
-_RATES = (0.1, 1000.0)  # frames a second
+_RATES = (0.1, 1000.0)  # frames per second
 # The second, less good and not for browsers, is in every build of FFmpeg.
 _CODECS = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"qscale": "3"}}
 

@@ -144,7 +144,7 @@ class VideoModel(nn.Module):
         return run_video(model, variables, frames, policy).logits
 
     def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
-        """Returns the state in front of the first frame; needs no variables.
+        """Returns the state before the first frame; needs no variables.
 
         Args:
             batch_size: number of videos B.
@@ -154,7 +154,7 @@ class VideoModel(nn.Module):
         return State(carry, jnp.zeros((batch_size,), jnp.int32))
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
-        """Returns what a step starts from in front of the first frame."""
+        """Returns what a step starts from before the first frame."""
         raise NotImplementedError
 
     def prepare(self, frame_shape: tuple[int, int]) -> None:

@@ -104,7 +104,7 @@ class RecurrentModel(VideoModel):
         return self.cell.norm_statistics
 
     def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
-        """Returns the cell's state in front of the first frame."""
+        """Returns the cell's state before the first frame."""
         return self.cell.initial_carry(batch_size, height, width)
 
     def prepare(self, frame_shape: tuple[int, int]) -> None:

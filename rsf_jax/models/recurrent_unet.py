@@ -80,7 +80,7 @@ class Double(nn.Module):
 
 
 class RecurrentUNet(VideoModel):
-    """U-Net with a dual-gated recurrent unit in place of its bottom (RecSlowFast-DRU).
+    """U-Net with a dual-gated recurrent unit instead of its bottom (RecSlowFast-DRU).
 
     A recurrent step is a whole pass: the frame and the logits of the step before enter the encoder,
     four levels of widths C, 2C, 4C, 8C; after the fourth pooling the unit updates its state, of

@@ -44,7 +44,7 @@ def convolve(
         method: "direct"; "fft", in the frequency domain, equal up to rounding; or "auto", see
             `choose_method`.
         spectrum: `kernel_spectrum(kernel, H, W)`, if it is at hand; used by "fft" alone. Gradients
-            then reach it in place of the kernel.
+            then reach it instead of the kernel.
 
     Returns:
         float32 [B, C_out, H, W].

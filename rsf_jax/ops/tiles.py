@@ -22,7 +22,7 @@ class Tiles:
         stride: results of each tile, which is also the distance from one tile to the next.
         window: pixels each tile sees.
         period: length of its transform, at least `window`.
-        halo: pixels a window has in front of its results. A single tile needs none: what wraps
+        halo: pixels that a window has before its results. A single tile needs none: what wraps
             around in its transform falls into the rest of its period.
     """
 

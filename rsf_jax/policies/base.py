@@ -19,7 +19,7 @@ MOST_STEPS = 2**31 - 1
 
 _FORWARD = (
     "steps that are counted while they run have no reverse-mode derivative: use a forward-mode one "
-    "(jax.jvp, jax.jacfwd), a FixedSchedule in place of halting, or, in run_frame, first=True or "
+    "(jax.jvp, jax.jacfwd), a FixedSchedule instead of halting, or, in run_frame, first=True or "
     "first=False where all samples are at the same frame"
 )
 

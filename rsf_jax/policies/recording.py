@@ -18,7 +18,7 @@ class Recording:
     """Which hidden states to keep, and what of them.
 
     All states of a video are T N H W C numbers: with 25 channels at 128x128 pixels, 1.6 MB a step,
-    and so 79 MB a second for 25 frames a second of two steps. What is left out here is never
+    and so 79 MB a second for 25 frames per second of two steps. What is left out here is never
     stored.
 
     Attributes:
@@ -26,7 +26,7 @@ class Recording:
         steps: recurrent steps, counted from 1 (the state after the first step); None for all.
         dtype: "float32", "float16" or "bfloat16".
         projection: traceable function of the hidden states h [B, H, W, C] of a batch, whose result
-            [B, ...] is kept in place of h; None keeps h.
+            [B, ...] is kept instead of h; None keeps h.
     """
 
     frames: tuple[int, ...] | None = None

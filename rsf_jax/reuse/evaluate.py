@@ -39,7 +39,7 @@ _SPECTRAL_FROM = 49
 
 
 def hide_padding(stage: Stage, values: Array, seen: Rectangle) -> Array:
-    """Puts what is never the largest in place of the padding that a stage reads."""
+    """Puts what is never the largest instead of the padding that a stage reads."""
     op = stage.op
     if stage.source is None or not (isinstance(op, Pooling) and op.largest):
         return values

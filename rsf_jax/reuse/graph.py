@@ -22,7 +22,7 @@ class Reach(NamedTuple):
         size: values read.
         stride: inputs from one output to the next.
         dilation: inputs from one value read to the next.
-        before: padding in front of the first input.
+        before: padding before the first input.
         after: padding behind the last one.
     """
 

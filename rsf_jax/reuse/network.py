@@ -58,7 +58,7 @@ class ReuseNetwork:
         InputError: if a setting is none of these.
 
     Source: Pan et al. 2018, Recurrent Residual Module, for "residual"; Khachatourian 2019 for
-    "region", with one bounding box in place of tiles.
+    "region", with one bounding box instead of tiles.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ReuseNetwork:
         Args:
             state: what the last frame has left.
             frame: float [B, H, W, C], as the one of `init`.
-            thresholds: in place of those of the network: one for all layers, or [layers]. Other
+            thresholds: instead of those of the network: one for all layers, or [layers]. Other
                 ones compile nothing.
 
         Returns:

@@ -150,7 +150,7 @@ class Program:
 
         Returns:
             The network's output; and the last map, without which XLA's CPU compiler computes small
-            maps on one core (ResNet-18 at 224x224: 56 in place of 34 ms).
+            maps on one core (ResNet-18 at 224x224: 56 instead of 34 ms).
         """
         maps = list(self._everything(weights, frame)[0].values())
         return self._output(weights.constants, maps), maps[-1]

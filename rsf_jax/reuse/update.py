@@ -63,7 +63,7 @@ def bring_up_to_date(
         return turns - 1, stored, Done(jnp.ones_like(moves), moves)
 
     none = jnp.zeros((plan.cut.batch, *plan.cut.size, 1), bool)
-    # Loops of no or one turn in place of `lax.cond`, for which XLA copies what it might change.
+    # Loops of no or one turn instead of `lax.cond`, for which XLA copies what it might change.
     is_due = count > plan.most
     first = (is_due.astype(jnp.int32), stored, Done(none, none))
     _, stored, done = lax.while_loop(lambda loop: loop[0] > 0, everything, first)

@@ -133,7 +133,7 @@ class Scorer:
             stops: asked before every batch.
 
         Returns:
-            NumPy arrays, one entry a video, in the order of the split.
+            NumPy arrays, one entry per video, in the order of the split.
 
         Raises:
             ScoringStopped: as soon as `stops` says so.

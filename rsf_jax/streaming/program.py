@@ -243,7 +243,7 @@ class Program:
         )
 
     def _no_outputs(self, prepared: Prepared, slots: Slots) -> Any:
-        """Zeros in place of the transformed logits of all slots."""
+        """Zeros instead of the transformed logits of all slots."""
         shapes = jax.eval_shape(lambda: self._transform(prepared.readout(slots.carry)))
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 

@@ -26,7 +26,7 @@ def load_trained(
 
     Args:
         workdir: the run's folder, or one that `import_pretrained` has made of weights.
-        changes: settings to use in place of those the model was trained with.
+        changes: settings to use instead of those the model was trained with.
         update: number of updates; None for the checkpoint with the lowest validation loss.
 
     Raises:

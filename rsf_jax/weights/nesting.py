@@ -136,7 +136,7 @@ def _parts(name: str) -> Place:
 
 
 def _prefixes(group: Group, known: Set[str]) -> Iterator[Place]:
-    """What stands in front of each known name."""
+    """What stands before each known name."""
     for parts, _ in _named(group):
         for count in range(1, min(len(parts), _PARTS) + 1):
             if ".".join(parts[-count:]) in known:

@@ -220,7 +220,7 @@ def _flat(storage: FileTensor) -> np.ndarray:
     """The numbers of a storage; a tensor in its place might see some of them several times."""
     numbers = storage.array
     if numbers.ndim != 1 or not numbers.flags.c_contiguous:
-        raise InputError("a tensor is made of another tensor in place of a storage")
+        raise InputError("a tensor is made of another tensor instead of a storage")
     return numbers
 
 

@@ -376,9 +376,7 @@ CASES = [
     Called(
         "an endless budget", lambda: streaming_checks.check_budget(float("nan")), "budget is nan"
     ),
-    Called(
-        "a home that is none", lambda: open_source("~no_such_user/a.mp4", None), "in place of ~"
-    ),
+    Called("a home that is none", lambda: open_source("~no_such_user/a.mp4", None), "instead of ~"),
     # Weights
     Called("no weights", lambda: load_published({}), "these 0 tensors"),
     Called("weights by number", lambda: _unwrapped(tensors_of, {1: FRAMES}), "texts are needed"),

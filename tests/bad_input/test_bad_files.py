@@ -10,7 +10,7 @@ CASES = [
     # Folders
     Launched("train", f"{TINY} --workdir=/proc/none", "/proc/none cannot be written to"),
     Launched("train", f"{TINY} --workdir={{bad}}/a_file", "a_file cannot be written to (File exi"),
-    Launched("train", f"{TINY} --workdir=~no_such_user/x", "write the folder in place of ~"),
+    Launched("train", f"{TINY} --workdir=~no_such_user/x", "write the folder instead of ~"),
     Launched("evaluate", "--workdir=/nowhere", "no checkpoints in /nowhere: train first"),
     Launched("evaluate", "--workdir={bad}/a_file", "no checkpoints in"),
     Launched("stream", "--workdir=/nowhere --inputs=a.mp4", "no checkpoints in /nowhere"),
@@ -28,7 +28,7 @@ CASES = [
     Launched("train", f"{NEW} --config.dataset=", "config.dataset is ''"),
     Launched("train", f"{NEW} --config.dataset=t_pathfinder", "write t_pathfinder/CONFIG"),
     Launched("train", f"{NEW} --config.data_dir={{bad}}/a_file", "a folder is needed, this is a"),
-    Launched("train", f"{NEW} --config.data_dir=~no_such_user", "write the folder in place of ~"),
+    Launched("train", f"{NEW} --config.data_dir=~no_such_user", "write the folder instead of ~"),
     Launched("train", f"{NEW} --config.shrink=100", "no pixel is left; lower it"),
     Launched("train", f"{NEW} --config.calibration_share=0.99", "none would be left to train on"),
     Launched(

@@ -317,7 +317,7 @@ def test_a_tensor_is_no_storage_for_others():
     repeated = torch_pickles._tensor(storage, 6, (4, 2), (0, 1))
     one_axis = torch_pickles._tensor(storage, 7, (8,), (0,))
     for tensor in (repeated, one_axis):
-        with pytest.raises(rsf.InputError, match="another tensor in place of a storage"):
+        with pytest.raises(rsf.InputError, match="another tensor instead of a storage"):
             torch_pickles._tensor(tensor, 0, (4,), (1,))
     bytes_alone = torch_pickles.FileTensor(np.zeros(7, "V1"))
     kind = torch_pickles._Maker(np.uint16)

@@ -63,7 +63,7 @@ def test_a_folder_of_images_is_a_clip(small, tmp_path):
         clips.from_folder(tmp_path)
 
 
-def test_truncation_in_front_of_a_noisy_camera_keeps_its_promise(small, monkeypatch):
+def test_truncation_in_front_of_a_noisy_camera_keeps_its_guarantee(small, monkeypatch):
     monkeypatch.setattr(reuse_networks, "_SIDE", 64)
     monkeypatch.setattr(reuse_networks, "_CLIPS", 20)
     monkeypatch.setattr(reuse_networks, "_MAX_ERROR", 0.4)
@@ -74,7 +74,7 @@ def test_truncation_in_front_of_a_noisy_camera_keeps_its_promise(small, monkeypa
     assert (two.clip, exact.clip, truncated.clip) == ("two objects", *["noisy camera"] * 2)
     assert exact.changed == truncated.changed == 1
     assert (exact.work, exact.bound) == (1, 1)
-    # Of single frames; what is promised is the mean.
+    # Of single frames; what is guaranteed is the mean.
     assert exact.error < 1e-5 < truncated.error < 0.8
 
 

@@ -49,7 +49,7 @@ def made_up(monkeypatch, run):
         open_dataset(config), validation=videos(200), calibration=videos(1000), test=videos(500)
     )
     score = lambda policy, videos: _made_up(policy, len(videos))  # noqa: E731
-    for module in ("choose", "promise", "resplits"):
+    for module in ("choose", "guarantee", "resplits"):
         monkeypatch.setattr(f"rsf_jax.calibration.{module}.video_scorer", lambda trained: score)
     return trained, dataset
 
@@ -87,7 +87,7 @@ def test_what_another_beats_is_no_candidate():
 
 
 def test_a_target_that_cannot_be_met_names_what_can(made_up, tmp_path):
-    with pytest.raises(rsf.InputError, match="no policy can be promised") as error:
+    with pytest.raises(rsf.InputError, match="no policy can be guaranteed") as error:
         _calibrate(made_up, tmp_path, Target("steps", 1.5))
     message = str(error.value)
     assert str(RULES["cheap"]) in message
@@ -98,7 +98,9 @@ def test_a_target_that_cannot_be_met_names_what_can(made_up, tmp_path):
 
 
 def test_too_few_videos_are_named(made_up, tmp_path):
-    with pytest.raises(rsf.InputError, match=r"100 calibration videos can promise 0\.0337 at best"):
+    with pytest.raises(
+        rsf.InputError, match=r"100 calibration videos can guarantee 0\.0337 at best"
+    ):
         _calibrate(made_up, tmp_path, Target("miou_drop", 0.01), videos=100)
     with pytest.raises(rsf.InputError, match="1001 videos are asked for: the split has 1000"):
         _calibrate(made_up, tmp_path, Target("miou_drop", 0.01), videos=1001)
@@ -111,10 +113,10 @@ def test_a_chosen_policy_is_found_by_name_and_checked(made_up, run, tmp_path, ca
     assert str(RULES["middle"]) in capsys.readouterr().out.replace("\n", "")
     trained, dataset = made_up[0], open_dataset(run[0])
     found = calibration.check(trained, dataset, tmp_path, results)
-    assert found["promise"]["measured"] == pytest.approx(0.02, abs=0.02)
+    assert found["guarantee"]["measured"] == pytest.approx(0.02, abs=0.02)
     assert found["test"]["steps_per_video"] > 0
     calibration.print_check(found)
-    assert "Promised: mIoU at most 0.03 below" in capsys.readouterr().out
+    assert "Guaranteed: mIoU at most 0.03 below" in capsys.readouterr().out
 
 
 def test_a_policy_made_for_something_else_is_refused(made_up, tmp_path):
@@ -193,7 +195,7 @@ def test_the_guarantee_holds_over_many_draws():
     steps = np.linspace(8, 2, 9)[:, None] + np.zeros((9, 3000))
     target = Target("miou_drop", 0.005, confidence=0.9)
     resplits = repeat(losses, steps, target, 1.0, 400)
-    assert resplits.promised == 1
+    assert resplits.guaranteed == 1
     assert resplits.broken <= 0.1
     # Not by being timid: almost always one of the two last that are allowed is taken.
     assert resplits.steps < 5.5
@@ -218,13 +220,13 @@ def test_losses_are_of_the_frames_that_have_labels(run, monkeypatch):
         score(REFERENCE, test)
 
 
-def test_videos_without_a_label_promise_nothing(made_up, tmp_path, monkeypatch):
+def test_videos_without_a_label_guarantee_nothing(made_up, tmp_path, monkeypatch):
     def few(policy, videos):
         whole = _made_up(policy, len(videos))
         return Scored(whole.miou[:20], whole.steps[:20]) if len(videos) == 1000 else whole
 
     monkeypatch.setattr("rsf_jax.calibration.choose.video_scorer", lambda trained: few)
-    with pytest.raises(rsf.InputError, match="20 calibration videos can promise"):
+    with pytest.raises(rsf.InputError, match="20 calibration videos can guarantee"):
         _calibrate(made_up, tmp_path, Target("miou_drop", 0.03))
 
 

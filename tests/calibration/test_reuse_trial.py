@@ -46,10 +46,13 @@ def test_thresholds_are_found_and_tested(feedforward, tmp_path):
     ("flags", "message"),
     [
         (("--max_miou_drop=2",), "max_drop is 2.0: it must be between 0 and 1"),
-        (("--max_miou_drop=0.001",), "no threshold can be promised to keep the score within 0.001"),
+        (
+            ("--max_miou_drop=0.001",),
+            "no threshold can be guaranteed to keep the score within",
+        ),
     ],
 )
-def test_what_cannot_be_promised_is_named(feedforward, tmp_path, flags, message):
+def test_what_cannot_be_guaranteed_is_named(feedforward, tmp_path, flags, message):
     launched = launching.start(tmp_path, "reuse", f"--workdir={feedforward}", *flags).wait()
     assert launched.returncode != 0
     assert message in launched.stderr

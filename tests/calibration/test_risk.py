@@ -24,7 +24,7 @@ CASES = [(_rare, 0.02, 1.0), (_rare, 0.3, 1.0), (_spread, 0.01, 1.0), (_steps, 4
 
 
 @pytest.mark.parametrize(("draw", "limit", "most"), CASES)
-def test_a_mean_at_the_limit_passes_as_seldom_as_promised(draw, limit, most):
+def test_a_mean_at_the_limit_passes_as_seldom_as_guaranteed(draw, limit, most):
     rng = np.random.default_rng(0)
     tries = 1000
     passed = sum(p_value(draw(rng, limit, 400), limit, most) <= LEVEL for _ in range(tries))
@@ -70,7 +70,7 @@ def test_the_upper_bound_is_where_the_test_turns():
     assert p_value(losses, bound + 1e-6) <= LEVEL < p_value(losses, bound - 1e-6)
 
 
-def test_few_videos_promise_little():
+def test_few_videos_guarantee_little():
     # A capital of (1 - limit)^-n must reach 1 / level, even if no video ever loses anything.
     bounds = [upper_bound(np.zeros(n), LEVEL) for n in (10, 100, 1000)]
     assert bounds == sorted(bounds, reverse=True)

@@ -87,7 +87,7 @@ class Scene:
         return process
 
     def check_end(self, workdir: Path) -> None:
-        """Checks that a run has ended as the one that nothing disturbed, to the bit.
+        """Checks that a run has ended as the one that nothing disturbed, bit for bit.
 
         Raises:
             Lost: if not.

@@ -1,4 +1,4 @@
-"""A calibrated policy and its promise, on the test videos."""
+"""A calibrated policy and its guarantee, on the test videos."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from rsf_jax.trained.model import Trained
 def check(
     trained: Trained, dataset: Dataset, workdir: Path, results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Tests a calibrated policy, and compares its promise with the test videos.
+    """Tests a calibrated policy, and compares its guarantee with the test videos.
 
     Args:
         trained: the model.
@@ -24,7 +24,7 @@ def check(
         results: what `load_calibration` returned.
 
     Returns:
-        What `evaluate` returned, and under "promise" the mean of what was promised on the test
+        What `evaluate` returned, and under "guarantee" the mean of what was guaranteed on the test
         videos, with its standard error.
     """
     target, score = Target(**results["target"]), video_scorer(trained)
@@ -32,7 +32,7 @@ def check(
     losses = target.losses(score(policy, dataset.test), score(reference, dataset.test))
     return {
         **evaluate(trained, dataset, workdir, policy),
-        "promise": {
+        "guarantee": {
             "words": str(target),
             "reference": results["reference"],
             "limit": target.limit,
@@ -43,11 +43,11 @@ def check(
 
 
 def print_check(results: dict[str, Any]) -> None:
-    """Prints a test and what became of the promise."""
+    """Prints a test and what became of the guarantee."""
     print_results(results)
-    promise = results["promise"]
-    kept = "kept" if promise["measured"] <= promise["limit"] else "not kept on these videos"
+    guarantee = results["guarantee"]
+    kept = "kept" if guarantee["measured"] <= guarantee["limit"] else "not kept on these videos"
     print(
-        f"Promised: {promise['words']} (reference {promise['reference']}). Test videos: "
-        f"{promise['measured']:.4f} +- {promise['standard_error']:.4f}, {kept}"
+        f"Guaranteed: {guarantee['words']} (reference {guarantee['reference']}). Test videos: "
+        f"{guarantee['measured']:.4f} +- {guarantee['standard_error']:.4f}, {kept}"
     )
