@@ -47,8 +47,8 @@ class Resplits:
             f"Of {self.count} calibrations on random halves of {self.videos} held-out videos, "
             f"{self.guaranteed:.1%} found a policy ({self.steps:.2f} steps per frame on average); "
             f"its mean over the other half was above the limit in {self.exceeded:.1%}. Calibrating "
-            f"on as many drawn with replacement, the mean over all was in {self.broken:.1%}: this is "
-            "what the confidence bounds"
+            f"on as many drawn with replacement, the mean over all was in {self.broken:.1%}: this "
+            "is what the confidence bounds"
         )
 
 
