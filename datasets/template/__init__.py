@@ -1,1 +1,1 @@
-"""A dataset to copy: see "How to add" in WORKSPACE.md."""
+"""A dataset to copy: see docs/how-to-add.md."""

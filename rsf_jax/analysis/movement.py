@@ -26,6 +26,7 @@ BEHAVIORS = ("converges", "oscillates", "diverges", "drifts")
 _STILL = 1e-3  # of the state's norm
 _LAST = 10  # steps at the end that are looked at
 _MAX_LAG = 12  # steps
+# What a return is: docs/decisions/0021-analysis-of-hidden-states.md.
 _RETURN = 0.5
 _GROWTH = 2.0
 # The last states and their lags, with the first of the lags beyond the leap out of nothing.

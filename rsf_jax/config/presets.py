@@ -34,6 +34,7 @@ _NAMED = {
         lr_schedule="cosine",
         warmup_steps=50,
         # Adam remembers the first, large gradients for a thousand updates, and hardly moves.
+        # See docs/decisions/0016-training-recipes.md.
         clip_norm=0.01,
         # Every video is seen once: they are cheaper to make than to learn from.
         epochs=1,

@@ -184,6 +184,7 @@ def _generate(builder: tfds.core.DatasetBuilder, folder: Path, manual_dir: str) 
     try:
         builder.download_and_prepare(download_config=settings)
     except Exception:
+        # See docs/decisions/0012-data-on-disk.md.
         # A `tfds build` of the user's, which knows nothing of the lock, may have overtaken it.
         if not folder.exists() or _missing(folder):
             raise

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-# The division is the same for every run and seed.
+# The division is the same for every run and seed: see docs/decisions/0013-divisions-and-labels.md.
 _SEED = 0
 
 

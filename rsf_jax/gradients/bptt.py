@@ -51,7 +51,7 @@ class BPTT:
             return after, keep(store, after)
 
         start = (Reached(carry, carry), store)
-        if self.remat == "none":
+        if self.remat == "none":  # see docs/decisions/0006-memory-of-gradients.md
             kept = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
             advance = _advancing(jax.checkpoint(observed, policy=kept, prevent_cse=False))
             return _repeat(advance, start, length)

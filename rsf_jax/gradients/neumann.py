@@ -58,7 +58,8 @@ def neumann_series(
     norm = norms if guard == "sample" else _norm_of_batch
     first = norm(vector)
     least = _VANISHED * first if guard == "sample" else _VANISHED
-    # Terms that do not grow bound each sample's sum already.
+    # Terms that do not grow bound each sample's sum already. See
+    # docs/decisions/0007-gradient-estimators.md.
     most = jnp.inf if guard == "sample" else _LARGEST_SUM
 
     def goes_on(loop: tuple) -> Array:

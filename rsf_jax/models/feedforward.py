@@ -116,6 +116,7 @@ class FeedforwardModel(VideoModel):
     not published.
     """
 
+    # What is guessed of them: docs/decisions/0009-networks-of-the-paper.md.
     layers_count: int = 6
     channels: int = 25
     kernel_size: int = 15

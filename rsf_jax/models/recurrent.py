@@ -148,6 +148,7 @@ def _kind(carry: Carry) -> str:
 def convolve_frame(frame: Frame, kernel: Kernel) -> FeatureMap:
     """Convolves a frame [B, H, W, I] with the stem's kernel [7, 7, I, C]."""
     # As one product: XLA's CPU gradient of this convolution is ten times slower.
+    # See docs/decisions/0008-the-stem.md.
     flat = kernel.reshape(SIZE * SIZE * kernel.shape[2], -1)
     return jnp.einsum("bphw,pc->bchw", _windows(frame), flat, precision="highest")
 

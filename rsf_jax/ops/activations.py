@@ -13,6 +13,7 @@ from rsf_jax.typing import Array, Float
 
 Values = Float[Array, "*axes"]
 
+# Why not those of `jax.nn`: docs/speed.md, "What was tried".
 # Minimax approximations, highest power first, with their relative errors:
 # exp(-r) for |r| <= log(2) / 2, 2e-8;
 _EXPONENTIAL = (

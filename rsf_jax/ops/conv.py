@@ -70,7 +70,7 @@ def convolve(
 def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -> str:
     """Returns "fft" or "direct": what `method` stands for with a kernel of this size.
 
-    The rule of "auto", from measurements on a CPU (WORKSPACE.md, "The speed of a step"): in the
+    The rule of "auto", from measurements on a CPU (docs/speed.md, "What was tried"): in the
     frequency domain from 5x5 on, where it was faster for all frames, batches and channels tried.
 
     Raises:

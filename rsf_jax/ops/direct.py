@@ -16,6 +16,7 @@ from jax.ad_checkpoint import checkpoint_name
 from rsf_jax.ops.linear import bilinear
 from rsf_jax.typing import Array, Float, Kernel
 
+# See docs/decisions/0006-memory-of-gradients.md.
 # The name under which convolutions mark what is costly to compute again (`checkpoint_name`): what
 # is kept of a step in `gradients.BPTT`.
 CONVOLVED = "convolved"
@@ -65,6 +66,8 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
     return _convolve(x, kernel, (kernel.shape[0], kernel.shape[1]))
 
 
+# With derivatives of its own, or XLA's slow loops would compute them: see
+# docs/decisions/0005-derivatives-of-convolutions.md.
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 @partial(jax.jit, static_argnums=2)
 def _convolve(

@@ -59,7 +59,8 @@ def bilinear(function: Any, to_first: Callable, to_second: Callable) -> None:
             if not _is_zero(tangent)
         ]
         # As one equation: of several JAX would move some in front of a loop that they are in, to
-        # be stored (5 % of a training step).
+        # be stored (5 % of a training step). See
+        # docs/decisions/0005-derivatives-of-convolutions.md.
         return of_first(a), jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *moved)
 
     function.defjvp(rule, symbolic_zeros=True)

@@ -42,6 +42,7 @@ def normalize(x: FeatureMap, scale: Array, bias: Array, statistics: str) -> Feat
     axes = (2, 3) if statistics == "sample" else (0, 2, 3)
     # One pass: moments about the mean of every eighth row. It lies within 2.7 deviations of the
     # mean, whatever the values: at most three bits are lost. A single pixel may lie anywhere.
+    # See docs/decisions/0004-normalization.md.
     origin = lax.stop_gradient(x[:, :, ::8].mean(axes, keepdims=True))
     moved = x - origin
     mean = moved.mean(axes, keepdims=True)

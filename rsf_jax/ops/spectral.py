@@ -32,14 +32,14 @@ TileSpectra = Float[Array, "B M C R N twoP"]
 Products = Float[Array, "R C_out B M N twoP"]
 
 # Longest transforms, in pixels: the product with a matrix costs in proportion to the length, and
-# longer spectra take longer to read.
+# longer spectra take longer to read. Measured: docs/speed.md.
 _LONGEST_ROWS = 48
 _LONGEST_COLUMNS = 160
 # A multiple of the floats in a processor's vectors, which run along P.
 _VECTOR = 16
 # Sums of up to this many products are written out, as one loop over frequencies. With more, XLA's
 # loops become many times slower: sums over channels are then formed in groups, sums over images
-# and tiles as matrix products.
+# and tiles as matrix products. Measured: docs/speed.md.
 _LONGEST_SUM = 48
 _GROUP = 16
 
@@ -120,6 +120,7 @@ def _to_input(y: Output, spectrum: Spectrum, grid: Grid) -> Input:
 def _to_spectrum(x: Input, y: Output, grid: Grid) -> Spectrum:
     """The transpose of `convolve_spectral` in the spectrum."""
     # Transforming x again takes less time than keeping its spectra from every step.
+    # See docs/decisions/0006-memory-of-gradients.md.
     return _outer(_transform_output(y, grid), _transform(x, grid))
 
 

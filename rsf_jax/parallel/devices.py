@@ -94,6 +94,7 @@ def devices_for(config: Config, *, everywhere: bool = False) -> Devices:
     Raises:
         InputError: if there are not so many, or several are asked for with such a setting.
     """
+    # See docs/decisions/0004-normalization.md.
     tied = {
         "norm_statistics": config.normalizes_over_batch,
         "neumann_guard": config.guards_over_batch,

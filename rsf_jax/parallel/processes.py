@@ -209,4 +209,5 @@ def failing_together(processes: Processes) -> Iterator[None]:
             traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
+        # See docs/decisions/0017-devices-and-processes.md.
         os._exit(1)

@@ -41,6 +41,7 @@ def pattern(a: Array, b: Array) -> Array:
 # By name; users' own are added by `register_metric`.
 METRICS: dict[str, Metric] = {"l1": l1, "l2": l2, "pattern": pattern}
 _OWN = tuple(METRICS)
+# See docs/decisions/0001-policies-and-halting.md.
 # A threshold that no ratio falls below: a sample then halts by `rtol` alone.
 NEVER = 1e-9
 # What a rule has besides metric, threshold and cap, unless told otherwise.

@@ -61,7 +61,7 @@ def renamed(text: str) -> str:
 def file_suffix(policy: StepPolicy) -> str:
     """Returns a policy's name as part of a file's name."""
     # In full: a run's files keep the names that they had when texts had a threshold always, or its
-    # tests would be there twice.
+    # tests would be there twice. See docs/decisions/0002-policies-in-files.md.
     named = policy.in_full() if type(policy) is DistanceHalting else policy_name(policy)
     return re.sub(r"[:=]", "_", named)
 

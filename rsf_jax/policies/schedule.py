@@ -28,6 +28,7 @@ class FixedSchedule(Stepwise):
     Source: Wang et al. 2023, section 4.2.
     """
 
+    # The schedule carries the estimator: see docs/decisions/0007-gradient-estimators.md.
     slow: int = flax.struct.field(pytree_node=False)
     fast: int = flax.struct.field(pytree_node=False)
     gradient: Estimator = flax.struct.field(pytree_node=False, default=BPTT())

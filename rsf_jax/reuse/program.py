@@ -152,6 +152,7 @@ class Program:
             The network's output; and the last map, without which XLA's CPU compiler computes small
             maps on one core (ResNet-18 at 224x224: 56 instead of 34 ms).
         """
+        # See docs/decisions/0019-reuse-under-xla.md.
         maps = list(self._everything(weights, frame)[0].values())
         return self._output(weights.constants, maps), maps[-1]
 

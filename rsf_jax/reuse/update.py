@@ -64,6 +64,7 @@ def bring_up_to_date(
 
     none = jnp.zeros((plan.cut.batch, *plan.cut.size, 1), bool)
     # Loops of no or one turn instead of `lax.cond`, for which XLA copies what it might change.
+    # See docs/decisions/0019-reuse-under-xla.md.
     is_due = count > plan.most
     first = (is_due.astype(jnp.int32), stored, Done(none, none))
     _, stored, done = lax.while_loop(lambda loop: loop[0] > 0, everything, first)

@@ -268,6 +268,7 @@ def _for_each(mask: Array, body: Callable[[Array, Any], Any], value: Any) -> Any
     A tick has few of them: all slots at once, and what is not needed thrown away, took a quarter
     of the quickstart model's tick.
     """
+    # See docs/decisions/0020-streaming.md.
     order = jnp.argsort(~mask, stable=True)
     return lax.fori_loop(0, mask.sum(), lambda i, value: body(order[i], value), value)
 

@@ -131,6 +131,7 @@ class Checkpoints:
         with disk_errors(self.folder.parent):
             check_room(self.folder, (state.variables, state.opt_state))
             self._manager.save(step, args=items, metrics=metrics, force=True)
+            # Last: what has no seal does not count. See docs/decisions/0010-checkpoints.md.
             seal(self._path(step))
             remove_unfinished(self.folder)
 

@@ -9,6 +9,7 @@ from rsf_jax.errors import InputError
 
 MANIFEST = "sha256.json"
 DAMAGED = "damaged"
+# See docs/decisions/0010-checkpoints.md.
 # Checkpoints that are to be deleted are first moved here at once: half of one looks like damage.
 DELETED = "deleted"
 

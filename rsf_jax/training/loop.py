@@ -186,6 +186,8 @@ class _Loop:
         return {name: float(value.mean()) for name, value in vars(found).items()}
 
 
+# A `float()` after every update would make the devices wait: see
+# docs/decisions/0011-resuming-exactly.md.
 class Readings:
     """Reads the metrics of every update while the next one runs, so that no device waits for it.
 

@@ -242,6 +242,7 @@ def _recurrent_gradients(
     model, schedule = frame_loss.model, frame_loss.schedule
     frame_shape = (batch.frames.shape[2], batch.frames.shape[3])
     # What depends on the parameters alone is computed once, and its cotangent pulled back once.
+    # See docs/decisions/0006-memory-of-gradients.md.
     prepared, pull_back = jax.vjp(
         lambda p: prepare(model, {"params": p}, frame_shape), variables["params"]
     )

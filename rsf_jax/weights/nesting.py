@@ -12,6 +12,7 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 
+# Found by structure: see docs/decisions/0015-weights-and-records.md.
 # Names of a model among other things that have the same tensors, the likeliest first.
 _USUAL = ("model", "state_dict", "model_state_dict", "module", "net", "network", "weights")
 # Parts of names that stand for no module of the model, wherever they are.
