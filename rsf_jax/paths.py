@@ -21,6 +21,6 @@ def expand(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(
-            f"{path} cannot be found ({str(error).rstrip('.').lower()}): write the folder in place "
+            f"{path} cannot be found ({str(error).rstrip('.').lower()}): write the folder instead "
             "of ~"
         ) from error
