@@ -69,7 +69,7 @@ CASES = [
         "--workdir={run} --max_miou_drop=0.01 --config.dataset=t_pathfinder/hard",
         "the checkpoint was trained with 't_pathfinder/tiny'",
     ),
-    Launched("calibrate", "--workdir={run} --max_miou_drop=0.01", "20 calibration videos can prom"),
+    Launched("calibrate", "--workdir={run} --max_miou_drop=0.01", "20 calibration videos can guar"),
     # Sweeps and reports
     Launched("compare", "--sweeps=a.json,b.json", "sweep 'a.json' is not NAME=FILE"),
     *(

@@ -1,3 +1,4 @@
+from rsf_jax.run_folder import RunFolder
 from rsf_jax.training import curves
 from rsf_jax.training.progress import ProgressReport
 
@@ -29,14 +30,14 @@ def test_a_resumed_run_replaces_what_it_does_again(tmp_path):
 
 def test_a_line_cut_short_does_not_count(tmp_path):
     curves.append(tmp_path, "train", 20, {"loss": 1.0})
-    with (tmp_path / curves.FILE).open("a") as file:
+    with RunFolder(tmp_path).curves.open("a") as file:
         file.write('{"split": "train", "upd')
     assert curves.read(tmp_path) == {"train": {20: {"loss": 1.0}}}
     assert curves.read(tmp_path / "elsewhere") == {}
 
 
 def test_a_line_after_one_cut_short_is_whole(tmp_path):
-    (tmp_path / curves.FILE).write_text('{"split": "train", "upd')
+    RunFolder(tmp_path).curves.write_text('{"split": "train", "upd')
     for update in (20, 40):
         curves.append(tmp_path, "train", update, {"loss": 1.0})
     assert curves.read(tmp_path) == {"train": {20: {"loss": 1.0}, 40: {"loss": 1.0}}}
