@@ -10,7 +10,7 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, State, VideoModel
-from rsf_jax.policies import StepPolicy
+from rsf_jax.policies import StepPolicy, Stepwise
 from rsf_jax.typing import Array, Frame
 
 
@@ -118,7 +118,7 @@ def checked_prepared(model: VideoModel, prepared: Prepared, shape: tuple[int, in
             f"variables were prepared for frames of {show_size(prepared.frame_shape)} pixels, "
             f"these have {show_size(shape)}: {again}"
         )
-    if prepared.model != model:
+    if prepared.model is not model and prepared.model != model:
         raise InputError(f"variables were prepared by another model: {again} with this one")
     return prepared
 
@@ -142,6 +142,9 @@ def check_state(model: VideoModel, state: Any, frame: Frame) -> None:
 
 def with_memory(policy: StepPolicy, state: State, frame: Frame) -> State:
     """Returns a state with what a policy carries; raises InputError if another one's is there."""
+    if getattr(type(policy), "init_memory", None) is Stepwise.init_memory:
+        # Most policies carry nothing: tracing that took a third of a small live frame's time.
+        return state if state.memory == () else dataclasses.replace(state, memory=())
     expected = jax.eval_shape(policy.init_memory, frame)
     if not jax.tree.leaves(expected):
         return dataclasses.replace(state, memory=expected)
