@@ -144,7 +144,8 @@ def with_memory(policy: StepPolicy, state: State, frame: Frame) -> State:
     """Returns a state with what a policy carries; raises InputError if another one's is there."""
     if getattr(type(policy), "init_memory", None) is Stepwise.init_memory:
         # Most policies carry nothing: tracing that took a third of a small live frame's time.
-        return state if state.memory == () else dataclasses.replace(state, memory=())
+        is_empty = isinstance(state.memory, tuple) and not state.memory
+        return state if is_empty else dataclasses.replace(state, memory=())
     expected = jax.eval_shape(policy.init_memory, frame)
     if not jax.tree.leaves(expected):
         return dataclasses.replace(state, memory=expected)
