@@ -152,7 +152,22 @@ def _check_kind(name: str, kind: object) -> None:
         if not isinstance(value, wanted):
             needed = wanted.__name__.lower()
             raise InputError(f"network {name!r} has {field} {value!r}: a {needed} is needed")
-    module = kind.module
+    _check_module(name, kind.module)
+    _check_fields(name, kind)
+    known = STATISTICS if kind.recurrent else (*STATISTICS, *RUNNING_STATISTICS)
+    if not kind.statistics or not set(kind.statistics) <= set(known):
+        raise InputError(
+            f"network {name!r} has statistics {kind.statistics!r}: give one or more of "
+            f"{', '.join(dict.fromkeys(known))}"
+        )
+    if kind.recipe not in RECIPES:
+        raise InputError(
+            f"network {name!r} has recipe {kind.recipe!r}: choose one of {', '.join(RECIPES)}"
+        )
+
+
+def _check_module(name: str, module: Any) -> None:
+    """Checks that a class has what every network needs."""
     if not (isinstance(module, type) and issubclass(module, VideoModel)):
         shown = " ".join(repr(module).split())[:80]
         raise InputError(
@@ -163,6 +178,11 @@ def _check_kind(name: str, kind: object) -> None:
         missing.append("video")  # it is trained on whole videos
     if missing:
         raise InputError(f"network {name!r}: {place(module)} has no {', '.join(missing)}")
+
+
+def _check_fields(name: str, kind: NetworkKind) -> None:
+    """Checks that settings can fill the fields of a network's class."""
+    module = kind.module
     fields = {f.name: f for f in dataclasses.fields(module) if f.init}
     for field in ("classes", "input_channels"):
         if field not in fields:
@@ -180,16 +200,6 @@ def _check_kind(name: str, kind: object) -> None:
         raise InputError(
             f"network {name!r}: field {unset[0]!r} of {place(module)} has no default: give it "
             f"one, or a value in `fixed`; configurations set {', '.join(GIVEN)} alone"
-        )
-    known = STATISTICS if module.recurrent else (*STATISTICS, *RUNNING_STATISTICS)
-    if not kind.statistics or not set(kind.statistics) <= set(known):
-        raise InputError(
-            f"network {name!r} has statistics {kind.statistics!r}: give one or more of "
-            f"{', '.join(dict.fromkeys(known))}"
-        )
-    if kind.recipe not in RECIPES:
-        raise InputError(
-            f"network {name!r} has recipe {kind.recipe!r}: choose one of {', '.join(RECIPES)}"
         )
 
 
