@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, State, VideoModel
+from rsf_jax.models.base import Prepared, State, VideoModel, checked_frame_shape, prepare
 from rsf_jax.policies import StepPolicy, Stepwise
-from rsf_jax.typing import Array, Frame
+from rsf_jax.typing import Array, Frame, Variables
 
 
 def check_frames(frames: Any, rank: int, axes: str, channels: int = 1) -> None:
@@ -121,6 +121,20 @@ def checked_prepared(model: VideoModel, prepared: Prepared, shape: tuple[int, in
     if prepared.model is not model and prepared.model != model:
         raise InputError(f"variables were prepared by another model: {again} with this one")
     return prepared
+
+
+def as_prepared(
+    model: VideoModel, variables: Variables | Prepared, frame_shape: tuple[int, ...]
+) -> Prepared:
+    """Returns variables prepared for frames of (height, width) pixels, unless they are already.
+
+    Raises:
+        InputError: if they are of another size or model, or the size is none.
+    """
+    size = checked_frame_shape(frame_shape)
+    if isinstance(variables, Prepared):
+        return checked_prepared(model, variables, size)
+    return prepare(model, variables, size)
 
 
 def check_state(model: VideoModel, state: Any, frame: Frame) -> None:

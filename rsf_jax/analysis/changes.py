@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from rsf_jax.analysis.access import as_prepared, check_recurrent, stimulus
-from rsf_jax.checks import check_frames, check_policy
+from rsf_jax.analysis.access import check_recurrent, stimulus
+from rsf_jax.checks import as_prepared, check_frames, check_policy
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rsf_jax.analysis.access import as_prepared, check_recurrent
+from rsf_jax.analysis.access import check_recurrent
 from rsf_jax.arguments import whole
-from rsf_jax.checks import check_frames
+from rsf_jax.checks import as_prepared, check_frames
 from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY, foreground_iou, is_scored
 from rsf_jax.measures.segmentation import confusion_matrix, mean_iou

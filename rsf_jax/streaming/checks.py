@@ -6,13 +6,12 @@ import jax
 import numpy as np
 
 from rsf_jax.arguments import whole
-from rsf_jax.checks import check_frames, check_policy, checked_prepared
+from rsf_jax.checks import check_frames, check_policy
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, VideoModel, checked_frame_shape, prepare
+from rsf_jax.models.base import VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.streaming.streams import WHEN_FULL
-from rsf_jax.typing import Variables
 
 
 def check_counts(**counts: Any) -> None:
@@ -63,20 +62,6 @@ def checked_policy(policy: StepPolicy) -> StepwisePolicy:
         )
     # Arrays, so that a number of another type is not another program.
     return jax.tree.map(np.float32, policy)
-
-
-def checked_variables(
-    model: VideoModel, variables: Variables | Prepared, frame_shape: tuple[int, int]
-) -> Prepared:
-    """Returns variables prepared for the frame size.
-
-    Raises:
-        InputError: if they are of another size or model, or the size is none.
-    """
-    frame_shape = checked_frame_shape(frame_shape)
-    if not isinstance(variables, Prepared):
-        return prepare(model, variables, frame_shape)
-    return checked_prepared(model, variables, frame_shape)
 
 
 def checked_frame(frame: Any, shape: tuple[int, int, int]) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rsf_jax.checks import as_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
@@ -85,7 +86,7 @@ class StreamEngine:
         )
         checks.check_when_full(when_full)
         checks.check_model(model)
-        prepared = checks.checked_variables(model, variables, frame_shape)
+        prepared = as_prepared(model, variables, frame_shape)
         self._program = Program(
             prepared,
             checks.checked_policy(policy),

@@ -17,7 +17,7 @@ from rsf_jax import calibration
 from rsf_jax.analysis import measure_changes
 from rsf_jax.calibration.risk import p_value
 from rsf_jax.cells import ConvLSTMCell, HGRUCell
-from rsf_jax.checks import check_frames
+from rsf_jax.checks import as_prepared, check_frames
 from rsf_jax.data import dataset as data
 from rsf_jax.gradients import BPTT, LipschitzPenalty, neumann_series
 from rsf_jax.interop import load_published, tensors_of, to_flax, to_torch
@@ -362,7 +362,7 @@ CASES = [
     # Streams
     Called(
         "a stream of no pixels",
-        lambda: _unwrapped(streaming_checks.checked_variables, MODEL, _variables(), (0, 8)),
+        lambda: _unwrapped(as_prepared, MODEL, _variables(), (0, 8)),
         "frame_shape is (0, 8)",
     ),
     Called(
