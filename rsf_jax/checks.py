@@ -10,6 +10,7 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, State, VideoModel, checked_frame_shape, prepare
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy, Stepwise
 from rsf_jax.typing import Array, Frame, Variables
 
@@ -40,10 +41,9 @@ def check_frames(frames: Any, rank: int, axes: str, channels: int = 1) -> None:
         raise InputError(
             f"frames have shape {list(shape)}: every axis of {wanted} must be non-empty"
         )
-    if dtype != jnp.float32:
-        hint = "; divide by 255" if dtype == jnp.uint8 else ""
-        raise InputError(f"frames are {dtype}: float32 in 0..1 is needed{hint}")
-    if isinstance(frames, np.ndarray):
+    if dtype not in (jnp.float32, jnp.uint8):
+        raise InputError(f"frames are {dtype}: float32 in 0..1 or uint8 in 0..255 is needed")
+    if isinstance(frames, np.ndarray) and dtype != jnp.uint8:
         _check_values(frames)
 
 
@@ -160,11 +160,11 @@ def with_memory(policy: StepPolicy, state: State, frame: Frame) -> State:
         # Most policies carry nothing: tracing that took a third of a small live frame's time.
         is_empty = isinstance(state.memory, tuple) and not state.memory
         return state if is_empty else dataclasses.replace(state, memory=())
-    expected = jax.eval_shape(policy.init_memory, frame)
+    expected = jax.eval_shape(lambda f: policy.init_memory(as_float(f)), frame)
     if not jax.tree.leaves(expected):
         return dataclasses.replace(state, memory=expected)
     if not jax.tree.leaves(state.memory):
-        return dataclasses.replace(state, memory=policy.init_memory(frame))
+        return dataclasses.replace(state, memory=policy.init_memory(as_float(frame)))
     if jax.tree.map(jnp.shape, expected) != jax.tree.map(jnp.shape, state.memory):
         raise InputError(
             f"the state was left by another policy than {policy}: start from model.initial_state, "

@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, UInt8
 
 Array = jax.Array | np.ndarray
 Leaf = Any  # in a pytree: an array, or what takes its place while the tree is transformed
@@ -30,8 +30,9 @@ Step = Callable[[Carry], Carry]  # one recurrent step for a fixed drive
 
 Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of arrays, ...}
 
-Video = Float[Array, "B T H W I"]  # gray frames (I = 1) or color (I = 3), 0..1
-Frame = Float[Array, "B H W I"]
+# Gray frames (I = 1) or color (I = 3): values in 0..1, or bytes in 0..255.
+Video = Float[Array, "B T H W I"] | UInt8[Array, "B T H W I"]
+Frame = Float[Array, "B H W I"] | UInt8[Array, "B H W I"]
 FrameLogits = Float[Array, "B H W K"]
 VideoLogits = Float[Array, "B T H W K"]
 FrameSteps = Int[Array, "B"]

@@ -25,6 +25,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, State, VideoModel, check_variables, prepare
 from rsf_jax.ops.held import as_held, as_varying
 from rsf_jax.ops.meshes import automatic
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import Recurrence
 from rsf_jax.policies.recording import Recording, as_recording
@@ -74,7 +75,7 @@ def run_video(
     Args:
         model: the model.
         variables: Flax variables, or the result of `prepare` for them.
-        frames: float32 [B, T, H, W, I], gray values (I = 1) or colors (I = 3) in 0..1.
+        frames: float32 [B, T, H, W, I] in 0..1, or uint8 in 0..255; gray (I = 1) or color (I = 3).
         policy: how many recurrent steps each frame gets.
         stateful: start each frame from the state the previous one left; False starts each from
             the initial state (the paper's Stateless variant).
@@ -119,7 +120,7 @@ def run_frame(
         variables: Flax variables, or the result of `prepare` for them: a live stream should
             prepare once.
         state: what the previous call returned, or `model.initial_state(B, (H, W))`.
-        frame: float32 [B, H, W, I], as for `run_video`.
+        frame: float32 or uint8 [B, H, W, I], as for `run_video`.
         policy: how many recurrent steps the frame gets.
         first: whether this is the first frame of every video; None looks at each sample's
             `state.frame_index`. The steps of a schedule are then counted while they run, where the
@@ -185,6 +186,7 @@ def begin_frame(
     prepared: Prepared, state: State, frame: Frame, *, stateful: bool = True
 ) -> Recurrence:
     """Returns the recurrence of the next frame: what does not change within it is computed here."""
+    frame = as_float(frame)
     drive = prepared.drive(frame)
     fresh = prepared.initial_carry(frame.shape[0])
     start = prepared.model.resume(state.carry) if stateful else fresh
@@ -206,6 +208,7 @@ def _advance_once(
     recording: Recording | None,
 ) -> tuple[State, FrameOutput]:
     """`advance` for a model without recurrent steps."""
+    frame = as_float(frame)
     fresh = prepared.initial_carry(frame.shape[0])
     start = as_held(state.carry if stateful else fresh, frame, prepared)
     carry, logits = prepared.apply("once", start, frame)
@@ -273,8 +276,9 @@ def _advance_all(
         return (lax.stop_gradient(state), kept), out
 
     fresh = prepared.model.initial_state(batch_size, prepared.frame_shape)
-    memory = policy.init_memory(frames[:, 0])
-    state = as_varying(as_held(dataclasses.replace(fresh, memory=memory), frames, prepared), policy)
+    first_frame = as_float(frames[:, 0])
+    fresh = dataclasses.replace(fresh, memory=policy.init_memory(first_frame))
+    state = as_varying(as_held(fresh, first_frame, prepared), policy)
     kept = None
     slots = jnp.zeros(length, jnp.int32)
     if recording and recording.frames is not None:

@@ -54,6 +54,26 @@ def test_frame_by_frame_is_the_whole_video(model, variables, frames, stateful):
     np.testing.assert_array_equal(state.frame_index, [4, 4, 4])
 
 
+@pytest.mark.parametrize("kind", ["hgru", "clstm", "ff6", "conv3ds"])
+def test_bytes_are_frames_in_every_call(kind):
+    once = {"norm_statistics": "running", "slow_steps": 1} if kind in ("ff6", "conv3ds") else {}
+    model = rsf.build_model(tiny_config(model=kind, **once))
+    frames = np.random.default_rng(0).integers(0, 256, (2, 3, 12, 10, 1)).astype(np.uint8)
+    policy = rsf.FixedSchedule(1, 1)
+    variables = model.init(jax.random.key(1), frames)
+    state = model.initial_state(2, (12, 10))
+
+    def calls(x):
+        yield model.init(jax.random.key(1), x)
+        yield rsf.run_video(model, variables, x, policy, record_states=True)
+        yield model.apply(variables, x, policy)
+        yield rsf.run_frame(model, variables, state, x[:, 0], policy)
+        yield rsf.run_frame(model, variables, state, jnp.asarray(x[:, 0]), policy, first=True)
+
+    for found, expected in zip(calls(frames), calls(np.float32(frames) / 255), strict=True):
+        chex.assert_trees_all_close(found, expected, atol=1e-4)
+
+
 def test_shapes_and_steps(model, variables, frames):
     out = rsf.run_video(model, variables, frames, SCHEDULE, record_states=True)
     assert out.logits.shape == (3, 4, 12, 10, 2)
@@ -216,8 +236,8 @@ BAD_FRAMES = [
     (np.zeros((3, 12, 10, 1), np.float32), r"shape \[3, 12, 10, 1\]: \[B, T, H, W, 1\] is needed"),
     (np.zeros((3, 4, 12, 10, 3), np.float32), "one gray channel"),
     (np.zeros((3, 0, 12, 10, 1), np.float32), "non-empty"),
-    (np.zeros((3, 4, 12, 10, 1), np.uint8), "divide by 255"),
-    (np.zeros((3, 4, 12, 10, 1), np.float64), "float64: float32 in 0..1 is needed"),
+    (np.zeros((3, 4, 12, 10, 1), np.uint16), "uint16: float32 in 0..1 or uint8 in 0..255 is"),
+    (np.zeros((3, 4, 12, 10, 1), np.float64), "float64: float32 in 0..1 or uint8"),
     (np.full((3, 4, 12, 10, 1), np.nan, np.float32), "NaN"),
     (np.full((3, 4, 12, 10, 1), 255, np.float32), r"between 255 and 255: .* in 0\.\.1"),
     (np.full((3, 4, 12, 10, 1), -0.5, np.float32), r"between -0\.5 and -0\.5"),

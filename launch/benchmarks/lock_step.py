@@ -54,13 +54,13 @@ class LockStep:
 
         Args:
             rows: int32 [N], numbers of N <= S streams, each once.
-            frames: float32 [N, H, W, I].
+            frames: float32 or uint8 [N, H, W, I].
 
         Returns:
             Logits [N, H, W, K] and steps int32 [N].
         """
         count = len(rows)
-        padded = np.zeros((self._slots, *self._frame), np.float32)
+        padded = np.zeros((self._slots, *self._frame), frames.dtype)
         padded[:count] = frames
         # A row that does not exist is read as the last one, and written nowhere.
         targets = np.full(self._slots, self._rows, np.int32)

@@ -87,10 +87,10 @@ def run(trained: Trained, settings: Settings) -> Report:
 
 
 def load_videos(trained: Trained, count: int) -> np.ndarray:
-    """Returns frames float32 [count, T, H, W, I] of test videos, repeated if there are fewer."""
+    """Returns frames uint8 [count, T, H, W, I] of test videos, repeated if there are fewer."""
     test = open_dataset(trained.config).test
     videos = first_videos(test, min(count, len(test)))
-    frames = next(evaluation_batches(videos, len(videos))).frames.astype(np.float32) / 255
+    frames = next(evaluation_batches(videos, len(videos))).frames
     return frames[np.arange(count) % len(frames)]
 
 

@@ -14,6 +14,7 @@ from rsf_jax.analysis.access import check_recurrent, stimulus
 from rsf_jax.checks import as_prepared, check_frames, check_policy
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.halting import l2
 from rsf_jax.typing import Array, Float, Frame, Int, Leaf, Variables, Video
@@ -106,7 +107,7 @@ def measure_changes(
     Args:
         model: a recurrent model.
         variables: Flax variables, or the result of `prepare` for them.
-        frames: float32 [B, T, H, W, I], values in 0..1, T at least 2.
+        frames: float32 [B, T, H, W, I] in 0..1, or uint8 in 0..255, T at least 2.
         policy: how many recurrent steps each frame gets.
         stateful: carry the hidden state across frames.
 
@@ -138,13 +139,15 @@ def _measure(
 
     def body(loop: Any, frame: Frame, first: bool) -> Any:
         state, before = loop
+        frame = as_float(frame)
         state, out = advance(prepared, state, frame, policy, first=first, stateful=stateful)
         now = observe(frame, state.carry)
         return (state, now), (*map(l2, now, before), out.steps)
 
     state = model.initial_state(frames.shape[0], prepared.frame_shape)
-    state = dataclasses.replace(state, memory=policy.init_memory(frames[:, 0]))
-    start = (state, observe(frames[:, 0], state.carry))
+    first_frame = as_float(frames[:, 0])
+    state = dataclasses.replace(state, memory=policy.init_memory(first_frame))
+    start = (state, observe(first_frame, state.carry))
     xs = jnp.moveaxis(frames, 1, 0)
     _, measured = scan_frames(body, start, xs, policy.singles_out_first_frame)
     *distances, steps = (jnp.moveaxis(x, 0, 1) for x in measured)

@@ -17,6 +17,7 @@ from rsf_jax.analysis.changes import Changes, Correlation, StepsByChange
 from rsf_jax.analysis.movement import BEHAVIORS, DistanceRatios, LongRun
 from rsf_jax.analysis.trajectory import Trajectory
 from rsf_jax.measures.foreground import mean_of_labeled
+from rsf_jax.ops.pixels import as_float
 
 # Okabe and Ito's colors, told apart by color-blind readers too; yellow is too pale for lines.
 _BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
@@ -81,7 +82,7 @@ def trajectory(path: Trajectory, frames: np.ndarray) -> Figure:
 
     Args:
         path: the trajectory.
-        frames: [T, H, W, I], values in 0..1.
+        frames: [T, H, W, I], values in 0..1 or bytes.
 
     Source: Wang et al. 2023, figure 4b.
     """
@@ -128,6 +129,7 @@ def _mark_end(axes: Axes, point: np.ndarray, t: int, color: object) -> None:
 
 
 def _draw_input(axes: Axes, frame: np.ndarray, t: int, color: object) -> None:
+    frame = as_float(frame)
     shown = frame if frame.shape[-1] == _COLOR else frame.mean(-1)
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])

@@ -18,6 +18,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY, foreground_iou, is_scored
 from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
 from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies.halting import l2
 from rsf_jax.typing import Array, Float, Frame, Leaf, Num, Variables, Video
 
@@ -104,7 +105,7 @@ def step_distances(
     Args:
         model: a recurrent model.
         variables: Flax variables, or the result of `prepare` for them.
-        frames: float32 [B, T, H, W, I], values in 0..1.
+        frames: float32 [B, T, H, W, I] in 0..1, or uint8 in 0..255.
         steps: N, recurrent steps on each frame, at least 2.
         stateful: start a frame from the N-th state of the one before.
 
@@ -154,7 +155,7 @@ def _observe_steps(
     observe: Callable[[Any, Any], Any],
 ) -> tuple[Any, Any]:
     """Applies steps to a frame; returns the last carry and what is observed of each, N in front."""
-    drive = prepared.drive(frame)
+    drive = prepared.drive(as_float(frame))
 
     def body(carry: Any, _: None) -> tuple[Any, Any]:
         new = prepared.step(carry, drive)
@@ -199,7 +200,7 @@ def follow_frame(
     Args:
         model: a recurrent model.
         variables: Flax variables, or the result of `prepare` for them.
-        frame: float32 [1, H, W, I], values in 0..1.
+        frame: float32 [1, H, W, I] in 0..1, or uint8 in 0..255.
         steps: N, recurrent steps.
 
     Raises:

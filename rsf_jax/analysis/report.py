@@ -162,7 +162,7 @@ def analyze(
     halting = _halting_rule(policy, cap_steps(trained.config))
     prepared = jax.jit(lambda v: prepare(trained.model, v, dataset.frame_shape))(trained.variables)
     subject = _Subject(trained, prepared, dataset.test[:size])
-    frames = dataset.test[video]["frames"].astype(np.float32) / 255
+    frames = dataset.test[video]["frames"]
     found = _find(subject, frames, policy, halting, long_steps)
     results = _settings(trained, policy, halting) | {"video": video}
     results |= _numbers(found, own.slow)
@@ -283,6 +283,6 @@ def _figures(found: _Findings, own: FixedSchedule, halting: StepPolicy) -> dict[
 
 
 def _batches(videos: grain.MapDataset, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields frames in 0..1 and masks."""
+    """Yields frames and masks."""
     for batch in evaluation_batches(videos, size):
-        yield batch.frames.astype(np.float32) / 255, batch.masks
+        yield batch.frames, batch.masks

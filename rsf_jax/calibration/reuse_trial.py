@@ -15,7 +15,6 @@ from rich.table import Table
 
 from rsf_jax.calibration.truncation import Calibrated, calibrate, run
 from rsf_jax.config.cost import cost
-from rsf_jax.data.batch import as_float
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
@@ -28,6 +27,7 @@ from rsf_jax.measures.foreground import (
 )
 from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
 from rsf_jax.models.base import prepare
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
 from rsf_jax.trained.model import Trained

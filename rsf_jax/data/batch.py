@@ -1,10 +1,9 @@
 """A batch of videos: what data hand to training and to scoring."""
 
 import flax.struct
-import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.typing import Array, Leaf
+from rsf_jax.typing import Leaf
 
 
 @flax.struct.dataclass
@@ -20,11 +19,6 @@ class Batch:
     frames: Leaf
     masks: Leaf
     weights: Leaf
-
-
-def as_float(frames: Array) -> Array:
-    """Returns frames as they are computed with: bytes as gray values in 0..1."""
-    return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames
 
 
 def pad_batch(batch: Batch, size: int) -> Batch:

@@ -284,7 +284,7 @@ def _speeds(
     return measure_speeds(
         trained.model,
         trained.variables,
-        batch.frames.astype(np.float32) / 255,
+        batch.frames,
         policies,
         stateful=trained.config.stateful,
     )

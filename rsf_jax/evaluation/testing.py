@@ -178,8 +178,7 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
     """Frames a second, by batch size."""
     size = min(trained.config.eval_batch_size, len(dataset.test))
     batch = next(evaluation_batches(dataset.test, size))
-    frames = batch.frames.astype(np.float32) / 255
-    stateful = trained.config.stateful
+    frames, stateful = batch.frames, trained.config.stateful
     # One at a time, several: how long a video takes may depend on what is in it.
     cases = {1: frames[:_TIMED], size: frames}
     return {
@@ -193,15 +192,14 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
 
 def _save_pictures(trained: Trained, dataset: Dataset, policy: StepPolicy, path: Path) -> None:
     batch = next(evaluation_batches(dataset.test, min(_PICTURED, len(dataset.test))))
-    frames = batch.frames.astype(np.float32) / 255
-    out = trained.run(frames, policy)
+    out = trained.run(batch.frames, policy)
     predicted = np.asarray(out.logits.argmax(-1))
     if trained.config.classes > BINARY or trained.config.input_channels > 1:
         _save_overlays(trained.config, dataset, batch, predicted, path)
         return
     found, truth = (np.asarray(foreground(x, batch.masks)) for x in (predicted, batch.masks))
     iou = np.asarray(foreground_iou(found, truth, is_scored(batch.masks)))
-    save_predictions(path, frames, truth, found, iou)
+    save_predictions(path, batch.frames, truth, found, iou)
 
 
 def _save_overlays(

@@ -18,6 +18,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from rsf_jax.figures.policy_styles import Style, kind_label, styles
 from rsf_jax.measures.pareto import pareto_front
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import renewed
 
 # Okabe and Ito's colors, told apart by color-blind readers too.
@@ -31,7 +32,7 @@ def save_predictions(
 
     Args:
         path: picture to write; the ending decides the format.
-        frames: [V, T, H, W, 1], gray values in 0..1.
+        frames: [V, T, H, W, 1], gray values in 0..1 or bytes.
         truth: bool [V, T, H, W].
         predicted: bool [V, T, H, W].
         iou: [V, T], written under each prediction; NaN where nothing is labeled.
@@ -46,7 +47,7 @@ def save_predictions(
     )
     for v in range(videos):
         for t in range(length):
-            gray = frames[v, t, ..., 0]
+            gray = as_float(frames[v, t, ..., 0])
             above, below = axes[2 * v, t], axes[2 * v + 1, t]
             _show(above, _paint(gray, {"target": truth[v, t]}))
             _show(below, _paint(gray, _errors(truth[v, t], predicted[v, t])))

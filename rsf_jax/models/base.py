@@ -12,6 +12,7 @@ from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeP
 
 from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.ops.prepared import SPECTRA
 from rsf_jax.typing import (
     Carry,
@@ -115,7 +116,7 @@ class VideoModel(nn.Module):
         and no policy.
 
         Args:
-            frames: float32 [B, T, H, W, I] in 0..1.
+            frames: float32 [B, T, H, W, I] in 0..1, or uint8 in 0..255.
             policy: how many recurrent steps each frame gets.
 
         Returns:
@@ -131,7 +132,9 @@ class VideoModel(nn.Module):
             )
         if self.is_initializing():
             batch_size, length, height, width, _ = frames.shape
-            _, logits = self.once(self.initial_carry(batch_size, height, width), frames[:, 0])
+            _, logits = self.once(
+                self.initial_carry(batch_size, height, width), as_float(frames[:, 0])
+            )
             return jnp.broadcast_to(logits[:, None], (batch_size, length, *logits.shape[1:]))
         if policy is None:
             raise InputError(

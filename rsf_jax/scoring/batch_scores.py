@@ -3,7 +3,7 @@
 import flax.struct
 import jax.numpy as jnp
 
-from rsf_jax.data.batch import Batch, as_float
+from rsf_jax.data.batch import Batch
 from rsf_jax.measures.foreground import BINARY, foreground, foreground_scores
 from rsf_jax.measures.losses import FOCAL, Objective, is_labeled
 from rsf_jax.measures.segmentation import confusion_matrix, flicker
@@ -44,7 +44,7 @@ def score_batch(
     objective: Objective = FOCAL,
 ) -> Scores:
     """Runs a model over a batch and scores every video; weights are left to the caller."""
-    out = run_video(model, prepared, as_float(batch.frames), policy, stateful=stateful)
+    out = run_video(model, prepared, batch.frames, policy, stateful=stateful)
     labels = batch.masks.astype(jnp.int32)
     # A frame without a label, which another video counts, has no loss.
     classes = out.logits.shape[-1]

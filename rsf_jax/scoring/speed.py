@@ -45,7 +45,8 @@ def measure_speeds(
     Args:
         model: the model.
         variables: Flax variables.
-        frames: float32 [V, T, H, W, 1]; what is left over by the batch size is not used.
+        frames: float32 or uint8 [V, T, H, W, I], as for `run_video`; what is left over by the
+            batch size is not used.
         policies: recurrent steps of every frame.
         batch_size: videos processed together.
         stateful: carry the hidden state across frames.

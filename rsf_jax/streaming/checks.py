@@ -65,7 +65,7 @@ def checked_policy(policy: StepPolicy) -> StepwisePolicy:
 
 
 def checked_frame(frame: Any, shape: tuple[int, int, int]) -> np.ndarray:
-    """Returns a frame as float32 in 0..1.
+    """Returns a copy of a frame, uint8 or float32 in 0..1, on the host.
 
     Raises:
         InputError: if it is no array of that shape, or its values are none of a frame.
@@ -74,8 +74,6 @@ def checked_frame(frame: Any, shape: tuple[int, int, int]) -> np.ndarray:
         given = list(frame.shape) if hasattr(frame, "shape") else type(frame).__name__
         raise InputError(f"the frame is {given}: an array {list(shape)} is needed")
     frame = np.asarray(frame)
-    if frame.dtype == np.uint8:
-        return frame.astype(np.float32) / 255
     check_frames(frame[None], 4, "1, H, W", shape[-1])
     # Not the caller's array, who may write the next frame into it.
     return frame.copy()

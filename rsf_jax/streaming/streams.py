@@ -49,7 +49,7 @@ class Waiting:
 
     Attributes:
         index: its number in the stream.
-        frame: float32 [H, W, I], until it is in a slot.
+        frame: uint8 or float32 [H, W, I], until it is in a slot.
         submitted: seconds on the engine's clock.
         deadline: when it has to be read out; None for never.
     """

@@ -6,8 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.streaming.program import Load
 from rsf_jax.streaming.streams import Stream
+
+_as_float = jax.jit(as_float)
 
 
 class Turns:
@@ -47,17 +50,27 @@ class Turns:
         count = len(self._slots)
         mask, first = np.zeros(count, bool), np.zeros(count, bool)
         row = np.zeros(count, np.int32)
-        frames: Any = self._no_frames
+        begun: dict[int, np.ndarray] = {}
         for slot, holder in enumerate(self._slots):
             if holder is not None or not self._ready:
                 continue
-            if not mask.any():
-                frames = np.zeros((count, *self._frame), np.float32)
             stream = self._slots[slot] = self._ready.popleft()
             mask[slot], first[slot], row[slot] = True, not stream.begun, stream.row
-            frames[slot] = stream.begin()
+            begun[slot] = stream.begin()
         due = [stream is not None and stream.is_due(then) for stream in self._slots]
-        return Load(mask, frames, row, first, np.array(due))
+        return Load(mask, self._frames(begun), row, first, np.array(due))
+
+    def _frames(self, begun: dict[int, np.ndarray]) -> Any:
+        """Returns float32 [S, H, W, I], the frames of these slots and zeros."""
+        if not begun:
+            return self._no_frames
+        are_bytes = all(frame.dtype == np.uint8 for frame in begun.values())
+        dtype = np.uint8 if are_bytes else np.float32
+        frames = np.zeros((len(self._slots), *self._frame), dtype)
+        for slot, frame in begun.items():
+            frames[slot] = frame if are_bytes else as_float(frame)
+        # A program of its own: inside the tick, another type would compile the tick anew.
+        return _as_float(frames) if are_bytes else frames
 
     def free(self, slot: int) -> Stream:
         """Takes a stream out of its slot."""

@@ -96,7 +96,7 @@ class Trained:
         """Runs whole videos; see `run_video`.
 
         Args:
-            frames: float32 [B, T, H, W, I] in 0..1.
+            frames: float32 [B, T, H, W, I] in 0..1, or uint8 in 0..255.
             policy: recurrent steps of every frame; None for the schedule of training.
             record_states: as for `run_video`.
         """

@@ -6,13 +6,14 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from rsf_jax.data.batch import Batch, as_float
+from rsf_jax.data.batch import Batch
 from rsf_jax.gradients import Reached, neumann_series
 from rsf_jax.gradients.floats import floats, with_floats
 from rsf_jax.gradients.penalty import LipschitzPenalty
 from rsf_jax.gradients.spectrum import norms, spectral_radius
 from rsf_jax.measures.losses import FOCAL, Objective
 from rsf_jax.models.base import State, VideoModel, prepare
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.policies.base import Recurrence
 from rsf_jax.typing import Array, Leaf, Variables

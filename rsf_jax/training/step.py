@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from rsf_jax.data.batch import Batch, as_float
+from rsf_jax.data.batch import Batch
 from rsf_jax.gradients import LipschitzPenalty, Reached
 from rsf_jax.measures.foreground import BINARY, foreground, foreground_iou, is_scored
 from rsf_jax.measures.losses import FOCAL, Objective
@@ -18,6 +18,7 @@ from rsf_jax.models.base import Prepared, State, VideoModel, prepare
 from rsf_jax.ops.held import as_held, as_varying
 from rsf_jax.ops.meshes import automatic
 from rsf_jax.ops.norm import RUNNING
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.policies.base import Recurrence
 from rsf_jax.training.state import TrainState

@@ -101,7 +101,9 @@ CASES = [
     Called(
         "frames of integers", lambda: _run(FRAMES.astype(np.int64)), "frames are int64: float32"
     ),
-    Called("bytes of 0 to 255", lambda: _run(FRAMES.astype(np.uint8)), "divide by 255"),
+    Called("floats of 0 to 255", lambda: _run(FRAMES + np.float32(9)), "divide by 255"),
+    Called("signed bytes", lambda: _run(FRAMES.astype(np.int8)), "are int8: float32 in 0..1 or"),
+    Called("frames of bools", lambda: _run(FRAMES > 0), "frames are bool: float32 in 0..1 or"),
     Called("frames of text", lambda: _run(FRAMES.astype(str)), "frames are <U32: float32"),
     Called("infinity", lambda: _run(FRAMES + np.float32(np.inf)), "frames lie between inf and inf"),
     Called("a frame for a video", lambda: _run(FRAMES[0]), "[B, T, H, W, 1] is needed"),

@@ -169,6 +169,22 @@ def test_bytes_are_frames_and_outputs_are_transformed(variables):
     chex.assert_trees_all_equal(first.outputs, second.outputs)
 
 
+def test_streams_of_bytes_and_of_floats_share_ticks_and_a_program(variables):
+    engine = _engine(variables)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (6, *SIZE, 1)).astype(np.uint8)
+    # Alone, together with floats, and with floats alone: frames travel as the widest of a tick.
+    for group in (frames, [*frames[:1], *np.float32(frames[1:]) / 255], np.float32(frames) / 255):
+        streams = [engine.open() for _ in frames]
+        for stream, frame in zip(streams, group):
+            engine.submit(stream, frame)
+            engine.close(stream)
+        for result in engine.results():
+            index = [s.name for s in streams].index(result.stream)
+            Alone(variables, HALTING).check(result, frames[index])
+    assert engine._program.compilations == 1
+
+
 def test_a_frame_out_of_time_gets_one_step_at_least(variables):
     clock = Clock()
     engine = _engine(variables, rsf.FixedSchedule(5, 5), clock=clock)

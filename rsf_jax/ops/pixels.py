@@ -1,0 +1,14 @@
+"""Frames as cameras and files have them, and as they are computed with."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+
+def as_float(frames: Any) -> Any:
+    """Returns frames as they are computed with: bytes 0..255 as values in 0..1, others as they are.
+
+    Arrays of NumPy stay on the host. Elsewhere it is called in the compiled program: bytes go to
+    the device as they are, a quarter of what floats would take.
+    """
+    return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames
