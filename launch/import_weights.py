@@ -1,35 +1,6 @@
-"""Makes a checkpoint of published weights.
+"""python launch/import_weights.py --help: the command of rsf_jax/commands/import_weights.py."""
 
-python launch/import_weights.py --weights=model.pt --config=hard_s8f8 --workdir=runs/published
-"""
-
-import launcher
-from absl import flags
-
-import rsf_jax as rsf
-from rsf_jax.data import dataset as data
-from rsf_jax.run_folder import writable_folder
-from rsf_jax.training import imports
-
-flags.adopt_module_key_flags(launcher)
-
-_WEIGHTS = flags.DEFINE_string(
-    "weights",
-    None,
-    "a .pt, .pth or .safetensors file, an .npz file, or the .index.json of shards",
-    required=True,
-)
-
-
-def main() -> None:
-    if not launcher.CONFIG.value:
-        raise rsf.InputError("give --config=PRESET: the model the weights are of, and its data")
-    config = data.settle(rsf.get_config(launcher.CONFIG.value).replace(**launcher.overrides()))
-    folder = writable_folder(launcher.workdir())
-    count = imports.import_weights(_WEIGHTS.value, config, folder)
-    print(f"{count:,} parameters of {_WEIGHTS.value} are the checkpoint of update 0 in {folder}")
-    print(f"Next: python launch/evaluate.py --workdir={folder}")
-
+from rsf_jax import commands
 
 if __name__ == "__main__":
-    launcher.run(main)
+    commands.run("import_weights")

@@ -13,17 +13,15 @@ which are then listed apart from the paper's.
 import dataclasses
 from pathlib import Path
 
-import launcher
 from absl import flags
 from reproduction import page, paper, two_cores
 from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
 from rsf_jax import policies
+from rsf_jax.commands import devices, program, shared
 from rsf_jax.config.config import FREE_ON_RESUME
 from rsf_jax.paths import expand
-
-flags.adopt_module_key_flags(launcher)
 
 _PLAN = flags.DEFINE_enum("plan", "paper", ["paper", "two_cores"], "how the rows are trained")
 _PRESETS = flags.DEFINE_list("presets", None, "what to run, in order; the paper's unless given")
@@ -43,14 +41,14 @@ def main() -> None:
     finished = _PAGE_ONLY.value or _run(records)
     page.write_page(records, expand(_PAGE.value))
     print(f"The results are in {_PAGE.value}")
-    launcher.end(finished)
+    program.end(finished)
 
 
 def _run(records: Path) -> bool:
     """Whether everything has been run."""
     jobs = _jobs()
-    launcher.use_cpu_cores(jobs[0].config.batch_size)
-    launcher.print_header(jobs[0].config)
+    devices.use_cpu_cores(jobs[0].config.batch_size)
+    devices.print_header(jobs[0].config)
     finished = run_jobs(jobs, expand(_RUNS.value), records, _MINUTES.value)
     if not finished:
         print("Some of it is left: run again to go on")
@@ -58,10 +56,10 @@ def _run(records: Path) -> bool:
 
 
 def _jobs() -> list[Job]:
-    for flag in (launcher.CONFIG, launcher.WORKDIR):
+    for flag in (shared.CONFIG, shared.WORKDIR):
         if flag.value:
             raise rsf.InputError(f"--{flag.name} is not used here: give --presets, --runs")
-    if "seed" in launcher.overrides():
+    if "seed" in shared.overrides():
         raise rsf.InputError("--config.seed is not used here: give --seeds")
     try:
         seeds = [int(seed) for seed in _SEEDS.value]
@@ -75,7 +73,7 @@ def _jobs() -> list[Job]:
     chosen = tuple(policies.policy_name(rsf.parse_policy(text)) for text in _POLICIES.value)
     return [
         Job(
-            rsf.get_config(preset).replace(**launcher.overrides()).replace(seed=seed),
+            rsf.get_config(preset).replace(**shared.overrides()).replace(seed=seed),
             tuple(dict.fromkeys([*paper.policies(preset), *chosen])),
         )
         for seed in seeds
@@ -86,16 +84,16 @@ def _jobs() -> list[Job]:
 def _stages(seeds: list[int]) -> list[Job]:
     if _PRESETS.value is not None or _POLICIES.value:
         raise rsf.InputError("--presets and --policies are not used with --plan=two_cores")
-    here = {name for name in launcher.overrides() if name not in FREE_ON_RESUME}
+    here = {name for name in shared.overrides() if name not in FREE_ON_RESUME}
     if here:
         raise rsf.InputError(
             f"--config.{min(here)} is not used with --plan=two_cores, whose stages have settings "
             "of their own"
         )
     stages = [job for seed in seeds for job in two_cores.jobs(seed)]
-    changes = launcher.overrides()
+    changes = shared.overrides()
     return [dataclasses.replace(job, config=job.config.replace(**changes)) for job in stages]
 
 
 if __name__ == "__main__":
-    launcher.run(main)
+    program.run(main)

@@ -5,5 +5,5 @@ class InputError(ValueError):
     """A value given by the user cannot be used.
 
     The message is one line that names the value, what is allowed and what to do. Library code
-    raises it where input enters; launchers print it alone, without a traceback.
+    raises it where input enters; commands print it alone, without a traceback.
     """

@@ -1,5 +1,6 @@
 """Launchers from their flags to their files; `bad_input/` has what they refuse."""
 
+import importlib
 import itertools
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 import safetensors.numpy
 from reproduction.paper import presets as paper_presets
 
+from rsf_jax import commands
 from rsf_jax.evaluation.testing import load_trained
 
 LAUNCHERS = sorted((launching.ROOT / "launch").glob("*.py"))
@@ -68,7 +70,9 @@ def test_describe_does_not_guess_what_videos_there_are(launch):
 
 
 def test_describe_prints_every_preset_of_the_paper(launch):
-    done = launch("describe", "--json", "--frame_size=8x8")
+    done = launch(
+        "describe", "--json", "--frame_size=8x8", f"--presets={','.join(paper_presets())}"
+    )
     assert done.returncode == 0, done.stderr
     costs = json.loads(done.stdout)
     assert set(costs) == set(paper_presets())
@@ -236,6 +240,8 @@ def _import(launcher):
     """In a process of its own: launchers define flags of the same names."""
     sys.path.insert(0, str(launcher.parent))
     runpy.run_path(str(launcher), run_name=launcher.stem)
+    if launcher.stem in commands.names():
+        importlib.import_module(f"rsf_jax.commands.{launcher.stem}")
     assert not {"tensorflow", "apache_beam"} & set(sys.modules)
 
 

@@ -85,6 +85,11 @@ def run(settings: Settings) -> list[Row]:
     return rows
 
 
+def print_machine() -> None:
+    """Prints what the figures depend on."""
+    print(" ".join(f"{name}={value}" for name, value in machine().items()), flush=True)
+
+
 def machine() -> dict[str, str]:
     """Returns what the figures depend on."""
     device = jax.local_devices()[0]

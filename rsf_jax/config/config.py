@@ -1,4 +1,4 @@
-"""Configurations: one frozen dataclass, whose fields are the flags of every launcher."""
+"""Configurations: one frozen dataclass, whose fields are flags of every command."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ _NAMES = {
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Everything that decides a result. Each field is a launcher's flag, `--config.FIELD`."""
+    """Everything that decides a result. Each field is a flag of the commands, `--config.FIELD`."""
 
     name: str = setting("hard_s8f8", "name of the preset this began as")
     # Data

@@ -1,4 +1,4 @@
-"""Cells and networks of one's own, under a name that configurations, presets and launchers know."""
+"""Cells and networks of one's own, under a name that configurations, presets and commands know."""
 
 import dataclasses
 import re

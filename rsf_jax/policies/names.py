@@ -1,4 +1,4 @@
-"""Policies as launchers write them: the one parser of their texts."""
+"""Policies as texts: the one parser of their texts."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ GRAMMAR = (
 
 
 def parse_policy(text: str) -> StepPolicy:
-    """Returns the policy that a launcher's `--policy` names, such as "s8f2" or "l2:1.0:12".
+    """Returns the policy that a command's `--policy` names, such as "s8f2" or "l2:1.0:12".
 
     `parse_policy(policy_name(policy))` is the policy again, but for what is not registered.
 

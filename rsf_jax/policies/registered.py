@@ -18,11 +18,11 @@ POLICIES: dict[str, Callable[..., Any]] = {"schedule": FixedSchedule, "halting":
 WITH_GRAMMAR = ("schedule", "halting")
 # Kinds and metrics that are the library's: what is registered later cannot take their names.
 _OWN = (*POLICIES, *METRICS)
-_CALIBRATED = "calibrated"  # stands, where a policy is named, for what launch/calibrate.py found
+_CALIBRATED = "calibrated"  # stands, where a policy is named, for what the command calibrate found
 
 
 def register_policy(name: str, maker: Any = None) -> Any:
-    """Adds a step policy to those that `parse_policy` and the launchers' `--policy` can name.
+    """Adds a step policy to those that `parse_policy` and the commands' `--policy` can name.
 
         @rsf.register_policy("countdown")
         @flax.struct.dataclass

@@ -27,7 +27,7 @@ CASES = [
     Launched("evaluate", "--workdir={run} --policy=", "--policy is empty"),
     Launched("evaluate", "--workdir={run} --videos=-1", "=-1: a non-negative integer is needed"),
     Launched("evaluate", "--workdir={run} --checkpoint=last", "=last: an integer is needed"),
-    Launched("benchmark", "--suite=fast", "choose one of speed, training_memory, reuse, streaming"),
+    Launched("benchmark", "--suite=fast", "--suite is no flag"),
     Launched("benchmark", "--side=0", "--side=0: a positive integer is needed"),
     Launched("benchmark", "--batch_sizes=", "--batch_sizes is empty"),
     Launched("import_weights", QUICK, "give --weights: a .pt, .pth or .safetensors file"),
@@ -86,11 +86,11 @@ CASES = [
     Launched("calibrate", "--mean_steps=0.5", "mean_steps is 0.5: it must be above 1"),
     Launched("calibrate", "--max_miou_drop=0.1 --confidence=1", "confidence is 1.0: it must be"),
     Launched("benchmark", "--batch_sizes=1,0", "batch size '0' must be a whole number"),
-    Launched("benchmark", "--suite=training_memory --steps=5,x", "number of steps 'x' must be"),
-    Launched("benchmark", "--suite=streaming --loads=0.5,2x", "load '2x'"),
-    Launched("benchmark", "--suite=reuse --sizes=8x8", "no HEIGHTxWIDTH of at least 64 pixels"),
-    Launched("benchmark", "--suite=reuse --networks=vgg", "choose among resnet18, alexnet"),
-    Launched("benchmark", "--sections=step,speed", "section 'speed' is unknown: choose among step"),
+    Launched("benchmark_memory", "--steps=5,x", "number of steps 'x' must be"),
+    Launched("benchmark_streaming", "--loads=0.5,2x", "load '2x'"),
+    Launched("benchmark_reuse", "--sizes=8x8", "no HEIGHTxWIDTH of at least 64 pixels"),
+    Launched("benchmark_reuse", "--networks=vgg", "choose among resnet18, alexnet"),
+    Launched("benchmark", "--sections=step,speed", "--sections=speed: choose among step"),
     # Contradictions
     Launched(
         "train",
@@ -110,7 +110,7 @@ CASES = [
     Launched("analyze", "--workdir={run} --policy=l2:0:3", "threshold is 0.0: a finite number"),
     Launched("calibrate", "--max_miou_drop=0.1 --reference=s0f0", "slow steps must be"),
     Launched("benchmark", "--schedules=l2:1:3", "policy 'l2:1:3' is no schedule"),
-    Launched("benchmark", "--suite=streaming --policy=l2", "policy 'l2' is unknown"),
+    Launched("benchmark_streaming", "--policy=l2", "policy 'l2' is unknown"),
 ]
 
 

@@ -1,0 +1,38 @@
+"""Commands: `python launch/NAME.py`, or `python -m rsf_jax NAME` where the library is installed.
+
+Each is a file: flags, and a `main` that makes one call of the library of them. `shared` has the
+flags of all, `choices` those of several, `opening` finds the model that they name, `program` runs
+one.
+"""
+
+import importlib
+import pkgutil
+import re
+import sys
+from pathlib import Path
+
+PROGRAM = "python -m rsf_jax"
+# Of this package, what is no command.
+_HELPERS = {"choices", "devices", "opening", "parsing", "program", "shared", "usage"}
+_SCRIPT = re.compile(r"python launch/(\w+)\.py")
+
+
+def names() -> list[str]:
+    """Returns the names of all commands."""
+    found = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}
+    return sorted(found - _HELPERS)
+
+
+def run(name: str) -> None:
+    """Runs a command with the arguments of this process."""
+    # Flags are those of the process: only those of the command that runs may be defined.
+    module = importlib.import_module(f"rsf_jax.commands.{name}")
+    program = importlib.import_module("rsf_jax.commands.program")
+    program.run(module.main, module)
+
+
+def as_called(text: str) -> str:
+    """Returns a text that names commands as scripts with the names that this user calls them by."""
+    if Path(sys.argv[0]).parent.name == "launch":
+        return text
+    return _SCRIPT.sub(rf"{PROGRAM} \1", text)

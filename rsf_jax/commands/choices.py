@@ -1,0 +1,74 @@
+"""Flags that several commands have, each where it is wanted, and what they choose."""
+
+from pathlib import Path
+
+from absl import flags
+
+import rsf_jax as rsf
+from rsf_jax import policies
+from rsf_jax.trained.model import Trained
+
+# A flag that is defined here is one of the module that asks for it.
+flags.disclaim_key_flags()
+
+CALIBRATED = "calibrated"
+_OF_TRAINING = "the schedule of training unless given"
+
+
+def checkpoint() -> flags.FlagHolder:
+    """Defines `--checkpoint`: None for the best one."""
+    return flags.DEFINE_integer(
+        "checkpoint", None, "number of updates; the best on validation unless given"
+    )
+
+
+def policy() -> flags.FlagHolder:
+    """Defines `--policy`: None for the schedule of training."""
+    return flags.DEFINE_string("policy", None, f"{policies.GRAMMAR}; {_OF_TRAINING}")
+
+
+def policy_or_calibrated() -> flags.FlagHolder:
+    """Defines `--policy`, which may be what the command `calibrate` has found."""
+    text = f"{policies.GRAMMAR}; or {CALIBRATED}, what calibrate found; {_OF_TRAINING}"
+    return flags.DEFINE_string("policy", None, text)
+
+
+def policy_list(what: str) -> flags.FlagHolder:
+    """Defines `--policies`."""
+    return flags.DEFINE_list("policies", [], f"{what}, separated by commas")
+
+
+def confidence() -> flags.FlagHolder:
+    """Defines `--confidence`."""
+    return flags.DEFINE_float("confidence", 0.95, "probability that the guarantee holds")
+
+
+def videos(what: str) -> flags.FlagHolder:
+    """Defines `--videos`, 0 for all."""
+    return flags.DEFINE_integer("videos", 0, f"{what}; 0 for all", lower_bound=0)
+
+
+def frame_size(unless: str) -> flags.FlagHolder:
+    """Defines `--frame_size`."""
+    return flags.DEFINE_string(
+        "frame_size", None, f"HEIGHTxWIDTH of frames in pixels; {unless} unless given"
+    )
+
+
+def parsed(text: str | None) -> rsf.StepPolicy | None:
+    """Returns the policy of a flag; None where none was given, or a calibrated one."""
+    return None if text in (None, CALIBRATED) else rsf.parse_policy(str(text))
+
+
+def chosen(text: str | None, trained: Trained, folder: Path) -> rsf.StepPolicy:
+    """Returns the policy of `policy_or_calibrated`.
+
+    Raises:
+        InputError: if it is none, or nothing was calibrated in that folder.
+    """
+    if text == CALIBRATED:
+        # Here, as pictures come with it.
+        from rsf_jax.calibration import load_calibration
+
+        return policies.read_policy(load_calibration(folder, trained))
+    return parsed(text) or trained.schedule

@@ -1,0 +1,79 @@
+"""Prints what models cost, without running them: python launch/describe.py --config=hard_s8f8."""
+
+import json
+
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+import rsf_jax as rsf
+from rsf_jax.commands import choices, shared
+from rsf_jax.config.cost import cost
+
+_SIZE = choices.frame_size("those of the preset's data")
+_FRAMES = flags.DEFINE_integer(
+    "frames", None, "frames of a video; those of the preset's data unless given", lower_bound=1
+)
+# One of each network, and of what its schedule changes.
+_SHOWN = (
+    *("quickstart", "easy_s6f6", "easy_s6f1", "hard_s8f8", "hard_s8f2", "hard_s8f8_clstm"),
+    *("hard_ff8", "hard_ffres8", "hard_conv3ds", "hard_conv3dm", "camvid_s3f1_dru"),
+)
+_PRESETS = flags.DEFINE_list("presets", list(_SHOWN), "which, unless --config says it")
+_JSON = flags.DEFINE_boolean("json", False, "print JSON instead of a table")
+
+
+def main() -> None:
+    names = [shared.CONFIG.value] if shared.CONFIG.value else _PRESETS.value
+    configs = [rsf.get_config(name).replace(**shared.overrides()) for name in names]
+    videos = {config.name: _video(config) for config in configs}
+    costs = {}
+    for config in configs:
+        frames, size = videos[config.name]
+        costs[config.name] = cost(config, shared.frame_size(size), frames)
+    if _JSON.value:
+        print(json.dumps({name: vars(c) for name, c in costs.items()}, indent=1))
+        return
+    table = Table(title="Multiply-adds of direct convolutions")
+    table.add_column("preset", no_wrap=True)
+    for title in ("parameters", "pixels", "a step", "frame besides", "frames", "a video"):
+        table.add_column(title, justify="right")
+    for config in configs:
+        c, (frames, pixels) = costs[config.name], videos[config.name]
+        sizes = (f"{n / 1e9:.3f} G" for n in (c.per_step, c.per_frame))
+        row = (config.name, f"{c.parameters:,}", pixels, *sizes, str(frames))
+        table.add_row(*row, f"{c.per_video / 1e9:.3g} G")
+    Console().print(table)
+
+
+# Frames of a video and their size, in pixels.
+_EASY, _HARD = 6, 8
+_VIDEOS = {
+    "t_pathfinder/hard": (_HARD, "128x128"),
+    "t_pathfinder/hardv1": (_HARD, "128x128"),
+    "t_pathfinder/easy": (_EASY, "128x128"),
+    "t_pathfinder/easyv1": (_EASY, "128x128"),
+    "t_pathfinder/easy64": (_EASY, "64x64"),
+    "t_pathfinder/easy72": (_EASY, "72x72"),
+    "t_pathfinder/hard64": (_HARD, "64x64"),
+    "t_pathfinder/hard72": (_HARD, "72x72"),
+    "t_pathfinder/hard40": (_HARD, "40x40"),
+    "t_pathfinder/quickstart": (5, "36x36"),
+    "camvid/pairs": (2, "360x480"),
+    **{f"pathfinder/length{length}": (1, "150x150") for length in (9, 14, 20, 25)},
+    **{f"pathfinder/small{length}": (1, "28x28") for length in (3, 4, 6, 8)},
+}
+
+
+def _video(config: rsf.Config) -> tuple[int, str]:
+    """Frames of a video and their size: as given, or of the preset's data.
+
+    Raises:
+        InputError: if neither is known, as of a folder's videos.
+    """
+    if config.dataset not in _VIDEOS and not (_FRAMES.value and _SIZE.value):
+        raise rsf.InputError(
+            f"what videos {config.dataset} has is not known here: give --frame_size and --frames"
+        )
+    frames, size = _VIDEOS.get(config.dataset, (0, ""))
+    return _FRAMES.value or frames, _SIZE.value or size
