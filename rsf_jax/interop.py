@@ -165,7 +165,7 @@ def _first(problems: list[str], most: int) -> str:
 def to_torch(variables: Mapping[str, Any], config: Config) -> dict[str, np.ndarray]:
     """Returns Flax variables as a state dict, of the published model if there is one.
 
-    `to_flax` undone, bit for bit.
+    `to_flax` undone, bitwise.
 
     Raises:
         InputError: if the variables are of another model, or none.

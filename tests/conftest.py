@@ -8,7 +8,7 @@ from tests import compiling
 # Before JAX starts: several CPU devices for the tests of parallel training, no GPU needed.
 os.environ["JAX_PLATFORMS"] = "cpu"
 # One width of vectors for tests and the launchers they start, which would choose their own: runs
-# that are compared bit for bit must be compiled alike.
+# that are compared bitwise must be compiled alike.
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {compiling.FLAGS}"
 # Many tests run the same small programs, some in processes of their own: compile them once.
 if "PYTEST_XDIST_WORKER" not in os.environ:

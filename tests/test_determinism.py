@@ -1,4 +1,4 @@
-"""What README guarantees of seeds: the same data, order and start everywhere, bit for bit."""
+"""What README guarantees of seeds: the same data, order and start everywhere, bitwise."""
 
 import hashlib
 import itertools

@@ -16,7 +16,7 @@ _HEAD = """# Results
 
 Every figure of ours on this page was written by a run and is copied from its record; the page is \
 made by `python launch/reproduce.py --page_only`. mIoU is of the test split: mean and, of several \
-seeds, standard deviation. Frames a second are at batch 1, the paper's on an RTX 3080. Time is of \
+seeds, standard deviation. Frames per second are at batch 1, the paper's on an RTX 3080. Time is of \
 the updates alone.
 
 A row of the paper begins with its preset, trained by the paper's recipe. Below it, each with the \

@@ -1,7 +1,7 @@
 """What the paper reports.
 
 Source: Wang et al. 2024, tables 1 and 2; figure 3, read off its vector graphics to about .001 mIoU
-and half a frame a second. Frames a second are of an RTX 3080.
+and half a frame per second. Frames per second are of an RTX 3080.
 """
 
 import dataclasses

@@ -175,7 +175,7 @@ def _details(results: dict[str, Any]) -> str:
 
 
 def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str, float]:
-    """Frames a second, by batch size."""
+    """Frames per second, by batch size."""
     size = min(trained.config.eval_batch_size, len(dataset.test))
     batch = next(evaluation_batches(dataset.test, size))
     frames, stateful = batch.frames, trained.config.stateful

@@ -48,7 +48,7 @@ class ObservableEstimator(Estimator, Protocol):
     def observe(
         self, step: Step, carry: Carry, length: int, store: Any, keep: Keep
     ) -> tuple[Reached, Any]:
-        """As `unroll`, bit for bit and in every derivative; `store = keep(store, h)` after a step.
+        """As `unroll`, bitwise and in every derivative; `store = keep(store, h)` after a step.
 
         Args:
             step: as for `unroll`.

@@ -39,7 +39,7 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
     """Trains a model, resuming what `workdir` holds of the same run.
 
     The latest checkpoint is resumed exactly: parameters, optimizer and position in the data, so
-    that a run which was killed ends with the same parameters, bit for bit, as one that was not.
+    that a run which was killed ends with the same parameters, bitwise, as one that was not.
     The checkpoint with the lowest validation loss is kept beside it. If the latest is
     damaged, it is moved out of the way, and the one before it resumed.
 

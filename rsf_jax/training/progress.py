@@ -102,7 +102,7 @@ class ProgressReport:
 
 
 class Meter:
-    """Videos a second: the median over the last updates, which a validation does not disturb."""
+    """Videos per second: the median over the last updates, which a validation does not disturb."""
 
     def __init__(self, batch_size: int, window: int = 20) -> None:
         self._batch_size = batch_size

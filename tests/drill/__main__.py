@@ -1,7 +1,7 @@
 """A fault drill: python -m tests.drill.
 
 Training runs are killed, starved of disk, damaged and disturbed; each must then resume and end,
-bit for bit, as a run that nothing disturbed. Takes about twenty minutes on two cores; --tries=5 is
+bitwise, as a run that nothing disturbed. Takes about twenty minutes on two cores; --tries=5 is
 shorter. Writes a table to --table.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 _HEADING = """# Fault drill
 
-What came of faults in training, tried by `python -m tests.drill --table=docs/drill.md`. "Recovered" is a try after which the run, started again, has ended with the parameters, optimizer and best checkpoint of a run that nothing disturbed, bit for bit; or, of the second process and the read-only folder, was refused in one line.
+What came of faults in training, tried by `python -m tests.drill --table=docs/drill.md`. "Recovered" is a try after which the run, started again, has ended with the parameters, optimizer and best checkpoint of a run that nothing disturbed, bitwise; or, of the second process and the read-only folder, was refused in one line.
 
 """  # noqa: E501
 
@@ -71,7 +71,7 @@ def drill(folder: Path, tries: int, seed: int) -> list:
 def to_markdown(rows: list) -> str:
     """Returns a table of what came of each fault."""
     lines = [
-        "| fault | tries | recovered, equal bit for bit | lost | |",
+        "| fault | tries | recovered, equal bitwise | lost | |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in rows:

@@ -87,7 +87,7 @@ class Scene:
         return process
 
     def check_end(self, workdir: Path) -> None:
-        """Checks that a run has ended as the one that nothing disturbed, bit for bit.
+        """Checks that a run has ended as the one that nothing disturbed, bitwise.
 
         Raises:
             Lost: if not.

@@ -48,7 +48,7 @@ def _start(config, workdir, second=()):
     flags = [f"--config.{name}={value}" for name, value in _SETTINGS.items()]
     flags += [f"--config.data_dir={config.data_dir}", "--config=quickstart"]
     flags += [f"--workdir={workdir}", f"--coordinator=localhost:{port}", "--num_processes=2"]
-    # Compiled as here, each with one device: their ends are compared bit for bit.
+    # Compiled as here, each with one device: their ends are compared bitwise.
     xla_flags = os.environ["XLA_FLAGS"].replace("device_count=4", "device_count=1")
     return [
         launching.start(
