@@ -16,8 +16,8 @@ _HEAD = """# Results
 
 Every figure of ours on this page was written by a run and is copied from its record; the page is \
 made by `python launch/reproduce.py --page_only`. mIoU is of the test split: mean and, of several \
-seeds, standard deviation. Frames per second are at batch 1, the paper's on an RTX 3080. Time is of \
-the updates alone.
+seeds, standard deviation. Frames per second are at batch 1, the paper's on an RTX 3080. Time is \
+of the updates alone.
 
 A row of the paper begins with its preset, trained by the paper's recipe. Below it, each with the \
 name of its record, are runs of the same network on the same data, tested alike, that were trained \

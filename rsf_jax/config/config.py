@@ -68,6 +68,31 @@ class Config:
     color_jitter: float = setting(
         0.0, "brightness, contrast and colors change by this share", least=0, most=1
     )
+    # Streams
+    chunk_frames: int = setting(
+        0,
+        "train on streams, of which an update sees so many frames and begins with the states that "
+        "the frames before have left; 0: on whole videos",
+        least=0,
+    )
+    stream_frames: int = setting(
+        128,
+        "frames of the longest streams: a video, each of whose frames is shown for a random time; "
+        "others are a half as long, a quarter, and so on to chunk_frames",
+        least=1,
+    )
+    stream_groups: int = setting(
+        6, "groups of streams that take turns, so that updates see states of every age", least=1
+    )
+    drop: float = setting(
+        0.0, "share of a video's later frames that its stream leaves out", least=0, below=1
+    )
+    noise: float = setting(
+        0.0,
+        "largest standard deviation of the sensor noise of streams; white is 1",
+        least=0,
+        most=1,
+    )
     # Model
     # Checked against the registered cells and networks, which may become more.
     model: str = setting(
@@ -319,9 +344,20 @@ def _check_model(config: Config) -> None:
         holds = config.gradient.endswith("bptt") and kind.recurrent
         _require(config, "gradient_frames", holds, "1 unless a recurrence is trained by bptt")
         _require(config, "gradient_frames", config.stateful, "1 where no state is carried")
+    if config.chunk_frames:
+        _check_streams(config, recurrent=kind.recurrent)
     if config.step_decay:
         holds = config.gradient == "bptt" and kind.recurrent
         _require(config, "step_decay", holds, "0 unless a recurrence is trained by bptt")
+
+
+def _check_streams(config: Config, *, recurrent: bool) -> None:
+    holds = recurrent and config.stateful
+    _require(config, "chunk_frames", holds, "0 where no state is carried from frame to frame")
+    frames = config.stream_frames
+    holds = frames % config.chunk_frames == 0 and (frames // config.chunk_frames).bit_count() == 1
+    allowed = f"{config.chunk_frames} (config.chunk_frames) times 1, 2, 4, 8 and so on"
+    _require(config, "stream_frames", holds, allowed)
 
 
 def _require(config: Config, name: str, holds: bool, allowed: str) -> None:

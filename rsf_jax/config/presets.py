@@ -9,17 +9,17 @@ from rsf_jax.config.networks import CONTOURS, NETWORKS, SCENES, kind_of, network
 from rsf_jax.errors import InputError
 
 _SCHEDULE = re.compile(
-    r"(?P<data>[a-z0-9]+)_s(?P<slow>\d{1,9})f(?P<fast>\d{1,9})"
+    r"(?P<data>[a-z0-9]+(_live)?)_s(?P<slow>\d{1,9})f(?P<fast>\d{1,9})"
     r"(_(?!stateless$)(?P<cell>[a-z][a-z0-9_]*?))?(?P<stateless>_stateless)?",
     re.ASCII,
 )
-_MIXED = re.compile(r"(?P<data>[a-z0-9]+)_mixed(?P<most>[1-9]\d{0,2})", re.ASCII)
+_MIXED = re.compile(r"(?P<data>[a-z0-9]+(_live)?)_mixed(?P<most>[1-9]\d{0,2})", re.ASCII)
 _STATIC = re.compile(
     r"(?P<data>pathfinder(\d+|_small\d+))_(?P<gradient>[a-z_]+?)_n(?P<steps>\d{1,9})"
     r"(_(?P<cell>[a-z][a-z0-9_]*))?",
     re.ASCII,
 )
-_MODEL = re.compile(r"(?P<data>[a-z0-9]+)_(?P<model>[a-z][a-z0-9_]*)", re.ASCII)
+_MODEL = re.compile(r"(?P<data>[a-z0-9]+(_live)?)_(?P<model>[a-z][a-z0-9_]*)", re.ASCII)
 _NAMED = {
     # Learns an easy task in minutes on two CPU cores.
     "quickstart": Config(
@@ -94,6 +94,26 @@ _HALF = _NAMED["quickstart"].replace(
 _WINDOW = _NAMED["quickstart"].replace(
     channels=25, kernel_size=15, validation_share=0.005, validate_every=1000, eval_batch_size=50
 )
+# On long streams, for live video: models that hold in front of a still camera. A video is shown for
+# up to 128 frames, so that an update of 8 frames sees what many steps have made of a state.
+# See docs/decisions/0023-training-on-streams.md.
+_ON_STREAMS: dict[str, Any] = {
+    "chunk_frames": 8,
+    "noise": 0.08,
+    "updates": 5000,
+    "validate_every": 1000,
+}
+_NAMED |= {
+    "quickstart_live": _NAMED["quickstart"].replace(
+        name="quickstart_live", channels=16, **_ON_STREAMS
+    ),
+    "easy72_live": _HALF.replace(
+        name="easy72_live", dataset="t_pathfinder/easy72", slow_steps=6, **_ON_STREAMS
+    ),
+    "hard72_live": _HALF.replace(
+        name="hard72_live", dataset="t_pathfinder/hard72", slow_steps=8, **_ON_STREAMS
+    ),
+}
 # One's own videos: classes and channels are those of the folder.
 _OWN = _NAMED["quickstart"].replace(
     dataset="own_video/default",
@@ -127,12 +147,20 @@ _BASES: dict[str, dict[str, Config]] = {
         "hard72": _HALF.replace(dataset="t_pathfinder/hard72"),
         "hard40": _HALF.replace(dataset="t_pathfinder/hard40", epochs=2),
         "own": _OWN,
+        "own_live": _OWN.replace(**_ON_STREAMS),
         **_NAMED,
     },
-    SCENES: {"camvid": _CAMVID, "own": _OWN_SCENES},
+    SCENES: {
+        "camvid": _CAMVID,
+        "own": _OWN_SCENES,
+        "own_live": _OWN_SCENES.replace(**_ON_STREAMS),
+    },
 }
 # Videos of contours.
-_FRAMES = tuple(base for base in _BASES[CONTOURS] if base != "own")
+_FRAMES = tuple(
+    base for base in _BASES[CONTOURS] if not base.startswith("own") and not base.endswith("_live")
+)
+_LIVE = tuple(name for name in _NAMED if name.endswith("_live"))
 # Of presets that `_unknown_preset` proposes.
 _ENDINGS = ("", "_stateless", "_clstm", "_clstm_stateless")
 
@@ -147,7 +175,8 @@ GRAMMAR = (
     f"{{{'|'.join(_FRAMES)}}}_s{{S}}f{{F}}[_CELL][_stateless] with S >= F >= 1, "
     "such as hard_s8f8, CELL one of clstm and those that are registered; "
     f"{{easy|...|quickstart}}_mixed{{N}}; camvid_s{{S}}f{{F}}_{_SCENE_NETWORKS}[_stateless]; "
-    "own_s{S}f{F}[_CELL][_stateless] for a folder of your own (config.manual_dir), CELL "
+    f"{{{'|'.join(_LIVE)}}}[_s{{S}}f{{F}}][_CELL], trained on long streams; "
+    "own[_live]_s{S}f{F}[_CELL][_stateless] for a folder of your own (config.manual_dir), CELL "
     f"{_SCENE_NETWORKS} too; "
     f"{{easy|...|hard40|own}}_{{{_of_the_library(recurrent=False)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
@@ -174,6 +203,7 @@ def get_config(name: str) -> Config:
     names the folder, which says how many classes and channels there are.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
     a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop.
+    `{quickstart|easy72|hard72|own}_live...` are trained on long streams, for live video.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
     `quickstart_s{S}f{F}...` are the same for another model or schedule.
 
@@ -224,8 +254,11 @@ def _base(data: str, model: str | None) -> Config | None:
         return next((bases[data] for bases in _BASES.values() if data in bases), None)
     if model not in network_names():
         return None
-    base = _BASES[kind_of(model).recipe].get(data)
-    return base and with_model(base, model)
+    kind = kind_of(model)
+    base = _BASES[kind.recipe].get(data)
+    if base is None or (base.chunk_frames and not kind.recurrent):
+        return None
+    return with_model(base, model)
 
 
 def _recurrent(match: re.Match) -> Config | None:
@@ -291,7 +324,8 @@ def _unknown_preset(name: str) -> str:
 def _examples(model: str) -> list[str]:
     kind = kind_of(model)
     if not kind.recurrent:
-        return [f"{data}_{model}" for data in _BASES[kind.recipe]]
+        bases = _BASES[kind.recipe].items()
+        return [f"{data}_{model}" for data, base in bases if not base.chunk_frames]
     alone = [f"quickstart_{model}", f"hard_s8f8_{model}"] if kind.recipe == CONTOURS else []
     return [*alone, *(f"{data}_s3f{n}_{model}" for data in _BASES[kind.recipe] for n in (3, 1))]
 

@@ -1,5 +1,8 @@
 """A batch of videos: what data hand to training and to scoring."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import flax.struct
 import numpy as np
 
@@ -19,6 +22,15 @@ class Batch:
     frames: Leaf
     masks: Leaf
     weights: Leaf
+
+
+def stack(videos: Sequence[Mapping[str, Any]]) -> Batch:
+    """Returns a batch of videos of one size, each with `frames` and `masks`."""
+    return Batch(
+        np.stack([video["frames"] for video in videos]),
+        np.stack([video["masks"] for video in videos]),
+        np.ones(len(videos), np.float32),
+    )
 
 
 def pad_batch(batch: Batch, size: int) -> Batch:

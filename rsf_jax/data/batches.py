@@ -1,6 +1,6 @@
 """Videos as batches: in which order, in which process, and padded to one size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -8,8 +8,9 @@ import grain
 import numpy as np
 
 from rsf_jax.config.config import Config
-from rsf_jax.data.augmentation import Example, augment
-from rsf_jax.data.batch import Batch, pad_batch
+from rsf_jax.data.augmentation import augment
+from rsf_jax.data.batch import Batch, pad_batch, stack
+from rsf_jax.data.chunks import Chunks
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.parallel.processes import ALONE, Processes
@@ -48,19 +49,27 @@ def training_batches(
         processes: of several, each reads and yields its own part of every batch, as many videos as
             the others; together they are the batch that one process alone would have.
     """
-    videos = dataset.train.seed(config.seed).shuffle()
-    if config.augment:
-        videos = videos.random_map(partial(augment, config=config))
-    batches = _Batches(videos, config.batch_size, updates_per_epoch(dataset, config), processes)
+    batches: _Batches | Chunks
+    if config.chunk_frames:
+        batches = Chunks(dataset.train, config, processes)
+    else:
+        batches = _of_videos(dataset, config, processes)
     reading = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
     source = grain.MapDataset.source(batches)[first_update:]
     for batch in source.to_iter_dataset(reading):
         yield pad_batch(batch, batches.size)
 
 
+def _of_videos(dataset: Dataset, config: Config, processes: Processes) -> "_Batches":
+    videos = dataset.train.seed(config.seed).shuffle()
+    if config.augment:
+        videos = videos.random_map(partial(augment, config=config))
+    return _Batches(videos, config.batch_size, updates_per_epoch(dataset, config), processes)
+
+
 def evaluation_batches(videos: grain.MapDataset, batch_size: int) -> Iterator[Batch]:
     """Yields every video once, in order; the last batch may be smaller."""
-    batches = videos.batch(batch_size, batch_fn=_stack)
+    batches = videos.batch(batch_size, batch_fn=stack)
     yield from batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
 
 
@@ -89,17 +98,9 @@ class _Batches:
         # An index beyond the last video is one of a later epoch, in that epoch's order.
         offset = epoch * total
         if rows:
-            return _stack([self._videos[offset + row] for row in rows])
-        filler = _stack([self._videos[offset]])
+            return stack([self._videos[offset + row] for row in rows])
+        filler = stack([self._videos[offset]])
         return Batch(filler.frames, filler.masks, np.zeros(1, np.float32))
-
-
-def _stack(videos: Sequence[Example]) -> Batch:
-    return Batch(
-        np.stack([video["frames"] for video in videos]),
-        np.stack([video["masks"] for video in videos]),
-        np.ones(len(videos), np.float32),
-    )
 
 
 def _drops_remainder(config: Config) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 
-_WHITE = 255  # gray levels
+WHITE = 255  # gray levels
 _PERIOD = 500.0  # frames
 
 
@@ -94,11 +94,11 @@ def expose(
     is_bytes = frames.dtype == np.uint8
     if not is_bytes and not np.issubdtype(frames.dtype, np.floating):
         raise InputError(f"frames are {frames.dtype}: uint8 in 0..255 or float in 0..1 are needed")
-    white = _WHITE if is_bytes else 1
+    white = WHITE if is_bytes else 1
     seen = frames.astype(np.float32) * _per_frame(gain)
     if np.any(noise):
         drawn = rng.standard_normal(frames.shape, np.float32)
-        seen = seen + drawn * (_per_frame(noise) * np.float32(white / _WHITE))
+        seen = seen + drawn * (_per_frame(noise) * np.float32(white / WHITE))
     seen = np.clip(np.rint(seen) if is_bytes else seen, 0, white)
     return seen.astype(frames.dtype)
 

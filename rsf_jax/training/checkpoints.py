@@ -32,7 +32,7 @@ from rsf_jax.training.integrity import (
 from rsf_jax.training.lock import WriterLock
 from rsf_jax.training.state import TrainState
 
-_ITEMS = ("variables", "opt_state", "meta")
+_ITEMS = ("variables", "opt_state", "streams", "meta")
 _METRICS = "metrics"  # Orbax's own name, of the item and of its file
 
 
@@ -41,8 +41,8 @@ class Checkpoints:
 
     Kept are the latest two and the one with the lowest validation loss. A checkpoint appears under
     its final name only once it is complete, so a kill while saving loses nothing that was saved.
-    It holds parameters, optimizer and configuration; the number of updates, its name, is also the
-    position in the data.
+    It holds parameters, optimizer, configuration and, where streams are trained on, the states
+    that they have left; the number of updates, its name, is also the position in the data.
 
     Args:
         workdir: the run's folder; checkpoints lie in `workdir/checkpoints`.
@@ -117,9 +117,9 @@ class Checkpoints:
         if step in self.steps():
             return
         state = jax.device_get(state)  # of several processes Orbax takes no arrays on devices
+        arrays = _arrays(state)
         items = ocp.args.Composite(
-            variables=ocp.args.StandardSave(state.variables),
-            opt_state=ocp.args.StandardSave(state.opt_state),
+            **{name: ocp.args.StandardSave(tree) for name, tree in arrays.items()},
             meta=ocp.args.JsonSave(
                 {
                     "config": dataclasses.asdict(config),
@@ -129,7 +129,7 @@ class Checkpoints:
             ),
         )
         with disk_errors(self.folder.parent):
-            check_room(self.folder, (state.variables, state.opt_state))
+            check_room(self.folder, arrays)
             self._manager.save(step, args=items, metrics=metrics, force=True)
             # Last: what has no seal does not count. See docs/decisions/0010-checkpoints.md.
             seal(self._path(step))
@@ -187,15 +187,15 @@ class Checkpoints:
             )
         self._check_data(step)
         self._check_shapes(step, like)
-        items = self._restore(
-            step,
-            variables=ocp.args.StandardRestore(_abstract(like.variables)),
-            opt_state=ocp.args.StandardRestore(_abstract(like.opt_state)),
-        )
+        wanted = {
+            name: ocp.args.StandardRestore(_abstract(tree)) for name, tree in _arrays(like).items()
+        }
+        items = self._restore(step, **wanted)
         counter = np.asarray(step, like.step.dtype)
         model_state = dict(items["variables"])
         params = model_state.pop("params")
-        return TrainState(counter, params, model_state, items["opt_state"])
+        left = items.get("streams", like.streams)
+        return TrainState(counter, params, model_state, items["opt_state"], left)
 
     def restore_variables(self, step: int, like: TrainState) -> dict[str, Any]:
         """Restores what a model is applied to, as NumPy arrays.
@@ -283,6 +283,12 @@ def _options(create: bool) -> ocp.CheckpointManagerOptions:
             barrier_sync_key_prefix=f"process_{jax.process_index()}",
         ),
     )
+
+
+def _arrays(state: TrainState) -> dict[str, Any]:
+    """What is saved of a state, by item."""
+    items = {"variables": state.variables, "opt_state": state.opt_state}
+    return {**items, "streams": state.streams} if jax.tree.leaves(state.streams) else items
 
 
 def _validation_loss(metrics: dict[str, float]) -> float:

@@ -175,4 +175,4 @@ def _begun_with(config: Config, fresh: TrainState) -> TrainState:
     variables = grow(other.variables, fresh.variables)
     print(f"Begins with the weights of update {other.update} in {config.init_from}")
     params = variables.pop("params")
-    return TrainState(fresh.step, params, variables, fresh.opt_state)
+    return TrainState(fresh.step, params, variables, fresh.opt_state, fresh.streams)

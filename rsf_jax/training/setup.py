@@ -15,7 +15,9 @@ from rsf_jax.config.build import (
 )
 from rsf_jax.config.config import Config
 from rsf_jax.data.batches import updates_per_epoch
+from rsf_jax.data.chunks import plan_of
 from rsf_jax.data.dataset import Dataset, class_weights
+from rsf_jax.errors import InputError
 from rsf_jax.measures.losses import Objective
 from rsf_jax.models.base import VideoModel
 from rsf_jax.parallel.devices import Devices, devices_for
@@ -30,6 +32,7 @@ from rsf_jax.training.state import (
     total_updates,
 )
 from rsf_jax.training.step import TrainStep, make_train_step
+from rsf_jax.training.streams import nothing_left
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,7 +83,12 @@ class Setup:
 
     def initial_state(self) -> TrainState:
         """Returns the state before the first update."""
-        return create_state(self.model, self.optimizer, self.config.seed, self.dataset.frame_shape)
+        config, frame_shape = self.config, self.dataset.frame_shape
+        left = ()
+        if config.chunk_frames:
+            sizes = config.stream_groups, config.batch_size
+            left = nothing_left(self.model, *sizes, frame_shape)
+        return create_state(self.model, self.optimizer, config.seed, frame_shape, left)
 
     def compile_steps(self) -> Callable[[int], TrainStep]:
         """Returns a function from an update's number to what makes it.
@@ -88,17 +96,29 @@ class Setup:
         Which of several schedules it is made with depends on seed and number alone, so that a run
         that is resumed is the same.
         """
-        steps = [
-            self.devices.compile(self._train_step(schedule), donate_first=True)
-            for schedule in build_training_schedules(self.config)
-        ]
+        steps = [self._compiled(schedule) for schedule in build_training_schedules(self.config)]
 
         def choose(update: int) -> TrainStep:
-            return steps[np.random.default_rng((self.config.seed, update)).integers(len(steps))]
+            drawn = np.random.default_rng((self.config.seed, update)).integers(len(steps))
+            return steps[drawn](update)
 
         return choose
 
-    def _train_step(self, schedule: FixedSchedule) -> TrainStep:
+    def _compiled(self, schedule: FixedSchedule) -> Callable[[int], TrainStep]:
+        """Returns a function from an update's number to what makes it by a schedule."""
+
+        def compiled(continues: bool | None) -> TrainStep:
+            step = self._train_step(schedule, continues)
+            return self.devices.compile(step, donate_first=True)
+
+        if not self.config.chunk_frames:
+            of_videos = compiled(None)
+            return lambda update: of_videos
+        plan = plan_of(self.config)
+        begin, go_on = compiled(False), compiled(True)
+        return lambda update: begin if plan.position(update - 1).begins else go_on
+
+    def _train_step(self, schedule: FixedSchedule, continues: bool | None) -> TrainStep:
         return make_train_step(
             self.model,
             schedule,
@@ -107,6 +127,7 @@ class Setup:
             objective=self.objective,
             penalty=build_penalty(self.config),
             gradient_frames=self.config.gradient_frames,
+            continues=continues,
             axis_name=self.devices.axis_name,
         )
 
@@ -115,6 +136,7 @@ def build_setup(config: Config, dataset: Dataset, processes: Processes) -> Setup
     """Returns all that a run needs and that does not change while it trains."""
     devices = devices_for(config, everywhere=True)
     own_devices = devices if processes.count == 1 else devices_for(config)
+    _check_shares(config, len(devices.devices) * processes.count)
     per_epoch = updates_per_epoch(dataset, config)
     model = build_model(config)
     objective = build_objective(config, class_weights(dataset, config))
@@ -139,3 +161,12 @@ def build_setup(config: Config, dataset: Dataset, processes: Processes) -> Setup
             objective=objective,
         ),
     )
+
+
+def _check_shares(config: Config, devices: int) -> None:
+    """Raises InputError if streams, which have states of their own, would have to be padded."""
+    if config.chunk_frames and config.batch_size % devices:
+        raise InputError(
+            f"config.batch_size is {config.batch_size}: {devices} devices share the streams of a "
+            f"batch, give a multiple of {devices}, or config.devices"
+        )

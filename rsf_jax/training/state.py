@@ -9,7 +9,7 @@ import optax
 
 from rsf_jax.config.config import Config
 from rsf_jax.models.base import VideoModel
-from rsf_jax.typing import Leaf
+from rsf_jax.typing import Carry, Leaf
 
 
 @flax.struct.dataclass
@@ -24,12 +24,15 @@ class TrainState:
         params: trainable parameters.
         model_state: what else the model learns: running statistics, or an empty dict.
         opt_state: the optimizer's state.
+        streams: what streams have left, see `training.streams`; nothing where whole videos are
+            trained on.
     """
 
     step: Leaf
     params: Leaf
     model_state: Leaf
     opt_state: Leaf
+    streams: Leaf = ()
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -75,9 +78,18 @@ def create_state(
     optimizer: optax.GradientTransformation,
     seed: int,
     frame_shape: tuple[int, int],
+    streams: Carry = (),
 ) -> TrainState:
-    """Returns the state before the first update; a function of `seed` alone."""
+    """Returns the state before the first update; a function of `seed` alone.
+
+    Args:
+        model: what is trained.
+        optimizer: of its parameters.
+        seed: of the weights.
+        frame_shape: (height, width) in pixels.
+        streams: as in `TrainState`.
+    """
     frames = jnp.zeros((1, 1, *frame_shape, model.input_channels), jnp.float32)
     model_state = dict(jax.jit(model.init)(jax.random.key(seed), frames))
     params = model_state.pop("params")
-    return TrainState(jnp.int32(0), params, model_state, optimizer.init(params))
+    return TrainState(jnp.int32(0), params, model_state, optimizer.init(params), streams)

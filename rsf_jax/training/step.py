@@ -21,8 +21,9 @@ from rsf_jax.ops.norm import RUNNING
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.policies.base import Recurrence
+from rsf_jax.training import streams
 from rsf_jax.training.state import TrainState
-from rsf_jax.typing import Array, Float, Frame, Int, Variables
+from rsf_jax.typing import Array, Carry, Float, Frame, Int, Variables
 from rsf_jax.unroll import begin_frame, scan_frames
 
 
@@ -37,6 +38,7 @@ class Gradients(NamedTuple):
         penalty: float32, mean Lipschitz coefficient penalty, without its weight; 0 without one.
         gradients: of the loss and the weighted penalty, as the parameters.
         model_state: the running statistics after the batch, if the model has them.
+        carry: the state that each video leaves; nothing without recurrence.
     """
 
     loss: Array
@@ -44,6 +46,7 @@ class Gradients(NamedTuple):
     penalty: Array
     gradients: Any
     model_state: Any
+    carry: Carry
 
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
@@ -58,6 +61,7 @@ def make_train_step(
     objective: Objective = FOCAL,
     penalty: LipschitzPenalty | None = None,
     gradient_frames: int = 1,
+    continues: bool | None = None,
     axis_name: str | None = None,
 ) -> TrainStep:
     """Returns the function that does one update.
@@ -70,6 +74,8 @@ def make_train_step(
         objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
         gradient_frames: as for `video_gradients`.
+        continues: of streams that are trained on in chunks, whether those of the batch go on from
+            what is left of them in the state, or begin; None for whole videos.
         axis_name: the axis of `pmap`, over which gradients are summed; None on one device.
 
     Returns:
@@ -85,7 +91,10 @@ def make_train_step(
         # Under `shard_map`: gradients of what every device has alike would be summed already.
         variables = as_varying(state.variables, batch)
         shares = batch.weights / all_sum(batch.weights.sum())
-        *sums, model_state = video_gradients(
+        start = None
+        if continues:
+            start = streams.take(state.streams, state.step, len(batch.weights), axis_name)
+        *sums, model_state, carry = video_gradients(
             model,
             variables,
             batch,
@@ -95,6 +104,7 @@ def make_train_step(
             objective=objective,
             penalty=penalty,
             gradient_frames=gradient_frames,
+            start=start,
         )
         loss, miou, excess, gradients = all_sum(sums)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
@@ -102,7 +112,10 @@ def make_train_step(
         metrics = {"loss": loss, "miou": miou[0] / miou[1], "grad_norm": optax.tree.norm(gradients)}
         if penalty is not None:
             metrics["penalty"] = excess
-        return TrainState(state.step + 1, params, model_state, opt_state), metrics
+        left = state.streams
+        if continues is not None:
+            left = streams.put(left, state.step, carry, axis_name)
+        return TrainState(state.step + 1, params, model_state, opt_state, left), metrics
 
     return lambda state, batch: automatic(train_step)(state, batch)
 
@@ -118,6 +131,7 @@ def video_gradients(
     objective: Objective = FOCAL,
     penalty: LipschitzPenalty | None = None,
     gradient_frames: int = 1,
+    start: Carry | None = None,
 ) -> Gradients:
     """Returns loss, mIoU and gradients of a batch.
 
@@ -137,12 +151,13 @@ def video_gradients(
         objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
         gradient_frames: frames that states are differentiated across, 1 as published.
+        start: what the videos go on from, as later frames; None for their beginning.
 
     Source: Wang et al. 2023, section 4.2.
     """
     if model.recurrent:
         loss = FrameLoss(model, schedule, stateful, objective, penalty)
-        return _recurrent_gradients(loss, variables, batch, shares, gradient_frames)
+        return _recurrent_gradients(loss, variables, batch, shares, gradient_frames, start)
     return _feedforward_gradients(model, variables, batch, shares, objective)
 
 
@@ -239,6 +254,7 @@ def _recurrent_gradients(
     batch: Batch,
     shares: Float[Array, " B"],
     gradient_frames: int,
+    start: Carry | None,
 ) -> Gradients:
     model, schedule = frame_loss.model, frame_loss.schedule
     frame_shape = (batch.frames.shape[2], batch.frames.shape[3])
@@ -256,14 +272,18 @@ def _recurrent_gradients(
         (_, (state, means)), gradients = differentiate(prepared, state, window, frame_shares, first)
         return (state, jax.tree.map(jnp.add, totals, (means, gradients))), None
 
-    start = as_held(model.initial_state(batch.frames.shape[0], frame_shape), batch, prepared)
+    state = model.initial_state(batch.frames.shape[0], frame_shape)
+    if start is not None:
+        state = dataclasses.replace(state, carry=start)
+    state = as_held(state, batch, prepared)
     zeros = (_no_means(), jax.tree.map(jnp.zeros_like, prepared))
     zeros = as_varying(zeros, (batch, prepared))
     frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
-    _, ((loss, miou, excess), gradients) = _scan_windows(
-        body, (start, zeros), frames_first, gradient_frames, schedule.singles_out_first_frame
+    singles_out_first = schedule.singles_out_first_frame and start is None
+    state, ((loss, miou, excess), gradients) = _scan_windows(
+        body, (state, zeros), frames_first, gradient_frames, singles_out_first
     )
-    return Gradients(loss, miou, excess, pull_back(gradients)[0], {})
+    return Gradients(loss, miou, excess, pull_back(gradients)[0], {}, state.carry)
 
 
 def _scan_windows(
@@ -307,7 +327,7 @@ def _feedforward_gradients(
     (loss, (miou, changed)), gradients = jax.value_and_grad(video_loss, has_aux=True)(
         variables["params"]
     )
-    return Gradients(loss, miou, jnp.float32(0), gradients, changed)
+    return Gradients(loss, miou, jnp.float32(0), gradients, changed, ())
 
 
 def _share_of_labeled(

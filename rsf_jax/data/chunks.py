@@ -1,0 +1,122 @@
+"""Chunks of long streams: which part of which stream every update sees."""
+
+import bisect
+import threading
+from typing import Any, NamedTuple
+
+import grain
+import numpy as np
+
+from rsf_jax.config.config import Config
+from rsf_jax.data.augmentation import Example, augment
+from rsf_jax.data.batch import Batch, stack
+from rsf_jax.data.sensor import WHITE, expose
+from rsf_jax.data.streams import gather, long_stream
+from rsf_jax.parallel.processes import Processes
+
+# Of random numbers: what is drawn of a stream is drawn apart.
+_LENGTH, _STREAM = 1, 2
+
+
+class Position(NamedTuple):
+    """Where an update is.
+
+    Attributes:
+        group: the group of streams whose turn it is.
+        number: of its streams: the group's first ones have 0, the next 1.
+        chunk: of these streams, from 0.
+        chunks: that these streams have.
+    """
+
+    group: int
+    number: int
+    chunk: int
+    chunks: int
+
+    @property
+    def begins(self) -> bool:
+        """Whether streams begin with it."""
+        return self.chunk == 0
+
+
+class Plan:
+    """The order in which groups of streams take turns; a function of the seed alone.
+
+    Streams of a group begin and end together. How long they are is drawn: `longest` chunks, a half,
+    a quarter and so on to one, each as probable.
+
+    Args:
+        seed: of the lengths.
+        groups: that take turns.
+        longest: chunks of the longest streams, a power of two.
+    """
+
+    def __init__(self, seed: int, groups: int, longest: int) -> None:
+        self._seed, self._longest = seed, longest
+        # The first turn of each of a group's streams, as far as anybody has asked.
+        self._begins: list[list[int]] = [[0] for _ in range(groups)]
+        self._lock = threading.Lock()  # batches are read by several threads
+
+    def position(self, update: int) -> Position:
+        """Returns where an update is, counted from 0."""
+        turn, group = divmod(update, len(self._begins))
+        with self._lock:
+            begins = self._begins[group]
+            while begins[-1] <= turn:
+                begins.append(begins[-1] + self._length(group, len(begins) - 1))
+            number = bisect.bisect_right(begins, turn) - 1
+            first, end = begins[number : number + 2]
+        return Position(group, number, turn - first, end - first)
+
+    def _length(self, group: int, number: int) -> int:
+        rng = np.random.default_rng((self._seed, _LENGTH, group, number))
+        return int(self._longest >> rng.integers(self._longest.bit_length()))
+
+
+def plan_of(config: Config) -> Plan:
+    """Returns the plan of a run that trains on streams."""
+    return Plan(config.seed, config.stream_groups, config.stream_frames // config.chunk_frames)
+
+
+class Chunks:
+    """Random access to the part of one process of the batch of every update, on streams.
+
+    A stream is a video of the training split, changed as a whole (`augment`), each of whose frames
+    is shown for a random time; its noise is drawn anew for every frame.
+
+    Attributes:
+        size: streams of a part.
+
+    Args:
+        videos: of the training split.
+        config: uses `seed`, `batch_size`, the settings of streams and those of augmentation.
+        processes: of several, each reads its own part of every batch.
+    """
+
+    def __init__(self, videos: grain.MapDataset, config: Config, processes: Processes) -> None:
+        self._videos, self._config, self._plan = videos, config, plan_of(config)
+        self.size = config.batch_size // processes.count
+        self._first = processes.index * self.size
+
+    def __len__(self) -> int:
+        return np.iinfo(np.int32).max  # no run ends it
+
+    def __getitem__(self, update: Any) -> Batch:
+        position = self._plan.position(int(update))
+        rows = range(self._first, self._first + self.size)
+        return stack([self._chunk(position, row) for row in rows])
+
+    def _chunk(self, position: Position, row: int) -> Example:
+        config, size = self._config, self._config.chunk_frames
+        key = config.seed, _STREAM, position.group, position.number, row
+        rng = np.random.default_rng(key)
+        video = self._videos[int(rng.integers(len(self._videos)))]
+        if config.augment:
+            video = augment(video, rng, config)
+        shown = long_stream(video, position.chunks * size, rng, drop=config.drop)
+        part = gather(video, shown[position.chunk * size : (position.chunk + 1) * size])
+        if config.noise:
+            noise = rng.uniform(0, WHITE * config.noise)
+            of_chunk = np.random.default_rng((*key, position.chunk))
+            part["frames"] = expose(part["frames"], of_chunk, noise=noise)
+        return part
