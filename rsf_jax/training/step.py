@@ -11,9 +11,8 @@ from jax import lax
 
 from rsf_jax.data.batch import Batch
 from rsf_jax.gradients import LipschitzPenalty, Reached
-from rsf_jax.measures.foreground import BINARY, foreground, foreground_iou, is_scored
+from rsf_jax.measures.images import image_iou
 from rsf_jax.measures.losses import FOCAL, Objective
-from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
 from rsf_jax.models.base import Prepared, State, VideoModel, prepare
 from rsf_jax.ops.held import as_held, as_varying
 from rsf_jax.ops.meshes import automatic
@@ -183,7 +182,7 @@ class FrameLoss:
         """Returns the sum to be differentiated, and the next state with the means to report."""
         frame_of = begin_frame(prepared, state, frame, stateful=self.stateful)
         reached, logits, losses = self._run(frame_of, labels, first)
-        iou = _iou(logits, labels)
+        iou = image_iou(logits, labels)
         loss, miou = jnp.sum(losses * shares), _share_of_labeled(iou, shares)
         next_state = State(reached.after, state.frame_index + 1)
         if self.penalty is None:
@@ -319,7 +318,7 @@ def _feedforward_gradients(
         logits, changed = model.apply(
             {"params": params, **model_state}, frames, method="video", mutable=[RUNNING]
         )
-        losses, iou = objective(logits, labels), _iou(logits, labels)
+        losses, iou = objective(logits, labels), image_iou(logits, labels)
         frame_shares = jnp.broadcast_to(shares[:, None] / iou.shape[1], iou.shape)
         miou = _share_of_labeled(iou, frame_shares)
         return jnp.sum(losses.mean(1) * shares), (miou, changed)
@@ -336,14 +335,3 @@ def _share_of_labeled(
     """Sums of IoU times share, and of the shares, of the images that have labels."""
     labeled = ~jnp.isnan(iou)
     return jnp.stack([jnp.sum(jnp.where(labeled, iou, 0) * shares), jnp.sum(labeled * shares)])
-
-
-def _iou(
-    logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
-) -> Float[Array, "*axes"]:
-    """IoU of each image: of the foreground, or the mean over its classes; NaN if unlabeled."""
-    predicted, classes = logits.argmax(-1), logits.shape[-1]
-    if classes == BINARY:
-        truth = foreground(labels, labels)
-        return foreground_iou(foreground(predicted, labels), truth, is_scored(labels))
-    return mean_iou(confusion_matrix(predicted, labels, classes))

@@ -1,0 +1,204 @@
+"""Live streams: scores and steps of every frame, split by what happens at it."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rsf_jax.checks import as_prepared
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.data.sensor import WHITE, sense
+from rsf_jax.data.streams import EVENTS, PAUSE, live_streams
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation.told import Told
+from rsf_jax.json_files import number
+from rsf_jax.measures.foreground import mean_of_labeled
+from rsf_jax.models.base import Prepared
+from rsf_jax.ops.pixels import as_float
+from rsf_jax.policies import Spec, StepPolicy, policy_name, to_spec
+from rsf_jax.scoring.frames import score_frames
+from rsf_jax.trained.model import Trained
+from rsf_jax.typing import Array
+
+STREAMS, LENGTH = 32, 60
+
+
+@dataclasses.dataclass(frozen=True)
+class EventScore:
+    """What frames of one kind get, means over them.
+
+    Attributes:
+        frames: how many.
+        miou: mean IoU of the images; NaN if none has a label.
+        steps: recurrent steps.
+    """
+
+    frames: int
+    miou: float
+    steps: float
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveScore:
+    """What streams get under one policy, means over all frames.
+
+    Attributes:
+        policy: its text.
+        policy_spec: its kind and numbers.
+        told: whether it was told what happens, see `Told`; the policy is then the inner one.
+        miou: mean IoU of the images: of the foreground, or over the classes in an image.
+        changed: the same over frames that are not those before.
+        steps: recurrent steps per frame.
+        steps_95: 95th percentile of them.
+        by_event: of each kind of frame, by its name in `EVENTS`.
+    """
+
+    policy: str
+    policy_spec: Spec
+    told: bool
+    miou: float
+    changed: float
+    steps: float
+    steps_95: float
+    by_event: dict[str, EventScore]
+
+
+def streams_to_test(
+    videos: grain.MapDataset,
+    count: int = STREAMS,
+    length: int = LENGTH,
+    *,
+    seed: int = 0,
+    noise: float = 0.0,
+    flicker: float = 0.0,
+) -> grain.MapDataset:
+    """Returns streams to test with, of the videos of a split or, if those are streams, themselves.
+
+    Args:
+        videos: the split.
+        count: streams.
+        length: frames of each.
+        seed: of how they are composed, and of the noise.
+        noise: standard deviation of the sensor's noise; white is 1.
+        flicker: share by which the light of each frame differs.
+
+    Raises:
+        InputError: as `data.streams.live_streams`.
+    """
+    streams = live_streams(videos, count, length, seed)
+    if not noise and not flicker:
+        return streams
+
+    def through_camera(stream: Any, rng: np.random.Generator) -> Any:
+        frames = sense(stream["frames"], rng, noise=WHITE * noise, flicker=flicker)
+        return {**stream, "frames": frames}
+
+    return streams.seed(seed).random_map(through_camera)
+
+
+def score_streams(
+    trained: Trained,
+    streams: grain.MapDataset,
+    policies: Iterable[StepPolicy],
+    *,
+    told: bool = False,
+    batch_size: int = STREAMS,
+) -> Iterator[LiveScore]:
+    """Scores a model on live streams under many policies; compiled once for each kind of policy.
+
+    Args:
+        trained: the model.
+        streams: with `events`, of one length, see `streams_to_test`.
+        policies: each is scored on all streams.
+        told: tell the policies what happens, instead of leaving it to them.
+        batch_size: streams computed together.
+
+    Raises:
+        InputError: if these are no streams.
+    """
+    if "events" not in streams[0]:
+        raise InputError("these videos are no streams: see data.streams.live_streams")
+    batch_size = min(batch_size, len(streams))
+    shape = streams[0]["frames"].shape[1:3]
+    prepared = as_prepared(trained.model, trained.variables, shape)
+    batches = list(evaluation_batches(streams, batch_size))
+    events = np.stack([np.asarray(stream["events"]) for stream in streams])
+    by_batch = np.split(events, np.cumsum([len(batch.weights) for batch in batches])[:-1])
+    for policy in policies:
+        used = jax.tree.map(jnp.float32, policy)
+        scored = [
+            _score(
+                prepared,
+                Told(e, used) if told else used,
+                batch.frames,
+                batch.masks,
+                trained.config.stateful,
+            )
+            for batch, e in zip(batches, by_batch, strict=True)
+        ]
+        iou, steps = (np.concatenate([np.asarray(s[k]) for s in scored]) for k in (0, 1))
+        yield _summary(policy, told, iou, steps, events)
+
+
+@partial(jax.jit, static_argnames="stateful")
+def _score(
+    prepared: Prepared, policy: StepPolicy, frames: Array, masks: Array, stateful: bool
+) -> tuple[Array, Array]:
+    """IoU and steps of every frame, [B, T]."""
+
+    def read(x: tuple[Array, Array]) -> tuple[Array, Array]:
+        return as_float(x[0]), x[1].astype(jnp.int32)
+
+    xs = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), (frames, masks))
+    iou, steps = score_frames(prepared, policy, xs, read, stateful=stateful)
+    return iou.T, steps.T
+
+
+def _summary(
+    policy: StepPolicy, told: bool, iou: np.ndarray, steps: np.ndarray, events: np.ndarray
+) -> LiveScore:
+    kinds = {name: events == number for number, name in enumerate(EVENTS)}
+    return LiveScore(
+        policy=policy_name(policy),
+        policy_spec=to_spec(policy),
+        told=told,
+        miou=float(mean_of_labeled(iou)),
+        changed=float(mean_of_labeled(iou[events != PAUSE])),
+        steps=float(steps.mean()),
+        steps_95=float(np.percentile(steps, 95)),
+        by_event={
+            name: EventScore(
+                int(which.sum()),
+                float(mean_of_labeled(iou[which])),
+                float(steps[which].mean()),
+            )
+            for name, which in kinds.items()
+            if which.any()
+        },
+    )
+
+
+def print_scores(scores: Iterable[LiveScore]) -> None:
+    """Prints a table, a policy a row: mIoU of all and of changed frames, steps, mIoU by event."""
+    table = Table(title="Live streams")
+    table.add_column("policy", overflow="fold")
+    for title in ("mIoU", "changed", "steps", "95 %", *EVENTS):
+        table.add_column(title, justify="right", no_wrap=True)
+    for score in scores:
+        of_events = [score.by_event.get(name) for name in EVENTS]
+        table.add_row(
+            f"{score.policy}, told" if score.told else score.policy,
+            number(score.miou),
+            number(score.changed),
+            f"{score.steps:.2f}",
+            f"{score.steps_95:.0f}",
+            *(number(found.miou) if found else "" for found in of_events),
+        )
+    Console().print(table)

@@ -1,0 +1,140 @@
+"""A still camera: what a model makes of a frame that it is shown again and again.
+
+A model that is to run on live video must hold there. Trained on short videos alone, it drifts.
+"""
+
+import dataclasses
+from functools import partial
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.arguments import whole
+from rsf_jax.checks import as_prepared
+from rsf_jax.data.batch import stack
+from rsf_jax.measures.foreground import mean_of_labeled
+from rsf_jax.models.base import Prepared
+from rsf_jax.ops.pixels import as_float
+from rsf_jax.policies import StepPolicy, policy_name
+from rsf_jax.scoring.frames import score_frames
+from rsf_jax.trained.model import Trained
+from rsf_jax.typing import Array
+
+# Of the best mIoU so far: a model that falls below has lost what it saw.
+HOLD = 0.95
+VIDEOS, FRAMES = 64, 1000
+SHOWN = (1, 3, 10, 30, 60, 120, 300, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class StillCamera:
+    """What became of a scene that did not change.
+
+    Attributes:
+        policy: its text.
+        noise: standard deviation of the sensor's noise; white is 1.
+        videos: how many, each shown by its last frame.
+        miou: at every repeat, mean over the videos.
+        steps: recurrent steps at every repeat, likewise.
+    """
+
+    policy: str
+    noise: float
+    videos: int
+    miou: list[float]
+    steps: list[float]
+
+    @property
+    def worst(self) -> float:
+        """The lowest share of the best mIoU so far; NaN where nothing is labeled."""
+        miou = np.asarray(self.miou)
+        best = np.maximum.accumulate(miou)
+        return float((miou / np.where(best > 0, best, np.nan)).min())
+
+    @property
+    def holds(self) -> bool:
+        """Whether the mIoU never falls below `HOLD` of its best so far."""
+        return self.worst >= HOLD
+
+    @property
+    def lasts(self) -> int:
+        """Frames before it first falls below; all of them if it holds."""
+        miou = np.asarray(self.miou)
+        lost = np.flatnonzero(miou < HOLD * np.maximum.accumulate(miou))
+        return int(lost[0]) if len(lost) else len(miou)
+
+    def shown(self) -> dict[int, float]:
+        """The mIoU at a few repeats, counted from 1."""
+        return {n: self.miou[n - 1] for n in SHOWN if n <= len(self.miou)}
+
+
+def still_camera(
+    trained: Trained,
+    videos: grain.MapDataset,
+    policy: StepPolicy | None = None,
+    *,
+    frames: int = FRAMES,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> StillCamera:
+    """Shows a model the last frame of each video again and again.
+
+    Memory does not grow with the number of frames.
+
+    Args:
+        trained: the model.
+        videos: of any length, computed together.
+        policy: recurrent steps of every frame; None for the schedule of training.
+        frames: how often a frame is shown.
+        noise: standard deviation of the noise that is added to every frame; white is 1.
+        seed: of the noise.
+
+    Raises:
+        InputError: if a number is none of these, or the policy is unfit.
+    """
+    frames = whole("frames", frames)
+    policy = policy or trained.schedule
+    last = [{name: video[name][-1] for name in ("frames", "masks")} for video in videos]
+    batch = stack(last)
+    prepared = as_prepared(trained.model, trained.variables, batch.frames.shape[1:3])
+    iou, steps = _show(
+        prepared,
+        policy,
+        batch.frames,
+        batch.masks.astype(np.int32),
+        jnp.float32(noise),
+        jax.random.key(seed),
+        frames,
+        trained.config.stateful,
+    )
+    return StillCamera(
+        policy=policy_name(policy),
+        noise=noise,
+        videos=len(last),
+        miou=np.asarray(mean_of_labeled(np.asarray(iou), 1), float).tolist(),
+        steps=np.asarray(steps, float).mean(1).tolist(),
+    )
+
+
+@partial(jax.jit, static_argnames=("length", "stateful"))
+def _show(
+    prepared: Prepared,
+    policy: StepPolicy,
+    frames: Array,
+    labels: Array,
+    noise: Array,
+    key: Array,
+    length: int,
+    stateful: bool,
+) -> tuple[Array, Array]:
+    """IoU and steps at every repeat, [T, B]."""
+    seen = as_float(frames)
+
+    def read(n: Array) -> tuple[Array, Array]:
+        # Without noise too: one program for all.
+        drawn = jax.random.normal(jax.random.fold_in(key, n), seen.shape)
+        return jnp.clip(seen + noise * drawn, 0, 1), labels
+
+    return score_frames(prepared, policy, jnp.arange(length), read, stateful=stateful)
