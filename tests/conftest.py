@@ -79,9 +79,9 @@ def pytest_unconfigure():
 def brief_timing():
     """Speeds are measured as briefly as can be: no test looks at how high they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rsf_jax.measures.timing._PAUSE", 0.0)
-        patch.setattr("rsf_jax.measures.timing._TURN", 0.0)
-        patch.setattr("rsf_jax.scoring.speed._SECONDS", 0.0)
+        patch.setattr("rsf_jax.measures.timing.PAUSE", 0.0)
+        patch.setattr("rsf_jax.measures.timing.TURN", 0.0)
+        patch.setattr("rsf_jax.scoring.speed.SECONDS", 0.0)
         yield
 
 
