@@ -48,9 +48,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 _LONGEST = [
     *("drill/test_drill", "training/test_processes", "test_notebooks", "training/test_step"),
     *("training/test_diagnostics", "test_golden", "test_own_video", "training/test_loop"),
-    *("test_requirements", "datasets/test_t_pathfinder_command", "test_launchers", "test_conv"),
-    *("test_recurrent_unet", "benchmarks/test_suite", "reuse/test_training", "test_pretrained"),
-    *("reuse/test_exactness", "benchmarks/test_training_memory", "analysis/test_analysis"),
+    *("test_requirements", "datasets/test_t_pathfinder_command", "test_launchers"),
+    *("ops/test_conv", "models/test_recurrent_unet", "benchmarks/test_suite"),
+    *("reuse/test_training", "pretrained/test_pretrained", "reuse/test_exactness"),
+    *("benchmarks/test_training_memory", "analysis/test_analysis"),
 ]
 
 
@@ -78,9 +79,9 @@ def pytest_unconfigure():
 def brief_timing():
     """Speeds are measured as briefly as can be: no test looks at how high they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rsf_jax.measures.timing._PAUSE", 0.0)
-        patch.setattr("rsf_jax.measures.timing._TURN", 0.0)
-        patch.setattr("rsf_jax.scoring.speed._SECONDS", 0.0)
+        patch.setattr("rsf_jax.measures.timing.PAUSE", 0.0)
+        patch.setattr("rsf_jax.measures.timing.TURN", 0.0)
+        patch.setattr("rsf_jax.scoring.speed.SECONDS", 0.0)
         yield
 
 

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import jax
+from compilations import compilations
 
 
 def _compiled_anew():
@@ -20,3 +21,16 @@ def test_an_entry_that_another_worker_is_still_writing_counts_as_missing():
     )
     entry.write_bytes(entry.read_bytes()[:1])
     assert _compiled_anew()(3.0) == 6
+
+
+def test_compilations_are_counted():
+    """Also those of programs that are found on disk."""
+    for _ in range(2):
+        once = _compiled_anew()
+        with compilations() as compiled:
+            once(3.0)
+            once(4.0)
+        assert len(compiled) == 1
+        with compilations() as compiled:
+            once(5.0)
+        assert not compiled

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from configs import tiny_config
-from torch_files import Trap, Whole, save_legacy, save_torch, write_torch
+from torch_files import Trap, View, Whole, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
 from rsf_jax import interop
 from rsf_jax.config.presets import with_model
-from rsf_jax.weights import torch_pickles
 from rsf_jax.weights.state_dicts import read_state_dict
 
 RECORDINGS = ("hgru_k7_s2f2_stateless", "clstm_k5_s3f2", "FFConvNet_6L_k3", "FFConvNet_8L_k3")
@@ -335,12 +334,15 @@ def test_reduced_precision_is_read(tmp_path):
         (7, (3,), (1,), "reaches beyond"),
         (-1, (3,), (1,), "reaches beyond"),
         (0, (2,), (1000,), "reaches beyond"),
+        (0, (-1,), (1,), r"has shape \[-1\] and strides \[1\]"),
+        (0, (2,), (-1,), r"has shape \[2\] and strides \[-1\]"),
+        (0, (2, 2), (1,), r"has shape \[2, 2\] and strides \[1\]"),
     ],
 )
-def test_tensors_cannot_reach_beyond_their_storage(offset, shape, stride, message):
-    storage = torch_pickles.FileTensor(np.arange(8, dtype=np.float32))
+def test_tensors_cannot_reach_beyond_their_storage(tmp_path, offset, shape, stride, message):
+    tensor = View(np.arange(8, dtype=np.float32), offset, shape, stride)
     with pytest.raises(rsf.InputError, match=message):
-        torch_pickles._tensor(storage, offset, shape, stride)
+        read_state_dict(save_torch(tmp_path / "w.pt", {"w": tensor}))
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):

@@ -1,4 +1,4 @@
-"""The layers of the library: a module imports from its own layer and from those below it."""
+"""The layers of the library: imports run down, and tests use what is public."""
 
 import ast
 import re
@@ -104,3 +104,51 @@ def test_builders_need_nothing_of_the_library():
     assert not [
         path for path in builders for name in _imported(path) if name.split(".")[0] == "rsf_jax"
     ]
+
+
+# Private names that tests use nevertheless.
+REACHES = {"tests/torch_files.py: pickle._Pickler"}  # Python's own; the one in C cannot be taught
+
+
+def _is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _reaches(text):
+    """What a program uses of others' private names: attributes, imports, names given as texts."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and _is_private(node.attr):
+            if ast.unparse(node.value) not in ("self", "cls", "super()"):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name for name in names if any(map(_is_private, name.split("."))))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("attr"):
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            yield from (t for t in map(str, texts) if _is_private(t.rpartition(".")[2]))
+
+
+def test_a_reach_into_private_names_is_found():
+    text = """
+from rsf_jax.ops import _hidden
+from rsf_jax._hidden import seen
+class Mine:
+    def mine(self): return self._mine
+unroll._run(engine._program.store)
+monkeypatch.setattr("rsf_jax.unroll._run", None)
+patch.setattr(unroll, "_other", None)
+value.attribute.__name__
+"""
+    assert sorted(_reaches(text)) == [
+        *("_other", "engine._program", "rsf_jax._hidden.seen", "rsf_jax.ops._hidden"),
+        *("rsf_jax.unroll._run", "unroll._run"),
+    ]
+
+
+def test_tests_need_no_private_names():
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for name in _reaches(path.read_text())
+    }
+    assert found == REACHES

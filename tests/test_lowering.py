@@ -66,10 +66,17 @@ def _tick():
     variables = model.init(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
     options = {"slots": 2, "rows": 3, "steps": 2, "stateful": True, "transform": lambda x: x}
     assert isinstance(HALTING, StepwisePolicy)
-    program = Program(prepare(model, variables, SIZE), HALTING, **options)
+    prepared = prepare(model, variables, SIZE)
+
+    def tick(prepared, policy, store, slots, load):
+        program = Program(prepared, policy, **options)
+        program.store, program.slots = store, slots
+        return program.tick(load), program.store, program.slots
+
     mask = np.zeros(2, bool)
     load = Load(mask, np.zeros((2, *SIZE, 1), np.float32), np.zeros(2, np.int32), mask, mask)
-    return program._advance, (program.prepared, HALTING, program.store, program.slots, load)
+    program = Program(prepared, HALTING, **options)
+    return tick, (prepared, HALTING, program.store, program.slots, load)
 
 
 def _reuse(method, what):
@@ -77,13 +84,13 @@ def _reuse(method, what):
     frame = jnp.zeros((1, *SIZE, 1))
     variables = model.init(jax.random.key(0), frame[None])
     reuse = ReuseNetwork(frame_network(model), variables, method=method)
-    compiled, state = reuse._for(frame), reuse.init(frame)
-    thresholds = compiled.thresholds
+    program, state = reuse.program(frame), reuse.init(frame)
+    thresholds = jnp.zeros(len(program.names))
     if what == "way":
-        return compiled.program.way, (state, frame, thresholds)
+        return program.way, (state, frame, thresholds)
     return (
-        lambda w, s, f, t: compiled.program.advance(w, s, f, t, False),
-        (compiled.weights, state, frame, thresholds),
+        lambda w, s, f, t: program.advance(w, s, f, t, False),
+        (jax.eval_shape(program.weights), state, frame, thresholds),
     )
 
 

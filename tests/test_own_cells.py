@@ -1,5 +1,6 @@
 """Every cell on one's own video: color, several classes, from the folder to the report."""
 
+import dataclasses
 import json
 import shutil
 
@@ -172,11 +173,11 @@ def test_color_frames_are_streamed(opened):
     assert engine.statistics().done == 4
 
 
-def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes():
+def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes(opened, tmp_path):
     sizes = {"layers_count": 1, "channels": 2, "kernel_size": 3}
-    model = FeedforwardModel(**sizes, classes=3, input_channels=3)
-    frames = np.random.default_rng(0).random((2, 1, 8, 9, 3), np.float32)
-    variables = model.init(jax.random.key(0), frames[None, 0])
+    model, (trained, dataset) = FeedforwardModel(**sizes, classes=3, input_channels=3), opened
+    frames = dataset.test[0]["frames"][:, None] / np.float32(255)
+    variables = model.init(jax.random.key(4), frames[None, 0])
     network = frame_network(model)
     reuse = ReuseNetwork(network, variables, tile_side=4)
     state, outputs = reuse.init(frames[0]), []
@@ -185,9 +186,12 @@ def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes():
         np.testing.assert_allclose(output, network(variables, frame), atol=1e-4)
         outputs.append(np.asarray(output))
     predicted = np.concatenate(outputs).argmax(-1)
-    truth = np.where(predicted == 0, 0, 2).astype(np.uint8)
+    truth = dataset.test[0]["masks"].copy()
     truth[0, 0] = 255
-    score = reuse_trial._score([truth], 3)(outputs, 0)
+    trained = dataclasses.replace(trained, model=model, variables=variables)
+    test = dataset.test.map(lambda example: example | {"masks": truth})
+    dataset = dataclasses.replace(dataset, test=test)
+    results = reuse_trial.trial(trained, dataset, tmp_path, max_drop=0.999, confidence=0.1)
     used = truth != 255
     shares = [
         ((predicted == k) & (truth == k) & used).sum()
@@ -195,7 +199,11 @@ def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes():
         for k in range(3)
         if (((predicted == k) | (truth == k)) & used).any()
     ]
-    assert score == pytest.approx(np.mean(shares), abs=1e-6)
+    assert len(shares) == 3
+    assert len(np.unique(predicted)) == 2
+    assert len(dataset.test) == 1
+    dense, exact, _ = (row["miou"] for row in results["test"])
+    assert dense == exact == pytest.approx(np.mean(shares), abs=1e-6)
 
 
 def test_nothing_is_built_for_an_export(workdir, opened, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Files as `torch.save` writes them, made without PyTorch."""
 
+import dataclasses
 import io
 import pickle
 import struct
@@ -12,7 +13,27 @@ MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 KINDS = {
     **{"float64": "Double", "float32": "Float", "float16": "Half", "bfloat16": "BFloat16"},
     **{"int64": "Long", "int32": "Int", "uint8": "Byte", "complex64": "ComplexFloat"},
+    "void8": "Untyped",
 }
+
+
+@dataclasses.dataclass
+class View:
+    """A tensor as files describe it, whether or not there is such a one.
+
+    Attributes:
+        storage: flat array; or, as no file of PyTorch has it, another view.
+        offset: of its first number in the storage.
+        shape: of the tensor.
+        stride: numbers from one entry to the next along each axis.
+        dtype: name of the type, if the storage holds bytes.
+    """
+
+    storage: "np.ndarray | View"
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: str = ""
 
 
 def write_torch(path, content, storages, byteorder=None):
@@ -56,17 +77,31 @@ class _Pickler(pickle._Pickler):
 
     def save_array(self, array):
         flat = np.ascontiguousarray(array).reshape(-1)
-        key = str(len(self.storages))
-        self.storages[key] = flat
         stride = tuple(step // flat.itemsize for step in np.array(array, order="C").strides)
-        kind = _Named("torch", f"{KINDS[array.dtype.name]}Storage")
-        storage = ("storage", kind, key, "cpu", flat.size, *self._view)
-        args = (storage, 0, array.shape, stride, False, None)
-        self.save(_Named("torch._utils", "_rebuild_tensor_v2"))
+        self.save_view(View(flat, 0, array.shape, stride))
+
+    dispatch[np.ndarray] = save_array
+
+    def save_view(self, view):
+        storage = view.storage
+        if not isinstance(storage, View):
+            storage = self._stored(storage)
+        args = (storage, view.offset, view.shape, view.stride, False, None)
+        if view.dtype:
+            args += (_Named("torch", view.dtype),)
+        version = 3 if view.dtype else 2
+        self.save(_Named("torch._utils", f"_rebuild_tensor_v{version}"))
         self.save(args)
         self.write(pickle.REDUCE)
 
-    dispatch[np.ndarray] = save_array
+    dispatch[View] = save_view
+
+    def _stored(self, numbers):
+        """Keeps the numbers of a storage; returns what the pickle says of it."""
+        key = str(len(self.storages))
+        self.storages[key] = numbers
+        kind = _Named("torch", f"{KINDS[numbers.dtype.name]}Storage")
+        return ("storage", kind, key, "cpu", numbers.size, *self._view)
 
 
 def save_torch(path, content, byteorder=None):

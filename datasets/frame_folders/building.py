@@ -27,7 +27,7 @@ from frame_folders.source import Source, source_of
 Example = dict[str, Any]
 
 # TFDS keeps the examples of a file in memory until it is written.
-_BYTES_PER_FILE = 128 * 2**20
+BYTES_PER_FILE = 128 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,7 +258,7 @@ def _files(made: list[Clip], plan: Plan) -> list[Callable[[], Iterator[tuple[int
     """Clips of a split, file by file."""
     height, width = plan.size
     longest = max(len(clip.frames) for clip in made)
-    per_file = max(1, _BYTES_PER_FILE // (longest * height * width * 4))
+    per_file = max(1, BYTES_PER_FILE // (longest * height * width * 4))
     return [
         functools.partial(_examples, made, range(i, min(i + per_file, len(made))), plan)
         for i in range(0, len(made), per_file)

@@ -21,7 +21,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {"resnet18": ResNet, "alexnet": A
 NOISE, BEHIND_NOISE = 1 / 255, 0.05
 # Truncation is calibrated on so many short clips of so many pixels, for outputs whose mean error is
 # no more than this share of what the outputs of different scenes deviate by.
-_CLIPS, _FRAMES, _SIDE, _MAX_ERROR = 40, 3, 224, 0.2
+CLIPS, FRAMES, SIDE, MAX_ERROR = 40, 3, 224, 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +104,11 @@ def _by_method(network: Any, variables: Variables, methods: Sequence[str]) -> di
 
 def calibrate_truncation(name: str) -> Truncation:
     """Calibrates truncation in front of noisy cameras, for agreement with the dense network."""
-    size = (_SIDE, _SIDE)
+    size = (SIDE, SIDE)
     subject = image_network(name, size, METHODS[:1])
     films = [
-        np.stack(clips.noisy(clips.fixed_camera(size, share, frames=_FRAMES, seed=i), NOISE, i))
-        for i, share in enumerate(np.linspace(0.005, 2 * BEHIND_NOISE, _CLIPS))
+        np.stack(clips.noisy(clips.fixed_camera(size, share, frames=FRAMES, seed=i), NOISE, i))
+        for i, share in enumerate(np.linspace(0.005, 2 * BEHIND_NOISE, CLIPS))
     ]
     expected = np.array([[np.asarray(subject.dense(x)) for x in film] for film in films])
     deviation = float(expected[:, 0].std(0).mean())
@@ -117,7 +117,7 @@ def calibrate_truncation(name: str) -> Truncation:
         errors = np.square(np.array(outputs) - expected[i]).mean() ** 0.5 / deviation
         return max(0.0, 1 - float(errors))
 
-    found = calibrate(subject.reuse[METHODS[0]], films, score, max_drop=_MAX_ERROR)
+    found = calibrate(subject.reuse[METHODS[0]], films, score, max_drop=MAX_ERROR)
     for each in found.tested:
         print(f"{name}: scale {each.scale:g}, error {each.drop:.4f}, work {each.work:.0%}")
     return Truncation(found.thresholds, deviation)

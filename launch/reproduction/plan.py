@@ -22,7 +22,7 @@ from rsf_jax.training.loading import load_trained
 from rsf_jax.training.loop import Outcome
 
 # What is left of the time has to be enough to start, compile and save.
-_LEAST_MINUTES = 0.5
+LEAST_MINUTES = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
         if path.exists() and is_done(job, read_record(path)):
             continue
         left = 0.0 if end is None else (end - time.monotonic()) / 60
-        if end is not None and left < _LEAST_MINUTES:
+        if end is not None and left < LEAST_MINUTES:
             return False
         print(f"{job.name}: {left:.1f} minutes left" if end else job.name, flush=True)
         outcome = _run(job, runs, left)

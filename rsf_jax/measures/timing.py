@@ -9,8 +9,8 @@ from typing import Any
 import jax
 
 # Thread pools of PyTorch go on spinning for a while after a call, at the cost of the next one.
-_PAUSE = 0.2
-_TURN = 0.2  # seconds a case is called in a row, at least
+PAUSE = 0.2
+TURN = 0.2  # seconds a case is called in a row, at least
 _ROUNDS = 3  # at least
 
 
@@ -80,9 +80,9 @@ def time_in_turns(cases: Mapping[str, Case], seconds: float) -> dict[str, Timing
 
 def _turn(case: Case) -> list[float]:
     """Times calls in a row, without the first, which has to wake threads; unless it is the only."""
-    time.sleep(_PAUSE)
+    time.sleep(PAUSE)
     durations: list[float] = []
-    while not durations or sum(durations) < _TURN:
+    while not durations or sum(durations) < TURN:
         start = time.perf_counter()
         case.call()
         durations.append(time.perf_counter() - start)

@@ -33,8 +33,8 @@ Products = Float[Array, "R C_out B M N twoP"]
 
 # Longest transforms, in pixels: the product with a matrix costs in proportion to the length, and
 # longer spectra take longer to read. Measured: docs/speed.md.
-_LONGEST_ROWS = 48
-_LONGEST_COLUMNS = 160
+LONGEST_ROWS = 48
+LONGEST_COLUMNS = 160
 # A multiple of the floats in a processor's vectors, which run along P.
 _VECTOR = 16
 # Sums of up to this many products are written out, as one loop over frequencies. With more, XLA's
@@ -64,8 +64,8 @@ class Spectrum(NamedTuple):
 def tile_grid(kernel_height: int, kernel_width: int, height: int, width: int) -> Grid:
     """Returns the tiles of a frame of the given size in pixels."""
     return Grid(
-        tile_axis(height, kernel_height, _LONGEST_ROWS, multiple=_VECTOR),
-        tile_axis(width, kernel_width, _LONGEST_COLUMNS),
+        tile_axis(height, kernel_height, LONGEST_ROWS, multiple=_VECTOR),
+        tile_axis(width, kernel_width, LONGEST_COLUMNS),
     )
 
 

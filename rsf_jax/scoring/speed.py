@@ -13,7 +13,7 @@ from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.typing import Variables
 from rsf_jax.unroll import run_video
 
-_SECONDS = 0.5  # each case is measured for about this long, after compilation
+SECONDS = 0.5  # each case is measured for about this long, after compilation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,5 +72,5 @@ def measure_speeds(
         name = policy_name(policy)
         cases[name] = Case(lambda policy=policy: run(policy), units)  # type: ignore[misc]
         steps[name] = float(np.mean(run(policy)))
-    timings = time_in_turns(cases, _SECONDS)
+    timings = time_in_turns(cases, SECONDS)
     return {name: Speed(timing.median, steps[name]) for name, timing in timings.items()}

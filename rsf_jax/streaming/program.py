@@ -97,8 +97,6 @@ class Stored(NamedTuple):
 class Program:
     """The compiled tick of a model, and the states it works on.
 
-    `compilations` counts how often the tick was compiled.
-
     Args:
         prepared: a recurrent model with its variables.
         policy: when frames end.
@@ -124,7 +122,6 @@ class Program:
         self._steps, self._stateful, self._transform = steps, stateful, transform
         self.store = jax.jit(lambda: self._fresh(rows))()
         self.slots = jax.jit(lambda: self._empty(slots))()
-        self.compilations = 0
         # States are overwritten in place.
         self._tick = jax.jit(self._advance, donate_argnums=(2, 3))
 
@@ -154,7 +151,6 @@ class Program:
     def _advance(
         self, prepared: Prepared, policy: StepwisePolicy, store: Stored, slots: Slots, load: Load
     ) -> tuple[Stored, Slots, Ended]:
-        self.compilations += 1  # when it is traced
         slots = _for_each(
             load.mask, lambda i, slots: self._begin(prepared, policy, store, slots, load, i), slots
         )

@@ -5,6 +5,8 @@ import json
 import pickle
 import re
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 
@@ -12,10 +14,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from bad_cases import check_message
-from torch_files import MAGIC, VERSION, Trap, save_legacy, save_torch, write_torch
+from torch_files import MAGIC, VERSION, Trap, View, save_legacy, save_torch, write_torch
 
 import rsf_jax as rsf
-from rsf_jax.weights import torch_pickles
 from rsf_jax.weights.state_dicts import read_state_dict
 
 TENSORS = {
@@ -271,7 +272,8 @@ def test_no_pickle_runs_anything(tmp_path, make, legacy):
 
 
 REBUILD = _global("torch._utils _rebuild_tensor_v2")
-STATE = b"N}X" + _text("__defaults__") + b"K\x01\x85s\x86b"
+# For a function that lacks its last argument: (1,).
+STATE = b"N}X" + _text("__defaults__") + b"K\x01\x85\x85s\x86b"
 DAMAGES = {
     # A table of so many places, all but one of them empty.
     "a memo beyond all bounds": b"\x80\x02K\x01r\xff\xff\xff\x0f.",
@@ -291,7 +293,6 @@ DAMAGES = {
 def test_pickles_that_do_harm_are_refused(tmp_path, content):
     write_torch(tmp_path / "w.pt", content, {})
     assert _read(tmp_path / "w.pt") is None
-    assert torch_pickles._tensor.__defaults__ is None
     whole = read_state_dict(save_torch(tmp_path / "whole.pt", TENSORS))
     np.testing.assert_array_equal(whole["unit1.alpha"], TENSORS["unit1.alpha"])
 
@@ -300,31 +301,28 @@ def test_pickles_that_do_harm_are_refused(tmp_path, content):
     ("shape", "stride"),
     [((0, 2**40), (1, 1)), ((2**40,), (0,)), ((-1,), (1,)), ((2,), (-1,)), ((2, 2), (1,))],
 )
-def test_shapes_take_no_more_memory_than_the_file(shape, stride):
-    tracemalloc.start()
-    storage = torch_pickles.FileTensor(np.arange(8, dtype=np.float32))
-    try:
-        assert torch_pickles._tensor(storage, 0, shape, stride).array.size == 0
-    except rsf.InputError:
-        assert shape != (0, 2**40)
-    assert tracemalloc.get_traced_memory()[1] < SPARE
-    tracemalloc.stop()
+def test_shapes_take_no_more_memory_than_the_file(tmp_path, shape, stride):
+    tensor = View(np.arange(8, dtype=np.float32), 0, shape, stride)
+    found = _read(save_torch(tmp_path / "w.pt", {"w": tensor}))
+    assert (found is None) == (shape != (0, 2**40))
+    assert found is None or found["w"].shape == shape
 
 
-def test_a_tensor_is_no_storage_for_others():
+def test_a_tensor_is_no_storage_for_others(tmp_path):
     """Its length may be more than it holds: here its last two numbers, four times."""
-    storage = torch_pickles.FileTensor(np.arange(8, dtype=np.float32))
-    repeated = torch_pickles._tensor(storage, 6, (4, 2), (0, 1))
-    one_axis = torch_pickles._tensor(storage, 7, (8,), (0,))
-    for tensor in (repeated, one_axis):
+    path, storage = tmp_path / "w.pt", np.arange(8, dtype=np.float32)
+    for tensor in (View(storage, 6, (4, 2), (0, 1)), View(storage, 7, (8,), (0,))):
+        assert read_state_dict(save_torch(path, {"w": tensor}))["w"].shape == tensor.shape
         with pytest.raises(rsf.InputError, match="another tensor instead of a storage"):
-            torch_pickles._tensor(tensor, 0, (4,), (1,))
-    bytes_alone = torch_pickles.FileTensor(np.zeros(7, "V1"))
-    kind = torch_pickles._Maker(np.uint16)
-    read = torch_pickles._retyped(bytes_alone, 0, (3,), (1,), False, None, kind)
-    assert read.array.tolist() == [0, 0, 0]
+            read_state_dict(save_torch(path, {"w": View(tensor, 0, (4,), (1,))}))
+
+
+def test_bytes_alone_hold_as_many_numbers_as_fit(tmp_path):
+    path, storage = tmp_path / "w.pt", np.zeros(7, "V1")
+    read = read_state_dict(save_torch(path, {"w": View(storage, 0, (3,), (1,), "uint16")}))["w"]
+    assert (read.dtype, read.tolist()) == (np.uint16, [0, 0, 0])
     with pytest.raises(rsf.InputError, match="is larger than its storage"):
-        torch_pickles._retyped(bytes_alone, 0, (4,), (1,), False, None, kind)
+        read_state_dict(save_torch(path, {"w": View(storage, 0, (4,), (1,), "uint16")}))
 
 
 def test_compressed_entries_are_refused(tmp_path):
@@ -333,11 +331,43 @@ def test_compressed_entries_are_refused(tmp_path):
     assert _read(tmp_path / "w.pt") is None
 
 
+def _storage(count):
+    """Of so many float32, in the file `0`."""
+    kind = b"(X" + _text("storage") + _global("torch FloatStorage")
+    return kind + b"X" + _text("0") + b"X" + _text("cpu") + b"J" + struct.pack("<i", count) + b"tQ"
+
+
+# As users run it: functions that check types would not be changed themselves.
+READ = """
+import sys
+from rsf_jax import InputError
+from rsf_jax.weights.state_dicts import read_state_dict
+for path in sys.argv[1:]:
+    try:
+        print(*read_state_dict(path))
+    except InputError:
+        print("refused")
+"""
+
+
+def test_no_pickle_changes_how_the_next_is_read(tmp_path):
+    """Not even by an argument that a function would take where it is left out."""
+    tensor = REBUILD + b"(" + _storage(2) + b"K\x00K\x02\x85"
+    contents = {
+        "changes": DAMAGES["state for a function"],
+        "whole": b"\x80\x02}X" + _text("w") + tensor + b"K\x01\x85tRs.",
+        "lacks its stride": b"\x80\x02}X" + _text("w") + tensor + b"tRs.",
+    }
+    for name, content in contents.items():
+        write_torch(tmp_path / name, content, {"0": np.arange(2, dtype=np.float32)})
+    paths = [str(tmp_path / name) for name in contents]
+    done = subprocess.run([sys.executable, "-c", READ, *paths], capture_output=True, text=True)
+    assert done.stdout.split() == ["refused", "w", "refused"], done.stderr
+
+
 def test_tensors_that_share_a_storage_are_in_memory_once(tmp_path):
-    one = _global("torch FloatStorage")
-    storage = b"(X" + _text("storage") + one + b"X" + _text("0") + b"X" + _text("cpu") + b"J"
-    storage += struct.pack("<i", 100_000) + b"tQ"
-    tensor = REBUILD + b"(" + storage + b"K\x00J" + struct.pack("<i", 100_000) + b"\x85K\x01\x85tR"
+    count = struct.pack("<i", 100_000)
+    tensor = REBUILD + b"(" + _storage(100_000) + b"K\x00J" + count + b"\x85K\x01\x85tR"
     pairs = b"".join(b"X" + _text(f"w{i}") + tensor for i in range(100))
     numbers = np.arange(100_000, dtype=np.float32)
     write_torch(tmp_path / "w.pt", b"\x80\x02}(" + pairs + b"u.", {"0": numbers})

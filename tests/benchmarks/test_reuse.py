@@ -64,9 +64,9 @@ def test_a_folder_of_images_is_a_clip(small, tmp_path):
 
 
 def test_truncation_in_front_of_a_noisy_camera_keeps_its_guarantee(small, monkeypatch):
-    monkeypatch.setattr(reuse_networks, "_SIDE", 64)
-    monkeypatch.setattr(reuse_networks, "_CLIPS", 20)
-    monkeypatch.setattr(reuse_networks, "_MAX_ERROR", 0.4)
+    monkeypatch.setattr(reuse_networks, "SIDE", 64)
+    monkeypatch.setattr(reuse_networks, "CLIPS", 20)
+    monkeypatch.setattr(reuse_networks, "MAX_ERROR", 0.4)
     found = reuse.run(
         networks=["small"], sizes=[(64, 64)], shares=[], presets=[], noise=True, seconds=0.0
     )

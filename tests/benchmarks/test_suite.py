@@ -18,7 +18,7 @@ SETTINGS = suite.Settings(
 
 
 def test_times_are_per_unit_and_cases_take_turns(monkeypatch):
-    monkeypatch.setattr(timing, "_TURN", 0.0)
+    monkeypatch.setattr(timing, "TURN", 0.0)
     order = []
 
     def wait(name, seconds):
@@ -39,7 +39,7 @@ def test_times_are_per_unit_and_cases_take_turns(monkeypatch):
 def rows():
     sections = ("step", "frame", "video", "training", "stream")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timing, "_PAUSE", 0.0)  # nobody else is there
+        patch.setattr(timing, "PAUSE", 0.0)  # nobody else is there
         return suite.run(dataclasses.replace(SETTINGS, sections=sections))
 
 

@@ -171,7 +171,7 @@ def test_tensorflow_is_not_imported(manual, tmp_path):
 
 
 def test_a_split_of_several_files_is_read_in_order(manual, tmp_path, monkeypatch):
-    monkeypatch.setattr("frame_folders.building._BYTES_PER_FILE", 3 * 2 * 12 * 16 * 4)
+    monkeypatch.setattr("frame_folders.building.BYTES_PER_FILE", 3 * 2 * 12 * 16 * 4)
     builder = build(Builder, "pairs", manual, tmp_path)
     assert builder.info.splits["validation"].num_shards == 3
     first = [int(pair["frame_numbers"][0]) for pair in builder.as_data_source("validation")]

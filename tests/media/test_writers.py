@@ -30,8 +30,10 @@ def test_a_video_reads_back_as_it_was_written(tmp_path, monkeypatch, name, codec
         assert not (tmp_path / name).exists()
     with open_source(tmp_path / name, None) as source:
         assert source.frames_per_second == pytest.approx(30000 / 1001)
-        assert source._stream.codec_context.name == codec.replace("libx264", "h264")
         pictures = list(source)
+    with av.open(tmp_path / name) as container:
+        (stream,) = container.streams
+        assert stream.codec_context.name == codec.replace("libx264", "h264")
     assert os.listdir((tmp_path / name).parent) == [os.path.basename(name)]
     seconds = [picture.seconds for picture in pictures]
     np.testing.assert_allclose(seconds, np.arange(12) * 1001 / 30000, atol=1e-3)

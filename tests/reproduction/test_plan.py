@@ -5,6 +5,7 @@ from reproduction import plan, two_cores
 from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
+from rsf_jax import experiment
 from rsf_jax.config.presets import get_config
 from rsf_jax.evaluation.testing import load_trained
 from rsf_jax.trained.growing import check_growth
@@ -36,7 +37,7 @@ def test_runs_are_trained_tested_recorded_and_not_repeated(job, tmp_path, capsys
     runs, records = tmp_path / "runs", tmp_path / "records"
     # The time is over when training begins: it ends after one update.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reproduction.plan._LEAST_MINUTES", 0.0)
+        patch.setattr("reproduction.plan.LEAST_MINUTES", 0.0)
         assert not run_jobs([job], runs, records, 1e-4)
     (path,) = records.iterdir()
     assert path.stem.startswith("quickstart-dataset=t_pathfinder_tiny-channels=4")
@@ -64,16 +65,25 @@ def test_a_stage_begins_with_the_weights_of_another(job, tmp_path, capsys):
     assert read_record(records / "second.json").config["init_from"] == "first"
 
 
-def test_weights_that_are_gone_are_taken_from_the_box_or_missed(job, tmp_path):
+def test_weights_that_are_gone_are_taken_from_the_box_or_missed(job, tmp_path, monkeypatch):
+    class Begun(Exception):
+        """A run; its settings."""
+
+    def begin(config, workdir):
+        raise Begun(config)
+
+    monkeypatch.setattr(experiment, "run", begin)
     config = get_config("quickstart").replace(channels=16)
-    lost = dataclasses.replace(job, title="second", begins="quickstart16-seed0")
-    found = plan._weights_of(dataclasses.replace(lost, config=config), tmp_path)
-    assert found == tmp_path / "quickstart16-seed0"
-    assert load_trained(found).config.channels == 16
+    lost = dataclasses.replace(job, title="second", begins="quickstart16-seed0", config=config)
+    with pytest.raises(Begun) as begun:
+        run_jobs([lost], tmp_path, tmp_path / "records", 0.0)
+    (config,) = begun.value.args
+    assert config.init_from == str(tmp_path / "quickstart16-seed0")
+    assert load_trained(config.init_from).config.channels == 16
     for begins, seed in (("first-seed0", 0), ("quickstart16-seed1", 1)):
         gone = dataclasses.replace(lost, config=config.replace(seed=seed), begins=begins)
         with pytest.raises(rsf.InputError, match=f"second begins with the weights of {begins}"):
-            plan._weights_of(gone, tmp_path)
+            run_jobs([gone], tmp_path, tmp_path / "records", 0.0)
 
 
 def test_stages_for_two_cores_begin_with_stages_before_them():

@@ -12,10 +12,11 @@ from rsf_jax.data.batch import Batch, pad_batch
 from rsf_jax.gradients import BPTT
 from rsf_jax.measures.foreground import foreground_scores
 from rsf_jax.measures.losses import IGNORED, Objective, focal_loss
+from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
 from rsf_jax.parallel.devices import Devices
 from rsf_jax.scoring.batch_scores import score_batch
 from rsf_jax.training.state import build_optimizer, create_state
-from rsf_jax.training.step import _iou, make_train_step, video_gradients
+from rsf_jax.training.step import make_train_step, video_gradients
 from rsf_jax.unroll import advance
 
 SCHEDULE = rsf.FixedSchedule(2, 2)
@@ -223,8 +224,18 @@ def test_pixels_without_a_label_are_no_foreground(model, state):
     below = foreground_scores(found, truth)
     jax.tree.map(np.testing.assert_allclose, scores.foreground, below)
     assert 0 < below.iou.min() < below.iou.max() < 1
-    labels = jnp.int32(masks)
-    np.testing.assert_allclose(_iou(logits, labels), below.iou, rtol=1e-6)
+    shares = jnp.array([0.25, 0.75])
+    labeled = batch.replace(masks=masks)
+    total, counted = _gradients(model, state.variables, labeled, shares, SCHEDULE).miou
+    assert float(counted) == pytest.approx(1)
+    assert float(total) == pytest.approx(float(shares @ below.iou.mean(1)), rel=1e-6)
+
+
+def _iou(predicted, labels, classes):
+    """Of each image: of the foreground, or the mean over several classes."""
+    if classes == 2:
+        return np.asarray(foreground_scores(predicted == 1, labels == 1).iou)
+    return np.asarray(mean_iou(confusion_matrix(predicted, labels, classes)))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -235,7 +246,7 @@ def test_frames_without_a_label_are_not_in_the_training_miou(classes):
     whole, sparse = _batch(2), _batch(2)
     sparse.masks[0, 1:], sparse.masks[1, :2] = IGNORED, IGNORED
     logits = rsf.run_video(model, state.variables, jnp.float32(whole.frames) / 255, SCHEDULE).logits
-    iou = np.asarray(_iou(logits, jnp.int32(whole.masks)))
+    iou = _iou(logits.argmax(-1), jnp.int32(whole.masks), classes)
     shares = jnp.array([0.25, 0.75])
     total, counted = _gradients(model, state.variables, sparse, shares, SCHEDULE).miou
     assert float(counted) == pytest.approx(1 / 3)

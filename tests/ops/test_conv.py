@@ -44,8 +44,8 @@ TILED = [
 @pytest.fixture
 def longest(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr(spectral, "_LONGEST_ROWS", request.param)
-        monkeypatch.setattr(spectral, "_LONGEST_COLUMNS", request.param + 3)
+        monkeypatch.setattr(spectral, "LONGEST_ROWS", request.param)
+        monkeypatch.setattr(spectral, "LONGEST_COLUMNS", request.param + 3)
 
 
 def _direct(x, kernel):

@@ -1,6 +1,7 @@
 """Equal data are known as such, and a run is not resumed on others."""
 
 import dataclasses
+import json
 import shutil
 
 import pytest
@@ -10,7 +11,9 @@ from rsf_jax.data.building import find_or_build
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.data.identity import identity
 from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.integrity import seal
 from rsf_jax.training.loop import train
+from rsf_jax.training.state import build_optimizer, create_state
 from tests.datasets.frame_files import write_frame, write_mask
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
@@ -99,17 +102,29 @@ def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path):
     assert "/b" in str(e.value)
 
 
+def _forget_data(checkpoint):
+    """Makes a checkpoint one of an earlier version, which did not keep what it was trained on."""
+    path = checkpoint / "meta" / "metadata"
+    meta = json.loads(path.read_text())
+    del meta["data"]
+    path.write_text(json.dumps(meta))
+    seal(checkpoint)
+
+
 def test_a_run_is_resumed_on_a_copy_and_by_checkpoints_of_before(stopped, tmp_path):
     config, workdir = stopped
     copy = shutil.copytree(config.manual_dir, tmp_path / "a", copy_function=shutil.copyfile)
     same = open_dataset(config.replace(data_dir=str(tmp_path / "data"), manual_dir=str(copy)))
     ours = open_dataset(config)
     assert same.identity.digest == ours.identity.digest
+    start = create_state(rsf.build_model(config), build_optimizer(config, 3), 0, (16, 16))
     with Checkpoints(workdir, data=same.identity) as checkpoints:
         (step,) = checkpoints.steps()
-        checkpoints._check_data(step)
-        meta = checkpoints._meta(step)
-        assert meta["data"]["digest"] == ours.identity.digest
-        checkpoints._meta = lambda step: {k: v for k, v in meta.items() if k != "data"}
-        checkpoints._data = dataclasses.replace(same.identity, digest="another")
-        checkpoints._check_data(step)
+        assert checkpoints.data(step).digest == ours.identity.digest
+        assert checkpoints.restore(step, start, config).step == step
+    earlier = shutil.copytree(workdir, tmp_path / "run")
+    _forget_data(earlier / "checkpoints" / str(step))
+    other = dataclasses.replace(same.identity, digest="another")
+    with Checkpoints(earlier, data=other) as checkpoints:
+        assert checkpoints.data(step) is None
+        assert checkpoints.restore(step, start, config).step == step

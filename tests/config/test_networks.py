@@ -1,6 +1,7 @@
 """Networks of one's own that are no cells: from one entry to training, testing and weights."""
 
 import dataclasses
+import json
 from fractions import Fraction
 
 import flax.linen as nn
@@ -401,7 +402,8 @@ def test_records_and_checkpoints_from_before_options_have_none(tmp_path, data_di
     monkeypatch.undo()
     with Checkpoints(tmp_path) as checkpoints:
         step = checkpoints.latest_step()
-        assert "options" not in checkpoints._meta(step)["config"]
+        saved = json.loads((checkpoints.folder / str(step) / "meta" / "metadata").read_text())
+        assert "options" not in saved["config"]
         assert checkpoints.config(step) == config
     assert load_trained(tmp_path).config.options == ""
     assert data.settle(config) == config

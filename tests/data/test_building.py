@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
+from generated_videos import building as generated
 from t_pathfinder.subsets import SUBSETS
 from t_pathfinder.t_pathfinder_dataset_builder import Builder, SubsetConfig
 from tensorflow_datasets.core import read_only_builder
@@ -176,15 +177,14 @@ def test_a_builder_made_before_another_has_built_is_opened_anew(unbroken, tmp_pa
 
 
 def test_a_build_that_a_plain_one_overtakes_returns_the_other(unbroken, tmp_path, monkeypatch):
-    generate = Builder._generate_splits
+    generate = generated.generate
 
-    def overtaken(self, *args):
-        splits = generate(self, *args)
+    def overtaken(*args):
         shutil.copytree(unbroken[0] / NAME, tmp_path / NAME, dirs_exist_ok=True)
-        return splits
+        return generate(*args)
 
     monkeypatch.setenv("T_PATHFINDER_WORKERS", "1")
-    monkeypatch.setattr(Builder, "_generate_splits", overtaken)
+    monkeypatch.setattr(generated, "generate", overtaken)
     found = building.prepare(_builder(tmp_path), NAME)
     assert found.info.splits["train"].num_examples == 300
     assert _records(tmp_path) == _records(unbroken[0])
@@ -192,12 +192,11 @@ def test_a_build_that_a_plain_one_overtakes_returns_the_other(unbroken, tmp_path
 
 
 def test_a_build_that_fails_is_told(tmp_path, monkeypatch):
-    def fails(self, *args):
-        folder = Path(self.data_dir).parent / str(Builder.VERSION)
-        folder.mkdir()  # there, but no dataset
+    def fails(*args):
+        (tmp_path / NAME / str(Builder.VERSION)).mkdir()  # there, but no dataset
         raise OSError("no space left")
 
-    monkeypatch.setattr(Builder, "_generate_splits", fails)
+    monkeypatch.setattr(generated, "generate", fails)
     with pytest.raises(OSError, match="no space left"):
         building.prepare(_builder(tmp_path), NAME)
 
@@ -239,21 +238,24 @@ def _incomplete_folder(parent, name, age):
     return folder
 
 
-def test_abandoned_builds_are_removed_after_a_day(tmp_path):
-    _incomplete_folder(tmp_path, "old", 25 * 3600)
-    _incomplete_folder(tmp_path, "new", 23 * 3600)
-    running = _incomplete_folder(tmp_path, "running", 25 * 3600)
+def test_abandoned_builds_are_removed_after_a_day(unbroken, tmp_path):
+    """By the next that builds, or finds that another has built."""
+    shutil.copytree(unbroken[0], tmp_path, dirs_exist_ok=True)
+    _incomplete_folder(tmp_path / NAME, "old", 25 * 3600)
+    _incomplete_folder(tmp_path / NAME, "new", 23 * 3600)
+    running = _incomplete_folder(tmp_path / NAME, "running", 25 * 3600)
     os.utime(running / "deep" / "file")  # what is written changes no folder
-    building._remove_abandoned(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "incomplete.new",
-        "incomplete.running",
-    ]
+    building.prepare(_builder(tmp_path), NAME)
+    left = sorted(path.name for path in _incomplete(tmp_path))
+    assert left == ["incomplete.new", "incomplete.running"]
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_files_that_vanish_while_looking_are_another_processs_work(tmp_path, monkeypatch, whole):
-    folder, listed = _incomplete_folder(tmp_path, "other", 25 * 3600), Path.rglob
+def test_files_that_vanish_while_looking_are_another_processs_work(
+    unbroken, tmp_path, monkeypatch, whole
+):
+    shutil.copytree(unbroken[0], tmp_path, dirs_exist_ok=True)
+    folder, listed = _incomplete_folder(tmp_path / NAME, "other", 25 * 3600), Path.rglob
 
     def vanish(self, pattern):
         yield from list(listed(self, pattern))
@@ -261,5 +263,5 @@ def test_files_that_vanish_while_looking_are_another_processs_work(tmp_path, mon
         yield folder / "deep" / "file"
 
     monkeypatch.setattr(Path, "rglob", vanish)
-    building._remove_abandoned(tmp_path)
+    building.prepare(_builder(tmp_path), NAME)
     assert folder.exists() is not whole
