@@ -102,14 +102,15 @@ def sweep(
         trained: the model.
         dataset: an open dataset; the test split is used.
         workdir: folder for the results.
-        policies: what to test; None or an empty list for `default_policies`.
+        policies: what to test; None for `default_policies`.
         videos: number of test videos; 0 for all.
 
     Returns:
         What `sweep.json` holds: the points that were asked for, and those that were there.
 
     Raises:
-        InputError: if the model has no recurrent steps, or no test video has a label.
+        InputError: if the model has no recurrent steps, the list is empty, or no test video has a
+            label.
     """
     if not trained.model.recurrent:
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")

@@ -37,6 +37,7 @@ _TOLD_OTHERWISE = (*FREE_ON_RESUME, "name", "dataset", "slow_steps", "fast_steps
 _PICTURED = 2  # videos
 _PICTURED_FRAMES = 4  # of each, where every one takes a row
 _TIMED = 8  # videos, at batch 1
+_MOST_ROWS = 30  # of a table by frames
 
 
 def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = None) -> str:
@@ -134,15 +135,23 @@ def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, fl
 
 
 def print_results(results: dict[str, Any]) -> None:
-    """Prints the table of one evaluation; a row for each frame fits a page of any width."""
+    """Prints the table of one evaluation; a row for each frame fits a page of any width.
+
+    Of long videos a row is the mean of several frames.
+    """
     test, frames = results["test"], len(results["test"]["miou_by_frame"])
     table = Table(title=f"{results['preset']} tested with {results['policy']}")
     table.add_column("", no_wrap=True)
     for title in ("mIoU", "recurrent steps"):
         table.add_column(title, justify="right", no_wrap=True)
-    rows = zip(test["miou_by_frame"], test["steps_by_frame"])
-    for position, (score, steps) in enumerate(rows, start=1):
-        table.add_row(f"frame {position}", number(score), f"{steps:.2f}")
+    together = -(-frames // _MOST_ROWS)
+    for first in range(0, frames, together):
+        last = min(first + together, frames)
+        name = f"frame {last}" if together == 1 else f"frames {first + 1} to {last}"
+        scored = [s for s in test["miou_by_frame"][first:last] if s is not None]
+        score = float(np.mean(scored)) if scored else None
+        steps = np.mean(test["steps_by_frame"][first:last])
+        table.add_row(name, number(score), f"{steps:.2f}")
     table.add_section()
     mean = f"{test['steps_per_video'] / frames:.2f}"
     table.add_row("this model, all frames", number(test["miou"]), mean)
