@@ -24,7 +24,7 @@ from rsf_jax.models.base import count_parameters
 from rsf_jax.policies import StepPolicy, entry, file_suffix, policy_name
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.scoring.scorer import SegmentationSummary, Summary, measures, summarize
-from rsf_jax.scoring.speed import measure_speeds
+from rsf_jax.scoring.speed import beginning, excerpt, measure_speeds
 from rsf_jax.scoring.trivial import trivial_scores
 from rsf_jax.trained.appearance import spread_colors
 from rsf_jax.trained.model import Trained
@@ -36,7 +36,6 @@ __all__ = ["Trained", "evaluate", "load_trained", "name_suffix", "print_results"
 _TOLD_OTHERWISE = (*FREE_ON_RESUME, "name", "dataset", "slow_steps", "fast_steps")
 _PICTURED = 2  # videos
 _PICTURED_FRAMES = 4  # of each, where every one takes a row
-_TIMED = 8  # videos, at batch 1
 _MOST_ROWS = 30  # of a table by frames
 
 
@@ -189,7 +188,7 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
     batch = next(evaluation_batches(dataset.test, size))
     frames, stateful = batch.frames, trained.config.stateful
     # One at a time, several: how long a video takes may depend on what is in it.
-    cases = {1: frames[:_TIMED], size: frames}
+    cases = {1: excerpt(frames), size: beginning(frames)}
     return {
         str(count): 1
         / measure_speeds(

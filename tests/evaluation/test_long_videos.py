@@ -6,8 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from rsf_jax.evaluation.sweep import print_sweep
 from rsf_jax.evaluation.testing import print_results
 from rsf_jax.figures.runs import save_predictions
+from rsf_jax.scoring.speed import beginning, excerpt
 
 
 @pytest.mark.parametrize(("frames", "together"), [(60, 2), (1000, 34)])
@@ -42,3 +44,37 @@ def test_of_a_long_video_some_frames_are_drawn(tmp_path, monkeypatch):
     assert (numbers[0], numbers[-1]) == (1, 1000)
     assert np.ptp(np.diff(numbers)) <= 1
     assert plt.imread(tmp_path / "long.png").shape[1] < 4000
+
+
+@pytest.mark.parametrize(("frames", "videos"), [(1, 8), (8, 8), (16, 8), (60, 2), (1000, 1)])
+def test_of_long_videos_few_are_timed(frames, videos):
+    given = np.zeros((20, frames, 1, 1, 1), np.uint8)
+    timed = min(frames, 128)
+    assert excerpt(given).shape[:2] == (videos, timed)
+    assert beginning(given).shape[:2] == (20, timed)
+
+
+def test_the_table_of_a_sweep_keeps_its_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    point = {
+        "policy": "s3f1",
+        "miou": 0.5,
+        "steps": 1.002,
+        "frames_per_second": 1000.0,
+        "on_front": True,
+        "steps_by_frame": [3.0] + [1.0] * 999,
+    }
+    print_sweep(
+        {
+            "preset": "quickstart",
+            "training_schedule": "s3f1",
+            "points": [point],
+            "milliseconds": {},
+            "videos": 2,
+            "device": "cpu",
+        }
+    )
+    table = capsys.readouterr().out
+    (row,) = [line for line in table.splitlines() if "s3f1 *" in line]
+    for text in ("0.500", "1.00", "1000", "3.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 ..."):
+        assert text in row
