@@ -19,6 +19,7 @@ Example = dict[str, Any]
 Make = Callable[[Any, int, int], Example]  # settings, seed and index to an example
 
 BATCH = 20  # examples made per task: large enough that starting a task does not count
+TASKS = 4  # for each process, at least: where examples are few, a task has fewer of them
 PATIENCE = 1.0  # seconds after which workers notice that they are alone
 WORKERS_VARIABLE = "T_PATHFINDER_WORKERS"
 
@@ -60,10 +61,10 @@ def generate(
         for index in indices:
             yield make(settings, seed, index)
         return
-    bounds = range(indices.start, indices.stop, BATCH)
+    size = min(BATCH, max(1, len(indices) // (TASKS * workers)))
     tasks = (
-        joblib.delayed(_chunk)(make, settings, seed, first, min(first + BATCH, indices.stop))
-        for first in bounds
+        joblib.delayed(_chunk)(make, settings, seed, first, min(first + size, indices.stop))
+        for first in range(indices.start, indices.stop, size)
     )
     # One thread a worker: the work is not linear algebra, and the cores are taken already.
     with _package_on_path(), joblib.parallel_config("loky", inner_max_num_threads=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 
@@ -18,6 +19,8 @@ class Subset:
         calibration_videos: the calibration_videos after those are the calibration split; 0 means
             that there is none.
         description: one sentence for the catalogue.
+        validation_videos: the validation_videos after all of those are the validation split; 0
+            means that there is none.
     """
 
     settings: Any
@@ -26,10 +29,12 @@ class Subset:
     test_videos: int
     calibration_videos: int = 0
     description: str = ""
+    validation_videos: int = 0
 
     def __post_init__(self) -> None:
-        least_values = {"seed": 0, "train_videos": 1, "test_videos": 1, "calibration_videos": 0}
-        for name, least in least_values.items():
+        at_least_one = ("train_videos", "test_videos")
+        for name in ("seed", *at_least_one, "calibration_videos", "validation_videos"):
+            least = int(name in at_least_one)
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(
@@ -40,9 +45,17 @@ class Subset:
     @property
     def splits(self) -> dict[str, range]:
         """Indices of the videos of each split."""
-        end = self.train_videos + self.test_videos
-        splits = {"train": range(self.train_videos), "test": range(self.train_videos, end)}
-        if self.calibration_videos:
-            # Last, so that its size never renumbers a training or test video.
-            splits["calibration"] = range(end, end + self.calibration_videos)
-        return splits
+        # In this order, so that the size of one that is optional renumbers no training or test
+        # video.
+        counts = {
+            "train": self.train_videos,
+            "test": self.test_videos,
+            "calibration": self.calibration_videos,
+            "validation": self.validation_videos,
+        }
+        ends = itertools.accumulate(counts.values())
+        return {
+            name: range(end - count, end)
+            for (name, count), end in zip(counts.items(), ends)
+            if count
+        }

@@ -27,7 +27,7 @@ _OUTPUT = flags.DEFINE_string(
 
 def main() -> None:
     _check_flags()
-    chosen = [rsf.parse_policy(text) for text in _POLICIES.value]
+    chosen = [rsf.parse_policy(text) for text in _POLICIES.value] or None  # the usual ones
     calibrated = _POLICY.value == choices.CALIBRATED
     policy = choices.parsed(_POLICY.value)
     trained, workdir = opening.open_trained(_CHECKPOINT.value)

@@ -16,7 +16,8 @@ def augment(video: Example, rng: np.random.Generator, config: Config) -> Example
     """Flips, enlarges and recolors a video.
 
     Args:
-        video: `frames` uint8 [T, H, W, C] and `masks` uint8 [T, H, W].
+        video: `frames` uint8 [T, H, W, C] and `masks` uint8 [T, H, W]; what else there is, such as
+            `events`, stays as it is.
         rng: of this video in this epoch.
         config: uses `flip_vertical`, `zoom` and `color_jitter`.
     """
@@ -24,7 +25,7 @@ def augment(video: Example, rng: np.random.Generator, config: Config) -> Example
     if config.zoom > 1:
         video = _zoom(video, rng, config.zoom)
     if config.color_jitter > 0:
-        video = {**video, "frames": _recolor(video["frames"], rng, config.color_jitter)}
+        video = video | {"frames": _recolor(video["frames"], rng, config.color_jitter)}
     return video
 
 
@@ -33,7 +34,7 @@ def _flip(video: Example, rng: np.random.Generator, flips_vertically: bool) -> E
     vertical, horizontal = rng.integers(2, size=2)
     vertical *= flips_vertically
     rows, columns = slice(None, None, 1 - 2 * vertical), slice(None, None, 1 - 2 * horizontal)
-    return {name: array[:, rows, columns] for name, array in video.items()}
+    return video | {name: video[name][:, rows, columns] for name in ("frames", "masks")}
 
 
 def _zoom(video: Example, rng: np.random.Generator, most: float) -> Example:
@@ -49,7 +50,7 @@ def _zoom(video: Example, rng: np.random.Generator, most: float) -> Example:
         resized = np.asarray(Image.fromarray(plane).resize((width, height), how, box))
         return resized.reshape(image.shape)
 
-    return {
+    return video | {
         "frames": np.stack([resize(x, Image.Resampling.BILINEAR) for x in video["frames"]]),
         # Classes have no mean.
         "masks": np.stack([resize(x, Image.Resampling.NEAREST) for x in video["masks"]]),

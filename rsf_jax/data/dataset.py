@@ -17,6 +17,7 @@ from rsf_jax.data.augmentation import Example
 from rsf_jax.data.building import REBUILD, find_or_build
 from rsf_jax.data.division import Clip, Division, divide
 from rsf_jax.data.identity import Identity, identity
+from rsf_jax.data.streams import EVENTS
 from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY
 from rsf_jax.measures.losses import IGNORED
@@ -26,6 +27,9 @@ from rsf_jax.measures.segmentation import balanced_weights
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """The videos of one dataset, by split.
+
+    A video is a dict of `frames` uint8 [T, H, W, C] and `masks` uint8 [T, H, W]. One of a dataset
+    of streams has `events` uint8 [T] too, what happens at each frame (`streams.EVENTS`).
 
     Attributes:
         train: training videos, random access.
@@ -161,7 +165,7 @@ def first_videos(videos: grain.MapDataset, count: int) -> grain.MapDataset:
 
 
 class Videos:
-    """Random access to the frames and masks of one split, with clear errors.
+    """Random access to the frames, masks and events of one split, with clear errors.
 
     Raises:
         InputError: on opening, if the split or a file of it is missing; on reading, if a file is
@@ -227,9 +231,11 @@ class Videos:
                 f"{index}, config.classes is {self._config.classes}: raise it; or the file is "
                 f"damaged. {REBUILD}"
             )
-        if frames.shape[:-1] != masks.shape:
+        events = example.get("events")
+        if frames.shape[:-1] != masks.shape or not _are_events(events, len(frames)):
             raise InputError(self._damaged(f"{self._split} video {index}"))
-        return _shrink(frames, masks, self._config.shrink)
+        video = _shrink(frames, masks, self._config.shrink)
+        return video if events is None else video | {"events": events}
 
     def _damaged(self, what: str) -> str:
         return f"dataset {self._folder} is damaged: cannot read {what}. {REBUILD}"
@@ -248,6 +254,10 @@ def _check_kind(builder: tfds.core.DatasetBuilder, name: str) -> None:
             f"dataset {builder.data_dir} is of the file format {file_format.value}, which has no "
             "random access: build it in the format array_record"
         )
+
+
+def _are_events(events: np.ndarray | None, length: int) -> bool:
+    return events is None or (events.shape == (length,) and bool((events < len(EVENTS)).all()))
 
 
 def _shrink(frames: np.ndarray, masks: np.ndarray, factor: int) -> Example:

@@ -35,7 +35,7 @@ from rsf_jax.policies import (
 )
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.scoring.scorer import summarize
-from rsf_jax.scoring.speed import Speed, measure_speeds
+from rsf_jax.scoring.speed import TIMED_VIDEOS, Speed, excerpt, measure_speeds
 from rsf_jax.trained.model import Trained
 
 # Halting by the ratio of distances, alone and with the first frame's minimum. Source: Wang et al.
@@ -49,7 +49,7 @@ MOVEMENTS = {
     "pattern": (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3),
 }
 _COUNTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24)
-_TIMED = 8  # videos
+_SHOWN_FRAMES = 10  # of a row of the table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,14 +102,15 @@ def sweep(
         trained: the model.
         dataset: an open dataset; the test split is used.
         workdir: folder for the results.
-        policies: what to test; None or an empty list for `default_policies`.
+        policies: what to test; None for `default_policies`.
         videos: number of test videos; 0 for all.
 
     Returns:
         What `sweep.json` holds: the points that were asked for, and those that were there.
 
     Raises:
-        InputError: if the model has no recurrent steps, or no test video has a label.
+        InputError: if the model has no recurrent steps, the list is empty, or no test video has a
+            label.
     """
     if not trained.model.recurrent:
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
@@ -250,11 +251,18 @@ def print_sweep(results: dict[str, Any]) -> None:
             f"{point['miou']:.3f}",
             f"{point['steps']:.2f}",
             f"{point['frames_per_second']:.0f}",
-            " ".join(f"{steps:.1f}" for steps in point["steps_by_frame"]),
+            _shortened([f"{steps:.1f}" for steps in point["steps_by_frame"]]),
         )
     console = Console()
     console.print(table)
     console.print(_explanation(results), highlight=False, soft_wrap=True)
+
+
+def _shortened(values: list[str]) -> str:
+    """As many as a page has room for."""
+    return " ".join(
+        values if len(values) <= _SHOWN_FRAMES else [*values[: _SHOWN_FRAMES - 1], "..."]
+    )
 
 
 def _explanation(results: dict[str, Any]) -> str:
@@ -280,11 +288,11 @@ def _explanation(results: dict[str, Any]) -> str:
 def _speeds(
     trained: Trained, test: grain.MapDataset, policies: Iterable[StepPolicy]
 ) -> dict[str, Speed]:
-    batch = next(evaluation_batches(test, min(_TIMED, len(test))))
+    batch = next(evaluation_batches(test, min(TIMED_VIDEOS, len(test))))
     return measure_speeds(
         trained.model,
         trained.variables,
-        batch.frames,
+        excerpt(batch.frames),
         policies,
         stateful=trained.config.stateful,
     )

@@ -24,7 +24,7 @@ from rsf_jax.models.base import count_parameters
 from rsf_jax.policies import StepPolicy, entry, file_suffix, policy_name
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.scoring.scorer import SegmentationSummary, Summary, measures, summarize
-from rsf_jax.scoring.speed import measure_speeds
+from rsf_jax.scoring.speed import beginning, excerpt, measure_speeds
 from rsf_jax.scoring.trivial import trivial_scores
 from rsf_jax.trained.appearance import spread_colors
 from rsf_jax.trained.model import Trained
@@ -36,7 +36,7 @@ __all__ = ["Trained", "evaluate", "load_trained", "name_suffix", "print_results"
 _TOLD_OTHERWISE = (*FREE_ON_RESUME, "name", "dataset", "slow_steps", "fast_steps")
 _PICTURED = 2  # videos
 _PICTURED_FRAMES = 4  # of each, where every one takes a row
-_TIMED = 8  # videos, at batch 1
+_MOST_ROWS = 30  # of a table by frames
 
 
 def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = None) -> str:
@@ -134,15 +134,23 @@ def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, fl
 
 
 def print_results(results: dict[str, Any]) -> None:
-    """Prints the table of one evaluation; a row for each frame fits a page of any width."""
+    """Prints the table of one evaluation; a row for each frame fits a page of any width.
+
+    Of long videos a row is the mean of several frames.
+    """
     test, frames = results["test"], len(results["test"]["miou_by_frame"])
     table = Table(title=f"{results['preset']} tested with {results['policy']}")
     table.add_column("", no_wrap=True)
     for title in ("mIoU", "recurrent steps"):
         table.add_column(title, justify="right", no_wrap=True)
-    rows = zip(test["miou_by_frame"], test["steps_by_frame"])
-    for position, (score, steps) in enumerate(rows, start=1):
-        table.add_row(f"frame {position}", number(score), f"{steps:.2f}")
+    together = -(-frames // _MOST_ROWS)
+    for first in range(0, frames, together):
+        last = min(first + together, frames)
+        name = f"frame {last}" if together == 1 else f"frames {first + 1} to {last}"
+        scored = [s for s in test["miou_by_frame"][first:last] if s is not None]
+        score = float(np.mean(scored)) if scored else None
+        steps = np.mean(test["steps_by_frame"][first:last])
+        table.add_row(name, number(score), f"{steps:.2f}")
     table.add_section()
     mean = f"{test['steps_per_video'] / frames:.2f}"
     table.add_row("this model, all frames", number(test["miou"]), mean)
@@ -180,7 +188,7 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
     batch = next(evaluation_batches(dataset.test, size))
     frames, stateful = batch.frames, trained.config.stateful
     # One at a time, several: how long a video takes may depend on what is in it.
-    cases = {1: frames[:_TIMED], size: frames}
+    cases = {1: excerpt(frames), size: beginning(frames)}
     return {
         str(count): 1
         / measure_speeds(

@@ -23,12 +23,15 @@ from rsf_jax.policies import renewed
 
 # Okabe and Ito's colors, told apart by color-blind readers too.
 _COLORS = {"target": "#e69f00", "missed": "#56b4e9", "wrong": "#cc79a7"}
+_MOST_FRAMES = 16  # of a strip; of a longer video as many are drawn, evenly spread
 
 
 def save_predictions(
     path: Path, frames: np.ndarray, truth: np.ndarray, predicted: np.ndarray, iou: np.ndarray
 ) -> None:
     """Draws videos as strips: above the truth, below what was predicted.
+
+    Of long videos some frames are drawn, the first and the last among them.
 
     Args:
         path: picture to write; the ending decides the format.
@@ -38,17 +41,18 @@ def save_predictions(
         iou: [V, T], written under each prediction; NaN where nothing is labeled.
     """
     videos, length = truth.shape[:2]
+    drawn = np.linspace(0, length - 1, min(length, _MOST_FRAMES)).round().astype(int).tolist()
     figure, axes = plt.subplots(
         2 * videos,
-        length,
-        figsize=(1.5 * length, 3.2 * videos + 0.4),
+        len(drawn),
+        figsize=(1.5 * len(drawn), 3.2 * videos + 0.4),
         squeeze=False,
         layout="constrained",
     )
     for v in range(videos):
-        for t in range(length):
+        for column, t in enumerate(drawn):
             gray = as_float(frames[v, t, ..., 0])
-            above, below = axes[2 * v, t], axes[2 * v + 1, t]
+            above, below = axes[2 * v, column], axes[2 * v + 1, column]
             _show(above, _paint(gray, {"target": truth[v, t]}))
             _show(below, _paint(gray, _errors(truth[v, t], predicted[v, t])))
             score = "no label" if np.isnan(iou[v, t]) else f"IoU {iou[v, t]:.2f}"

@@ -14,6 +14,8 @@ from rsf_jax.typing import Variables
 from rsf_jax.unroll import run_video
 
 SECONDS = 0.5  # each case is measured for about this long, after compilation
+TIMED_VIDEOS = 8  # at batch 1; fewer where they are long
+_FRAMES = 128  # of all of them together; what is longer is timed so far
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,25 @@ class Speed:
 
     seconds: float
     steps: float
+
+
+def excerpt(frames: np.ndarray) -> np.ndarray:
+    """Returns what is timed one video at a time: some videos, of long ones fewer.
+
+    Args:
+        frames: [V, T, H, W, I].
+    """
+    frames = beginning(frames)
+    return frames[: min(TIMED_VIDEOS, _FRAMES // frames.shape[1])]
+
+
+def beginning(frames: np.ndarray) -> np.ndarray:
+    """Returns all videos as far as they are timed: long ones go on like that.
+
+    Args:
+        frames: [V, T, H, W, I].
+    """
+    return frames[:, :_FRAMES]
 
 
 def measure_speeds(

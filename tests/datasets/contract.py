@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 
 import rsf_jax as rsf
 from rsf_jax.data.dataset import open_dataset
+from rsf_jax.data.streams import CHANGE, EVENTS, PAUSE, START
 from rsf_jax.measures.losses import IGNORED
 
 Example = dict[str, Any]
@@ -270,6 +271,40 @@ def _sequences(built: Built) -> Iterator[str]:
         yield f"frame_numbers is {list(built.features['frame_numbers'].shape)}: [T] is needed"
 
 
+def _events(built: Built) -> Iterator[str]:
+    if "events" not in built.features or "frames" not in built.features:
+        return
+    feature, length = built.features["events"], built.features["frames"].shape[0]
+    shape, dtype = feature.shape, np.dtype(feature.np_dtype)
+    if shape != (length,) or dtype != np.uint8:
+        yield f"they are {dtype} {list(shape)}: uint8 [{length}] is needed, one of every frame"
+
+
+def _happens(built: Built) -> Iterator[str]:
+    """The first frame that is not what its event says."""
+    if "events" not in built.features:
+        return
+    for what, example in built.each():
+        events = example["events"]
+        if len(events) != len(example["frames"]) or (events >= len(EVENTS)).any():
+            yield f"{what} has events {events.tolist()}: one of 0 to {len(EVENTS) - 1} for a frame"
+            return
+        for t, event in enumerate(events.tolist()):
+            if (event == START) is not (t == 0):
+                yield f"{what} has {EVENTS[event]} at frame {t}: start is the first frame, alone"
+                return
+            same = t > 0 and all(
+                np.array_equal(example[name][t], example[name][t - 1])
+                for name in ("frames", "masks")
+            )
+            if event in (CHANGE, PAUSE) and (event == PAUSE) is not same:
+                yield f"{what} has {EVENTS[event]} at frame {t}, which is {_LIKE[same]} before"
+                return
+
+
+_LIKE = {True: "that", False: "another than that"}
+
+
 def _shapes(built: Built) -> Iterator[str]:
     for what, example in built.each():
         if example["frames"].shape[:-1] != example["masks"].shape:
@@ -346,12 +381,14 @@ DESCRIPTION: dict[str, Clause] = {
     "origin": _origin,
     "census": _census,
     "sequences": _sequences,
+    "events": _events,
 }
 CONTENT: dict[str, Clause] = {
     "masks": _shapes,
     "labels": _labels,
     "splits": _apart,
     "sequences": _order,
+    "events": _happens,
     "census": _counted,
 }
 # Of the builder and the library.
@@ -406,7 +443,8 @@ def _of_library(built: Built, trainable: bool) -> Iterator[str]:
         yield f"opening: the library reads {len(opened.test)} videos of test, there are {count}"
         return
     for stored, read in zip(built.examples["test"], opened.test, strict=True):
-        if any(not np.array_equal(stored[key], read[key]) for key in ("frames", "masks")):
+        keys = [key for key in ("frames", "masks", "events") if key in stored]
+        if any(not np.array_equal(stored[key], read.get(key)) for key in keys):
             yield "opening: the library reads other videos of test than there are in the files"
             return
 

@@ -56,7 +56,13 @@ def _generated(dataset: str, name: str) -> Callable[[Path], Small]:
     def small(folder: Path) -> Small:
         module = importlib.import_module(f"{dataset}.{dataset}_dataset_builder")
         subset = importlib.import_module(f"{dataset}.subsets").SUBSETS[name]
-        few = dataclasses.replace(subset, train_videos=6, test_videos=3, calibration_videos=2)
+        few = dataclasses.replace(
+            subset,
+            train_videos=6,
+            test_videos=3,
+            calibration_videos=2,
+            validation_videos=min(2, subset.validation_videos),
+        )
         return Small(module.Builder, module.SubsetConfig(name=f"small_{name}", subset=few))
 
     return small
@@ -122,6 +128,8 @@ def _t_pathfinder_released(folder: Path) -> Small:
 _NAMED = {
     "t_pathfinder/quickstart": _generated("t_pathfinder", "quickstart"),
     "t_pathfinder/hard": _generated("t_pathfinder", "hard"),
+    "t_pathfinder_live/quickstart_live": _generated("t_pathfinder_live", "quickstart_live"),
+    "t_pathfinder_live/hard72_live": _generated("t_pathfinder_live", "hard72_live"),
     "pathfinder/small3": _generated("pathfinder", "small3"),
     "pathfinder/length9": _generated("pathfinder", "length9"),
     "camvid/pairs": _camvid("pairs"),

@@ -14,10 +14,12 @@ import small_datasets
 import tensorflow_datasets as tfds
 from frame_folders.source import Source
 from tensorflow_datasets.core import read_only_builder
+from video_records import events as stored_events
 from video_records.building import VideoRecords
 from video_records.features import array, frames_and_masks
 from video_records.labels import IGNORED, class_metadata
 
+from rsf_jax.data import streams
 from rsf_jax.measures import losses
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
@@ -71,6 +73,11 @@ def test_every_builder_has_a_small_dataset():
 
 def test_unlabeled_is_the_same_in_the_library_and_in_datasets():
     assert losses.IGNORED == IGNORED
+
+
+def test_events_are_the_same_in_the_library_and_in_datasets():
+    for name in ("EVENTS", "START", "CUT", "CHANGE", "PAUSE"):
+        assert getattr(streams, name) == getattr(stored_events, name)
 
 
 def test_the_page_says_every_clause_and_no_other():
@@ -181,6 +188,17 @@ def _sequences(numbers, features=_SEQUENCES, sequence=lambda number: f"{number >
     )
 
 
+def _events(events, *repeated, shape=(2,)):
+    """Streams of two frames; the second is the first in what is named."""
+    return Content(
+        features={"events": array(shape, np.uint8, "bytes")},
+        change=lambda _, example: (
+            {"events": np.array(events, np.uint8)}
+            | {name: example[name][[0, 0]] for name in repeated}
+        ),
+    )
+
+
 def _one_class_in_train(number, example):
     return {"masks": np.full_like(example["masks"], IGNORED)} if number > 5 else {}
 
@@ -261,6 +279,21 @@ _CASES = [
         _sequences(lambda n: np.array([n, n + 1]), sequence=lambda n: "one"),
         "splits: test and train share frames",
     ),
+    (
+        _events([0, 1, 2], shape=(3,)),
+        r"events: they are uint8 \[3\]: uint8 \[2\] is needed",
+    ),
+    (_events([0, 4]), r"events: train video 0 has events \[0, 4\]: one of 0 to 3"),
+    (_events([1, 2]), "events: train video 0 has cut at frame 0: start is the first frame"),
+    (_events([0, 0]), "events: train video 0 has start at frame 1: start is the first frame"),
+    (
+        _events([0, 3], "frames"),
+        "events: train video 0 has pause at frame 1, which is another than that before",
+    ),
+    (
+        _events([0, 2], "frames", "masks"),
+        "events: train video 0 has change at frame 1, which is that before",
+    ),
 ]
 
 
@@ -268,6 +301,23 @@ _CASES = [
 def test_a_wrong_dataset_is_refused_with_the_clause_that_it_breaks(content, message, tmp_path):
     with pytest.raises(contract.ContractBroken, match=message):
         contract.check_built(_build(content, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _events([0, 2]),
+        _events([0, 2], "frames"),
+        _events([0, 2], "masks"),
+        _events([0, 3], "frames", "masks"),
+        _events([0, 1]),
+        _events([0, 1], "frames", "masks"),
+    ],
+)
+def test_events_that_are_right_are_read(content, tmp_path):
+    built = _build(content, tmp_path)
+    contract.check_built(built)
+    contract.check_opened(built)
 
 
 def test_all_that_is_wrong_with_a_description_is_told_at_once(tmp_path):
