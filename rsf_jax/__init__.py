@@ -15,8 +15,10 @@ from rsf_jax.models.base import Prepared, State, VideoModel, count_parameters, p
 from rsf_jax.models.feedforward import FeedforwardModel
 from rsf_jax.models.recurrent import RecurrentModel
 from rsf_jax.policies import (
+    ChangeGate,
     DistanceHalting,
     FixedSchedule,
+    Refresh,
     StepPolicy,
     parse_policy,
     register_metric,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from rsf_jax.training.loading import load_trained
 
 __all__ = [
+    "ChangeGate",
     "Config",
     "DistanceHalting",
     "FeedforwardModel",
@@ -44,6 +47,7 @@ __all__ = [
     "Recording",
     "RecurrentCell",
     "RecurrentModel",
+    "Refresh",
     "State",
     "StepPolicy",
     "StreamEngine",

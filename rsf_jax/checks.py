@@ -96,6 +96,8 @@ def on_device(policy: StepPolicy) -> StepPolicy:
     """Returns a policy whose numbers are arrays: of whatever kind, they compile one program."""
 
     def place(x: Any) -> jax.Array:
+        if isinstance(x, float):
+            return _number(x)
         if isinstance(x, jax.Array) and x.dtype == jnp.float32 and not x.weak_type:
             return x
         if jnp.issubdtype(jnp.result_type(x), jnp.floating):
@@ -103,6 +105,23 @@ def on_device(policy: StepPolicy) -> StepPolicy:
         return x if isinstance(x, jax.Array) else _put(np.asarray(x))
 
     return jax.tree.map(place, policy)
+
+
+_NUMBERS: dict[Any, jax.Array] = {}
+_MOST_NUMBERS = 256
+
+
+def _number(x: float) -> jax.Array:
+    """A number on the device: putting the four of a gate there took as long as the gate."""
+    key = (x, jax.config.jax_default_device, jax.sharding.get_abstract_mesh())
+    found = _NUMBERS.get(key)
+    if found is None or found.is_deleted():
+        found = _put(np.float32(x))
+        if not isinstance(found, jax.core.Tracer):  # which is of one function alone
+            if len(_NUMBERS) >= _MOST_NUMBERS:
+                _NUMBERS.clear()
+            _NUMBERS[key] = found
+    return found
 
 
 def _put(x: Any) -> jax.Array:
@@ -160,7 +179,7 @@ def with_memory(policy: StepPolicy, state: State, frame: Frame) -> State:
         # Most policies carry nothing: tracing that took a third of a small live frame's time.
         is_empty = isinstance(state.memory, tuple) and not state.memory
         return state if is_empty else dataclasses.replace(state, memory=())
-    expected = jax.eval_shape(lambda f: policy.init_memory(as_float(f)), frame)
+    expected = _memory(policy, frame)
     if not jax.tree.leaves(expected):
         return dataclasses.replace(state, memory=expected)
     if not jax.tree.leaves(state.memory):
@@ -176,6 +195,20 @@ def with_memory(policy: StepPolicy, state: State, frame: Frame) -> State:
 @functools.lru_cache(maxsize=64)  # tracing it took most of a live frame's time outside the model
 def _initial_state(model: VideoModel, batch: int, size: tuple[int, int]) -> Any:
     return jax.eval_shape(lambda: model.initial_state(batch, size))
+
+
+def _memory(policy: StepPolicy, frame: Frame) -> Any:
+    """What a policy carries at first, as shapes and types."""
+    leaves, structure = jax.tree.flatten(policy)
+    kinds = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+    return _memory_of_kind(structure, kinds, frame.shape, frame.dtype)
+
+
+@functools.lru_cache(maxsize=64)  # as above
+def _memory_of_kind(structure: Any, kinds: tuple, shape: tuple[int, ...], dtype: Any) -> Any:
+    policy = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*kind) for kind in kinds])
+    frame = jax.ShapeDtypeStruct(shape, dtype)
+    return jax.eval_shape(lambda p, f: p.init_memory(as_float(f)), policy, frame)
 
 
 def _check_types(expected: Any, state: Any) -> None:

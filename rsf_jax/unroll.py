@@ -29,7 +29,7 @@ from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import Recurrence
 from rsf_jax.policies.recording import Recording, as_recording
-from rsf_jax.typing import Array, Frame, Leaf, Variables, Video
+from rsf_jax.typing import Array, Frame, Leaf, Step, Variables, Video
 
 
 @flax.struct.dataclass
@@ -190,13 +190,20 @@ def begin_frame(
     drive = prepared.drive(frame)
     fresh = prepared.initial_carry(frame.shape[0])
     start = prepared.model.resume(state.carry) if stateful else fresh
+
+    def late_step() -> Step:
+        late = prepared.drive(frame)
+        return lambda carry: prepared.step(carry, late)
+
     return Recurrence(
         frame=frame,
         start=as_held(start, drive, prepared),
         fresh=as_held(fresh, drive, prepared),
-        step=lambda carry: prepared.step(carry, drive),
+        step=lambda carry: prepared.step(carry, drive),  # whoever takes the late one needs none
         hidden=prepared.hidden,
         readout=prepared.readout,
+        last=as_held(state.carry, drive, prepared),
+        late_step=late_step,
     )
 
 

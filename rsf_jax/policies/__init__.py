@@ -12,8 +12,10 @@ from rsf_jax.policies.base import (
     StepwisePolicy,
     Unrolled,
 )
+from rsf_jax.policies.gate import ChangeGate
 from rsf_jax.policies.halting import METRICS, NEVER, DistanceHalting
 from rsf_jax.policies.names import GRAMMAR, file_suffix, parse_policy, policy_name, renamed
+from rsf_jax.policies.refresh import Refresh
 from rsf_jax.policies.registered import POLICIES, register_metric, register_policy
 from rsf_jax.policies.schedule import FixedSchedule
 from rsf_jax.policies.specs import (
@@ -26,6 +28,7 @@ from rsf_jax.policies.specs import (
     spec_of,
     to_spec,
 )
+from rsf_jax.policies.wrapper import Wrapper
 
 __all__ = [
     "GRAMMAR",
@@ -33,14 +36,17 @@ __all__ = [
     "NEVER",
     "POLICIES",
     "Begun",
+    "ChangeGate",
     "DistanceHalting",
     "FixedSchedule",
     "Recurrence",
+    "Refresh",
     "Spec",
     "StepPolicy",
     "Stepwise",
     "StepwisePolicy",
     "Unrolled",
+    "Wrapper",
     "check_registered",
     "entry",
     "file_suffix",

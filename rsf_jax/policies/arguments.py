@@ -16,6 +16,8 @@ from rsf_jax.errors import InputError
 _WORDS = {"true": True, "false": False}
 _KINDS = (bool, int, float, str)  # in the order in which text is tried as one
 _REQUIRED = dataclasses.MISSING
+# What a policy around another one calls it; a text has it last, a spec as a spec.
+INNER = "inner"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,17 +71,23 @@ def arguments_of(maker: Callable) -> list[Argument]:
     return [Argument(n, _kinds(hints.get(n, t), d), d) for n, t, d in found]
 
 
-def make(maker: Callable, parts: Sequence[str]) -> Any:
+def takes_inner(maker: Callable) -> bool:
+    """Whether a dataclass or a function takes another policy, by the name `inner`."""
+    return any(argument.name == INNER for argument in arguments_of(maker))
+
+
+def make(maker: Callable, parts: Sequence[str], inner: Any = None) -> Any:
     """Returns what a dataclass or a function makes of texts.
 
     Args:
         maker: the class or function.
         parts: values in the order of the arguments, then `name=value`.
+        inner: the policy inside; None where none is taken.
 
     Raises:
         InputError: if a value is missing, given twice, or wrong.
     """
-    arguments = {argument.name: argument for argument in arguments_of(maker)}
+    arguments = {a.name: a for a in arguments_of(maker) if a.name != INNER}
     order, given = list(arguments), {}
     for i, part in enumerate(parts):
         name, named, value = part.partition("=")
@@ -97,16 +105,18 @@ def make(maker: Callable, parts: Sequence[str]) -> Any:
     missing = [a.name for a in arguments.values() if a.required and a.name not in given]
     if missing:
         raise InputError(f"{missing[0]} is missing: the arguments are {_usage(arguments)}")
-    return maker(**given)
+    return maker(**given) if inner is None else maker(**given, inner=inner)
 
 
 def write(policy: Any) -> list[str]:
     """Returns a policy's arguments as `make` reads them.
 
     Those without a default in their order, then by name those that are not at their default: the
-    text of a policy stays the same when its class gets another field.
+    text of a policy stays the same when its class gets another field. The policy inside is left
+    out.
     """
-    values = [(a, plain_value(getattr(policy, a.name))) for a in arguments_of(type(policy))]
+    taken = [a for a in arguments_of(type(policy)) if a.name != INNER]
+    values = [(a, plain_value(getattr(policy, a.name))) for a in taken]
     positional = [str(value) for a, value in values if a.required]
     named = [f"{a.name}={v}" for a, v in values if not a.required and v != plain_value(a.default)]
     return positional + named
@@ -115,10 +125,13 @@ def write(policy: Any) -> list[str]:
 def values_of(policy: Any) -> dict[str, Any]:
     """Returns a policy's arguments by name, as JSON can hold them.
 
-    What it cannot hold is left out where it is the default, and told as text where it is not.
+    What it cannot hold is left out where it is the default, and told as text where it is not. The
+    policy inside is left out.
     """
     found = {}
     for argument in arguments_of(type(policy)):
+        if argument.name == INNER:
+            continue
         value = getattr(policy, argument.name)
         if _is_plain(plain_value(value)):
             found[argument.name] = plain_value(value)

@@ -1,6 +1,7 @@
 """What a step policy is, and the loop of those that decide while they run."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import flax.struct
@@ -34,6 +35,11 @@ class Recurrence(NamedTuple):
         step: applies one recurrent step to a state.
         hidden: takes h [B, C, H, W] out of a state.
         readout: returns the logits [B, H, W, K] of a state.
+        last: the state that the frame before was read out of, which a frame without a step keeps:
+            not what it starts from where states are not carried on, or not all of them. None where
+            it is `start`.
+        late_step: returns `step`, and computes only then what all steps of the frame share (the
+            drive); None where that is computed anyway.
     """
 
     frame: Array
@@ -42,6 +48,16 @@ class Recurrence(NamedTuple):
     step: Step
     hidden: Callable[[Carry], Array]
     readout: Callable[[Carry], Array]
+    last: Carry = None
+    late_step: Callable[[], Step] | None = None
+
+    def begin(self, begun: "Begun") -> tuple[Carry, Array]:
+        """Returns the state that each sample begins the frame with, and whether it gets a step."""
+        batch_size = self.hidden(begun.start).shape[0]
+        active = jnp.broadcast_to(begun.active, (batch_size,))
+        if begun.active is True:
+            return begun.start, active
+        return select(active, begun.start, self.start if self.last is None else self.last), active
 
 
 @flax.struct.dataclass
@@ -67,7 +83,8 @@ class Begun(NamedTuple):
     Attributes:
         start: the state each starts from.
         first: whether each is treated as a video's first frame: for all alike (bool), or bool [B].
-        active: bool [B], false where the frame gets no step at all; True for all.
+        active: bool [B], false where the frame gets no step at all, and what the frame before left
+            stays as it is; True for all.
         memory: what the policy carries to the next frame.
     """
 
@@ -158,6 +175,15 @@ class StepwisePolicy(StepPolicy, Protocol):
 class Stepwise:
     """What most policies have in common: nothing is carried, no frame is left out, h is seen."""
 
+    @property
+    def leaves_out_frames(self) -> bool:
+        """Whether frames may get no step: one that begins frames its own way is taken to.
+
+        Streams ask such a policy before a frame gets a slot. A policy that does not derive from
+        this class is taken to as well, unless it says otherwise by this name.
+        """
+        return type(self).begin is not Stepwise.begin
+
     def init_memory(self, frame: Array) -> Memory:
         """Returns nothing; see `StepPolicy`."""
         return ()
@@ -198,13 +224,14 @@ def unroll_while(
     has stopped; it has forward-mode derivatives, reverse-mode ones raise InputError. The arguments
     are those of `StepPolicy.unroll`.
     """
-    carry, first, begins, memory = policy.begin(recurrence, first, memory)
-    hidden, step = recurrence.hidden, recurrence.step
+    begun = policy.begin(recurrence, first, memory)
+    first = begun.first
+    carry, active = recurrence.begin(begun)
+    hidden = recurrence.hidden
     h = hidden(carry)
-    batch_size = h.shape[0]
     store: Any = recording.begin(h, policy.max_steps) if recording else None
 
-    def body(loop: Any) -> Any:
+    def body(step: Step, loop: Any) -> Any:
         n, active, steps, carry, state, store = loop
         new = select(active, step(carry), carry)
         before, after = (policy.observe(recurrence, c) for c in (carry, new))
@@ -213,14 +240,27 @@ def unroll_while(
             store = recording.write(store, n, hidden(new))
         return n + 1, active & goes_on, steps + active.astype(jnp.int32), new, state, store
 
-    active = jnp.broadcast_to(begins, (batch_size,))
-    zeros = (jnp.int32(0), active, jnp.zeros(batch_size, jnp.int32))
+    def run(step: Step, loop: Any) -> Any:
+        return lax.while_loop(_any_active, partial(body, step), loop)
+
+    zeros = (jnp.int32(0), active, jnp.zeros(h.shape[0], jnp.int32))
     loop = (*zeros, carry, policy.init_state(policy.observe(recurrence, carry)), store)
-    start = as_varying(loop, (carry, policy, first, begins))
-    n, _, steps, carry, _, store = lax.while_loop(_any_active, body, start)
+    start = as_varying(loop, (carry, policy, first, active))
+    if begun.active is True or recurrence.late_step is None:
+        found = run(recurrence.step, start)
+    else:
+        late = recurrence.late_step
+        # See docs/decisions/0022-gates.md.
+        found = lax.cond(active.any(), lambda loop: run(late(), loop), lambda loop: loop, start)
+    n, _, steps, carry, _, store = found
     carry, store = without_reverse((carry, store), _FORWARD)
     states = recording.finish(store, n, hidden(carry)) if recording else None
-    return Unrolled(carry, steps, states, memory)
+    return Unrolled(carry, steps, states, begun.memory)
+
+
+def may_leave_out_frames(policy: StepPolicy) -> bool:
+    """Whether a policy may give frames no step; see `Stepwise.leaves_out_frames`."""
+    return bool(getattr(policy, "leaves_out_frames", True))
 
 
 def _any_active(loop: Any) -> Array:

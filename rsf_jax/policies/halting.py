@@ -1,6 +1,5 @@
 """Halting: a frame ends when its hidden state has stopped moving."""
 
-import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from rsf_jax.arguments import suggestion, whole
 from rsf_jax.errors import InputError
 from rsf_jax.policies.base import MOST_STEPS, Stepwise
+from rsf_jax.policies.values import checked, same
 from rsf_jax.typing import Array
 
 # (h [B, C, H, W], h' [B, C, H, W]) -> distance [B]
@@ -127,8 +127,8 @@ class DistanceHalting(Stepwise):
                 raise InputError(
                     f"max_steps is {self.max_steps}, below {name} {getattr(self, name)}: raise it"
                 )
-        for name, allows_zero in (("threshold", False), ("epsilon", False), ("rtol", True)):
-            object.__setattr__(self, name, _checked(name, getattr(self, name), allows_zero))
+        for name, above in (("threshold", 0.0), ("epsilon", 0.0), ("rtol", None)):
+            object.__setattr__(self, name, checked(name, getattr(self, name), above=above))
 
     def __eq__(self, other: object) -> bool:
         """Whether two rules are the same, whichever arrays their numbers are in."""
@@ -136,7 +136,7 @@ class DistanceHalting(Stepwise):
             return NotImplemented
         numbers = ("threshold", "epsilon", "rtol")
         return self._kind == other._kind and all(
-            _same(getattr(self, name), getattr(other, name)) for name in numbers
+            same(getattr(self, name), getattr(other, name)) for name in numbers
         )
 
     def __hash__(self) -> int:
@@ -233,24 +233,3 @@ def _unregistered(metric: Any) -> str:
     """A function's name; with its module's where another metric is known by the name alone."""
     name = _name(metric)
     return f"{getattr(metric, '__module__', '')}.{name}" if name in METRICS else name
-
-
-def _same(a: Any, b: Any) -> bool:
-    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
-
-
-def _checked(name: str, value: Any, allows_zero: bool) -> Any:
-    """Checks a number; arrays of JAX and tracers pass, as does what stands for them in a tree."""
-    if isinstance(value, bool | str | bytes | list | complex):
-        raise InputError(f"{name} is {value!r}: a number is needed, or an array [B] of them")
-    if not isinstance(value, numbers.Real | np.ndarray):
-        return value
-    array = np.asarray(value)
-    if array.size == 0 or not np.issubdtype(array.dtype, np.number):
-        raise InputError(f"{name} is {value!r}: a number is needed, or an array [B] of them")
-    least = np.min(array)
-    if not np.isfinite(array).all() or least < 0 or (least == 0 and not allows_zero):
-        allowed = "at least 0" if allows_zero else "above 0"
-        raise InputError(f"{name} is {value}: a finite number {allowed} is needed")
-    # One type for all numbers, or 1 and 1.0 would be compiled apart.
-    return value if isinstance(value, np.ndarray) else float(value)

@@ -17,8 +17,13 @@ GRAMMAR = (
     "METRIC:THRESHOLD:MAX_STEPS, halting by distance, such as l2:1.0:12, or "
     "METRIC:rtol=R:MAX_STEPS without a threshold, such as pattern:rtol=0.2:12, with any of "
     ":min_steps=2, :min_first_steps=4, :rtol=1e-4 and :epsilon=1e-8 after it; or "
-    "NAME:ARGUMENT:... of a registered policy"
+    "NAME:ARGUMENT:... of a registered policy; in front of any of them gate:SKIP:CUT+, no step "
+    "where at most a share SKIP of the pixels has changed and a fresh state where more than CUT "
+    "has, such as gate:0.01:0.45+s6f1, with any of :contrast=0.1, :deviations=5 and :pool=4, or "
+    "refresh:FRAMES+, a fresh state every so many frames, such as refresh:64+s3f1"
 )
+# A text of a policy inside: a number, such as 1e+5, goes on with a digit.
+_INSIDE = re.compile(r"\+(?!\d)")
 
 
 def parse_policy(text: str) -> StepPolicy:
@@ -44,7 +49,9 @@ def policy_name(policy: StepPolicy) -> str:
     kind = kind_of(policy)
     if kind is None or kind in WITH_GRAMMAR:
         return str(policy)
-    return ":".join([kind, *arguments.write(policy)])
+    written = ":".join([kind, *arguments.write(policy)])
+    inner = getattr(policy, arguments.INNER, None)
+    return written if inner is None else f"{written}+{policy_name(inner)}"
 
 
 def renamed(text: str) -> str:
@@ -63,17 +70,36 @@ def file_suffix(policy: StepPolicy) -> str:
     # In full: a run's files keep the names that they had when texts had a threshold always, or its
     # tests would be there twice. See docs/decisions/0002-policies-in-files.md.
     named = policy.in_full() if type(policy) is DistanceHalting else policy_name(policy)
-    return re.sub(r"[:=]", "_", named)
+    return re.sub(r"[:=+]", "_", named)
 
 
 def _parse(text: str) -> StepPolicy:
     schedule = re.fullmatch(r"s(\d+)f(\d+)", text, re.ASCII)
     if schedule is not None:
         return FixedSchedule(int(schedule[1]), int(schedule[2]))
-    name, *parts = text.split(":")
+    outer, *inner = _INSIDE.split(text, maxsplit=1)
+    name, *parts = outer.split(":")
     if name in POLICIES and name not in WITH_GRAMMAR:
-        return made(POLICIES[name], lambda maker: arguments.make(maker, parts))
+        inside = _parse_inner(name, inner)
+        return made(POLICIES[name], lambda maker: arguments.make(maker, parts, inside))
+    if inner:
+        around = [n for n, maker in POLICIES.items() if arguments.takes_inner(maker)]
+        raise InputError(
+            f"{outer!r} is no policy around another: one of {', '.join(around)} goes in front of "
+            f"a +{suggestion(name, around)}"
+        )
     return _parse_halting(name, parts)
+
+
+def _parse_inner(name: str, inner: list[str]) -> StepPolicy | None:
+    """The policy inside of one of a name."""
+    if not arguments.takes_inner(POLICIES[name]):
+        if inner:
+            raise InputError(f"{name!r} takes no policy inside: leave '+{inner[0]}' out")
+        return None
+    if not inner:
+        raise InputError(f"{name!r} is around another policy: add that, as in {name}:...+s6f1")
+    return parse_policy(inner[0])
 
 
 def made(maker: Callable, call: Callable[[Callable], Any]) -> StepPolicy:

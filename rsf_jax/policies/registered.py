@@ -7,13 +7,20 @@ from typing import Any, TypeVar
 
 from rsf_jax.errors import InputError
 from rsf_jax.naming import NAME, place
+from rsf_jax.policies.gate import ChangeGate
 from rsf_jax.policies.halting import METRICS, DistanceHalting
+from rsf_jax.policies.refresh import Refresh
 from rsf_jax.policies.schedule import FixedSchedule
 
 _Maker = TypeVar("_Maker", bound=Callable[..., Any])
 
 # What makes the policies of each kind: a dataclass, or a function of a user's.
-POLICIES: dict[str, Callable[..., Any]] = {"schedule": FixedSchedule, "halting": DistanceHalting}
+POLICIES: dict[str, Callable[..., Any]] = {
+    "schedule": FixedSchedule,
+    "halting": DistanceHalting,
+    "gate": ChangeGate,
+    "refresh": Refresh,
+}
 # Kinds whose texts have a grammar of their own, in `names`.
 WITH_GRAMMAR = ("schedule", "halting")
 # Kinds and metrics that are the library's: what is registered later cannot take their names.
@@ -35,8 +42,9 @@ def register_policy(name: str, maker: Any = None) -> Any:
 
     Arguments in a text are the fields of the dataclass: values in their order, then `name=value`.
     They are read as their types say (bool, int, float or str); a field without such a type or
-    default is a float. A class that is defined anew, as when a notebook's cell is run again, takes
-    the place of the one before.
+    default is a float. A field `inner` is another policy, whose text follows:
+    "mine:0.5+s3f1". A class that is defined anew, as when a notebook's cell is run again, takes the
+    place of the one before.
 
     Args:
         name: lower-case letters, digits and single underscores, a letter in front.

@@ -7,6 +7,7 @@ The text is for people. Files of earlier versions have nothing else; it is then 
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,16 +31,17 @@ def to_spec(policy: StepPolicy) -> Spec:
 
     `{"kind": "schedule", "slow_steps": 8, "fast_steps": 2}`, without how it is differentiated;
     `{"kind": "halting", "metric": "l2", "threshold": 0.8, ...}`; a registered policy's name and
-    the fields of its dataclass. What is not registered has its class as kind.
+    the fields of its dataclass, a policy inside as its own spec. What is not registered has its
+    class as kind.
     """
     kind = kind_of(policy)
     if kind is None:
         known = dataclasses.is_dataclass(policy)
         told = arguments.values_of(policy) if known else {"max_steps": policy.max_steps}
-        return {"kind": place(type(policy)), **told}
+        return {"kind": place(type(policy)), **told, **_inside(policy)}
     if isinstance(policy, FixedSchedule):
         return {"kind": kind, "slow_steps": policy.slow, "fast_steps": policy.fast}
-    values: Spec = {"kind": kind, **arguments.values_of(policy)}
+    values: Spec = {"kind": kind, **arguments.values_of(policy), **_inside(policy)}
     if isinstance(policy, DistanceHalting):
         values["metric"] = policy.metric_name
     return values
@@ -62,7 +64,15 @@ def from_spec(spec: Mapping[str, Any]) -> StepPolicy:
     maker = POLICIES[kind]
     read = {a.name: a for a in arguments.arguments_of(maker)}
     given = {name: _value(read.get(name), value) for name, value in values.items()}
+    if isinstance(given.get(arguments.INNER), Mapping):
+        given[arguments.INNER] = from_spec(given[arguments.INNER])
     return made(maker, lambda maker: maker(**given))
+
+
+def _inside(policy: StepPolicy) -> Spec:
+    """The spec of a policy inside, by its name."""
+    inner = getattr(policy, arguments.INNER, None)
+    return {} if inner is None else {arguments.INNER: to_spec(inner)}
 
 
 def _check_kind(kind: Any) -> None:
@@ -104,13 +114,14 @@ def check_registered(values: Mapping[str, Any], key: str = "policy") -> None:
     Says nothing of other damage, nor of files without specs.
     """
     spec = values.get(f"{key}_spec")
-    if isinstance(spec, Mapping) and isinstance(spec.get("kind"), str):
+    while isinstance(spec, Mapping) and isinstance(spec.get("kind"), str):
         _check_kind(spec["kind"])
         if spec["kind"] == "halting" and spec.get("metric") not in list(METRICS):
             raise InputError(
                 f"{key} {values[key]} halts by metric {spec.get('metric')!r}, which is not there: "
                 "register it by rsf.register_metric"
             )
+        spec = spec.get(arguments.INNER)
 
 
 def renewed(values: Mapping[str, Any], key: str = "policy") -> dict[str, Any]:
@@ -130,4 +141,4 @@ def spec_of(text: str) -> Spec:
     try:
         return to_spec(parse_policy(text))
     except InputError:
-        return {"kind": str(text).partition(":")[0].partition("(")[0]}
+        return {"kind": re.split(r"[:(+]", str(text))[0]}

@@ -66,7 +66,10 @@ def test_text_and_spec_are_of_one_policy():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"kind": "haltin"}, "kind 'haltin' is none of schedule, halting; did you mean 'halting'"),
+        (
+            {"kind": "haltin"},
+            "kind 'haltin' is none of schedule, halting, gate, refresh; did you mean 'halting'",
+        ),
         ({}, "kind None is none of"),
         ([], "describes no policy"),
         ({"kind": "schedule", "slow_steps": 0, "fast_steps": 1}, "slow steps must be"),

@@ -1,0 +1,61 @@
+"""Numbers of policies: checked where they are known, compared whichever arrays they are in."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from rsf_jax.errors import InputError
+
+
+def checked(name: str, value: Any, *, above: float | None = None, most: float | None = None) -> Any:
+    """Checks a number; arrays of JAX and tracers pass, as does what stands for them in a tree.
+
+    Args:
+        name: what messages call it.
+        value: a number, or an array [B] of one for each sample.
+        above: what it has to be above; None where it has to be at least 0.
+        most: the largest there may be; None for any.
+
+    Returns:
+        The value; numbers as a float.
+
+    Raises:
+        InputError: if it is none of these.
+    """
+    if isinstance(value, bool | str | bytes | list | complex):
+        raise InputError(f"{name} is {value!r}: a number is needed, or an array [B] of them")
+    if not isinstance(value, numbers.Real | np.ndarray):
+        return value
+    array = np.asarray(value)
+    if array.size == 0 or not np.issubdtype(array.dtype, np.number):
+        raise InputError(f"{name} is {value!r}: a number is needed, or an array [B] of them")
+    low = array.min() >= 0 if above is None else array.min() > above
+    if not (np.isfinite(array).all() and low and (most is None or array.max() <= most)):
+        allowed = "at least 0" if above is None else f"above {above:g}"
+        allowed += "" if most is None else f" and at most {most:g}"
+        raise InputError(f"{name} is {value}: a finite number {allowed} is needed")
+    # One type for all numbers, or 1 and 1.0 would be compiled apart.
+    return value if isinstance(value, np.ndarray) else float(value)
+
+
+def checked_whole(name: str, value: Any) -> Any:
+    """Checks a whole number of at least 1, of whatever type; the rest is as of `checked`.
+
+    Raises:
+        InputError: if it is none.
+    """
+    number = checked(name, value)
+    if is_known(number) and not (np.equal(np.mod(number, 1), 0) & np.greater(number, 0)).all():
+        raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
+    return int(number) if isinstance(number, float) else number
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two numbers or arrays are equal."""
+    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
+
+
+def is_known(value: Any) -> bool:
+    """Whether a number can be looked at: tracers cannot, nor what stands for them in a tree."""
+    return isinstance(value, numbers.Real | np.ndarray)
