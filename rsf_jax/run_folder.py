@@ -90,6 +90,14 @@ class RunFolder:
         """What hidden states do."""
         return self.path / f"analysis{suffix}.json"
 
+    def live(self, suffix: str = "") -> Path:
+        """A test on live streams and with a still camera."""
+        return self.path / f"live{suffix}.json"
+
+    def picture(self, name: str, suffix: str = "") -> Path:
+        """A picture of such a test: "live" or "still"."""
+        return self.path / f"{name}{suffix}.png"
+
     def tests(self) -> list[Path]:
         """All tests that are there, the run's own first."""
         return sorted(self.path.glob("results*.json"))

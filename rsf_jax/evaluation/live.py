@@ -1,7 +1,7 @@
 """Live streams: scores and steps of every frame, split by what happens at it."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -185,20 +185,25 @@ def _summary(
     )
 
 
-def print_scores(scores: Iterable[LiveScore]) -> None:
-    """Prints a table, a policy a row: mIoU of all and of changed frames, steps, mIoU by event."""
-    table = Table(title="Live streams")
+def print_scores(rows: Iterable[Mapping[str, Any]], noise: float) -> None:
+    """Prints a table, a policy a row: mIoU of all and of changed frames, steps, mIoU by event.
+
+    Args:
+        rows: values of `LiveScore`.
+        noise: of the streams.
+    """
+    table = Table(title=f"Live streams, noise {noise:g}")
     table.add_column("policy", overflow="fold")
     for title in ("mIoU", "changed", "steps", "95 %", *EVENTS):
         table.add_column(title, justify="right", no_wrap=True)
-    for score in scores:
-        of_events = [score.by_event.get(name) for name in EVENTS]
+    for row in rows:
+        of_events = [row["by_event"].get(name) for name in EVENTS]
         table.add_row(
-            f"{score.policy}, told" if score.told else score.policy,
-            number(score.miou),
-            number(score.changed),
-            f"{score.steps:.2f}",
-            f"{score.steps_95:.0f}",
-            *(number(found.miou) if found else "" for found in of_events),
+            f"{row['policy']}, told" if row["told"] else row["policy"],
+            number(row["miou"]),
+            number(row["changed"]),
+            f"{row['steps']:.2f}",
+            f"{row['steps_95']:.0f}",
+            *(number(found["miou"]) if found else "" for found in of_events),
         )
     Console().print(table)

@@ -1,0 +1,254 @@
+"""The live test of a model: a still camera, and streams under many policies; `live.json`."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rsf_jax.config.config import Config
+from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.errors import InputError
+from rsf_jax.evaluation.live import (
+    LENGTH,
+    STREAMS,
+    LiveScore,
+    print_scores,
+    score_streams,
+    streams_to_test,
+)
+from rsf_jax.evaluation.still import FRAMES as REPEATS
+from rsf_jax.evaluation.still import VIDEOS, StillCamera, still_camera
+from rsf_jax.evaluation.sweep import cap_steps
+from rsf_jax.evaluation.testing import name_suffix
+from rsf_jax.figures.live import Strip, save_live, save_still
+from rsf_jax.json_files import number, plain, write_json
+from rsf_jax.policies import (
+    NEVER,
+    DistanceHalting,
+    FixedSchedule,
+    StepPolicy,
+    parse_policy,
+    policy_name,
+)
+from rsf_jax.run_folder import RunFolder
+from rsf_jax.trained.model import Trained
+
+# Of T-Pathfinder, whose scenes are thin lines: in 36x36 pixels up to 2 that differ are none, more
+# than 60 another scene. See docs/decisions/0022-gates.md.
+GATE = "gate:0.0023:0.046"
+_MOVEMENTS = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07)
+_REFRESHES = (4, 8, 16, 32)
+_SHOWN = 24  # frames of the picture
+FAMILIES = ("schedules", "refresh", "halting", "skipping alone", "gate", "gate and halting")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is tested.
+
+    Attributes:
+        policies: for streams; empty for those of `families`.
+        still_policies: for the still camera; empty for the schedule of training.
+        gate: text of the gate of `families`.
+        noise: standard deviations of noise; white is 1.
+        streams: how many.
+        frames: of each.
+        repeats: of the still camera's frame.
+        split: "test" or "validation", whose videos are shown.
+        seed: of the streams.
+    """
+
+    policies: tuple[StepPolicy, ...] = ()
+    still_policies: tuple[StepPolicy, ...] = ()
+    gate: str = GATE
+    noise: tuple[float, ...] = (0.0, 0.05)
+    streams: int = STREAMS
+    frames: int = LENGTH
+    repeats: int = REPEATS
+    split: str = "test"
+    seed: int = 0
+
+
+def live_test(
+    trained: Trained, dataset: Dataset, workdir: Path, settings: Settings = Settings()
+) -> dict[str, Any]:
+    """Tests a model on a still camera and on live streams, and writes what was found.
+
+    Files in `workdir`: `live.json`, `live.png` and `still.png`; whatever is not the run's own is
+    added to their names, see `name_suffix`.
+
+    Args:
+        trained: the model.
+        dataset: an open dataset; streams are composed of its videos, unless they are streams.
+        workdir: folder for the results.
+        settings: what is tested.
+
+    Returns:
+        What `live.json` holds.
+
+    Raises:
+        InputError: if the model carries no state, or a policy or number is unfit.
+    """
+    if not trained.model.recurrent:
+        raise InputError("this model has no recurrent steps: every frame is its first")
+    videos = getattr(dataset, settings.split)
+    groups = _families(trained.config, settings)
+    still = _still(trained, videos, settings)
+    streams, scores = {}, {}
+    for noise in settings.noise:
+        found = streams_to_test(
+            videos, settings.streams, settings.frames, seed=settings.seed, noise=noise
+        )
+        streams[noise] = found
+        scores[noise] = {
+            family: list(score_streams(trained, found, policies, told=family == _TOLD))
+            for family, policies in groups.items()
+        }
+    results = plain(
+        {
+            "preset": trained.config.name,
+            "update": trained.update,
+            "split": settings.split,
+            "seed": settings.seed,
+            "streams": settings.streams,
+            "frames": settings.frames,
+            "device": jax.devices()[0].device_kind,
+            "data": dataset.identity and dataclasses.asdict(dataset.identity),
+            "still": [_of_still(found) for found in still],
+            "live": [
+                {"noise": noise, "family": family, **dataclasses.asdict(score)}
+                for noise, of_noise in scores.items()
+                for family, group in of_noise.items()
+                for score in group
+            ],
+        }
+    )
+    suffix = name_suffix(trained, dataset)
+    write_json(RunFolder(workdir).live(suffix), results)
+    _save_pictures(trained, streams, scores, still, RunFolder(workdir), suffix)
+    return results
+
+
+_TOLD = "told what happens"
+
+
+def _families(config: Config, settings: Settings) -> dict[str, list[StepPolicy]]:
+    """What streams are tested with, by kind."""
+    if settings.policies:
+        return {"given": list(settings.policies)}
+    return families(config, settings.gate)
+
+
+def families(config: Config, gate: str = GATE) -> dict[str, list[StepPolicy]]:
+    """Returns policies with and without a gate around what a model was trained with, by kind.
+
+    Args:
+        config: of the model.
+        gate: text of a gate, without what is inside of it.
+
+    Raises:
+        InputError: if it is none.
+    """
+    slow, fast, cap = config.slow_steps, config.fast_steps, cap_steps(config)
+    more = 2 * slow
+    pairs = [(slow, fast), (more, fast), (more, fast + 1), (more + 2, fast + 1)]
+    pairs += [(more + 2, fast + 2), (2 * more, fast + 2)]
+    schedules = [FixedSchedule(*pair) for pair in dict.fromkeys(pairs)]
+    most = max(cap, 12)
+    rules = [
+        DistanceHalting("pattern", NEVER, most, rtol=r, min_first_steps=slow) for r in _MOVEMENTS
+    ]
+    own = policy_name(schedules[0])
+    skipping = f"{':'.join(gate.split(':')[:2])}:1"
+
+    def inside(prefix: str, policies: Sequence[StepPolicy]) -> list[StepPolicy]:
+        return [parse_policy(f"{prefix}+{policy_name(policy)}") for policy in policies]
+
+    return {
+        "schedules": list(schedules),
+        "refresh": [parse_policy(f"refresh:{n}+{own}") for n in _REFRESHES],
+        "halting": list(rules),
+        "skipping alone": inside(skipping, schedules),
+        "gate": inside(gate, schedules),
+        "gate and halting": inside(gate, rules),
+        _TOLD: [*schedules, *rules],
+    }
+
+
+def _still(trained: Trained, videos: grain.MapDataset, settings: Settings) -> list[StillCamera]:
+    shown = first_videos(videos, min(VIDEOS, len(videos)))
+    policies = settings.still_policies or (trained.schedule,)
+    return [
+        still_camera(
+            trained, shown, policy, frames=settings.repeats, noise=noise, seed=settings.seed
+        )
+        for policy in policies
+        for noise in settings.noise
+    ]
+
+
+def _of_still(found: StillCamera) -> dict[str, Any]:
+    summary = {"worst": found.worst, "holds": found.holds, "lasts": found.lasts}
+    return {**dataclasses.asdict(found), **summary}
+
+
+def _save_pictures(
+    trained: Trained,
+    streams: dict[float, grain.MapDataset],
+    scores: dict[float, dict[str, list[LiveScore]]],
+    still: list[StillCamera],
+    folder: RunFolder,
+    suffix: str,
+) -> None:
+    save_still(folder.picture("still", suffix), still)
+    noise = min(streams)
+    lines = {
+        family: [(score.steps, score.miou) for score in group]
+        for family, group in scores[noise].items()
+    }
+    policy = parse_policy(_pictured(scores[noise]))
+    save_live(folder.picture("live", suffix), strip(trained, streams[noise][0], policy), lines)
+
+
+def _pictured(scores: dict[str, list[LiveScore]]) -> str:
+    """The policy of the picture: of the last family that takes decisions, the best."""
+    decides = [group for family, group in scores.items() if family != _TOLD]
+    return max(decides[-1], key=lambda score: score.miou).policy
+
+
+def strip(trained: Trained, stream: Any, policy: StepPolicy, count: int = _SHOWN) -> Strip:
+    """Returns the first frames of a stream, with what a model made of them."""
+    frames = np.asarray(stream["frames"][:count])
+    out = trained.run(frames[None], policy)
+    return Strip(
+        frames,
+        np.asarray(out.logits[0].argmax(-1)),
+        np.asarray(out.steps[0]),
+        np.asarray(stream["events"][:count]),
+        policy_name(policy),
+    )
+
+
+def print_live(results: dict[str, Any]) -> None:
+    """Prints what `live_test` has returned."""
+    table = Table(title="Still camera: mIoU when a frame is shown for the n-th time")
+    runs = [StillCamera(**_fields(run)) for run in results["still"]]
+    for title in ("policy", "noise", *map(str, runs[0].shown()), "holds"):
+        table.add_column(title, justify="left" if title == "policy" else "right", no_wrap=True)
+    for run in runs:
+        held = "yes" if run.holds else f"for {run.lasts} frames"
+        row = (number(score) for score in run.shown().values())
+        table.add_row(run.policy, f"{run.noise:g}", *row, held)
+    Console().print(table)
+    for noise in dict.fromkeys(row["noise"] for row in results["live"]):
+        print_scores([row for row in results["live"] if row["noise"] == noise], noise)
+
+
+def _fields(run: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: run[field.name] for field in dataclasses.fields(StillCamera)}

@@ -1,0 +1,122 @@
+"""Pictures of live streams: frames with the steps that each got, and what steps buy."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from rsf_jax.data.streams import CUT, EVENTS, START
+from rsf_jax.evaluation.still import StillCamera
+from rsf_jax.ops.pixels import as_float
+
+_ROW = 12  # frames
+# Okabe and Ito's colors, told apart by color-blind readers too.
+_FOUND = np.array([0.90, 0.62, 0.0], np.float32)
+_BAR = {"start": "#000000", "cut": "#d55e00", "change": "#0072b2", "pause": "#999999"}
+_LINES = ("#999999", "#000000", "#56b4e9", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+_MARKERS = "os^Dvp*X"
+
+
+class Strip(NamedTuple):
+    """Frames of a live stream under a policy.
+
+    Attributes:
+        frames: uint8 or float32 [T, H, W, I].
+        predicted: int [T, H, W], class of every pixel, 0 for background.
+        steps: int [T].
+        events: uint8 [T], see `data.streams.EVENTS`; None if they are not known.
+        policy: what the steps were chosen by.
+    """
+
+    frames: np.ndarray
+    predicted: np.ndarray
+    steps: np.ndarray
+    events: np.ndarray | None
+    policy: str
+
+
+def save_live(path: Path, strip: Strip, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """Draws a strip of a stream, and mIoU against steps beside it.
+
+    Args:
+        path: picture to write; the ending decides the format.
+        strip: frames, and the steps of each.
+        lines: (steps per frame, mIoU) of the members of each family of policies.
+    """
+    figure = plt.figure(figsize=(13, 4.4), layout="constrained")
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.75, 1))[0]
+    _draw_strip(left, strip)
+    _draw_lines(right.subplots(), lines)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def save_still(path: Path, runs: Sequence[StillCamera]) -> None:
+    """Draws mIoU against the repeats of a frame."""
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    for run in runs:
+        label = f"{run.policy}, noise {run.noise:g}"
+        axes.plot(np.arange(1, len(run.miou) + 1), run.miou, label=label, linewidth=1.3)
+    axes.set(xlabel="times that a frame was shown", ylabel="mIoU", xscale="log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _draw_strip(figure: SubFigure | Figure, strip: Strip) -> None:
+    count = len(strip.frames)
+    rows = -(-count // _ROW)
+    axes = figure.subplots(
+        2 * rows, _ROW, squeeze=False, gridspec_kw={"height_ratios": (1.6, 1) * rows}
+    )
+    for panel in axes.flat:
+        panel.axis("off")
+    most = max(int(strip.steps.max()), 1)
+    for t in range(count):
+        row, column = divmod(t, _ROW)
+        _draw_frame(axes[2 * row, column], strip, t)
+        _draw_bar(axes[2 * row + 1, column], strip, t, most)
+    figure.suptitle(f"recurrent steps of each frame, {strip.policy}", fontsize=10)
+
+
+def _draw_frame(axes: Axes, strip: Strip, t: int) -> None:
+    frame = as_float(strip.frames[t])
+    gray = frame if frame.shape[-1] == 3 else np.repeat(frame.mean(-1, keepdims=True), 3, -1)
+    found = (strip.predicted[t] > 0)[..., None]
+    axes.imshow(np.where(found, 0.25 * gray + 0.75 * _FOUND, gray), interpolation="nearest")
+
+
+def _draw_bar(axes: Axes, strip: Strip, t: int, most: int) -> None:
+    event = EVENTS[strip.events[t]] if strip.events is not None else "change"
+    steps = int(strip.steps[t])
+    axes.bar(0, steps, color=_BAR[event], width=0.6)
+    axes.text(0, steps + 0.04 * most, f"{steps}", ha="center", va="bottom", fontsize=8)
+    axes.set(xlim=(-0.5, 0.5), ylim=(-0.45 * most, 1.35 * most))
+    if strip.events is not None:
+        weight = "bold" if strip.events[t] in (START, CUT) else "normal"
+        axes.text(
+            0, -0.08 * most, event, ha="center", va="top", fontsize=7, color=_BAR[event],
+            fontweight=weight,
+        )  # fmt: skip
+
+
+def _draw_lines(axes: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    for number, (name, points) in enumerate(lines.items()):
+        look: dict[str, Any] = {
+            "color": _LINES[number % len(_LINES)],
+            "marker": _MARKERS[number % len(_MARKERS)],
+        }
+        axes.plot(*zip(*sorted(points)), linewidth=1.2, markersize=5, label=name, **look)
+    axes.set(xlabel="recurrent steps per frame", ylabel="mIoU of all frames")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
