@@ -49,7 +49,7 @@ MOVEMENTS = {
     "pattern": (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3),
 }
 _COUNTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24)
-_SHOWN_FRAMES = 10  # of a row of the table
+_SHOWN_FRAMES = 8  # of a row of the table
 
 
 @dataclasses.dataclass(frozen=True)

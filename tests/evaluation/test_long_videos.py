@@ -55,7 +55,7 @@ def test_of_long_videos_few_are_timed(frames, videos):
 
 
 def test_the_table_of_a_sweep_keeps_its_columns(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     point = {
         "policy": "s3f1",
         "miou": 0.5,
@@ -76,5 +76,5 @@ def test_the_table_of_a_sweep_keeps_its_columns(capsys, monkeypatch):
     )
     table = capsys.readouterr().out
     (row,) = [line for line in table.splitlines() if "s3f1 *" in line]
-    for text in ("0.500", "1.00", "1000", "3.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 ..."):
+    for text in ("0.500", "1.00", "1000", "3.0 1.0 1.0 1.0 1.0 1.0 1.0 ..."):
         assert text in row
