@@ -186,7 +186,7 @@ def _summary(
 
 
 def print_scores(rows: Iterable[Mapping[str, Any]], noise: float) -> None:
-    """Prints a table, a policy a row: mIoU of all and of changed frames, steps, mIoU by event.
+    """Prints a table, a policy a row, as wide as texts of policies are.
 
     Args:
         rows: values of `LiveScore`.
@@ -194,16 +194,14 @@ def print_scores(rows: Iterable[Mapping[str, Any]], noise: float) -> None:
     """
     table = Table(title=f"Live streams, noise {noise:g}")
     table.add_column("policy", overflow="fold")
-    for title in ("mIoU", "changed", "steps", "95 %", *EVENTS):
+    for title in ("mIoU", "changed", "steps", "95 %"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
-        of_events = [row["by_event"].get(name) for name in EVENTS]
         table.add_row(
             f"{row['policy']}, told" if row["told"] else row["policy"],
             number(row["miou"]),
             number(row["changed"]),
             f"{row['steps']:.2f}",
             f"{row['steps_95']:.0f}",
-            *(number(found["miou"]) if found else "" for found in of_events),
         )
     Console().print(table)
