@@ -35,7 +35,15 @@ _PAPER = (
     "on",
 )
 _OWN = ("run", "tested with", "mIoU", "steps per frame", "frames/s", "parameters", "trained", "on")
-_CARDS = ("name", "run", "data", "seed", "validation mIoU", "test mIoU", "trained", "on")
+_CARDS = (
+    *("name", "run", "data", "seed", "validation mIoU", "test mIoU", "still camera"),
+    *("trained", "on"),
+)
+_STILL = """\
+"Still camera" is the last frame of 64 test videos, shown again and again under the schedule of \
+training: for how many frames the mIoU stays within 95 % of its best so far, and the mIoU of the \
+first and of the last of 1,000 (`python launch/live.py --pretrained=NAME`).
+"""
 _NOT_RUN = "not run yet"
 # What two runs share whose tests can be compared: the network, and the data.
 _SAME = (*MODEL_FIELDS, "dataset", "norm_statistics", "stateful")
@@ -63,7 +71,7 @@ def write_page(records: Path, page: Path) -> None:
         parts.append(f"## {title}\n\n{_table(_PAPER, lines)}")
     parts.append(f"## Other runs\n\n{_table(_OWN, _own_lines(found))}")
     weights = [_card_line(card) for card in cards]
-    parts.append(f"## Weights that come with the library\n\n{_table(_CARDS, weights)}")
+    parts.append(f"## Weights that come with the library\n\n{_table(_CARDS, weights)}\n{_STILL}")
     try:
         page.write_text("\n".join(parts))
     except OSError as error:
@@ -182,8 +190,25 @@ def _card_line(card: Card) -> list[str]:
         str(record.seed),
         _score(record.validation["miou"]),
         "" if test is None or test.miou is None else _score(test.miou),
+        _still_camera(record),
         *_training([record]),
     ]
+
+
+def _still_camera(record: Record) -> str:
+    """How long a frame that is shown again and again is kept, under the schedule of training."""
+    told = []
+    for found in record.still:
+        if found.policy == record.schedule:
+            of = f" (noise {found.noise:g})" if found.noise else ""
+            first, *_, last = found.miou.values()
+            kept = f"holds {found.frames:,}" if found.holds else f"{found.lasts:,}"
+            told.append(f"{kept} frames{of}: {_optional(first)} to {_optional(last)}")
+    return "; ".join(told) or "not tested"
+
+
+def _optional(score: float | None) -> str:
+    return "none" if score is None else _score(score)
 
 
 def _training(runs: list[Record]) -> tuple[str, str]:

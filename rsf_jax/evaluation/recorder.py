@@ -15,12 +15,13 @@ from rsf_jax.data.building import find_or_build, is_built
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.still import SHOWN
 from rsf_jax.models.base import count_parameters
 from rsf_jax.policies import renewed
-from rsf_jax.run_folder import RunFolder
+from rsf_jax.run_folder import RunFolder, read_json
 from rsf_jax.trained.appearance import load_appearance, spread_colors
 from rsf_jax.trained.model import Trained
-from rsf_jax.trained.records import Record, Result, hardware, plain_config
+from rsf_jax.trained.records import Record, Result, Still, hardware, plain_config
 from rsf_jax.training import curves
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loading import load_trained
@@ -39,7 +40,9 @@ def make_record(workdir: Path) -> Record:
     """
     trained = load_trained(workdir)
     if trained.card is not None:  # weights alone: what is known of them is written there
-        return trained.card.record
+        record = trained.card.record
+        still = _still(workdir, record.update)
+        return dataclasses.replace(record, still=still or record.still)
     with Checkpoints(workdir) as checkpoints:
         updates, best = checkpoints.latest_step(), checkpoints.best_step()
         if updates is None or best is None:
@@ -63,6 +66,7 @@ def make_record(workdir: Path) -> Record:
         class_names=data.class_names,
         colors=data.colors.tolist(),
         tests=_tests(workdir, best, trained),
+        still=_still(workdir, best),
     )
 
 
@@ -127,6 +131,32 @@ def _tests(workdir: Path, update: int, trained: Trained) -> dict[str, Result]:
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}): test the model anew") from error
     return found
+
+
+def _still(workdir: Path, update: int) -> list[Still]:
+    """What a still camera has shown of a checkpoint, if it was tested so."""
+    path = RunFolder(workdir).live()
+    if not path.exists():
+        return []
+    results = read_json(path, "test the model on live streams anew")
+    try:
+        if results["update"] != update or results["split"] != "test":
+            return []
+        return [_of_still(found) for found in results["still"]]
+    except (LookupError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}): test the model anew") from error
+
+
+def _of_still(found: dict[str, Any]) -> Still:
+    frames = len(found["miou"])
+    return Still(
+        policy=found["policy"],
+        noise=found["noise"],
+        frames=frames,
+        lasts=found["lasts"],
+        worst=found["worst"],
+        miou={str(n): found["miou"][n - 1] for n in SHOWN if n <= frames},
+    )
 
 
 def _are_of(data: Identity | None, tested: dict[str, str] | None) -> bool:

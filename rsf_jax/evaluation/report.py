@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from rsf_jax.data.streams import EVENTS
 from rsf_jax.errors import InputError
 from rsf_jax.figures.runs import save_curves
 from rsf_jax.policies import renewed
@@ -23,14 +24,19 @@ _ANALYSIS = {
     "distance_ratios": "Movement of each step over that of the step before.",
     "long_run": "One frame for fifty steps: movement of the state, and IoU of its readout.",
 }
+# Pictures of `live_test.live_test`.
+_LIVE = {
+    "live": "A live stream with the recurrent steps of each frame, and mIoU against steps.",
+    "still": "A frame that is shown again and again.",
+}
 _MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 def write_report(workdir: str | Path) -> Path:
     """Puts all that a run's folder holds on one page.
 
-    Training curves, tests, predictions, the trade-off, the calibrated policy and the analysis of
-    hidden states; what is missing is named with what makes it.
+    Training curves, tests, predictions, the trade-off, the calibrated policy, the test on live
+    streams and the analysis of hidden states; what is missing is named with what makes it.
 
     Args:
         workdir: folder of a run.
@@ -55,19 +61,18 @@ def write_report(workdir: str | Path) -> Path:
         "sweep": _read(files.sweep()),
         "sweep_picture": _embed(files.sweep(kind="svg")),
         "calibration": _read(files.policy),
+        "live": _read(files.live()),
+        "events": EVENTS,
+        "live_pictures": _captioned(folder, _LIVE),
         "analysis": _read(files.analysis()),
-        "analysis_pictures": [
-            (caption, embedded)
-            for name, caption in _ANALYSIS.items()
-            if (embedded := _embed(folder / f"{name}.png"))
-        ],
+        "analysis_pictures": _captioned(folder, _ANALYSIS),
     }
     try:
         page = _template().render(content | _renewed(content))
     except (jinja2.UndefinedError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise InputError(
             f"a JSON file in {folder} is not what this version writes ({error}): make results, "
-            "sweep, policy and analysis anew"
+            "sweep, policy, live test and analysis anew"
         ) from error
     path = files.report
     try:
@@ -130,6 +135,12 @@ def _pictures(paths: list[Path]) -> list[tuple[str, str]]:
     """Names and embedded pictures."""
     found = ((path.stem.replace("_", " "), _embed(path)) for path in paths)
     return [(name, embedded) for name, embedded in found if embedded]
+
+
+def _captioned(folder: Path, captions: dict[str, str]) -> list[tuple[str, str]]:
+    """Captions and embedded pictures, of those that are there."""
+    found = ((text, _embed(folder / f"{name}.png")) for name, text in captions.items())
+    return [(text, embedded) for text, embedded in found if embedded]
 
 
 def _embed(path: Path) -> str | None:

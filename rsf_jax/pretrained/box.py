@@ -4,6 +4,7 @@ Tensors have the names and layouts of the published PyTorch models (see `interop
 can load them too; of models that were never published, those of this library.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,28 @@ def load_pretrained(name: str | Path, changes: Mapping[str, Any] | None = None) 
             model.
     """
     card = read_card(name)
+    _say_what_drifts(card)
     saved = card.config
     config = settings_in_use(saved, changes, str(card.weights))
     variables = interop.to_flax(interop.tensors_of(checked_weights(card)), saved)
     model, update = build_model(config), card.record.update
     return Trained(config, saved, model, variables, update, card=card)
+
+
+_said: set[str] = set()
+
+
+def _say_what_drifts(card: Card) -> None:
+    """Says of a model once that it must not be left in front of a scene that does not change."""
+    lasts = card.record.lasts
+    if lasts is not None and card.name not in _said:
+        _said.add(card.name)
+        logging.getLogger(__name__).warning(
+            "%s drifts in front of a still camera: begin anew (a new state, or rsf.Refresh) after "
+            "%d frames at most, or use a model that holds, such as those named live",
+            card.name,
+            lasts,
+        )
 
 
 def save_pretrained(name: str, record: Record, variables: dict[str, Any], folder: Path) -> Card:

@@ -17,9 +17,9 @@ from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
 from rsf_jax.policies import Spec, renamed, spec_of
 
-# Of a record's entries. 1: without a number. 2: policies as texts alone. A later version of the
-# library reads all of them.
-FORMAT = 3
+# Of a record's entries. 1: without a number. 2: policies as texts alone. 3: without a still camera.
+# A later version of the library reads all of them.
+FORMAT = 4
 _DECIDES_NOTHING = set(FREE_ON_RESUME) - {"init_from"}
 
 
@@ -47,6 +47,32 @@ class Result:
 
 
 @dataclasses.dataclass(frozen=True)
+class Still:
+    """What became of test frames that were shown again and again; see `evaluation.still`.
+
+    Attributes:
+        policy: its text.
+        noise: standard deviation of the sensor's noise; white is 1.
+        frames: how often each was shown.
+        lasts: how often before the mIoU fell far below its best so far; `frames` if it never did.
+        worst: the lowest share of the best mIoU so far.
+        miou: by the number of the repeat, from 1; of a few.
+    """
+
+    policy: str
+    noise: float
+    frames: int
+    lasts: int
+    worst: float | None
+    miou: dict[str, float | None]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the model can be left in front of a scene that does not change."""
+        return self.lasts == self.frames
+
+
+@dataclasses.dataclass(frozen=True)
 class Record:
     """A trained model in figures, each of which was written by a run.
 
@@ -66,6 +92,8 @@ class Record:
         colors: red, green and blue of each class.
         tests: of the checkpoint, by policy, whose texts become those of this version; none of a
             run that is not finished.
+        still: what becomes of a frame that is shown again and again, by policy and noise; nothing
+            of what was not tested so.
         format: of these entries, see `FORMAT`.
     """
 
@@ -83,6 +111,7 @@ class Record:
     class_names: list[str]
     colors: list[list[int]]
     tests: dict[str, Result]
+    still: list[Still] = dataclasses.field(default_factory=list)
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -126,6 +155,15 @@ class Record:
         }
 
     @property
+    def lasts(self) -> int | None:
+        """Repeats of a frame, without noise, before it is lost; None if it holds or is not known.
+
+        Under the schedule of training.
+        """
+        own = (s for s in self.still if s.policy == self.schedule and s.noise == 0)
+        return next((s.lasts for s in own if not s.holds), None)
+
+    @property
     def label(self) -> str:
         """The preset and what was changed of it, in the words of the flags."""
         return " ".join([self.preset, *(f"{k}={v}" for k, v in sorted(self.changes.items()))])
@@ -159,7 +197,8 @@ def from_json(values: Any) -> Record:
             )
         tests = {policy: Result(**test) for policy, test in values["tests"].items()}
         config = dataclasses.asdict(Config(**values["config"]))
-        return Record(**{**values, "config": config, "tests": tests})
+        still = [Still(**found) for found in values.get("still", [])]
+        return Record(**{**values, "config": config, "tests": tests, "still": still})
     except (TypeError, AttributeError, KeyError) as error:
         raise InputError(f"these are not the entries of a record: {error}") from error
 

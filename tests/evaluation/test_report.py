@@ -13,7 +13,10 @@ from rsf_jax.data.dataset import open_dataset
 from rsf_jax.evaluation import report
 from rsf_jax.evaluation import sweep as tradeoff
 from rsf_jax.evaluation import testing as evaluation
+from rsf_jax.evaluation.live_test import FAMILIES, Settings, families, live_test, print_live
+from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.measures.foreground import MEASURES
+from rsf_jax.policies import policy_name
 from rsf_jax.run_folder import RunFolder
 
 
@@ -80,6 +83,44 @@ def test_everything_that_was_run_is_shown(run, folder):
     assert report.missing(folder) == ["analysis"]
     miou = json.loads((folder / "results.json").read_text())["test"]["miou"]
     assert f"{miou:.3f}" in page.text
+
+
+def test_a_test_on_live_streams_is_shown_and_recorded(run, folder, capsys):
+    trained, dataset = evaluation.load_trained(folder), open_dataset(run[0])
+    policies = tuple(map(rsf.parse_policy, ("s2f1", "gate:0.0:0.9+l2:0.9:3")))
+    settings = Settings(policies=policies, noise=(0.0, 0.1), streams=3, frames=9, repeats=6)
+    results = live_test(trained, dataset, folder, settings)
+    assert json.loads(RunFolder(folder).live().read_text()) == results
+    assert [(s["policy"], s["noise"]) for s in results["still"]] == [("s3f1", 0.0), ("s3f1", 0.1)]
+    assert [(row["policy"], row["noise"]) for row in results["live"]] == [
+        *(("s2f1", 0.0), ("gate:0.0:0.9+l2:0.9:3", 0.0)),
+        *(("s2f1", 0.1), ("gate:0.0:0.9+l2:0.9:3", 0.1)),
+    ]
+    gated = results["live"][1]["by_event"]
+    assert gated["pause"]["steps"] == 0 < gated["change"]["steps"]
+    print_live(results)
+    printed = capsys.readouterr().out
+    assert "Live streams, noise 0.1" in printed
+    page = _page(report.write_report(folder))
+    assert len(page.pictures) == 4  # curves, predictions, a strip and the still camera
+    for text in ("gate:0.0:0.9+l2:0.9:3", "4 tests on 3 streams of 9 frames"):
+        assert text in page.text
+    still = make_record(folder).still
+    assert [s.frames for s in still] == [6, 6]
+    assert still[0].miou["1"] == pytest.approx(results["still"][0]["miou"][0])
+    assert still[0].lasts == results["still"][0]["lasts"]
+
+
+def test_families_of_policies_are_tested_in_front_of_the_same_streams(run):
+    found = families(run[0], "gate:0.01:0.3:contrast=0.2")
+    assert list(found)[:-1] == list(FAMILIES)
+    texts = {name: [policy_name(p) for p in group] for name, group in found.items()}
+    assert texts["gate"][0] == "gate:0.01:0.3:contrast=0.2+s3f1"
+    assert texts["skipping alone"][0] == "gate:0.01:1.0+s3f1"
+    assert texts["refresh"][0] == "refresh:4+s3f1"
+    assert all(text.startswith("pattern:rtol=") for text in texts["halting"])
+    every = [text for name, group in texts.items() if name in FAMILIES for text in group]
+    assert len(set(every)) == len(every)
 
 
 def test_policies_have_one_name_whichever_version_wrote_them(run, folder):

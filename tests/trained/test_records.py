@@ -9,6 +9,7 @@ from rsf_jax.json_files import write_json
 from rsf_jax.trained.records import (
     Record,
     Result,
+    Still,
     from_json,
     hardware,
     plain_config,
@@ -121,8 +122,21 @@ def test_records_without_a_format_are_those_of_the_first():
 
 
 def test_a_record_of_a_later_version_says_so():
-    with pytest.raises(rsf.InputError, match="a record of format 4: this version of rsf_jax reads"):
-        from_json(dataclasses.asdict(_record()) | {"format": 4})
+    with pytest.raises(rsf.InputError, match="a record of format 5: this version of rsf_jax reads"):
+        from_json(dataclasses.asdict(_record()) | {"format": 5})
+
+
+def test_a_record_says_after_how_many_frames_a_model_has_lost_what_it_saw():
+    kept = Still("s3f1", 0.05, 1000, 1000, 0.97, {"1": 0.6, "1000": 0.8})
+    lost = Still("s3f1", 0.0, 1000, 8, 0.4, {"1": 0.6, "1000": 0.3})
+    other = dataclasses.replace(lost, policy="s6f1", lasts=3)
+    record = dataclasses.replace(_record(), still=[other, kept, lost])
+    assert (kept.holds, lost.holds, record.lasts) == (True, False, 8)
+    assert from_json(dataclasses.asdict(record)) == record
+    assert dataclasses.replace(record, still=[kept]).lasts is None
+    values = dataclasses.asdict(_record())
+    del values["still"]
+    assert from_json(values).still == []
 
 
 def test_videos_and_core_hours_are_counted():
