@@ -113,7 +113,8 @@ _MOST_NUMBERS = 256
 
 def _number(x: float) -> jax.Array:
     """A number on the device: putting the four of a gate there took as long as the gate."""
-    key = (x, getattr(jax.config, "jax_default_device", None), jax.sharding.get_abstract_mesh())
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    key = (x, device, jax.sharding.get_abstract_mesh())
     found = _NUMBERS.get(key)
     if found is None or found.is_deleted():
         found = _put(np.float32(x))

@@ -27,7 +27,7 @@ from rsf_jax.ops.held import as_held, as_varying
 from rsf_jax.ops.meshes import automatic
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
-from rsf_jax.policies.base import Recurrence
+from rsf_jax.policies.base import Recurrence, may_leave_out_frames
 from rsf_jax.policies.recording import Recording, as_recording
 from rsf_jax.typing import Array, Frame, Leaf, Step, Variables, Video
 
@@ -169,7 +169,7 @@ def advance(
     differentiable.
     """
     if not prepared.model.recurrent:
-        if policy.max_steps != 1:
+        if policy.max_steps != 1 or may_leave_out_frames(policy):
             raise InputError(f"policy {policy}: this model has no recurrent steps; use s1f1")
         return _advance_once(prepared, state, frame, stateful, recording)
 

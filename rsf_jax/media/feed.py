@@ -21,7 +21,7 @@ class Account:
     Attributes:
         name: of the stream.
         read: frames that were decoded.
-        done, cut, dropped, failed: as in `FrameResult.status`.
+        done, cut, repeated, dropped, failed: as in `FrameResult.status`.
         lost: given up before the engine saw them, because its ticks took too long.
         waiting: without a result when it was stopped.
         skipped: frames or files that could not be decoded.
@@ -33,6 +33,7 @@ class Account:
     read: int
     done: int
     cut: int
+    repeated: int
     dropped: int
     failed: int
     lost: int
@@ -136,6 +137,7 @@ class Feed:
             read=counts["taken"] + self._reader.lost,
             done=counts["done"],
             cut=counts["cut"],
+            repeated=counts["repeated"],
             dropped=counts["dropped"],
             failed=counts["failed"],
             lost=self._reader.lost,

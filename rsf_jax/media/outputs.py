@@ -108,6 +108,6 @@ def _caption(result: FrameResult) -> str:
     place = f"{result.stream}, frame {result.index}"
     if result.outputs is None:
         return f"{place}: {result.status}"
-    steps = f"{result.steps} step{'s' if result.steps > 1 else ''}"
+    steps = f"{result.steps} step{'s' if result.steps != 1 else ''}"
     cut = f" ({result.status})" if result.status != "done" else ""
     return f"{place}: {steps}{cut}, {1000 * result.seconds:.0f} ms"

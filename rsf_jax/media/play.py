@@ -18,6 +18,10 @@ from rsf_jax.streaming import Statistics, StreamEngine
 SUMMARY = "summary.json"
 _IDLE = 0.002  # seconds to wait for a frame
 _SHOWN_EVERY = 0.25  # seconds
+_COUNTED = (
+    *("frames/s", "steps", "frames", "repeated"),
+    *("cut", "dropped", "failed", "skipped"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,14 +111,15 @@ def status_table(feeds: Sequence[Feed]) -> Table:
     """Returns a row for each video: rates now, and counts so far."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("video", no_wrap=True)
-    for heading in ("frames/s", "steps", "frames", "cut", "dropped", "failed", "skipped"):
+    for heading in _COUNTED:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("state")
     for feed in feeds:
         account, (rate, steps) = feed.account(), feed.rates()
         state = account.problem or ("ended" if feed.over else "runs")
         counts = (
-            account.done + account.cut,
+            account.done + account.cut + account.repeated,
+            account.repeated,
             account.cut,
             account.dropped + account.lost,
             account.failed,
@@ -127,7 +132,7 @@ def status_table(feeds: Sequence[Feed]) -> Table:
 def summary_text(summary: Summary) -> str:
     """Returns the totals in a few lines."""
     s = summary.statistics
-    frames = s.done + s.cut
+    frames = s.done + s.cut + s.repeated
     lines = [
         f"{frames} frames in {summary.seconds:.1f} s, {frames / summary.seconds:.1f} a second, "
         f"{s.useful_steps / max(frames, 1):.2f} steps per frame; {s.useful_share:.0%} of the steps "
@@ -136,6 +141,9 @@ def summary_text(summary: Summary) -> str:
     if s.latency:
         shown = ", ".join(f"{p} % within {1000 * t:.0f} ms" for p, t in s.latency.items())
         lines.append(f"from frame to result: {shown}")
+    if s.repeated:
+        shown = ", ".join(f"{p} % within {1000 * t:.1f} ms" for p, t in s.repeated_latency.items())
+        lines.append(f"{s.repeated / frames:.0%} of the frames repeat the one before: {shown}")
     lost = sum(a.lost for a in summary.accounts)
     if s.cut or s.dropped or s.failed or lost:
         lines.append(f"cut {s.cut}, dropped {s.dropped + lost}, failed {s.failed}")

@@ -30,17 +30,18 @@ def quantile(
         high: upper end.
         weights: at least 0; None for equal ones. Where all are 0 the lower end is returned.
     """
+    axes = values.shape[:-1]
     total = values.shape[-1] if weights is None else weights.sum(-1)
-    parts = jnp.arange(1, _PARTS, dtype=values.dtype)
+    wanted = jnp.broadcast_to(share * total, axes)[..., None]
+    parts = jnp.arange(1, _PARTS, dtype=values.dtype).reshape(*(1 for _ in axes), -1)
 
     # A loop, whose operands are stored: XLA would compute what they are made of for every part.
-    def narrow(_: int, found: tuple[Array, Array]) -> tuple[Array, Array]:
+    def narrow(_: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
         start, width = found
         is_below = values[..., None, :] < (start[..., None] + width * parts)[..., None]
         counted = is_below if weights is None else jnp.where(is_below, weights[..., None, :], 0)
-        lower = counted.sum(-1) < jnp.asarray(share * total)[..., None]
-        return start + width * lower.sum(-1), width / _PARTS
+        return start + width * (counted.sum(-1) < wanted).sum(-1), width / _PARTS
 
-    start = jnp.full(values.shape[:-1], low, values.dtype)
+    start = jnp.full(axes, low, values.dtype)
     width = jnp.asarray((high - low) / _PARTS, values.dtype)
     return lax.fori_loop(0, _ROUNDS, narrow, as_varying((start, width), (values, weights)))[0]

@@ -118,7 +118,7 @@ def write(policy: Any) -> list[str]:
     taken = [a for a in arguments_of(type(policy)) if a.name != INNER]
     values = [(a, plain_value(getattr(policy, a.name))) for a in taken]
     positional = [str(value) for a, value in values if a.required]
-    named = [f"{a.name}={v}" for a, v in values if not a.required and v != plain_value(a.default)]
+    named = [f"{a.name}={v}" for a, v in values if not a.required and _is_other(v, a.default)]
     return positional + named
 
 
@@ -141,10 +141,17 @@ def values_of(policy: Any) -> dict[str, Any]:
 
 
 def plain_value(value: Any) -> Any:
-    """Returns numbers and lists for arrays and NumPy's scalars; all else as it is."""
+    """Returns numbers and lists for arrays and NumPy's scalars; all else, and tracers, as it is."""
+    if isinstance(value, jax.core.Tracer):
+        return value
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return np.asarray(value).tolist()
     return value
+
+
+def _is_other(value: Any, default: Any) -> bool:
+    """Whether a value is not the default; what is traced may be another."""
+    return isinstance(value, jax.core.Tracer) or value != plain_value(default)
 
 
 def _is_plain(value: Any) -> bool:

@@ -179,8 +179,7 @@ class Stepwise:
     def leaves_out_frames(self) -> bool:
         """Whether frames may get no step: one that begins frames its own way is taken to.
 
-        Streams ask such a policy before a frame gets a slot. A policy that does not derive from
-        this class is taken to as well, unless it says otherwise by this name.
+        Streams ask such a policy before a frame gets a slot.
         """
         return type(self).begin is not Stepwise.begin
 
@@ -259,8 +258,8 @@ def unroll_while(
 
 
 def may_leave_out_frames(policy: StepPolicy) -> bool:
-    """Whether a policy may give frames no step; see `Stepwise.leaves_out_frames`."""
-    return bool(getattr(policy, "leaves_out_frames", True))
+    """Whether a policy may give frames no step: as it says, or else if it begins them."""
+    return bool(getattr(policy, "leaves_out_frames", hasattr(policy, "begin")))
 
 
 def _any_active(loop: Any) -> Array:

@@ -12,7 +12,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.ops.select import select
 from rsf_jax.policies.base import Begun, Memory, Recurrence
 from rsf_jax.policies.changed import compare, noise_alone, pooled
-from rsf_jax.policies.values import checked, is_known
+from rsf_jax.policies.values import check_samples, checked, is_known
 from rsf_jax.policies.wrapper import Wrapper, equals, text
 from rsf_jax.typing import Array
 
@@ -118,7 +118,12 @@ class ChangeGate(Wrapper):
         return GateMemory(nothing, unknown, self.inner.init_memory(frame))
 
     def begin(self, recurrence: Recurrence, first: bool | Array, memory: Memory) -> Begun:
-        """Compares the frame with that of the last step; see `StepwisePolicy`."""
+        """Compares the frame with that of the last step; see `StepwisePolicy`.
+
+        Raises:
+            InputError: if there are numbers of other samples.
+        """
+        check_samples(self, _NUMBERS, recurrence.frame.shape[0])
         frame = pooled(recurrence.frame, self.pool)
         found = compare(frame, memory.frame, memory.noise, self.contrast, self.deviations)
         # A state that another policy has left has no frame to be compared with.

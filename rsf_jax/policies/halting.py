@@ -11,7 +11,7 @@ import numpy as np
 from rsf_jax.arguments import suggestion, whole
 from rsf_jax.errors import InputError
 from rsf_jax.policies.base import MOST_STEPS, Stepwise
-from rsf_jax.policies.values import checked, same
+from rsf_jax.policies.values import check_samples, checked, same
 from rsf_jax.typing import Array
 
 # (h [B, C, H, W], h' [B, C, H, W]) -> distance [B]
@@ -181,15 +181,7 @@ class DistanceHalting(Stepwise):
         Raises:
             InputError: if there are thresholds of another number of samples.
         """
-        for name in ("threshold", "epsilon", "rtol"):
-            if getattr(self, name) is None:
-                raise InputError(f"{name} is None: a number is needed, or an array [B] of them")
-            shape = jnp.shape(getattr(self, name))
-            if shape not in ((), seen.shape[:1]):
-                raise InputError(
-                    f"{name} has shape {list(shape)}: a number is needed, or one for each sample, "
-                    f"{list(seen.shape[:1])}"
-                )
+        check_samples(self, ("threshold", "epsilon", "rtol"), seen.shape[0])
         return jnp.zeros(seen.shape[0], seen.dtype)
 
     def should_continue(

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.policies.base import Begun, Memory, Recurrence
-from rsf_jax.policies.values import checked_whole
+from rsf_jax.policies.values import check_samples, checked_whole
 from rsf_jax.policies.wrapper import Wrapper, equals, text
 from rsf_jax.typing import Array
 
@@ -70,7 +70,12 @@ class Refresh(Wrapper):
         return RefreshMemory(jnp.zeros(frame.shape[0], jnp.int32), self.inner.init_memory(frame))
 
     def begin(self, recurrence: Recurrence, first: bool | Array, memory: Memory) -> Begun:
-        """Begins anew where it is time; see `StepwisePolicy`."""
+        """Begins anew where it is time; see `StepwisePolicy`.
+
+        Raises:
+            InputError: if there are numbers of other samples.
+        """
+        check_samples(self, ("every",), recurrence.frame.shape[0])
         due = first | (memory.age >= self.every)
         begun = self.begin_inner(recurrence, due, memory.inner)
         age = jnp.where(begun.first, 1, memory.age + 1)

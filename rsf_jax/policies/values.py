@@ -1,8 +1,10 @@
 """Numbers of policies: checked where they are known, compared whichever arrays they are in."""
 
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
@@ -49,6 +51,24 @@ def checked_whole(name: str, value: Any) -> Any:
     if is_known(number) and not (np.equal(np.mod(number, 1), 0) & np.greater(number, 0)).all():
         raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
     return int(number) if isinstance(number, float) else number
+
+
+def check_samples(policy: Any, names: Iterable[str], batch_size: int) -> None:
+    """Checks that numbers of a policy are there, one for all samples or one for each.
+
+    Raises:
+        InputError: if there are those of another number of samples.
+    """
+    for name in names:
+        value = getattr(policy, name)
+        if value is None:
+            raise InputError(f"{name} is None: a number is needed, or an array [B] of them")
+        shape = jnp.shape(value)
+        if shape not in ((), (batch_size,)):
+            raise InputError(
+                f"{name} has shape {list(shape)}: a number is needed, or one for each sample, "
+                f"{[batch_size]}"
+            )
 
 
 def same(a: Any, b: Any) -> bool:

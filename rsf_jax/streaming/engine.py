@@ -14,6 +14,7 @@ from rsf_jax.checks import as_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
+from rsf_jax.policies.base import may_leave_out_frames
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.program import Ended, Program, Transform, to_host
 from rsf_jax.streaming.statistics import Counter, Statistics
@@ -21,10 +22,10 @@ from rsf_jax.streaming.streams import (
     CUT,
     DONE,
     FAILED,
+    REPEATED,
     FrameResult,
     OnResult,
     Stream,
-    Waiting,
 )
 from rsf_jax.streaming.turns import Turns
 from rsf_jax.typing import Variables
@@ -39,7 +40,8 @@ class StreamEngine:
     Frames of S streams are computed together. As soon as one has ended, its slot is given to the
     next stream that waits: what each frame gets, steps and logits, is what `run_frame` gives it
     alone, up to rounding. Streams take turns; a stream has one frame in a slot at most, because
-    the next one starts from its state.
+    the next one starts from its state. Frames that the policy leaves out, as a gate does, are
+    answered without a slot: their results repeat the one before.
 
     Work is done by whoever waits for it: `tick`, `results`, or a `submit` to a full queue. All
     methods may be called from several threads. The tick is compiled once.
@@ -86,10 +88,11 @@ class StreamEngine:
         )
         checks.check_when_full(when_full)
         checks.check_model(model)
-        prepared = as_prepared(model, variables, frame_shape)
+        prepared, policy = as_prepared(model, variables, frame_shape), checks.checked_policy(policy)
+        self._leaves_out = may_leave_out_frames(policy)
         self._program = Program(
             prepared,
-            checks.checked_policy(policy),
+            policy,
             slots=slots,
             rows=max_streams,
             steps=steps_per_tick,
@@ -100,7 +103,7 @@ class StreamEngine:
         self._queue, self._when_full = queue, when_full
         self._slots, self._steps, self._clock = slots, steps_per_tick, clock
         self._lock = threading.RLock()
-        self._turns = Turns(slots, self._frame)
+        self._turns = Turns(slots, self._frame, max_streams)
         self._streams: dict[str, Stream] = {}  # open, or with frames left
         self._names = itertools.count(1)
         self._rows = list(reversed(range(max_streams)))
@@ -109,6 +112,8 @@ class StreamEngine:
         self._counter = Counter()
         # Compiles, or the first frames would wait for it.
         jax.block_until_ready(self._program.tick(self._turns.load(0.0)))
+        if self._leaves_out:
+            self._program.leaves_out(self._turns.nothing())
         self._tick_seconds = 0.0  # of the last ticks, on average
 
     def open(
@@ -173,13 +178,26 @@ class StreamEngine:
             except InputError as error:
                 self._counter.refused += 1
                 raise InputError(f"stream {stream.name!r}: {error}") from None
-            now = self._clock()
-            deadline = None if stream.budget is None else now + stream.budget
-            stream.queue.append(Waiting(stream.submitted, frame, now, deadline))
-            stream.submitted += 1
+            index = stream.put(frame, self._clock())
             if not stream.in_slot and len(stream.queue) == 1:
                 self._turns.wait(stream)
-            return stream.submitted - 1
+            return index
+
+    def reset(self, stream: Stream) -> None:
+        """Makes the next frame that is submitted the first of a video.
+
+        It starts from a fresh state and with a fresh memory of the policy; frames that wait belong
+        to the video before.
+
+        Raises:
+            InputError: if the stream is closed or has failed.
+        """
+        with self._lock:
+            try:
+                stream.check_takes()
+            except InputError as error:
+                raise InputError(f"stream {stream.name!r}: {error}") from None
+            stream.begins = True
 
     def has_room(self, stream: Stream) -> bool:
         """Whether another frame of a stream would be queued at once."""
@@ -205,6 +223,9 @@ class StreamEngine:
             Whether there was anything to do.
         """
         with self._lock:
+            # Before the rest, which takes its time.
+            self._repeat()
+            any_repeated = self._deliver()
             began = self._clock()
             # One that is not cut now could be cut by the next tick at the earliest.
             load = self._turns.load(then=began + 2 * self._tick_seconds)
@@ -218,7 +239,7 @@ class StreamEngine:
                 )
                 for slot in np.flatnonzero(ended.ended):
                     self._end(int(slot), ended, now)
-            return self._deliver() or loaded > 0
+            return self._deliver() or any_repeated or loaded > 0
 
     def results(self) -> Iterator[FrameResult]:
         """Yields results, in order within a stream, and computes until none is left to come."""
@@ -247,13 +268,27 @@ class StreamEngine:
         with self._lock:
             self._counter = Counter()
 
+    def _repeat(self) -> None:
+        """Answers frames that the policy leaves out, until all that wait need a step."""
+        while (look := self._turns.look()) is not None:
+            left_out = self._program.leaves_out(look)
+            now = self._clock()
+            for stream in self._turns.seen(left_out):
+                result = stream.repeat(now)
+                if stream.queue:
+                    self._turns.wait(stream)
+                self._forget_if_over(stream)
+                self._put_out(stream, [result])
+
     def _end(self, slot: int, ended: Ended, now: float) -> None:
         """Takes a frame out of its slot."""
         stream, steps = self._turns.free(slot), int(ended.steps[slot])
         if ended.finite[slot]:
-            status = CUT if ended.cut[slot] else DONE
+            status = CUT if ended.cut[slot] else DONE if steps else REPEATED
             # A copy, or each result would keep those of all slots.
             outputs = jax.tree.map(lambda x: np.array(x[slot]), ended.outputs)
+            if self._leaves_out:
+                stream.outputs = jax.tree.map(np.copy, outputs)
             due = stream.end(status, now, outputs, steps)
         else:
             due = stream.end(FAILED, now, None, steps, "the state became NaN or infinite")
@@ -286,8 +321,8 @@ class StreamEngine:
                 stream.check_takes()  # a tick may have failed it
             elif stream.when_full == "drop_oldest":
                 self._put_out(stream, stream.drop("newer frames came", self._clock()))
-                if not (stream.queue or stream.in_slot):
-                    self._turns.withdraw(stream)
+                if not stream.in_slot:
+                    self._turns.dropped(stream)
             else:
                 raise InputError(
                     f"its queue is full ({self._queue}): submit fewer frames, make the engine "

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from rsf_jax.models.base import Prepared
@@ -60,6 +61,18 @@ class Load(NamedTuple):
     row: Any
     first: Any
     cut: Any
+
+
+class Look(NamedTuple):
+    """Frames that wait, to be asked about, NumPy arrays or those of a device.
+
+    Attributes:
+        frames: float32 [S, H, W, I].
+        row: int32 [S], rows of their streams; past the end where there is no frame.
+    """
+
+    frames: Any
+    row: Any
 
 
 class Ended(NamedTuple):
@@ -124,6 +137,7 @@ class Program:
         self.slots = jax.jit(lambda: self._empty(slots))()
         # States are overwritten in place.
         self._tick = jax.jit(self._advance, donate_argnums=(2, 3))
+        self._ask = jax.jit(self._look, donate_argnums=(3,))
 
     def tick(self, load: Load) -> Ended:
         """Advances all slots; the result is on the device."""
@@ -131,6 +145,14 @@ class Program:
             self.prepared, self.policy, self.store, self.slots, load
         )
         return ended
+
+    def leaves_out(self, look: Look) -> np.ndarray:
+        """Returns, bool [S], which frames the policy gives no step, and what it carries on."""
+        memory, left_out = self._ask(
+            self.prepared, self.policy, self.store.carry, self.store.memory, look
+        )
+        self.store = Stored(self.store.carry, memory)
+        return jax.device_get(left_out)
 
     def _frames(self, count: int) -> Array:
         channels = self.prepared.model.input_channels
@@ -186,22 +208,41 @@ class Program:
         start = fresh.carry
         if self._stateful:
             start = select(mine.first, fresh.carry, prepared.model.resume(kept.carry))
+        last = select(mine.first, fresh.carry, kept.carry)
         drive = prepared.drive(mine.frames)
-        recurrence = _recurrence(prepared, mine.frames, drive, start, fresh.carry)
+        recurrence = _recurrence(prepared, mine.frames, drive, start, fresh.carry, last)
         begun = policy.begin(recurrence, mine.first, memory)
-        decision = policy.init_state(policy.observe(recurrence, begun.start))
+        carry, active = recurrence.begin(begun)
+        decision = policy.init_state(policy.observe(recurrence, carry))
         row = Slots(
             frame=mine.frames,
-            carry=begun.start,
+            carry=carry,
             drive=drive,
             memory=begun.memory,
             decision=decision,
             steps=jnp.zeros(1, jnp.int32),
             first=jnp.broadcast_to(begun.first, (1,)),
-            active=mine.mask & begun.active,
+            active=mine.mask & active,
             row=mine.row,
         )
         return _set_row(slots, slot, row)
+
+    def _look(
+        self, prepared: Prepared, policy: StepwisePolicy, carry: Carry, memory: Any, look: Look
+    ) -> tuple[Any, Array]:
+        """Asks a policy about frames that are no stream's first, before they get slots."""
+        last, mine = jax.tree.map(lambda x: x.at[look.row].get(mode="clip"), (carry, memory))
+        fresh = prepared.initial_carry(len(look.row))
+        start = prepared.model.resume(last) if self._stateful else fresh
+        # The drive is not computed unless the policy takes a step to decide.
+        drive = prepared.drive(look.frames)
+        recurrence = _recurrence(prepared, look.frames, drive, start, fresh, last)
+        begun = policy.begin(recurrence, jnp.zeros(len(look.row), bool), mine)
+        _, active = recurrence.begin(begun)
+        # What gets a step is begun in its slot, from what is carried now.
+        kept = select(active, mine, begun.memory)
+        memory = jax.tree.map(lambda x, new: x.at[look.row].set(new, mode="drop"), memory, kept)
+        return memory, ~active
 
     def _step(self, prepared: Prepared, policy: StepwisePolicy, slots: Slots) -> Slots:
         recurrence = _recurrence(prepared, slots.frame, slots.drive, slots.carry, slots.carry)
@@ -245,7 +286,7 @@ class Program:
 
 
 def _recurrence(
-    prepared: Prepared, frame: Array, drive: Array, start: Carry, fresh: Carry
+    prepared: Prepared, frame: Array, drive: Array, start: Carry, fresh: Carry, last: Carry = None
 ) -> Recurrence:
     """The recurrence of frames whose drive is known."""
     return Recurrence(
@@ -255,6 +296,7 @@ def _recurrence(
         step=lambda carry: prepared.step(carry, drive),
         hidden=prepared.hidden,
         readout=prepared.readout,
+        last=last,
     )
 
 

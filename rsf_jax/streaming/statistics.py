@@ -5,7 +5,7 @@ from collections import deque
 
 import numpy as np
 
-from rsf_jax.streaming.streams import CUT, DONE, DROPPED, FAILED
+from rsf_jax.streaming.streams import CUT, DONE, DROPPED, FAILED, REPEATED
 
 _PERCENTILES = (50, 95, 99)
 # Latencies are those of the last frames, so that memory is bounded.
@@ -16,20 +16,21 @@ _REMEMBERED = 20_000
 class Statistics:
     """What an engine has done since it was made or `reset_statistics` was called.
 
-    Every frame that was submitted is counted once: `done + cut + dropped + failed + waiting`.
-    Frames that `submit` refused are `refused`.
+    Every frame that was submitted is counted once:
+    `done + cut + repeated + dropped + failed + waiting`. Those that `submit` refused are `refused`.
 
     Attributes:
         ticks: calls of the compiled program.
         slot_steps: recurrent steps computed, in all slots, needed or not.
         useful_steps: recurrent steps that frames needed.
         occupancy: mean share of the slots that held a frame.
-        done, cut, dropped, failed: frames by `FrameResult.status`.
+        done, cut, repeated, dropped, failed: frames by `FrameResult.status`.
         waiting: frames in queues and slots now.
         refused: frames that were not taken: of a wrong size or type, NaN, or a full queue.
         seconds: spent in ticks.
         latency: seconds from `submit` to the result of frames that were done or cut, by
             percentile 50, 95, 99; of the last 20,000 of them; empty without any.
+        repeated_latency: the same of frames that were repeated.
     """
 
     ticks: int
@@ -38,12 +39,14 @@ class Statistics:
     occupancy: float
     done: int
     cut: int
+    repeated: int
     dropped: int
     failed: int
     waiting: int
     refused: int
     seconds: float
     latency: dict[int, float]
+    repeated_latency: dict[int, float]
 
     @property
     def useful_share(self) -> float:
@@ -58,8 +61,9 @@ class Counter:
         self.ticks = self.slot_steps = self.useful_steps = self.loaded = self.slots = 0
         self.refused = 0
         self.seconds = 0.0
-        self.by_status = {DONE: 0, CUT: 0, DROPPED: 0, FAILED: 0}
+        self.by_status = {DONE: 0, CUT: 0, REPEATED: 0, DROPPED: 0, FAILED: 0}
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
+        self._of_repeated: deque[float] = deque(maxlen=_REMEMBERED)
 
     def count_tick(self, slots: int, loaded: int, steps: int, useful: int, seconds: float) -> None:
         """Counts a tick of `steps` steps in `slots` slots, of which `loaded` held a frame."""
@@ -75,13 +79,11 @@ class Counter:
         self.by_status[status] += 1
         if status in (DONE, CUT):
             self._latencies.append(seconds)
+        elif status == REPEATED:
+            self._of_repeated.append(seconds)
 
     def statistics(self, waiting: int) -> Statistics:
         """Returns what was counted."""
-        latency = {}
-        if self._latencies:
-            values = np.percentile(np.array(self._latencies), _PERCENTILES)
-            latency = dict(zip(_PERCENTILES, values.tolist()))
         return Statistics(
             ticks=self.ticks,
             slot_steps=self.slot_steps,
@@ -90,6 +92,13 @@ class Counter:
             waiting=waiting,
             refused=self.refused,
             seconds=self.seconds,
-            latency=latency,
+            latency=_percentiles(self._latencies),
+            repeated_latency=_percentiles(self._of_repeated),
             **self.by_status,
         )
+
+
+def _percentiles(seconds: deque[float]) -> dict[int, float]:
+    if not seconds:
+        return {}
+    return dict(zip(_PERCENTILES, np.percentile(np.array(seconds), _PERCENTILES).tolist()))

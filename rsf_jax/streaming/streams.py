@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from rsf_jax.errors import InputError
 
 WHEN_FULL = ("block", "drop_oldest", "error")
-DONE, CUT, DROPPED, FAILED = "done", "cut", "dropped", "failed"
+DONE, CUT, REPEATED = "done", "cut", "repeated"
+DROPPED, FAILED = "dropped", "failed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +23,8 @@ class FrameResult:
         stream: name of its stream.
         index: number of the frame in its stream, from 0.
         status: "done": the policy ended it. "cut": it was read out where it was, because its time
-            was up. "dropped": it was never begun. "failed": its state became NaN or infinite.
+            was up. "repeated": the policy gave it no step, and the result is the one before again.
+            "dropped": it was never begun. "failed": its state became NaN or infinite.
         outputs: logits [H, W, K], or what the engine's `transform` made of them, NumPy arrays;
             None for a frame that was dropped or failed.
         steps: recurrent steps spent.
@@ -52,12 +55,14 @@ class Waiting:
         frame: uint8 or float32 [H, W, I], until it is in a slot.
         submitted: seconds on the engine's clock.
         deadline: when it has to be read out; None for never.
+        first: whether it begins a video.
     """
 
     index: int
     frame: np.ndarray
     submitted: float
     deadline: float | None
+    first: bool
 
 
 class Stream:
@@ -73,7 +78,9 @@ class Stream:
         failure: why it takes no more frames; empty unless it failed.
         submitted: frames taken so far.
         queue: frames that wait.
-        begun: whether a frame of it has been in a slot.
+        begins: whether the next frame that is submitted begins a video.
+        outputs: of the last frame that was read out, for those that repeat it; None if there was
+            none, or none is asked for.
     """
 
     def __init__(
@@ -87,7 +94,8 @@ class Stream:
         self.name, self.row, self.budget, self.on_result = name, row, budget, on_result
         self.when_full = when_full
         self.closed, self.failure, self.submitted = False, "", 0
-        self.begun = False
+        self.begins = True
+        self.outputs: Any = None
         self.queue: deque[Waiting] = deque()
         self._current: Waiting | None = None  # in a slot
         # Results of later frames than the current one.
@@ -100,12 +108,18 @@ class Stream:
         if self.closed:
             raise InputError("it is closed, and takes no more frames")
 
-    def begin(self) -> np.ndarray:
-        """Moves the oldest waiting frame to a slot, and returns it."""
+    def put(self, frame: np.ndarray, now: float) -> int:
+        """Queues a frame, and returns its number."""
+        index, deadline = self.submitted, None if self.budget is None else now + self.budget
+        self.queue.append(Waiting(index, frame, now, deadline, self.begins))
+        self.submitted, self.begins = index + 1, False
+        return index
+
+    def begin(self) -> tuple[np.ndarray, bool]:
+        """Moves the oldest waiting frame to a slot; returns it, and whether it begins a video."""
         self._current = self.queue.popleft()
-        self.begun = True
         frame, self._current.frame = self._current.frame, _NO_FRAME
-        return frame
+        return frame, self._current.first
 
     def is_due(self, then: float) -> bool:
         """Whether the frame in the slot has to be read out before a time."""
@@ -114,11 +128,27 @@ class Stream:
 
     def drop(self, reason: str, now: float) -> list[FrameResult]:
         """Drops the oldest waiting frame; the results that are due, in order."""
-        result = self._result(self.queue.popleft(), DROPPED, now, reason=reason)
+        dropped = self.queue.popleft()
+        if dropped.first and self.queue:
+            self.queue[0].first = True
+        elif dropped.first:
+            self.begins = True
+        result = self._result(dropped, DROPPED, now, reason=reason)
         if self._current is None:
             return [result]
         self._held.append(result)
         return []
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the oldest waiting frame could be answered by the outputs of the one before."""
+        return self.outputs is not None and not self.queue[0].first
+
+    def repeat(self, now: float) -> FrameResult:
+        """Answers the oldest waiting frame by the outputs of the one before."""
+        # A copy, or who writes to one would write to all.
+        outputs = jax.tree.map(np.copy, self.outputs)
+        return self._result(self.queue.popleft(), REPEATED, now, outputs)
 
     def end(
         self, status: str, now: float, outputs: Any, steps: int, reason: str = ""

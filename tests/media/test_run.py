@@ -17,6 +17,7 @@ from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.media import open_source
 from rsf_jax.media import run as runs
 from rsf_jax.media.pictures import Shaper
+from rsf_jax.media.play import summary_text
 from rsf_jax.media.source import Source
 from rsf_jax.trained.appearance import Appearance, load_appearance
 
@@ -45,6 +46,27 @@ def _look():
 def _play(trained, tmp_path, inputs, policy=POLICY, stop=lambda: None, **settings):
     settings = runs.Settings(list(map(str, inputs)), tmp_path / "out", **settings)
     return runs.run(trained, policy, settings, stop, appearance=_look())
+
+
+def test_frames_that_repeat_what_was_seen_are_counted_and_written(trained, tmp_path):
+    clip = film(tmp_path / "still.mp4", _scenes(3, 1).repeat(4, 0))
+    gate = rsf.ChangeGate(0.05, 0.3, POLICY)
+    kinds = ("overlay", "masks", "json")
+    summary = _play(trained, tmp_path, [clip], gate, write=kinds)
+    (account,), told = summary.accounts, summary_text(summary)
+    assert (account.read, account.done, account.repeated) == (12, 3, 9)
+    assert "12 frames in" in told
+    assert "75% of the frames repeat the one before" in told
+    assert summary.to_json()["statistics"]["repeated"] == 9
+    lines = map(json.loads, (tmp_path / "out" / "still.jsonl").read_text().splitlines())
+    found = [(line["status"], line["steps"] > 0, line["share"]) for line in lines]
+    assert [status for status, _, _ in found] == ["done", "repeated", "repeated", "repeated"] * 3
+    assert [steps for _, steps, _ in found] == [True, False, False, False] * 3
+    for n in range(0, 12, 4):
+        assert found[n][2] == found[n + 3][2]
+    assert len(list((tmp_path / "out" / "still_masks").iterdir())) == 12
+    with av.open(str(tmp_path / "out" / "still.mp4")) as film_out:
+        assert len(list(film_out.decode(video=0))) == 12
 
 
 def test_files_go_in_and_files_come_out(trained, tmp_path):
