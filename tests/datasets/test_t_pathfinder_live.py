@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import t_pathfinder.subsets
+import tensorflow_datasets as tfds
 from generated_videos.building import SubsetConfig
 from generated_videos.parallel import generate
 from t_pathfinder.generator import video
@@ -185,19 +186,17 @@ def test_events_that_cannot_be_are_noticed(built, folder, monkeypatch):
     config = rsf.get_config("quickstart").replace(
         dataset="t_pathfinder_live/tiny", data_dir=str(folder)
     )
+    stored = built.as_data_source("test")[0]
     for wrong in (np.zeros(3, np.uint8), np.full(SETTINGS.length, 4, np.uint8)):
-        opened = open_dataset(config).test
-        source = next(iter(_sources(opened)))
-        monkeypatch.setattr(
-            source, "_source", [built.as_data_source("test")[0] | {"events": wrong}]
-        )
-        with pytest.raises(rsf.InputError, match="damaged: cannot read test video 0"):
-            opened[0]
 
+        def read(builder, split, wrong=wrong):
+            return [stored | {"events": wrong}] * builder.info.splits[split].num_examples
 
-def _sources(dataset):
-    """The `Videos` behind a `MapDataset`."""
-    return [value for value in vars(dataset).values() if hasattr(value, "_source")]
+        with monkeypatch.context() as patch:
+            patch.setattr(tfds.core.DatasetBuilder, "as_data_source", read)
+            opened = open_dataset(config).test
+            with pytest.raises(rsf.InputError, match="damaged: cannot read test video 0"):
+                opened[0]
 
 
 @pytest.mark.parametrize("name", SUBSETS)
