@@ -42,8 +42,8 @@ class Position(NamedTuple):
 class Plan:
     """The order in which groups of streams take turns; a function of the seed alone.
 
-    Streams of a group begin and end together. How long they are is drawn: `longest` chunks, a half,
-    a quarter and so on to one, each as probable.
+    Streams of a group begin and end together. How long they are is drawn, of `longest` chunks, a
+    half, a quarter and so on to one; each length has as many updates in the mean.
 
     Args:
         seed: of the lengths.
@@ -70,7 +70,10 @@ class Plan:
 
     def _length(self, group: int, number: int) -> int:
         rng = np.random.default_rng((self._seed, _LENGTH, group, number))
-        return int(self._longest >> rng.integers(self._longest.bit_length()))
+        lengths = 1 << np.arange(self._longest.bit_length())
+        # As many updates for every length: otherwise long streams, in which little happens, have
+        # most of them. See docs/decisions/0023-training-on-streams.md.
+        return int(rng.choice(lengths, p=(1 / lengths) / (1 / lengths).sum()))
 
 
 def plan_of(config: Config) -> Plan:

@@ -39,7 +39,10 @@ def test_groups_take_turns_and_their_streams_follow_each_other():
             expected = (one.number + 1, 0) if ends else (one.number, one.chunk + 1)
             assert following[1:3] == expected
             assert following.begins == ends
-    assert {p.chunks for p in positions} == {1, 2, 4, 8}
+    many = [plan.position(update).chunks for update in range(6000)]
+    assert set(many) == {1, 2, 4, 8}
+    # Every length has a quarter of the updates.
+    assert all(abs(many.count(n) / len(many) - 0.25) < 0.05 for n in (1, 2, 4, 8))
     assert Plan(1, GROUPS, 8).position(5 * GROUPS) != plan.position(5 * GROUPS) or any(
         Plan(1, GROUPS, 8).position(u) != p for u, p in enumerate(positions)
     )
