@@ -6,15 +6,16 @@ python launch/reproduce.py --plan=two_cores --minutes=170
 
 Call it again to go on; while something is left it ends with exit code 75. The plan `paper` trains
 every row as the paper does; `two_cores` trains few networks from nothing, in small windows, and
-begins the other rows with their weights. Settings given as --config.FIELD are changed in all runs,
-which are then listed apart from the paper's.
+begins the other rows with their weights; `live` trains models for live video and what they are
+compared with, and tests them on live streams. Settings given as --config.FIELD are changed in all
+runs, which are then listed apart from the paper's.
 """
 
 import dataclasses
 from pathlib import Path
 
 from absl import flags
-from reproduction import page, paper, two_cores
+from reproduction import live, page, paper, two_cores
 from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
@@ -23,7 +24,8 @@ from rsf_jax.commands import devices, program, shared
 from rsf_jax.config.config import FREE_ON_RESUME
 from rsf_jax.paths import expand
 
-_PLAN = flags.DEFINE_enum("plan", "paper", ["paper", "two_cores"], "how the rows are trained")
+_PLANS = {"two_cores": two_cores.jobs, "live": live.jobs}
+_PLAN = flags.DEFINE_enum("plan", "paper", ["paper", *_PLANS], "what is trained, and how")
 _PRESETS = flags.DEFINE_list("presets", None, "what to run, in order; the paper's unless given")
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "seeds of each, the first of all before the second")
 _POLICIES = flags.DEFINE_list("policies", [], "to test each with, beside what the paper does")
@@ -65,7 +67,7 @@ def _jobs() -> list[Job]:
         seeds = [int(seed) for seed in _SEEDS.value]
     except ValueError as error:
         raise rsf.InputError(f"--seeds are whole numbers: {error}") from error
-    if _PLAN.value == "two_cores":
+    if _PLAN.value in _PLANS:
         return _stages(seeds)
     presets = paper.presets() if _PRESETS.value is None else _PRESETS.value
     if not seeds or not presets:
@@ -83,14 +85,14 @@ def _jobs() -> list[Job]:
 
 def _stages(seeds: list[int]) -> list[Job]:
     if _PRESETS.value is not None or _POLICIES.value:
-        raise rsf.InputError("--presets and --policies are not used with --plan=two_cores")
+        raise rsf.InputError(f"--presets and --policies are not used with --plan={_PLAN.value}")
     here = {name for name in shared.overrides() if name not in FREE_ON_RESUME}
     if here:
         raise rsf.InputError(
-            f"--config.{min(here)} is not used with --plan=two_cores, whose stages have settings "
-            "of their own"
+            f"--config.{min(here)} is not used with --plan={_PLAN.value}, whose stages have "
+            "settings of their own"
         )
-    stages = [job for seed in seeds for job in two_cores.jobs(seed)]
+    stages = [job for seed in seeds for job in _PLANS[_PLAN.value](seed)]
     changes = shared.overrides()
     return [dataclasses.replace(job, config=job.config.replace(**changes)) for job in stages]
 

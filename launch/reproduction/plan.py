@@ -1,6 +1,7 @@
 """Runs what is missing of a list, within a time, and keeps a record of each run."""
 
 import dataclasses
+import shutil
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rsf_jax.config.config import Config
 from rsf_jax.config.presets import get_config
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.live_test import live_test
 from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.evaluation.testing import evaluate
 from rsf_jax.json_files import write_json
@@ -34,12 +36,14 @@ class Job:
         policies: beside that of training.
         title: what the run is called, if not after its settings.
         begins: name of the job whose best weights it begins with; none if it has its own way.
+        live: whether it is tested on live streams, too: `records/live/NAME.json`.
     """
 
     config: Config
     policies: tuple[str, ...]
     title: str = ""
     begins: str = ""
+    live: bool = False
 
     @property
     def name(self) -> str:
@@ -84,12 +88,16 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
         write_json(path, make_record(runs / job.name))
         if outcome is Outcome.STOPPED:
             return False
+        if job.live:
+            tested = RunFolder(runs / job.name).live()
+            shutil.copy(tested, writable_folder(records / "live") / f"{job.name}.json")
     return True
 
 
 def is_done(job: Job, record: Record) -> bool:
     """Whether a run has been tested with all policies that it should be."""
-    return {record.schedule, *map(renamed, job.policies)} <= record.tests.keys()
+    tested = {record.schedule, *map(renamed, job.policies)} <= record.tests.keys()
+    return tested and (bool(record.still) or not job.live)
 
 
 def _run(job: Job, runs: Path, minutes: float) -> Outcome:
@@ -97,11 +105,13 @@ def _run(job: Job, runs: Path, minutes: float) -> Outcome:
     if job.begins:
         config = config.replace(init_from=str(_weights_of(job, runs)))
     outcome = experiment.run(config, workdir)
-    if outcome is not Outcome.STOPPED and job.policies:
+    if outcome is not Outcome.STOPPED and (job.policies or job.live):
         trained = load_trained(workdir)
         dataset = open_dataset(trained.config)
         for policy in job.policies:
             evaluate(trained, dataset, workdir, parse_policy(policy))
+        if job.live:
+            live_test(trained, dataset, workdir)
     return outcome
 
 

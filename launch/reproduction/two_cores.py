@@ -108,12 +108,19 @@ def jobs(seed: int) -> list[Job]:
     Args:
         seed: of every one.
     """
-    return [_job(stage, seed) for stage in STAGES]
+    return [job_of(stage, seed) for stage in STAGES]
 
 
-def _job(stage: Stage, seed: int) -> Job:
+def job_of(stage: Stage, seed: int, *, live: bool = False) -> Job:
+    """Returns what a stage runs.
+
+    Args:
+        stage: the stage.
+        seed: of it, and of the stage that it begins with.
+        live: test it on live streams, too.
+    """
     settings = {"updates": stage.updates, "seed": seed, "save_every": 50, **stage.changes}
     config = get_config(stage.preset).replace(**settings)
     policies = dict.fromkeys([*paper.policies(stage.preset), *stage.policies])
     begins = f"{stage.begins}-seed{seed}" if stage.begins else ""
-    return Job(config, tuple(policies), f"{stage.name}-seed{seed}", begins)
+    return Job(config, tuple(policies), f"{stage.name}-seed{seed}", begins, live)

@@ -1,13 +1,17 @@
 import dataclasses
+import functools
+import json
 
 import pytest
-from reproduction import plan, two_cores
+from reproduction import live, plan, two_cores
 from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.config.presets import get_config
+from rsf_jax.evaluation.live_test import Settings, live_test
 from rsf_jax.evaluation.testing import load_trained
+from rsf_jax.pretrained import read_card
 from rsf_jax.trained.growing import check_growth
 from rsf_jax.trained.records import Record, Result, read_record
 
@@ -97,6 +101,38 @@ def test_stages_for_two_cores_begin_with_stages_before_them():
         if job.begins:
             there = jobs[names.index(job.begins)].config
             check_growth(there, job.config)
+
+
+def test_a_model_for_live_video_is_tested_on_streams_too(job, tmp_path, monkeypatch):
+    few = Settings((rsf.FixedSchedule(1, 1),), noise=(0.0,), streams=2, frames=6, repeats=4)
+    monkeypatch.setattr(plan, "live_test", functools.partial(live_test, settings=few))
+    config = job.config.replace(updates=1)
+    tested = dataclasses.replace(job, config=config, title="live", policies=(), live=True)
+    records = tmp_path / "records"
+    assert run_jobs([tested], tmp_path / "runs", records, 0.0)
+    record = read_record(records / "live.json")
+    (still,) = record.still
+    assert (still.policy, still.frames) == (record.schedule, 4)
+    kept = json.loads((records / "live" / "live.json").read_text())
+    assert [row["policy"] for row in kept["live"]] == ["s1f1"]
+    assert plan.is_done(tested, record)
+    assert not plan.is_done(tested, dataclasses.replace(record, still=[]))
+
+
+def test_other_seeds_of_live_models_are_of_the_small_task():
+    names = {seed: [job.name for job in live.jobs(seed)] for seed in (0, 1)}
+    assert names[0][:5] == [name.replace("seed1", "seed0") for name in names[1]]
+    assert names[0][5:] == ["easy72_live-seed0", "hard72_live-seed0"]
+    jobs = {job.name: job for job in live.jobs(0)}
+    assert all(job.live for job in jobs.values())
+    for name, job in jobs.items():
+        before = job.begins.removesuffix("-seed0")
+        there = jobs[job.begins].config if job.begins in jobs else None
+        if before and there is None:
+            there = read_card(before).config
+        if there is not None:
+            check_growth(there, job.config)
+        assert (job.config.chunk_frames > 0) == ("_live" in name)
 
 
 def test_time_that_is_too_short_begins_nothing(job, tmp_path):

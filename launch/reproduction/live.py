@@ -1,0 +1,38 @@
+"""Models for live video on two cores, and what they are compared with.
+
+Each model is trained, tested on its own task, and then by `live_test`: a still camera, and live
+streams under many policies. Stateless models, which see every frame for the first time, are what a
+state has to beat, each trained for as many steps as it is tested with.
+"""
+
+from reproduction.plan import Job
+from reproduction.two_cores import Stage, job_of
+
+_STATELESS_STEPS = (1, 3, 6, 8)
+
+
+def _stateless(steps: int) -> Stage:
+    name = f"quickstart_s{steps}f{steps}_stateless"
+    # The network of `quickstart_live`, and as many frames.
+    return Stage(name.replace("quickstart", "quickstart16"), name, 4410, changes={"channels": 16})
+
+
+SMALL = (
+    Stage("quickstart_live", "quickstart_live", 15000),
+    *map(_stateless, _STATELESS_STEPS),
+)
+LARGE = (
+    Stage("easy72_live", "easy72_live", 5000, "easy72_s6f1"),
+    Stage("hard72_live", "hard72_live", 10000, "easy72_live"),
+)
+
+
+def jobs(seed: int) -> list[Job]:
+    """Returns all stages, in the order in which they are run; with other seeds the small task's.
+
+    Args:
+        seed: of every one.
+    """
+    # What the large ones begin with comes with the library, of seed 0.
+    stages = (*SMALL, *LARGE) if seed == 0 else SMALL
+    return [job_of(stage, seed, live=True) for stage in stages]
