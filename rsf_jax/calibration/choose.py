@@ -10,14 +10,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.calibration.candidates import default_candidates, default_reference
 from rsf_jax.calibration.files import FILE
+from rsf_jax.calibration.judge import judged_by, scorer_for
 from rsf_jax.calibration.risk import upper_bound, values_until_failure
-from rsf_jax.calibration.target import Scored, Target, VideoScorer, video_scorer
+from rsf_jax.calibration.scored import LABELS, REFERENCE, Scored, VideoScorer
+from rsf_jax.calibration.target import Target
+from rsf_jax.calibration.units import Units, as_units, first_units
 from rsf_jax.checks import check_policy
-from rsf_jax.config.build import training_schedule
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation.sweep import default_policies
 from rsf_jax.json_files import write_json
 from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.policies import StepPolicy, entry, parse_policy, policy_name, to_spec
@@ -26,7 +28,7 @@ from rsf_jax.trained.model import Trained
 
 def calibrate(
     trained: Trained,
-    dataset: Dataset,
+    data: Dataset | Units,
     workdir: str | Path,
     target: Target,
     *,
@@ -34,23 +36,28 @@ def calibrate(
     policies: Sequence[StepPolicy] | None = None,
     videos: int = 0,
 ) -> dict[str, Any]:
-    """Chooses the cheapest (or the most accurate) of the policies that keep a target.
+    """Chooses the cheapest (or the best) of the policies that keep a target.
 
     Candidates are put in order on the validation videos, the safest first, each later one with
-    fewer steps (or a higher mIoU). They are tested in that order on calibration videos, which
+    fewer steps (or a higher quality). They are tested in that order on calibration videos, which
     neither training nor the selection of a checkpoint has touched, until one fails; the last that
     passes is taken. The guarantee is one for the mean over videos like these, whatever their
     distribution; it is none for a single video, nor for videos of another kind.
+
+    With the target "disagreement" what a reference makes of the videos takes the place of their
+    labels, and nothing else is different.
 
     Writes `policy.json` beside the checkpoints.
 
     Args:
         trained: the model.
-        dataset: an open dataset, the one the model was trained on.
+        data: an open dataset, the one the model was trained on; or live streams or clips, of which
+            each takes the place of a video (`units`, `clips`).
         workdir: the run's folder.
         target: what is wanted.
-        reference: what a drop is measured against; None for the schedule of training.
-        policies: candidates; None for those of a sweep, schedules among them.
+        reference: what a drop or a disagreement is measured against; None for the schedule of
+            training, on streams and clips behind a gate.
+        policies: candidates; None for those of a sweep, on streams and clips those of a live test.
         videos: number of calibration videos; 0 for all.
 
     Returns:
@@ -63,33 +70,38 @@ def calibrate(
 
     Source: see `risk.py`.
     """
-    calibration = _calibration_videos(trained, dataset, videos)
-    reference = _checked(training_schedule(trained.config) if reference is None else reference)
+    units = first_units(as_units(trained, data), videos)
+    calibration, kind = units.calibration, units.kind
+    reference = _checked(default_reference(trained, kind) if reference is None else reference)
     if policies is None:
-        policies = default_policies(trained.config)
+        policies = default_candidates(trained.config, kind, reference)
     candidates = list(map(_checked, policies))
     if not candidates:
         raise InputError("there are no policies to choose from: give some, or None for the usual")
-    _check_enough(target, len(calibration), target.most(candidates))
-    score = video_scorer(trained)
-    order = in_order(target, candidates, reference, dataset.validation, score)
+    most = target.most(candidates)
+    _check_enough(target, len(calibration), kind, most)
+    score = scorer_for(trained, target, kind, reference)
+    order = in_order(target, candidates, reference, units.validation, score)
     beside = score(reference, calibration)
-    labeled = len(beside.miou)
-    _check_enough(target, labeled, target.most(candidates))
-    rows = _test(target, order, beside, calibration, score)
+    judged = len(beside.quality)
+    _check_enough(target, judged, kind, most)
+    judge = judged_by(target, kind)
+    rows = _test(target, order, beside, calibration, score, _QUALITIES[judge])
     passed = [row for row in rows if row["p_value"] <= target.level]
     if not passed:
-        raise InputError(_unmet(target, rows[0], reference, labeled))
+        raise InputError(_unmet(target, rows[0], reference, judged, kind))
     results = {
         "policy": passed[-1]["policy"],
         "policy_spec": passed[-1]["policy_spec"],
         "target": dataclasses.asdict(target),
         **entry(reference, "reference"),
+        "units": {"kind": kind, **units.made},
+        "judged_by": judge,
         "preset": trained.config.name,
         "update": trained.update,
         "dataset": trained.config.dataset,
-        "validation_videos": len(dataset.validation),
-        "calibration_videos": labeled,
+        "validation_videos": len(units.validation),
+        "calibration_videos": judged,
         "tested": rows,
         "order": list(map(policy_name, order)),
         "order_specs": list(map(to_spec, order)),
@@ -98,39 +110,41 @@ def calibrate(
     return results
 
 
-def check_data(trained: Trained) -> None:
-    """Checks that a model's settings name the videos it was trained on; opens nothing.
-
-    Raises:
-        InputError: if they name others.
-    """
-    for name in ("dataset", "validation_share", "calibration_share"):
-        saved, now = getattr(trained.saved, name), getattr(trained.config, name)
-        if saved != now:
-            raise InputError(
-                f"config.{name} is {now!r}, the checkpoint was trained with {saved!r}: a guarantee "
-                "holds for the videos a model was made for"
-            )
+# What the quality of a policy is called in files, by its judge.
+_QUALITIES = {LABELS: "miou", REFERENCE: "agreement"}
+_TITLES = {"miou": "mIoU", "agreement": "agreement"}
 
 
 def print_calibration(results: dict[str, Any]) -> None:
     """Prints the candidates that were tested, and the choice."""
-    target = Target(**results["target"])
-    table = Table(title=f"{target} (reference {results['reference']})")
+    target, kind = Target(**results["target"]), results["units"]["kind"]
+    quality = _QUALITIES[results["judged_by"]]
+    table = Table(title=f"{target.words(kind)} (reference {results['reference']})")
     table.add_column("policy, in the order of tests", overflow="fold")
-    for title in ("mIoU", "steps", "estimate", "bound", "p-value"):
+    for title in (_TITLES[quality], "steps", "estimate", "bound", "p-value"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in results["tested"]:
         mark = " <" if row["policy"] == results["policy"] else ""
-        numbers = (f"{row[key]:.3f}" for key in ("miou", "steps", "estimate", "bound", "p_value"))
+        numbers = (f"{row[key]:.3f}" for key in (quality, "steps", "estimate", "bound", "p_value"))
         table.add_row(row["policy"] + mark, *numbers)
     console = Console()
     console.print(table)
     console.print(
         f"Chosen: {results['policy']}, tested on {results['calibration_videos']} calibration "
-        f"videos in an order found on {results['validation_videos']} validation videos",
+        f"{kind} in an order found on {results['validation_videos']} validation {kind}",
         highlight=False,
         soft_wrap=True,
+    )
+    if target.quantity == "disagreement":
+        console.print(_plain_words(target, results), highlight=False, soft_wrap=True)
+
+
+def _plain_words(target: Target, results: dict[str, Any]) -> str:
+    """What a disagreement is, to whom the word says little."""
+    return (
+        f"With confidence {target.confidence:.0%}, the expected disagreement with the reference "
+        f"{results['reference']} is at most {target.limit:g} on {results['units']['kind']} like "
+        "these: 1 less the IoU of what both make of a frame, in the mean over frames"
     )
 
 
@@ -158,6 +172,7 @@ def _test(
     beside: Scored,
     calibration: grain.MapDataset,
     score: VideoScorer,
+    quality: str,
 ) -> list[dict[str, Any]]:
     """Tests candidates until one fails; returns a row for each."""
     most = target.most(order)
@@ -172,7 +187,7 @@ def _test(
     return [
         {
             **entry(policy),
-            "miou": float(s.miou.mean()),
+            quality: float(s.quality.mean()),
             "steps": float(s.steps.mean()),
             "estimate": float(target.losses(s, beside).mean()),
             "bound": upper_bound(target.losses(s, beside), target.level, most),
@@ -198,34 +213,29 @@ def _checked(policy: StepPolicy) -> StepPolicy:
     return policy
 
 
-def _calibration_videos(trained: Trained, dataset: Dataset, videos: int) -> grain.MapDataset:
-    check_data(trained)
-    if dataset.calibration is None:
-        raise InputError(
-            f"dataset {trained.config.dataset} has no videos that neither training nor the "
-            "selection of a checkpoint has touched: build it anew if its builder has a split "
-            "'calibration', or train with config.calibration_share=0.1"
-        )
-    return first_videos(dataset.calibration, videos)
-
-
-def _check_enough(target: Target, videos: int, most: float) -> None:
+def _check_enough(target: Target, count: int, kind: str, most: float) -> None:
     """Not even videos without any loss could guarantee more than this."""
-    none = np.full(videos, 0.0 if target.quantity == "miou_drop" else 1.0)
-    least = upper_bound(none, target.level, most)
+    least = upper_bound(np.zeros(count), target.level, most)
     if least > target.limit:
         raise InputError(
-            f"{videos} calibration videos can guarantee {least:.3g} at best with confidence "
+            f"{count} calibration {kind} can guarantee {least:.3g} at best with confidence "
             f"{target.confidence:g}, not {target.limit:g}: ask for more than that, for less "
-            "confidence, or take more videos"
+            f"confidence, or take more {kind}"
         )
 
 
-def _unmet(target: Target, safest: dict[str, Any], reference: StepPolicy, videos: int) -> str:
-    what = {"miou_drop": f"a drop of mIoU against {policy_name(reference)}", "steps": "mean steps"}
+def _unmet(
+    target: Target, safest: dict[str, Any], reference: StepPolicy, count: int, kind: str
+) -> str:
+    name = policy_name(reference)
+    what = {
+        "miou_drop": f"a drop of mIoU against {name}",
+        "disagreement": f"a disagreement with {name}",
+        "steps": "mean steps",
+    }
     return (
         f"no policy can be guaranteed to keep {what[target.quantity]} within {target.limit:g} with "
         f"confidence {target.confidence:g}: the safest, {safest['policy']}, is at "
-        f"{safest['estimate']:.3g} on {videos} calibration videos, and {safest['bound']:.3g} is "
+        f"{safest['estimate']:.3g} on {count} calibration {kind}, and {safest['bound']:.3g} is "
         "the least that can be guaranteed. Ask for that, or give other policies"
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rsf_jax.calibration.target import Target
+from rsf_jax.calibration.units import VIDEOS
 from rsf_jax.errors import InputError
 from rsf_jax.policies import check_registered, read_policy
 from rsf_jax.run_folder import RunFolder
@@ -29,6 +30,9 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
             read_policy(results), read_policy(results, "reference")
         Target(**results["target"])
         made_for = {"update": results["update"], "dataset": results["dataset"]}
+        # Streams and clips may be of another dataset, or of none.
+        if dict(results.get("units") or {"kind": VIDEOS})["kind"] != VIDEOS:
+            del made_for["dataset"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}): calibrate anew") from error
     if unregistered:

@@ -4,13 +4,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import grain
 import numpy as np
 
 from rsf_jax.calibration.files import FILE
+from rsf_jax.calibration.judge import scorer_for
 from rsf_jax.calibration.risk import values_until_failure
-from rsf_jax.calibration.target import Target, video_scorer
+from rsf_jax.calibration.target import Target
+from rsf_jax.calibration.units import VIDEOS, Units, as_units
 from rsf_jax.data.dataset import Dataset
-from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
 from rsf_jax.policies import read_policy
 from rsf_jax.trained.model import Trained
@@ -32,6 +34,7 @@ class Resplits:
             when calibrating on as many of them drawn with replacement, which makes them the whole
             population: this is what the guarantee bounds.
         steps: mean recurrent steps per frame of the chosen policies.
+        kind: what the videos are: "videos", "streams" or "clips".
     """
 
     count: int
@@ -40,11 +43,12 @@ class Resplits:
     exceeded: float
     broken: float
     steps: float
+    kind: str = VIDEOS
 
     def __str__(self) -> str:
         """Returns the outcome in words."""
         return (
-            f"Of {self.count} calibrations on random halves of {self.videos} held-out videos, "
+            f"Of {self.count} calibrations on random halves of {self.videos} held-out {self.kind}, "
             f"{self.guaranteed:.1%} found a policy ({self.steps:.2f} steps per frame on average); "
             f"its mean over the other half was above the limit in {self.exceeded:.1%}. Calibrating "
             f"on as many drawn with replacement, the mean over all was in {self.broken:.1%}: this "
@@ -53,7 +57,11 @@ class Resplits:
 
 
 def resplit(
-    trained: Trained, dataset: Dataset, workdir: str | Path, results: dict[str, Any], count: int
+    trained: Trained,
+    data: Dataset | Units,
+    workdir: str | Path,
+    results: dict[str, Any],
+    count: int,
 ) -> Resplits:
     """Repeats a calibration on random halves of the calibration and test videos together.
 
@@ -61,34 +69,39 @@ def resplit(
 
     Args:
         trained: the model.
-        dataset: an open dataset.
+        data: what was calibrated on.
         workdir: the run's folder.
         results: what `calibrate` returned; its order of candidates is kept.
         count: number of repetitions.
 
     Raises:
-        InputError: if the dataset has no calibration videos.
+        InputError: if there are no calibration videos.
     """
-    if dataset.calibration is None:
-        raise InputError(f"dataset {trained.config.dataset} has no calibration videos")
-    target, score = Target(**results["target"]), video_scorer(trained)
+    units, target = as_units(trained, data), Target(**results["target"])
     specs = results.get("order_specs") or [None] * len(results["order"])
     policies = [
         read_policy({"policy": text, "policy_spec": spec})
         for text, spec in zip(results["order"], specs)
     ]
     reference = read_policy(results, "reference")
+    score = scorer_for(trained, target, units.kind, reference)
     losses, steps = [], []
-    for split in (dataset.calibration, dataset.test):
+    for split in _held_out(units):
         beside = score(reference, split)
         scored = [score(policy, split) for policy in policies]
         losses.append(np.stack([target.losses(s, beside) for s in scored]))
         steps.append(np.stack([s.steps for s in scored]))
-    resplits = repeat(
+    found = repeat(
         np.concatenate(losses, 1), np.concatenate(steps, 1), target, target.most(policies), count
     )
-    write_json(Path(workdir, FILE), {**results, "resplits": resplits})
-    return resplits
+    found = dataclasses.replace(found, kind=units.kind)
+    write_json(Path(workdir, FILE), {**results, "resplits": found})
+    return found
+
+
+def _held_out(units: Units) -> list[grain.MapDataset]:
+    splits = (units.calibration, units.test)
+    return [split for split in splits if split is not None]
 
 
 def repeat(

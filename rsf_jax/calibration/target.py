@@ -1,31 +1,19 @@
-"""What is wanted of a policy, and what is measured for it."""
+"""What is wanted of a policy."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import grain
 import numpy as np
 
+from rsf_jax.calibration.scored import Scored
 from rsf_jax.errors import InputError
-from rsf_jax.measures.foreground import mean_of_labeled
-from rsf_jax.measures.segmentation import mean_iou
 from rsf_jax.policies import StepPolicy
-from rsf_jax.scoring.batch_scores import Scores
-from rsf_jax.trained.model import Trained
 
-
-@dataclasses.dataclass(frozen=True)
-class Scored:
-    """mIoU and mean recurrent steps per frame of every video that has labels, [V] each.
-
-    mIoU is that of the foreground, the mean over frames; with several classes the mean over those
-    that occur in the video or its prediction, of the pixels of all its frames. Both are in 0..1 and
-    of one video alone, which is all that the test of a mean over videos needs. The mIoU of a test
-    with several classes is another one, that of the pixels of all videos together.
-    """
-
-    miou: np.ndarray
-    steps: np.ndarray
+# By quantity: what the limit is called, and the guarantee in words.
+_SHARES = {
+    "miou_drop": ("max_miou_drop", "mIoU at most {limit:g} below the reference's"),
+    "disagreement": ("max_disagreement", "disagreement with the reference at most {limit:g}"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +21,9 @@ class Target:
     """What is wanted: a quantity at most `limit` in the mean over videos, with `confidence`.
 
     Attributes:
-        quantity: "miou_drop", against a reference policy on the same videos, or "steps", recurrent
-            steps per frame.
+        quantity: "miou_drop", against a reference policy on the same videos; "disagreement", with
+            what a reference policy makes of them, for which no labels are needed; or "steps",
+            recurrent steps per frame.
         limit: above 0.
         confidence: probability that the guarantee holds, over the draw of the calibration videos.
     """
@@ -45,62 +34,48 @@ class Target:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
-        if self.quantity not in ("miou_drop", "steps"):
-            raise InputError(f"quantity is {self.quantity!r}: choose miou_drop or steps")
+        if self.quantity not in (*_SHARES, "steps"):
+            raise InputError(f"quantity is {self.quantity!r}: choose {', '.join(_SHARES)} or steps")
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence is {self.confidence}: it must be between 0 and 1")
-        if self.quantity == "miou_drop" and not 0 < self.limit < 1:
-            raise InputError(f"max_miou_drop is {self.limit}: it must be between 0 and 1")
-        if self.quantity == "steps" and not 1 < self.limit < float("inf"):
-            raise InputError(f"mean_steps is {self.limit}: it must be above 1, a frame takes one")
+        if self.loses and not 0 < self.limit < 1:
+            name, _ = _SHARES[self.quantity]
+            raise InputError(f"{name} is {self.limit}: it must be between 0 and 1")
+        if not self.loses and not 0 < self.limit < float("inf"):
+            raise InputError(f"mean_steps is {self.limit}: it must be above 0, and finite")
 
     def __str__(self) -> str:
         """Returns the guarantee in words."""
-        drop = f"mIoU at most {self.limit:g} below the reference's"
-        steps = f"at most {self.limit:g} recurrent steps per frame"
-        what = drop if self.quantity == "miou_drop" else steps
-        return f"{what}, in the mean over videos, with confidence {self.confidence:g}"
+        return self.words("videos")
+
+    def words(self, units: str) -> str:
+        """Returns the guarantee in words.
+
+        Args:
+            units: what the mean is over, such as "streams".
+        """
+        _, words = _SHARES.get(self.quantity, ("", "at most {limit:g} recurrent steps per frame"))
+        what = words.format(limit=self.limit)
+        return f"{what}, in the mean over {units}, with confidence {self.confidence:g}"
 
     @property
     def level(self) -> float:
         """Probability that the guarantee fails."""
         return 1 - self.confidence
 
+    @property
+    def loses(self) -> bool:
+        """Whether it bounds what is lost against a reference, and steps are what is gained."""
+        return self.quantity in _SHARES
+
     def losses(self, scored: Scored, reference: Scored) -> np.ndarray:
         """Returns the quantity of each video, [V]."""
-        drops = self.quantity == "miou_drop"
-        return reference.miou - scored.miou if drops else scored.steps
+        return reference.quality - scored.quality if self.loses else scored.steps
 
     def gain(self, scored: Scored) -> float:
-        """Returns what is wanted beside the target: few steps, or a high mIoU."""
-        return float(-scored.steps.mean() if self.quantity == "miou_drop" else scored.miou.mean())
+        """Returns what is wanted beside the target: few steps, or a high quality."""
+        return float(-scored.steps.mean() if self.loses else scored.quality.mean())
 
     def most(self, policies: Sequence[StepPolicy]) -> float:
         """Returns the largest loss a video can have."""
-        steps = max(policy.max_steps for policy in policies)
-        return 1.0 if self.quantity == "miou_drop" else float(steps)
-
-
-VideoScorer = Callable[[StepPolicy, grain.MapDataset], Scored]
-
-
-def video_scorer(trained: Trained) -> VideoScorer:
-    """Returns a function that scores every video of a split that has labels under a policy."""
-    score = trained.scorer()
-
-    def scored(policy: StepPolicy, split: grain.MapDataset) -> Scored:
-        scores = score(split, policy)
-        miou = _miou(scores)
-        labeled = ~np.isnan(miou)
-        if not labeled.any():
-            raise InputError("none of these videos has a label: no loss of mIoU can be measured")
-        return Scored(miou[labeled], scores.steps.mean(1)[labeled])
-
-    return scored
-
-
-def _miou(scores: Scores) -> np.ndarray:
-    """Returns the mIoU of every video, [V], NaN without labels; see `Scored`."""
-    if scores.foreground is not None:
-        return mean_of_labeled(np.asarray(scores.foreground.iou), 1)
-    return np.asarray(mean_iou(np.asarray(scores.confusion, np.int32).sum(1)))
+        return 1.0 if self.loses else float(max(policy.max_steps for policy in policies))

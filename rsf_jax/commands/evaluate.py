@@ -19,6 +19,11 @@ _POLICY = choices.policy_or_calibrated()
 _SWEEP = flags.DEFINE_boolean("sweep", False, "test many policies, or those of --policies")
 _POLICIES = choices.policy_list("policies of the sweep")
 _VIDEOS = choices.videos("test videos of the sweep")
+_INPUTS = flags.DEFINE_list(
+    "inputs",
+    [],
+    "of a policy that was calibrated on clips: other video, to check the guarantee",
+)
 _CHECKPOINT = choices.checkpoint()
 _OUTPUT = flags.DEFINE_string(
     "output", None, "folder for the results; --workdir unless given, which is then only read"
@@ -32,6 +37,9 @@ def main() -> None:
     policy = choices.parsed(_POLICY.value)
     trained, workdir = opening.open_trained(_CHECKPOINT.value)
     found = calibration.load_calibration(workdir, trained) if calibrated else None
+    if found and _INPUTS.value:
+        calibration.print_guarantee(calibration.compare_on(trained, _INPUTS.value, found))
+        return
     folder = writable_folder(Path(_OUTPUT.value or workdir))
     dataset = open_dataset(trained.config)
     if _SWEEP.value:
@@ -47,6 +55,8 @@ def _check_flags() -> None:
     """A flag that would do nothing is a mistake."""
     if _SWEEP.value and _POLICY.value:
         raise rsf.InputError("--policy is not used with --sweep: give --policies")
+    if _INPUTS.value and _POLICY.value != choices.CALIBRATED:
+        raise rsf.InputError("--inputs is used with --policy=calibrated alone: add that")
     for flag in (_POLICIES, _VIDEOS):
         if flag.value and not _SWEEP.value:
             raise rsf.InputError(f"--{flag.name} is used with --sweep alone: add that")

@@ -5,6 +5,7 @@
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -95,6 +96,48 @@ def live_streams(
     return grain.MapDataset.source(_LiveStreams(videos, count, length, seed, pause, drop))
 
 
+def streams_apart(
+    videos: grain.MapDataset,
+    count: int,
+    length: int,
+    seed: int,
+    pause: float = 3.0,
+    drop: float = 0.1,
+) -> grain.MapDataset:
+    """Returns live streams of which no two share a video: they are independent if the videos are.
+
+    Videos are dealt out, to each stream a few more than it needs in the mean. One that needs still
+    more shows its own again.
+
+    Args:
+        videos: a split of any dataset. One of streams is not composed again, see `live_streams`.
+        count: number of streams; 0 for as many as there can be.
+        length: frames of each.
+        seed: of all of them, 0 or above.
+        pause: see `live_stream`.
+        drop: likewise.
+
+    Raises:
+        InputError: if a value is not possible, or there are too few videos.
+    """
+    count, length, seed = whole("count", count, 0), whole("length", length), whole("seed", seed, 0)
+    _check(pause, drop)
+    if "events" in videos[0]:
+        return _first_frames(videos, count or len(videos), length)
+    frames = len(videos[0]["frames"])
+    shown = pause * (1 + (frames - 1) * (1 - drop))  # of one video, mean
+    each = math.ceil(length / shown) + 1
+    most = len(videos) // each
+    if not most or count > most:
+        raise InputError(
+            f"{count or 1} streams of {length} frames are asked for, each of {each} videos of its "
+            f"own: {len(videos)} videos make {most}; ask for fewer or shorter ones"
+        )
+    order = np.random.default_rng(seed).permutation(len(videos))
+    dealt = order[: (count or most) * each].reshape(-1, each)
+    return grain.MapDataset.source(_StreamsApart(videos, dealt, length, seed, pause, drop))
+
+
 def long_stream(
     video: Example, length: int, rng: np.random.Generator, drop: float = 0.0
 ) -> np.ndarray:
@@ -172,13 +215,38 @@ class _LiveStreams:
 
     def __getitem__(self, index: Any) -> Example:
         rng = np.random.default_rng([self._seed, int(index)])
-        videos = self._in_order(rng.permutation(len(self._videos)))
+        videos = _in_order(self._videos, rng.permutation(len(self._videos)))
         return live_stream(videos, self._length, rng, self._pause, self._drop)
 
-    def _in_order(self, order: np.ndarray) -> Iterator[Example]:
-        """Reads videos as they are asked for, without end."""
-        for index in itertools.cycle(order.tolist()):
-            yield self._videos[index]
+
+class _StreamsApart:
+    """Random access to live streams of which each has videos of its own."""
+
+    def __init__(
+        self,
+        videos: grain.MapDataset,
+        dealt: np.ndarray,
+        length: int,
+        seed: int,
+        pause: float,
+        drop: float,
+    ) -> None:
+        self._videos, self._dealt, self._length = videos, dealt, length
+        self._seed, self._pause, self._drop = seed, pause, drop
+
+    def __len__(self) -> int:
+        return len(self._dealt)
+
+    def __getitem__(self, index: Any) -> Example:
+        rng = np.random.default_rng([self._seed, int(index)])
+        videos = _in_order(self._videos, self._dealt[int(index)])
+        return live_stream(videos, self._length, rng, self._pause, self._drop)
+
+
+def _in_order(videos: grain.MapDataset, order: np.ndarray) -> Iterator[Example]:
+    """Reads videos as they are asked for, without end."""
+    for index in itertools.cycle(order.tolist()):
+        yield videos[index]
 
 
 def _first_frames(streams: grain.MapDataset, count: int, length: int) -> grain.MapDataset:

@@ -1,20 +1,40 @@
-"""Scores of every frame of long videos, in memory that does not grow with their length."""
+"""What a model makes of every frame of long videos, in memory that does not grow with them."""
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 
+from rsf_jax.data.batch import Batch
 from rsf_jax.measures.images import image_iou
-from rsf_jax.models.base import Prepared
+from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.ops.held import as_held, as_varying
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
-from rsf_jax.typing import Array
+from rsf_jax.typing import Array, Leaf
 from rsf_jax.unroll import advance, scan_frames
 
-# What a frame is made of: an entry of what is scanned, to pixels [B, H, W, I] and classes.
-Reader = Callable[[Any], tuple[Array, Array]]
+# What a frame is made of: an entry of what is scanned, to pixels [B, H, W, I] and whatever its
+# logits are compared with.
+Reader = Callable[[Any], tuple[Array, Any]]
+# What is kept of a frame: logits [B, H, W, K] and what they are compared with, to arrays [B, ...].
+Look = Callable[[Array, Any], Any]
+
+
+@flax.struct.dataclass
+class FrameScores:
+    """Scores of every frame of a batch of videos.
+
+    Attributes:
+        iou: float32 [B, T], see `image_iou`; NaN for a frame without a label.
+        steps: int32 [B, T], recurrent steps.
+    """
+
+    iou: Leaf
+    steps: Leaf
 
 
 def score_frames(
@@ -33,13 +53,63 @@ def score_frames(
     Returns:
         IoU of every frame, float32 [T, B], see `image_iou`, and recurrent steps, int32 [T, B].
     """
+    return look_at_frames(prepared, policy, xs, read, image_iou, stateful=stateful)
 
-    def body(state: Any, x: Any, first: bool) -> tuple[Any, tuple[Array, Array]]:
-        frame, labels = read(x)
+
+def look_at_frames(
+    prepared: Prepared,
+    policy: StepPolicy,
+    xs: Any,
+    read: Reader,
+    look: Look,
+    *,
+    stateful: bool = True,
+) -> tuple[Any, jax.Array]:
+    """Runs a model over frames, of whose logits nothing is kept but what is asked for; traceable.
+
+    The arguments are those of `score_frames`; `look` makes of the logits of a frame what is kept.
+
+    Returns:
+        What `look` returned of every frame, T in front, and recurrent steps, int32 [T, B].
+    """
+
+    def body(state: Any, x: Any, first: bool) -> tuple[Any, tuple[Any, Array]]:
+        frame, beside = read(x)
         state, out = advance(prepared, state, frame, policy, first=first, stateful=stateful)
-        return state, (image_iou(out.logits, labels), out.steps)
+        return state, (look(out.logits, beside), out.steps)
 
     frame, _ = read(jax.tree.map(lambda x: x[0], xs))
     state = prepared.model.initial_state(len(frame), prepared.frame_shape)
     state = dataclasses.replace(state, memory=policy.init_memory(jnp.asarray(frame)))
+    state = as_varying(as_held(state, frame, prepared), policy)
     return scan_frames(body, state, xs, policy.singles_out_first_frame)[1]
+
+
+def score_batch_by_frame(
+    model: VideoModel, prepared: Prepared, batch: Batch, policy: StepPolicy, *, stateful: bool
+) -> FrameScores:
+    """Scores every frame of a batch; weights are left to the caller."""
+    iou, steps = score_frames(prepared, policy, _by_frame(batch), _read, stateful=stateful)
+    return FrameScores(iou.T, steps.T)
+
+
+def classify_batch(
+    model: VideoModel, prepared: Prepared, batch: Batch, policy: StepPolicy, *, stateful: bool
+) -> tuple[Array, Array]:
+    """Returns the class of every pixel of a batch, uint8 [B, T, H, W], and steps, int32 [B, T]."""
+
+    def classes(logits: Array, labels: Array) -> Array:
+        return logits.argmax(-1).astype(jnp.uint8)
+
+    found, steps = look_at_frames(
+        prepared, policy, _by_frame(batch), _read, classes, stateful=stateful
+    )
+    return jnp.moveaxis(found, 0, 1), steps.T
+
+
+def _by_frame(batch: Batch) -> tuple[Array, Array]:
+    return jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0)
+
+
+def _read(x: tuple[Array, Array]) -> tuple[Array, Array]:
+    return as_float(x[0]), x[1].astype(jnp.int32)

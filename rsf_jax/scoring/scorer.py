@@ -1,26 +1,20 @@
 """Scores a model on a set of videos, each counted once."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import grain
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.data.batch import Batch, pad_batch
-from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.measures.foreground import MEASURES, mean_of_labeled
 from rsf_jax.measures.losses import FOCAL, Objective
 from rsf_jax.measures.segmentation import SegmentationScores, mean_iou
 from rsf_jax.measures.segmentation import scores as segmentation_scores
-from rsf_jax.models.base import VideoModel, prepare
+from rsf_jax.models.base import VideoModel
 from rsf_jax.parallel.devices import Devices
-from rsf_jax.policies import StepPolicy
 from rsf_jax.scoring.batch_scores import Scores, score_batch
-from rsf_jax.typing import Variables
+from rsf_jax.scoring.splits import OverSplit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +76,7 @@ def measures(test: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-class ScoringStopped(Exception):
-    """Scoring was asked to end before it was done."""
-
-
-class Scorer:
+class Scorer(OverSplit):
     """Scores variables on videos; compiled once for each kind of policy, whatever its thresholds.
 
     Args:
@@ -106,54 +96,8 @@ class Scorer:
         stateful: bool = True,
         objective: Objective = FOCAL,
     ) -> None:
-        def score(variables: Variables, batch: Batch, policy: StepPolicy) -> Scores:
-            prepared = prepare(model, variables, batch.frames.shape[2:4])
-            return score_batch(
-                model, prepared, batch, policy, stateful=stateful, objective=objective
-            )
-
-        self._score = devices.compile(score)
-        self._devices, self._batch_size = devices, batch_size
-        # Padding would change the statistics of a batch.
-        self._pads = model.norm_statistics != "batch"
-
-    def __call__(
-        self,
-        variables: Any,
-        videos: grain.MapDataset,
-        policy: StepPolicy,
-        stops: Callable[[], bool] = lambda: False,
-    ) -> Scores:
-        """Scores every video of a split.
-
-        Args:
-            variables: replicated variables.
-            videos: the split.
-            policy: recurrent steps of every frame.
-            stops: asked before every batch.
-
-        Returns:
-            NumPy arrays, one entry per video, in the order of the split.
-
-        Raises:
-            ScoringStopped: as soon as `stops` says so.
-        """
-        batch_size = min(self._batch_size, len(videos))
-        # On every device, as the variables are: a policy's thresholds are arrays too.
-        policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
-        scored = []
-        for batch in evaluation_batches(videos, batch_size):
-            if stops():
-                raise ScoringStopped
-            scored.append(self._batch(variables, batch, policy, batch_size))
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
-
-    def _batch(self, variables: Any, batch: Batch, policy: Any, batch_size: int) -> Scores:
-        size = len(batch.weights)
-        if self._pads:
-            batch = pad_batch(batch, batch_size)
-        scores = self._score(variables, self._devices.shard(batch), policy)
-        return jax.tree.map(partial(_first, size), self._devices.gather(scores))
+        score = partial(score_batch, stateful=stateful, objective=objective)
+        super().__init__(model, devices, batch_size, score)
 
 
 def summarize(scores: Scores) -> Summary:
@@ -193,7 +137,3 @@ def _deviation(by_video: np.ndarray) -> float:
     """Standard deviation of the videos that have a score; NaN if none has."""
     scored = by_video[~np.isnan(by_video)]
     return float(scored.std()) if len(scored) else float("nan")
-
-
-def _first(count: int, values: np.ndarray) -> np.ndarray:
-    return values[:count]

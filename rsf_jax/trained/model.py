@@ -112,18 +112,24 @@ class Trained:
     def scorer(self) -> Callable[..., Any]:
         """Returns a function `(videos, policy) -> Scores` for the videos of a dataset's split."""
         # Here, as all of Grain comes with it, which running a model does not need.
+        from rsf_jax.scoring.batch_scores import score_batch
+
+        objective = build_objective(self.config)
+        return self.over_split(partial(score_batch, objective=objective))
+
+    def over_split(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns a function `(videos, policy) -> arrays` for the videos of a dataset's split.
+
+        Args:
+            function: of a batch of them, as `scoring.splits.OverSplit` takes it, with `stateful`.
+        """
         from rsf_jax.parallel.devices import devices_for
-        from rsf_jax.scoring.scorer import Scorer
+        from rsf_jax.scoring.splits import OverSplit
 
         config, devices = self.config, devices_for(self.config)
-        scorer = Scorer(
-            self.model,
-            devices,
-            config.eval_batch_size,
-            stateful=config.stateful,
-            objective=build_objective(config),
-        )
-        return partial(scorer, devices.replicate(self.variables))
+        of_batch = partial(function, stateful=config.stateful)
+        applied = OverSplit(self.model, devices, config.eval_batch_size, of_batch)
+        return partial(applied, devices.replicate(self.variables))
 
     def engine(
         self,

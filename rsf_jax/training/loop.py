@@ -12,7 +12,8 @@ from rsf_jax.data.batches import evaluation_batches, training_batches
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.parallel.processes import failing_together, here
-from rsf_jax.scoring.scorer import ScoringStopped, Summary, summarize
+from rsf_jax.scoring.scorer import Summary, summarize
+from rsf_jax.scoring.splits import ScoringStopped
 from rsf_jax.training.diagnostics import diagnose
 from rsf_jax.training.disk import disk_errors
 from rsf_jax.training.journal import Journal

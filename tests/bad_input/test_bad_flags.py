@@ -36,7 +36,7 @@ CASES = [
     Launched("evaluate", "", "give --config=PRESET, --workdir=FOLDER"),
     Launched("stream", "--inputs=a.mp4", "give --config=PRESET, --workdir=FOLDER"),
     Launched("import_weights", "--weights=none.pt", "give --config=PRESET: the model"),
-    Launched("calibrate", "--workdir={run}", "give --max_miou_drop=0.01 or --mean_steps=4, one of"),
+    Launched("calibrate", "--workdir={run}", "give --max_miou_drop=0.01, --max_disag"),
     Launched("compare", "--sweeps=", "two or more, of different names"),
     Launched("compare", "--sweeps=A=a.json", "two or more, of different names"),
     Launched("evaluate", "--pretrained=quickstrt", "no trained model is called 'quickstrt'"),
@@ -58,6 +58,10 @@ CASES = [
     Launched(
         "evaluate", "--workdir={run} --policies=s1f1", "--policies is used with --sweep alone"
     ),
+    Launched("evaluate", "--workdir={run} --inputs=a.mp4", "used with --policy=calibrated"),
+    Launched("calibrate", "--max_disagreement=0.1 --length=9", "--length is used with --streams"),
+    Launched("calibrate", "--max_disagreement=0.1 --gap=9", "--gap is used with --inputs alone"),
+    Launched("calibrate", "--max_disagreement=0.1 --frame_size=8x8", "--frame_size is used with"),
     Launched(
         "evaluate", "--workdir={run} --sweep --policy=s2f2", "--policy is not used with --sweep"
     ),
@@ -83,7 +87,7 @@ CASES = [
     Launched("train", f"{QUICK} --config.schedules=s3f1;s1f1", "such as s8f8,s8f2"),
     Launched("train", "--config=hard_ff8 --config.schedules=s3f1", "has no recurren"),
     Launched("describe", "--frame_size=0x8", "frame_size '0x8' is no HEIGHTxWIDTH"),
-    Launched("calibrate", "--mean_steps=0.5", "mean_steps is 0.5: it must be above 1"),
+    Launched("calibrate", "--mean_steps=0", "mean_steps is 0.0: it must be above 0"),
     Launched("calibrate", "--max_miou_drop=0.1 --confidence=1", "confidence is 1.0: it must be"),
     Launched("benchmark", "--batch_sizes=1,0", "batch size '0' must be a whole number"),
     Launched("benchmark_memory", "--steps=5,x", "number of steps 'x' must be"),
@@ -101,7 +105,8 @@ CASES = [
     ),
     Launched("train", "--config=hard_ff8 --config.gradient=rbp", "must be bptt for model ff8"),
     Launched("train", f"{QUICK} --config.input_channels=-1", "it must be at least 0"),
-    Launched("calibrate", "--mean_steps=2 --max_miou_drop=0.1", "one of the two"),
+    Launched("calibrate", "--mean_steps=2 --max_miou_drop=0.1", "one of them"),
+    Launched("calibrate", "--max_disagreement=0.1 --streams --inputs=a.mp4", "not used with"),
     Launched("compare", "--sweeps=A=a.json,B=b.json,A=c.json", "of different names"),
     # Policies
     Launched("evaluate", "--workdir={run} --policy=s0f1", "slow steps must be"),

@@ -10,12 +10,15 @@ import pytest
 
 import rsf_jax as rsf
 from rsf_jax import calibration
-from rsf_jax.calibration import target
+from rsf_jax.calibration import scored
 from rsf_jax.calibration.choose import in_order
 from rsf_jax.calibration.resplits import repeat
-from rsf_jax.calibration.target import Scored, Target
+from rsf_jax.calibration.scored import Scored
+from rsf_jax.calibration.target import Target
+from rsf_jax.calibration.units import Units
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.evaluation import testing as evaluation
+from rsf_jax.scoring.frames import score_batch_by_frame
 
 RULES = {
     "safe": rsf.DistanceHalting(threshold=0.1, max_steps=8),
@@ -42,16 +45,12 @@ def _made_up(policy, split):
 @pytest.fixture
 def made_up(monkeypatch, run):
     """`calibrate` on made-up scores: 200 videos for validation and 1,000 for calibration."""
-    config, workdir = run
-    trained = evaluation.load_trained(workdir)
+    trained = evaluation.load_trained(run[1])
     videos = grain.MapDataset.range
-    dataset = dataclasses.replace(
-        open_dataset(config), validation=videos(200), calibration=videos(1000), test=videos(500)
-    )
     score = lambda policy, videos: _made_up(policy, len(videos))  # noqa: E731
     for module in ("choose", "guarantee", "resplits"):
-        monkeypatch.setattr(f"rsf_jax.calibration.{module}.video_scorer", lambda trained: score)
-    return trained, dataset
+        monkeypatch.setattr(f"rsf_jax.calibration.{module}.scorer_for", lambda *given: score)
+    return trained, Units("videos", videos(200), videos(1000), videos(500))
 
 
 def _calibrate(made_up, folder, target, **options):
@@ -142,16 +141,15 @@ def test_a_policy_made_for_something_else_is_refused(made_up, tmp_path):
         ({"calibration_share": 0.2}, "config.calibration_share is 0.2, the checkpoint"),
     ],
 )
-def test_videos_that_may_have_been_seen_are_refused(made_up, tmp_path, changes, message):
-    trained, dataset = made_up
+def test_videos_that_may_have_been_seen_are_refused(made_up, run, tmp_path, changes, message):
+    trained, dataset = made_up[0], open_dataset(run[0])
     other = dataclasses.replace(trained, config=trained.config.replace(**changes))
     with pytest.raises(rsf.InputError, match=message):
         _calibrate((other, dataset), tmp_path, Target("miou_drop", 0.03))
 
 
-def test_a_dataset_without_calibration_videos_is_refused(made_up, tmp_path):
-    trained, dataset = made_up
-    dataset = dataclasses.replace(dataset, calibration=None)
+def test_a_dataset_without_calibration_videos_is_refused(made_up, run, tmp_path):
+    trained, dataset = made_up[0], dataclasses.replace(open_dataset(run[0]), calibration=None)
     with pytest.raises(rsf.InputError, match=r"train with config\.calibration_share=0\.1"):
         _calibrate((trained, dataset), tmp_path, Target("miou_drop", 0.03))
 
@@ -159,7 +157,9 @@ def test_a_dataset_without_calibration_videos_is_refused(made_up, tmp_path):
 BAD_TARGETS = [
     (("miou_drop", 0.0), "max_miou_drop is 0.0: it must be between 0 and 1"),
     (("miou_drop", float("nan")), "max_miou_drop is nan"),
-    (("steps", 1.0), "mean_steps is 1.0: it must be above 1"),
+    (("steps", 0.0), "mean_steps is 0.0: it must be above 0"),
+    (("disagreement", 1.0), "max_disagreement is 1.0: it must be between 0 and 1"),
+    (("disagreement", 0.0), "max_disagreement is 0.0: it must be between 0 and 1"),
     (("steps", float("inf")), "mean_steps is inf"),
     (("steps", 3.0, 1.0), "confidence is 1.0: it must be between 0 and 1"),
     (("steps", 3.0, 0.0), "confidence is 0.0"),
@@ -202,19 +202,27 @@ def test_the_guarantee_holds_over_many_draws():
     assert "400 calibrations on random halves of 3000 held-out videos" in str(resplits)
 
 
-def test_losses_are_of_the_frames_that_have_labels(run, monkeypatch):
+@pytest.mark.parametrize("by_frame", [False, True])
+def test_losses_are_of_the_frames_that_have_labels(run, monkeypatch, by_frame):
     config, workdir = run
     trained = evaluation.load_trained(workdir)
     test = open_dataset(config).test
-    found = trained.scorer()(test, REFERENCE)
-    iou = np.array(found.foreground.iou)
+    if by_frame:
+        scores = trained.over_split(score_batch_by_frame)(test, REFERENCE)
+        iou = np.array(scores.iou)
+        replaced = lambda iou: scores.replace(iou=iou)  # noqa: E731
+    else:
+        scores = trained.scorer()(test, REFERENCE)
+        iou = np.array(scores.foreground.iou)
+        of = scores.foreground
+        replaced = lambda iou: scores.replace(foreground=of.replace(iou=iou))  # noqa: E731
     iou[0, 1:], iou[1] = np.nan, np.nan  # one label in the first video, none in the second
-    scores = found.replace(foreground=found.foreground.replace(iou=iou))
-    monkeypatch.setattr(type(trained), "scorer", lambda self: lambda split, policy: scores)
-    score = target.video_scorer(trained)
-    scored = score(REFERENCE, test)
-    np.testing.assert_allclose(scored.miou, [iou[0, 0], *iou[2:].mean(1)])
-    assert len(scored.steps) == len(iou) - 1
+    given = lambda *_: lambda split, policy: replaced(iou)  # noqa: E731
+    monkeypatch.setattr(type(trained), "over_split" if by_frame else "scorer", given)
+    score = scored.label_scorer(trained, by_frame=by_frame)
+    found = score(REFERENCE, test)
+    np.testing.assert_allclose(found.quality, [iou[0, 0], *iou[2:].mean(1)], rtol=1e-6)
+    assert len(found.steps) == len(iou) - 1
     iou[:] = np.nan
     with pytest.raises(rsf.InputError, match="none of these videos has a label"):
         score(REFERENCE, test)
@@ -223,9 +231,9 @@ def test_losses_are_of_the_frames_that_have_labels(run, monkeypatch):
 def test_videos_without_a_label_guarantee_nothing(made_up, tmp_path, monkeypatch):
     def few(policy, videos):
         whole = _made_up(policy, len(videos))
-        return Scored(whole.miou[:20], whole.steps[:20]) if len(videos) == 1000 else whole
+        return Scored(whole.quality[:20], whole.steps[:20]) if len(videos) == 1000 else whole
 
-    monkeypatch.setattr("rsf_jax.calibration.choose.video_scorer", lambda trained: few)
+    monkeypatch.setattr("rsf_jax.calibration.choose.scorer_for", lambda *given: few)
     with pytest.raises(rsf.InputError, match="20 calibration videos can guarantee"):
         _calibrate(made_up, tmp_path, Target("miou_drop", 0.03))
 

@@ -99,3 +99,31 @@ def test_many_choices_share_one_level():
         values = values_until_failure((_rare(rng, limit, 200) for _ in range(20)), limit, LEVEL)
         wrong += values[0] <= LEVEL
     assert 0 < wrong <= tries * LEVEL + 3 * np.sqrt(tries * LEVEL * (1 - LEVEL))
+
+
+def _coupled(kind, rng, units):
+    """Losses of the same units under a policy of each risk, as a function of the risk."""
+    if kind == "rare":  # few streams are lost wholly
+        u = rng.random(units)
+        return lambda risk: (u < risk).astype(float)
+    size = rng.gamma(1.0, 1.0, units)  # all lose a little, some more than others
+    return lambda risk: np.clip(risk * size, 0, 1)
+
+
+@pytest.mark.parametrize(("kind", "least"), [("rare", 0.006), ("small", 0.01)])
+def test_of_many_close_choices_the_last_that_passes_keeps_the_limit_and_is_not_timid(kind, least):
+    rng = np.random.default_rng(4)
+    limit, tries, risks = 0.02, 300, np.linspace(0.001, 0.04, 40)
+    chosen = []
+    for _ in range(tries):
+        losses = _coupled(kind, rng, 400)
+        values = values_until_failure((losses(risk) for risk in risks), limit, LEVEL)
+        passed = sum(value <= LEVEL for value in values)
+        chosen.append(risks[passed - 1] if passed else 0.0)
+    broken = np.mean(np.array(chosen) > limit)
+    assert broken <= LEVEL + 3 * np.sqrt(LEVEL * (1 - LEVEL) / tries)
+    # 400 losses do not tell whether one in 400 / log(20) is a total one: .0125 is the most there
+    # can be, and where losses are total ones there is chance besides.
+    assert least < np.mean(chosen) < limit - np.log(1 / LEVEL) / 400
+    if kind == "rare":
+        assert broken > 0

@@ -60,7 +60,7 @@ def test_help_begins_with_the_flags_of_the_command_and_ends_with_settings(tmp_pa
     own, model, settings = re.split(r"^\w.*:$", done.stdout, flags=re.MULTILINE)[-3:]
     assert "  --confidence=X\n    probability that the guarantee holds [0.95]" in own
     assert "--checkpoint=N" in own  # one that several commands have
-    assert "  --candidates=all|halting|schedules\n    kind of policies" in own
+    assert "  --candidates=all|halting|schedules|gates\n    kind of policies" in own
     assert "--workdir" in model
     assert "--config.learning_rate=X" in settings
     assert "--config." not in own + model

@@ -18,6 +18,7 @@ from rsf_jax.data.streams import (
     live_streams,
     long_stream,
     still,
+    streams_apart,
 )
 
 
@@ -175,6 +176,49 @@ def test_streams_are_not_composed_again():
         live_streams(streams, 2, 51, seed=0)
     with pytest.raises(rsf.InputError, match="are streams: they are not composed again"):
         live_stream([streams[0]], 20, np.random.default_rng(0))
+
+
+def test_streams_apart_share_no_video_and_are_functions_of_seed_and_number():
+    videos = _split(20)
+    # A video is shown for 13.8 frames in the mean: two for 20 frames, and one to spare.
+    streams = streams_apart(videos, 0, 20, seed=3)
+    assert len(streams) == 6
+    shown = [set(_numbers(stream)[0]) for stream in streams]
+    assert all(len(stream["frames"]) == 20 for stream in streams)
+    assert len(set.union(*shown)) == sum(map(len, shown))
+    again = streams_apart(videos, 2, 20, seed=3)
+    assert len(again) == 2
+    for n in (1, 0):
+        np.testing.assert_array_equal(again[n]["frames"], streams[n]["frames"])
+        assert again[n]["events"][0] == START
+    other = streams_apart(videos, 0, 20, seed=4)
+    assert any(set(_numbers(a)[0]) != b for a, b in zip(other, shown))
+
+
+def test_a_stream_apart_that_needs_more_shows_its_own_again():
+    streams = streams_apart(_split(20), 0, 20, seed=3)
+    # Every frame for one picture's time: three videos have 15 frames, 20 are needed.
+    brief = [live_stream(itertools.cycle(_split(3)), 20, np.random.default_rng(0), 1.0, 0.0)]
+    assert {len(set(_numbers(stream)[0])) for stream in [*streams, *brief]} <= {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [(7, "7 streams of 20 frames are asked for, each of 3 videos of its own: 20 videos make 6")],
+)
+def test_more_streams_apart_than_videos_make_are_refused(count, message):
+    with pytest.raises(rsf.InputError, match=message):
+        streams_apart(_split(20), count, 20, seed=0)
+    with pytest.raises(rsf.InputError, match="2 videos make 0"):
+        streams_apart(_split(2), 0, 20, seed=0)
+
+
+def test_streams_apart_of_streams_are_these():
+    composed = live_streams(_split(9), 4, 12, seed=0)
+    found = streams_apart(composed, 0, 10, seed=5)
+    assert len(found) == 4
+    for a, b in zip(found, composed):
+        np.testing.assert_array_equal(a["frames"], b["frames"][:10])
 
 
 def test_videos_of_a_dataset_become_streams(data_dir):

@@ -1,0 +1,92 @@
+"""A function of a batch of videos, over a whole split."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.data.batch import Batch, pad_batch
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.models.base import Prepared, VideoModel, prepare
+from rsf_jax.parallel.devices import Devices
+from rsf_jax.policies import StepPolicy
+from rsf_jax.typing import Variables
+
+# (model, prepared, batch, policy) -> a pytree of arrays with B in front; traceable.
+OfBatch = Callable[[VideoModel, Prepared, Batch, StepPolicy], Any]
+
+
+class ScoringStopped(Exception):
+    """Scoring was asked to end before it was done."""
+
+
+class OverSplit:
+    """Applies a function to all videos of a split, each once, in batches.
+
+    It is compiled once for each kind of policy, whatever its thresholds.
+
+    Args:
+        model: the model.
+        devices: where to compute.
+        batch_size: videos computed together, over all devices.
+        function: of a batch.
+    """
+
+    def __init__(
+        self, model: VideoModel, devices: Devices, batch_size: int, function: OfBatch
+    ) -> None:
+        def apply(variables: Variables, batch: Batch, policy: StepPolicy) -> Any:
+            prepared = prepare(model, variables, batch.frames.shape[2:4])
+            return function(model, prepared, batch, policy)
+
+        self._apply = devices.compile(apply)
+        self._devices, self._batch_size = devices, batch_size
+        # Padding would change the statistics of a batch.
+        self._pads = model.norm_statistics != "batch"
+
+    def __call__(
+        self,
+        variables: Any,
+        videos: grain.MapDataset,
+        policy: StepPolicy,
+        stops: Callable[[], bool] = lambda: False,
+    ) -> Any:
+        """Applies the function to every video of a split.
+
+        Args:
+            variables: replicated variables.
+            videos: the split.
+            policy: recurrent steps of every frame.
+            stops: asked before every batch.
+
+        Returns:
+            What the function returns, NumPy arrays with one entry per video, in the order of the
+            split.
+
+        Raises:
+            ScoringStopped: as soon as `stops` says so.
+        """
+        batch_size = min(self._batch_size, len(videos))
+        # On every device, as the variables are: a policy's thresholds are arrays too.
+        policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
+        found = []
+        for batch in evaluation_batches(videos, batch_size):
+            if stops():
+                raise ScoringStopped
+            found.append(self._batch(variables, batch, policy, batch_size))
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+
+    def _batch(self, variables: Any, batch: Batch, policy: Any, batch_size: int) -> Any:
+        size = len(batch.weights)
+        if self._pads:
+            batch = pad_batch(batch, batch_size)
+        found = self._apply(variables, self._devices.shard(batch), policy)
+        return jax.tree.map(partial(_first, size), self._devices.gather(found))
+
+
+def _first(count: int, values: np.ndarray) -> np.ndarray:
+    return values[:count]

@@ -1,0 +1,50 @@
+"""Scores and classes frame by frame are those of whole videos, on one device and on several."""
+
+import grain
+import jax
+import numpy as np
+import pytest
+from configs import tiny_config
+
+import rsf_jax as rsf
+from rsf_jax.measures.images import image_iou
+from rsf_jax.scoring.frames import classify_batch, score_batch_by_frame
+from rsf_jax.trained.model import Trained
+
+SIZE = (12, 10)
+RULE = rsf.DistanceHalting("l2", 0.9, 4, min_first_steps=2)
+
+
+@pytest.fixture(params=[(2, 1), (3, 1), (2, 2)], ids=["two classes", "three", "two devices"])
+def trained(request):
+    classes, devices = request.param
+    config = tiny_config(classes=classes, eval_batch_size=4, devices=devices)
+    model = rsf.build_model(config)
+    variables = model.init(jax.random.key(0), np.zeros((1, 1, *SIZE, 1), np.float32))
+    return Trained(config, config, model, variables, 0)
+
+
+@pytest.fixture(scope="module")
+def videos():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (7, 5, *SIZE, 1)).astype(np.uint8)
+    masks = (frames[..., 0] > 150).astype(np.uint8)
+    masks[2, 1] = 255  # a frame without a label
+    return grain.MapDataset.source([{"frames": f, "masks": m} for f, m in zip(frames, masks)])
+
+
+@pytest.mark.parametrize("policy", [rsf.FixedSchedule(3, 1), RULE], ids=str)
+def test_frames_are_scored_and_classified_as_in_whole_videos(trained, videos, policy):
+    frames, masks = (np.stack([v[name] for v in videos]) for name in ("frames", "masks"))
+    out = trained.run(frames, policy)
+    classes, steps = trained.over_split(classify_batch)(videos, policy)
+    np.testing.assert_array_equal(steps, out.steps)
+    assert classes.dtype == np.uint8
+    # Where two classes are equally likely, rounding decides.
+    assert (classes == np.asarray(out.logits.argmax(-1))).mean() > 0.999
+    scores = trained.over_split(score_batch_by_frame)(videos, policy)
+    np.testing.assert_array_equal(scores.steps, out.steps)
+    wanted = np.asarray(image_iou(out.logits, masks.astype(np.int32)))
+    np.testing.assert_allclose(scores.iou, wanted, atol=2e-2)
+    assert np.isnan(scores.iou[2, 1])
+    assert np.isnan(scores.iou).sum() == 1
