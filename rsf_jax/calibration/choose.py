@@ -70,12 +70,12 @@ def calibrate(
     candidates = list(map(_checked, policies))
     if not candidates:
         raise InputError("there are no policies to choose from: give some, or None for the usual")
-    _check_enough(target, len(calibration), target.most(candidates))
+    _check_enough(target, len(calibration), candidates)
     score = video_scorer(trained)
     order = in_order(target, candidates, reference, dataset.validation, score)
     beside = score(reference, calibration)
     labeled = len(beside.miou)
-    _check_enough(target, labeled, target.most(candidates))
+    _check_enough(target, labeled, candidates)
     rows = _test(target, order, beside, calibration, score)
     passed = [row for row in rows if row["p_value"] <= target.level]
     if not passed:
@@ -209,10 +209,10 @@ def _calibration_videos(trained: Trained, dataset: Dataset, videos: int) -> grai
     return first_videos(dataset.calibration, videos)
 
 
-def _check_enough(target: Target, videos: int, most: float) -> None:
+def _check_enough(target: Target, videos: int, candidates: Sequence[StepPolicy]) -> None:
     """Not even videos without any loss could guarantee more than this."""
-    none = np.full(videos, 0.0 if target.quantity == "miou_drop" else 1.0)
-    least = upper_bound(none, target.level, most)
+    none = np.full(videos, target.least(candidates))
+    least = upper_bound(none, target.level, target.most(candidates))
     if least > target.limit:
         raise InputError(
             f"{videos} calibration videos can guarantee {least:.3g} at best with confidence "

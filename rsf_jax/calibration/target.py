@@ -10,6 +10,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.measures.segmentation import mean_iou
 from rsf_jax.policies import StepPolicy
+from rsf_jax.policies.base import may_leave_out_frames
 from rsf_jax.scoring.batch_scores import Scores
 from rsf_jax.trained.model import Trained
 
@@ -51,8 +52,8 @@ class Target:
             raise InputError(f"confidence is {self.confidence}: it must be between 0 and 1")
         if self.quantity == "miou_drop" and not 0 < self.limit < 1:
             raise InputError(f"max_miou_drop is {self.limit}: it must be between 0 and 1")
-        if self.quantity == "steps" and not 1 < self.limit < float("inf"):
-            raise InputError(f"mean_steps is {self.limit}: it must be above 1, a frame takes one")
+        if self.quantity == "steps" and not 0 < self.limit < float("inf"):
+            raise InputError(f"mean_steps is {self.limit}: it must be above 0")
 
     def __str__(self) -> str:
         """Returns the guarantee in words."""
@@ -79,6 +80,11 @@ class Target:
         """Returns the largest loss a video can have."""
         steps = max(policy.max_steps for policy in policies)
         return 1.0 if self.quantity == "miou_drop" else float(steps)
+
+    def least(self, policies: Sequence[StepPolicy]) -> float:
+        """Returns the least loss that every video of a perfect candidate could have."""
+        takes_steps = not any(map(may_leave_out_frames, policies))
+        return 1.0 if self.quantity == "steps" and takes_steps else 0.0
 
 
 VideoScorer = Callable[[StepPolicy, grain.MapDataset], Scored]
