@@ -111,7 +111,7 @@ class Pair:
             ENGINE: counted.useful_share,
             LOCK_STEP: self.lock_step.useful_steps / self.lock_step.slot_steps,
         }
-        steps = counted.useful_steps / counted.done
+        steps = counted.useful_steps / (counted.done + counted.repeated)
         return [
             Throughput(name, count / float(np.median(of)), shares[name], steps, len(videos))
             for name, of in seconds.items()

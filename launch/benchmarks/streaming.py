@@ -113,13 +113,14 @@ def _many(trained: Trained, prepared: Prepared, settings: Settings) -> Throughpu
     done = sum(1 for _ in engine.results())
     seconds = time.perf_counter() - began
     counted = engine.statistics()
-    if counted.done != settings.many * videos.shape[1] or done > counted.done:
+    answered = counted.done + counted.repeated
+    if answered != settings.many * videos.shape[1] or done > answered:
         raise RuntimeError(f"frames were lost: {counted}")
     return Throughput(
         ENGINE,
-        counted.done / seconds,
+        answered / seconds,
         counted.useful_share,
-        counted.useful_steps / counted.done,
+        counted.useful_steps / answered,
         settings.many,
         _peak_mb() - before,
     )

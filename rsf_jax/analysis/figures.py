@@ -103,6 +103,8 @@ def _draw_path(axes: Axes, path: Trajectory, colors: list) -> None:
     axes.plot(*points.T, color=_GRAY, linewidth=0.6, zorder=1)
     for t, color in enumerate(colors):
         own = np.flatnonzero(path.frame == t)
+        if not len(own):
+            continue  # a frame without a step stays where the one before is
         # From where the frame before has left it.
         way = points[max(own[0] - 1, 0) : own[-1] + 1]
         axes.plot(*way.T, color=color, linewidth=1.6, zorder=2)

@@ -45,7 +45,9 @@ from rsf_jax.policies import (
     NEVER,
     DistanceHalting,
     FixedSchedule,
+    Refresh,
     StepPolicy,
+    Wrapper,
     entry,
     policy_name,
 )
@@ -188,7 +190,10 @@ def _checked_size(dataset: Dataset, videos: int | None, video: int, long_steps: 
 
 def _halting_rule(policy: StepPolicy, cap: int) -> StepPolicy:
     """The policy, unless its steps are fixed and cannot depend on the input."""
-    if not isinstance(policy, FixedSchedule):
+    inside = policy
+    while isinstance(inside, Refresh):  # which looks at no frame
+        inside = inside.inner
+    if not isinstance(inside, FixedSchedule):
         return policy
     return DistanceHalting("pattern", NEVER, cap, rtol=0.15)
 
@@ -269,7 +274,10 @@ def _long_run_numbers(runs: list[LongRun], slow_steps: int) -> dict[str, Any]:
 
 
 def _figures(found: _Findings, own: FixedSchedule, halting: StepPolicy) -> dict[str, Figure]:
-    threshold: Any = getattr(halting, "threshold", None)
+    inside = halting
+    while isinstance(inside, Wrapper):
+        inside = inside.inner
+    threshold: Any = getattr(inside, "threshold", None)
     shown = threshold if np.ndim(threshold) == 0 and threshold != NEVER else None
     return {
         "correlation": figures.correlation(found.correlation, found.pattern),

@@ -78,13 +78,12 @@ def calibrate(
     candidates = list(map(_checked, policies))
     if not candidates:
         raise InputError("there are no policies to choose from: give some, or None for the usual")
-    most = target.most(candidates)
-    _check_enough(target, len(calibration), kind, most)
+    _check_enough(target, len(calibration), kind, candidates)
     score = scorer_for(trained, target, kind, reference)
     order = in_order(target, candidates, reference, units.validation, score)
     beside = score(reference, calibration)
     judged = len(beside.quality)
-    _check_enough(target, judged, kind, most)
+    _check_enough(target, judged, kind, candidates)
     judge = judged_by(target, kind)
     rows = _test(target, order, beside, calibration, score, _QUALITIES[judge])
     passed = [row for row in rows if row["p_value"] <= target.level]
@@ -213,9 +212,10 @@ def _checked(policy: StepPolicy) -> StepPolicy:
     return policy
 
 
-def _check_enough(target: Target, count: int, kind: str, most: float) -> None:
-    """Not even videos without any loss could guarantee more than this."""
-    least = upper_bound(np.zeros(count), target.level, most)
+def _check_enough(target: Target, count: int, kind: str, candidates: Sequence[StepPolicy]) -> None:
+    """Not even videos of the least loss could guarantee more than this."""
+    none = np.full(count, target.least(candidates))
+    least = upper_bound(none, target.level, target.most(candidates))
     if least > target.limit:
         raise InputError(
             f"{count} calibration {kind} can guarantee {least:.3g} at best with confidence "

@@ -8,6 +8,7 @@ import numpy as np
 from rsf_jax.calibration.scored import Scored
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy
+from rsf_jax.policies.base import may_leave_out_frames
 
 # By quantity: what the limit is called, and the guarantee in words.
 _SHARES = {
@@ -79,3 +80,8 @@ class Target:
     def most(self, policies: Sequence[StepPolicy]) -> float:
         """Returns the largest loss a video can have."""
         return 1.0 if self.loses else float(max(policy.max_steps for policy in policies))
+
+    def least(self, policies: Sequence[StepPolicy]) -> float:
+        """Returns the least loss that every video of a perfect candidate could have."""
+        takes_steps = not any(map(may_leave_out_frames, policies))
+        return 1.0 if not self.loses and takes_steps else 0.0

@@ -272,7 +272,7 @@ def _explanation(results: dict[str, Any]) -> str:
         f"{results['videos']} test videos; * no other policy is as good with fewer steps; frames a "
         f"second at batch 1 ({results['device']})"
     ]
-    if cost:
+    if cost and all(p["timed_steps"] for p in points):
         most = max(points, key=lambda p: p["timed_steps"])
         least = min(points, key=lambda p: p["timed_steps"])
         lines.append(

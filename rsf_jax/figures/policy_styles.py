@@ -1,7 +1,7 @@
 """How each kind of policy is called and drawn in pictures."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rsf_jax.policies import NEVER, Spec
@@ -39,7 +39,7 @@ _OTHER_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
 
 
 def kind_label(spec: Spec) -> str:
-    """Returns what a legend calls policies like this one.
+    """Returns what a legend calls policies like this one; those around another by both.
 
     Args:
         spec: of a policy, as `policies.to_spec` returns it.
@@ -51,6 +51,8 @@ def kind_label(spec: Spec) -> str:
         return "more on the first" if slow > fast else "fewer on the first"
     if _is(spec, "halting"):
         return f"{spec['metric']} {_rule(spec)}"
+    if isinstance(spec.get("inner"), Mapping):
+        return f"{spec['kind']}, {kind_label(spec['inner'])}"
     return spec["kind"]
 
 

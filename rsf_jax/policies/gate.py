@@ -11,7 +11,7 @@ from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.ops.select import select
 from rsf_jax.policies.base import Begun, Memory, Recurrence
-from rsf_jax.policies.changed import compare, noise_alone, pooled
+from rsf_jax.policies.changed import Difference, compare, noise_alone, pooled
 from rsf_jax.policies.values import check_samples, checked, is_known
 from rsf_jax.policies.wrapper import Wrapper, equals, text
 from rsf_jax.typing import Array
@@ -117,6 +117,16 @@ class ChangeGate(Wrapper):
         unknown = jnp.full((frame.shape[0], frame.shape[-1]), jnp.inf, frame.dtype)
         return GateMemory(nothing, unknown, self.inner.init_memory(frame))
 
+    def look(self, frame: Array, memory: GateMemory) -> Difference:
+        """Returns how a frame differs from that of the last step, light and noise taken off.
+
+        Args:
+            frame: float32 [B, H, W, I], values in 0..1.
+            memory: what was carried to it.
+        """
+        now = pooled(frame, self.pool)
+        return compare(now, memory.frame, memory.noise, self.contrast, self.deviations)
+
     def begin(self, recurrence: Recurrence, first: bool | Array, memory: Memory) -> Begun:
         """Compares the frame with that of the last step; see `StepwisePolicy`.
 
@@ -124,8 +134,7 @@ class ChangeGate(Wrapper):
             InputError: if there are numbers of other samples.
         """
         check_samples(self, _NUMBERS, recurrence.frame.shape[0])
-        frame = pooled(recurrence.frame, self.pool)
-        found = compare(frame, memory.frame, memory.noise, self.contrast, self.deviations)
+        frame, found = pooled(recurrence.frame, self.pool), self.look(recurrence.frame, memory)
         # A state that another policy has left has no frame to be compared with.
         seen = jnp.isfinite(memory.noise).all(-1)
         anew = jnp.asarray(first) | (seen & (found.share > self.cut))

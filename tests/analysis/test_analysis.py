@@ -77,6 +77,16 @@ def test_another_policy_has_its_own_files(analyzed, subject, tmp_path):
     assert (tmp_path / "long_run_pattern_1e-09_7_rtol_0.15.svg").exists()
 
 
+def test_frames_without_a_step_are_analyzed(subject, tmp_path):
+    gate = rsf.ChangeGate(0.03, 0.9, rsf.DistanceHalting("pattern", 0.7, 5))
+    for policy, halting in ((gate, gate), (rsf.Refresh(2, rsf.FixedSchedule(3, 1)), None)):
+        results = analysis.analyze(*subject, tmp_path, policy=policy, videos=6)
+        rule = "pattern:rtol=0.15:7" if halting is None else str(halting)
+        assert (results["policy"], results["halting"]) == (str(policy), rule)
+        assert (0 in results["trajectory"]["steps"]) == (policy is gate)
+    analysis.print_analysis(results)
+
+
 def test_the_table_shows_what_was_found(analyzed, capsys):
     analysis.print_analysis(analyzed[0])
     table = capsys.readouterr().out

@@ -172,10 +172,21 @@ def test_bad_targets_are_named(values, message):
         Target(*values)
 
 
+def test_a_budget_below_one_step_is_one_for_gates(made_up, tmp_path):
+    target = Target("steps", 0.9)
+    with pytest.raises(rsf.InputError, match=r"1000 calibration videos can guarantee 1\.\d+ at"):
+        _calibrate(made_up, tmp_path, target)
+    halting = RULES["cheap"]
+    assert target.least([halting, rsf.Refresh(8, halting)]) == 1
+    assert target.least([halting, rsf.ChangeGate(0.01, 0.5, halting)]) == 0
+    assert Target("miou_drop", 0.1).least([halting]) == 0
+
+
 def test_a_real_model_is_calibrated_from_end_to_end(run, tmp_path):
     config, workdir = run
     trained, dataset = evaluation.load_trained(workdir), open_dataset(config)
     policies = [rsf.DistanceHalting(threshold=t, max_steps=3) for t in (0.5, 2.0)]
+    policies.append(rsf.ChangeGate(0.01, 0.5, policies[1]))
     target = Target("steps", 2.95, confidence=0.5)
     results = calibration.calibrate(trained, dataset, tmp_path, target, policies=policies)
     assert results["calibration_videos"] == 20

@@ -22,6 +22,9 @@ LABELS = {
     "pattern:rtol=0.2:12:min_first_steps=3": "pattern movement, first frame's minimum",
     "l2:0.8:12:rtol=0.001": "l2 ratio or movement",
     "largest:0.5:12": "largest",
+    "gate:0.01:0.45+s3f1": "gate, more on the first",
+    "refresh:64+gate:0.01:0.45:pool=4+pattern:rtol=0.2:12": "refresh, gate, pattern movement",
+    "mine:1+gate:0.01:0.45+s3f1": "mine",
     "Countdown(rate=0.5, max_steps=6)": "Countdown",
 }
 
