@@ -16,6 +16,7 @@ import rsf_jax as rsf
 from rsf_jax import calibration, experiment
 from rsf_jax.analysis import analyze
 from rsf_jax.calibration import reuse_trial
+from rsf_jax.calibration.scored import label_scorer
 from rsf_jax.cells import CELLS
 from rsf_jax.data import dataset as data
 from rsf_jax.data.building import is_built
@@ -147,7 +148,7 @@ def test_hidden_states_are_analyzed(opened, tmp_path):
 def test_calibration_scores_each_video_by_itself(opened):
     trained, dataset = opened
     policy = rsf.FixedSchedule(2, 1)
-    found = calibration.target.video_scorer(trained)(policy, dataset.test).miou
+    found = label_scorer(trained)(policy, dataset.test).quality
     video = dataset.test[0]
     frames = video["frames"][None] / np.float32(255)
     predicted = rsf.run_video(trained.model, trained.variables, frames, policy).logits.argmax(-1)[0]

@@ -14,7 +14,7 @@ import rsf_jax as rsf
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.parallel.devices import devices_for
 from rsf_jax.parallel.processes import here
-from rsf_jax.scoring import scorer
+from rsf_jax.scoring import splits
 from rsf_jax.training import curves, loop, setup
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, TrainingDiverged, train
@@ -76,7 +76,7 @@ def test_time_limits_save_and_end_cleanly(unbroken, tmp_path, capsys):
 
 def _signal_at(monkeypatch, number, batch):
     """Sends a signal to this process when the given batch of all has been scored."""
-    scored, batches = itertools.count(1), scorer.evaluation_batches
+    scored, batches = itertools.count(1), splits.evaluation_batches
 
     def counted(*args):
         for each in batches(*args):
@@ -84,7 +84,7 @@ def _signal_at(monkeypatch, number, batch):
             if next(scored) == batch:
                 os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(scorer, "evaluation_batches", counted)
+    monkeypatch.setattr(splits, "evaluation_batches", counted)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
