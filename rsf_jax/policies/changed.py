@@ -89,11 +89,12 @@ def pooled(frame: Frame, side: int) -> Frame:
     """Returns the means of squares of some pixels' side; those at the far edges may be smaller."""
     if side == 1:
         return frame
-    batch, height, width, channels = frame.shape
-    rows, columns = -(-height // side), -(-width // side)
-    around = ((0, 0), (0, rows * side - height), (0, columns * side - width), (0, 0))
-    parts = jnp.pad(frame, around, mode="edge")
-    return parts.reshape(batch, rows, side, columns, side, channels).mean((2, 4))
+    height, width = frame.shape[1:3]
+    frame = jnp.pad(frame, ((0, 0), (0, -height % side), (0, -width % side), (0, 0)), mode="edge")
+    # Sums of slices: on a CPU a mean over axes takes four times as long.
+    rows = sum((frame[:, i::side] for i in range(1, side)), frame[:, ::side])
+    total = sum((rows[:, :, i::side] for i in range(1, side)), rows[:, :, ::side])
+    return total / side**2
 
 
 def _light(now: Array, then: Array, noise: Array) -> tuple[Array, Array]:
