@@ -10,7 +10,7 @@ LAYERS = {
     "ground": "errors typing paths arguments naming json_files lazy run_folder",
     "operations": "ops",
     "recurrence": "cells policies gradients",
-    "models": "models unroll checks",
+    "models": "models unroll checks shadow",
     "engines": "streaming reuse",
     "measures": "measures",
     "configuration": "config",

@@ -14,6 +14,7 @@ from rsf_jax.calibration.guarantee import (
 from rsf_jax.calibration.resplits import Resplits, resplit
 from rsf_jax.calibration.target import Target
 from rsf_jax.calibration.units import LENGTH, Units, as_units, check_data, streams_of, videos_of
+from rsf_jax.calibration.watching import Watch, watch
 
 __all__ = [
     "FILE",
@@ -22,6 +23,7 @@ __all__ = [
     "Resplits",
     "Target",
     "Units",
+    "Watch",
     "as_units",
     "calibrate",
     "check",
@@ -36,4 +38,5 @@ __all__ = [
     "resplit",
     "streams_of",
     "videos_of",
+    "watch",
 ]

@@ -17,12 +17,20 @@ from rsf_jax.calibration.risk import upper_bound, values_until_failure
 from rsf_jax.calibration.scored import LABELS, REFERENCE, Scored, VideoScorer
 from rsf_jax.calibration.target import Target
 from rsf_jax.calibration.units import Units, as_units, first_units
+from rsf_jax.calibration.watching import shadow_bound
 from rsf_jax.checks import check_policy
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
 from rsf_jax.measures.pareto import pareto_front
-from rsf_jax.policies import StepPolicy, entry, parse_policy, policy_name, to_spec
+from rsf_jax.policies import (
+    StepPolicy,
+    entry,
+    parse_policy,
+    policy_name,
+    read_policy,
+    to_spec,
+)
 from rsf_jax.trained.model import Trained
 
 
@@ -45,7 +53,8 @@ def calibrate(
     distribution; it is none for a single video, nor for videos of another kind.
 
     With the target "disagreement" what a reference makes of the videos takes the place of their
-    labels, and nothing else is different.
+    labels, and nothing else is different. What an alarm is to watch is bounded beside it, see
+    `watching`.
 
     Writes `policy.json` beside the checkpoints.
 
@@ -105,6 +114,10 @@ def calibrate(
         "order": list(map(policy_name, order)),
         "order_specs": list(map(to_spec, order)),
     }
+    if target.quantity == "disagreement" and trained.model.recurrent:
+        chosen = read_policy(results)
+        level = target.level / len(order)
+        results["shadow"] = shadow_bound(trained, chosen, reference, calibration, level)
     write_json(Path(workdir, FILE), results)
     return results
 

@@ -4,13 +4,17 @@ Inputs are video files, folders of images, stream addresses and cameras, several
 ends it: frames that wait are computed, and the files are complete.
 """
 
+import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
+import rsf_jax as rsf
 from rsf_jax.commands import choices, opening, shared
 from rsf_jax.media import outputs, play, run
 from rsf_jax.run_folder import writable_folder
+from rsf_jax.trained.model import Trained
 from rsf_jax.training.stop import StopRequest
 
 _INPUTS = flags.DEFINE_list(
@@ -29,12 +33,23 @@ _SLOTS = flags.DEFINE_integer(
 _BUDGET = flags.DEFINE_float(
     "budget_ms", None, "time from a frame to its result, after which it is read out as it is"
 )
+_WATCH = flags.DEFINE_float(
+    "watch",
+    0.0,
+    "with --policy=calibrated, compare this share of the frames with its reference, and raise an "
+    "alarm if they come to disagree by more than was guaranteed",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
 _MAX_FRAMES = flags.DEFINE_integer("max_frames", 0, "frames of each input; 0 for all", 0)
 
 
 def main() -> None:
+    if _WATCH.value and _POLICY.value != choices.CALIBRATED:
+        raise rsf.InputError("--watch is used with --policy=calibrated alone: add that")
     trained, workdir = opening.open_trained()
     policy = choices.chosen(_POLICY.value, trained, workdir)
+    watched = _watched(trained, workdir) if _WATCH.value else None
     settings = run.Settings(
         inputs=_INPUTS.value,
         folder=writable_folder(Path(_OUT.value)),
@@ -44,9 +59,28 @@ def main() -> None:
         slots=_SLOTS.value,
         budget=None if _BUDGET.value is None else _BUDGET.value / 1000,
         max_frames=_MAX_FRAMES.value,
+        shadow=watched.shadow if watched else None,
     )
     with StopRequest(ending="streams end after the frames in hand") as request:
         summary = run.run(trained, policy, settings, lambda: request.reason)
     play.save_summary(summary, settings.folder)
     print(play.summary_text(summary))
+    if watched:
+        print(watched)
     print(f"What was written is in {settings.folder}")
+
+
+def _watched(trained: Trained, folder: Path) -> Any:
+    """What watches the calibrated policy; an alarm is told at once."""
+    # Here, as pictures come with it.
+    from rsf_jax import calibration
+
+    def tell(alarm: Any) -> None:
+        print(
+            f"ALARM: frames disagree with the reference by more than {alarm.limit:.4g}, which was "
+            "guaranteed; calibrate anew on video such as this",
+            file=sys.stderr,
+        )
+
+    found = calibration.load_calibration(folder, trained)
+    return calibration.watch(found, share=_WATCH.value, on_alarm=tell)

@@ -15,6 +15,7 @@ from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
 from rsf_jax.media.sources import open_source
 from rsf_jax.policies import StepPolicy
+from rsf_jax.streaming import Shadow
 from rsf_jax.trained.appearance import Appearance
 from rsf_jax.trained.model import Trained
 
@@ -35,6 +36,7 @@ class Settings:
         slots: frames computed together; 0 for as many as inputs, up to 8.
         budget: seconds from a frame to its result; None for any.
         max_frames: of each input; 0 for all.
+        shadow: frames that are compared with a reference; None for none.
     """
 
     inputs: Sequence[str]
@@ -45,6 +47,7 @@ class Settings:
     slots: int = 0
     budget: float | None = None
     max_frames: int = 0
+    shadow: Shadow | None = None
 
 
 def run(
@@ -99,6 +102,7 @@ def run(
             max_streams=len(sources),
             queue=_QUEUE,
             transform=lambda logits: logits.argmax(-1).astype(jnp.uint8),
+            shadow=settings.shadow,
         )
         feeds = [
             Feed(source, engine, name, settings.budget, out, settings.max_frames)

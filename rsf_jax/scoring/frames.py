@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from rsf_jax.data.batch import Batch
 from rsf_jax.measures.images import image_iou
-from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.models.base import Prepared, State, VideoModel
 from rsf_jax.ops.held import as_held, as_varying
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
+from rsf_jax.shadow import advance_with_shadow
 from rsf_jax.typing import Array, Leaf
 from rsf_jax.unroll import advance, scan_frames
 
@@ -79,9 +80,7 @@ def look_at_frames(
         return state, (look(out.logits, beside), out.steps)
 
     frame, _ = read(jax.tree.map(lambda x: x[0], xs))
-    state = prepared.model.initial_state(len(frame), prepared.frame_shape)
-    state = dataclasses.replace(state, memory=policy.init_memory(jnp.asarray(frame)))
-    state = as_varying(as_held(state, frame, prepared), policy)
+    state = _fresh(prepared, policy, frame)
     return scan_frames(body, state, xs, policy.singles_out_first_frame)[1]
 
 
@@ -105,6 +104,40 @@ def classify_batch(
         prepared, policy, _by_frame(batch), _read, classes, stateful=stateful
     )
     return jnp.moveaxis(found, 0, 1), steps.T
+
+
+def shadow_batch(
+    model: VideoModel,
+    prepared: Prepared,
+    batch: Batch,
+    policy: StepPolicy,
+    reference: StepPolicy,
+    *,
+    stateful: bool,
+) -> FrameScores:
+    """Scores every frame by what a reference makes of it from the same start.
+
+    See `shadow.advance_with_shadow`; labels are not looked at.
+    """
+
+    def body(state: Any, frame: Array, first: bool) -> tuple[Any, tuple[Array, Array]]:
+        state, out, shadow = advance_with_shadow(
+            prepared, state, frame, policy, reference, first=first, stateful=stateful
+        )
+        iou = image_iou(out.logits, shadow.logits.argmax(-1))
+        return state, (iou, out.steps)
+
+    frames = jnp.moveaxis(batch.frames, 1, 0)
+    state = _fresh(prepared, policy, as_float(frames[0]))
+    iou, steps = scan_frames(body, state, frames, policy.singles_out_first_frame)[1]
+    return FrameScores(iou.T, steps.T)
+
+
+def _fresh(prepared: Prepared, policy: StepPolicy, frame: Array) -> State:
+    """What a scan over frames begins with."""
+    state = prepared.model.initial_state(len(frame), prepared.frame_shape)
+    state = dataclasses.replace(state, memory=policy.init_memory(jnp.asarray(frame)))
+    return as_varying(as_held(state, frame, prepared), policy)
 
 
 def _by_frame(batch: Batch) -> tuple[Array, Array]:

@@ -16,7 +16,8 @@ from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import may_leave_out_frames
 from rsf_jax.streaming import checks
-from rsf_jax.streaming.program import Ended, Program, Transform, to_host
+from rsf_jax.streaming.program import Ended, Load, Look, Program, Transform, to_host
+from rsf_jax.streaming.shadow import Shadow, Shadows
 from rsf_jax.streaming.statistics import Counter, Statistics
 from rsf_jax.streaming.streams import (
     CUT,
@@ -61,6 +62,7 @@ class StreamEngine:
         stateful: start each frame from the state the previous one left.
         transform: what is made on the device of logits [S, H, W, K], to bring less to the host, as
             `lambda logits: logits.argmax(-1)`; traceable, S first in whatever it returns.
+        shadow: frames that are also run as a reference would run them, and compared; None for none.
         clock: seconds; of deadlines and latencies.
 
     Raises:
@@ -81,6 +83,7 @@ class StreamEngine:
         steps_per_tick: int = 1,
         stateful: bool = True,
         transform: Transform = lambda logits: logits,
+        shadow: Shadow | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         checks.check_counts(
@@ -99,6 +102,7 @@ class StreamEngine:
             stateful=stateful,
             transform=transform,
         )
+        self._shadows = shadow and Shadows(shadow, prepared, policy, stateful=stateful)
         self._frame = (*prepared.frame_shape, model.input_channels)
         self._queue, self._when_full = queue, when_full
         self._slots, self._steps, self._clock = slots, steps_per_tick, clock
@@ -114,6 +118,9 @@ class StreamEngine:
         jax.block_until_ready(self._program.tick(self._turns.load(0.0)))
         if self._leaves_out:
             self._program.leaves_out(self._turns.nothing())
+        if self._shadows:
+            self._shadows.cast(self._program.store, self._turns.nothing().frames, 0, 0, False)
+            self._shadows.forget()
         self._tick_seconds = 0.0  # of the last ticks, on average
 
     def open(
@@ -179,6 +186,8 @@ class StreamEngine:
                 self._counter.refused += 1
                 raise InputError(f"stream {stream.name!r}: {error}") from None
             index = stream.put(frame, self._clock())
+            if self._shadows:
+                stream.queue[-1].in_shadow = self._shadows.drawn()
             if not stream.in_slot and len(stream.queue) == 1:
                 self._turns.wait(stream)
             return index
@@ -231,6 +240,7 @@ class StreamEngine:
             load = self._turns.load(then=began + 2 * self._tick_seconds)
             loaded = self._turns.loaded
             if loaded:
+                self._cast_begun(load)
                 ended = to_host(self._program.tick(load))
                 now = self._clock()
                 self._tick_seconds += _RECENT * (now - began - self._tick_seconds)
@@ -239,6 +249,7 @@ class StreamEngine:
                 )
                 for slot in np.flatnonzero(ended.ended):
                     self._end(int(slot), ended, now)
+            self._compare()
             return self._deliver() or any_repeated or loaded > 0
 
     def results(self) -> Iterator[FrameResult]:
@@ -271,6 +282,7 @@ class StreamEngine:
     def _repeat(self) -> None:
         """Answers frames that the policy leaves out, until all that wait need a step."""
         while (look := self._turns.look()) is not None:
+            self._cast_looked_at(look)
             left_out = self._program.leaves_out(look)
             now = self._clock()
             for stream in self._turns.seen(left_out):
@@ -279,6 +291,28 @@ class StreamEngine:
                     self._turns.wait(stream)
                 self._forget_if_over(stream)
                 self._put_out(stream, [result])
+
+    def _cast_looked_at(self, look: Look) -> None:
+        """Begins the shadows of frames that may be left out, from the states before them."""
+        if self._shadows:
+            for place, stream in enumerate(self._turns.looked_at()):
+                if stream.take_shadow():
+                    store = self._program.store
+                    self._shadows.cast(store, look.frames, place, stream.row, False)
+
+    def _cast_begun(self, load: Load) -> None:
+        """Begins the shadows of frames that get slots."""
+        if self._shadows:
+            for slot in map(int, np.flatnonzero(load.mask)):
+                stream = self._turns.holder(slot)
+                if stream is not None and stream.take_shadow():
+                    first, store = bool(load.first[slot]), self._program.store
+                    self._shadows.cast(store, load.frames, slot, stream.row, first)
+
+    def _compare(self) -> None:
+        """Takes what has come of shadows."""
+        for loss in self._shadows.losses() if self._shadows else ():
+            self._counter.count_shadow(loss)
 
     def _end(self, slot: int, ended: Ended, now: float) -> None:
         """Takes a frame out of its slot."""

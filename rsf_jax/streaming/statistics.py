@@ -31,6 +31,8 @@ class Statistics:
         latency: seconds from `submit` to the result of frames that were done or cut, by
             percentile 50, 95, 99; of the last 20,000 of them; empty without any.
         repeated_latency: the same of frames that were repeated.
+        shadows: frames that were compared with a reference, see `Shadow`.
+        disagreement: mean of what came of it; None without any.
     """
 
     ticks: int
@@ -47,6 +49,8 @@ class Statistics:
     seconds: float
     latency: dict[int, float]
     repeated_latency: dict[int, float]
+    shadows: int = 0
+    disagreement: float | None = None
 
     @property
     def useful_share(self) -> float:
@@ -59,7 +63,8 @@ class Counter:
 
     def __init__(self) -> None:
         self.ticks = self.slot_steps = self.useful_steps = self.loaded = self.slots = 0
-        self.refused = 0
+        self.refused = self.shadows = 0
+        self.disagreement = 0.0  # sum
         self.seconds = 0.0
         self.by_status = {DONE: 0, CUT: 0, REPEATED: 0, DROPPED: 0, FAILED: 0}
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
@@ -82,6 +87,11 @@ class Counter:
         elif status == REPEATED:
             self._of_repeated.append(seconds)
 
+    def count_shadow(self, loss: float) -> None:
+        """Counts a shadow frame and what came of it."""
+        self.shadows += 1
+        self.disagreement += loss
+
     def statistics(self, waiting: int) -> Statistics:
         """Returns what was counted."""
         return Statistics(
@@ -94,6 +104,8 @@ class Counter:
             seconds=self.seconds,
             latency=_percentiles(self._latencies),
             repeated_latency=_percentiles(self._of_repeated),
+            shadows=self.shadows,
+            disagreement=self.disagreement / self.shadows if self.shadows else None,
             **self.by_status,
         )
 

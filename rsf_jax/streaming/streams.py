@@ -56,6 +56,7 @@ class Waiting:
         submitted: seconds on the engine's clock.
         deadline: when it has to be read out; None for never.
         first: whether it begins a video.
+        in_shadow: whether it is to get a shadow, and has none yet.
     """
 
     index: int
@@ -63,6 +64,7 @@ class Waiting:
     submitted: float
     deadline: float | None
     first: bool
+    in_shadow: bool = False
 
 
 class Stream:
@@ -179,6 +181,12 @@ class Stream:
     ) -> FrameResult:
         seconds = now - waiting.submitted
         return FrameResult(self.name, waiting.index, status, outputs, steps, seconds, reason)
+
+    def take_shadow(self) -> bool:
+        """Whether the frame in the slot, or else the oldest that waits, is due a shadow: once."""
+        frame = self._current or self.queue[0]
+        due, frame.in_shadow = frame.in_shadow, False
+        return due
 
     @property
     def in_slot(self) -> bool:

@@ -53,9 +53,13 @@ class Turns:
         # Rows that do not exist are written nowhere.
         row = np.arange(self._rows, self._rows + count, dtype=np.int32)
         frames: dict[int, np.ndarray] = {}
-        for place, stream in enumerate(itertools.islice(self._unseen, count)):
+        for place, stream in enumerate(self.looked_at()):
             row[place], frames[place] = stream.row, stream.queue[0].frame
         return Look(self._batch(frames), row)
+
+    def looked_at(self) -> list[Stream]:
+        """The streams whose frames `look` returns, in that order."""
+        return list(itertools.islice(self._unseen, len(self._slots)))
 
     def nothing(self) -> Look:
         """Returns a look at no frame."""
@@ -109,6 +113,10 @@ class Turns:
             frames[slot] = frame if are_bytes else as_float(frame)
         # A program of its own: inside the tick, another type would compile the tick anew.
         return _as_float(frames) if are_bytes else frames
+
+    def holder(self, slot: int) -> Stream | None:
+        """Returns the stream in a slot."""
+        return self._slots[slot]
 
     def free(self, slot: int) -> Stream:
         """Takes a stream out of its slot."""

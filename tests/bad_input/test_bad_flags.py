@@ -59,6 +59,7 @@ CASES = [
         "evaluate", "--workdir={run} --policies=s1f1", "--policies is used with --sweep alone"
     ),
     Launched("evaluate", "--workdir={run} --inputs=a.mp4", "used with --policy=calibrated"),
+    Launched("stream", "--workdir={run} --inputs=a.mp4 --watch=0.1", "--watch is used with --poli"),
     Launched("calibrate", "--max_disagreement=0.1 --length=9", "--length is used with --streams"),
     Launched("calibrate", "--max_disagreement=0.1 --gap=9", "--gap is used with --inputs alone"),
     Launched("calibrate", "--max_disagreement=0.1 --frame_size=8x8", "--frame_size is used with"),

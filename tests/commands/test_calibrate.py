@@ -46,4 +46,9 @@ def test_a_policy_is_calibrated_on_ones_own_video_and_checked(launch, tmp_path):
     assert "like these: 1 less the IoU of what both make of a frame" in said
     said, _ = launch("evaluate", "--policy=calibrated", f"--inputs={films[1]}")
     assert "4 test clips: 0." in said
+    out = (f"--out={tmp_path / 'out'}", "--write=json", f"--inputs={films[1]}")
+    said, _ = launch("stream", "--policy=calibrated", "--watch=1", *out)
+    assert "20 frames were compared with the reference: they disagree by 0." in said
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["statistics"]["shadows"] == 20
     assert "test videos" not in said
