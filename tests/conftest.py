@@ -75,6 +75,21 @@ def pytest_unconfigure():
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+# Every compiled program takes some of the memory maps that Linux allows a process, 65,530 unless
+# set otherwise; XLA crashes where there are none left.
+_MANY_MAPS = 25_000
+_MAPS = Path("/proc/self/maps")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs():
+    """Forgets what was compiled, after a file of tests that leaves too much of it."""
+    yield
+    if _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > _MANY_MAPS:
+        jax.clear_caches()
+        gc.collect()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def brief_timing():
     """Speeds are measured as briefly as can be: no test looks at how high they are."""

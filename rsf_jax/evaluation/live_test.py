@@ -45,6 +45,7 @@ GATE = "gate:0.0023:0.046"
 _MOVEMENTS = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07)
 _REFRESHES = (4, 8, 16, 32)
 _SHOWN = 24  # frames of the picture
+_PRINTED = (1, 10, 60, 300, 1000)  # repeats, in the table
 FAMILIES = ("schedules", "refresh", "halting", "skipping alone", "gate", "gate and halting")
 
 
@@ -239,11 +240,13 @@ def print_live(results: dict[str, Any]) -> None:
     """Prints what `live_test` has returned."""
     table = Table(title="Still camera: mIoU when a frame is shown for the n-th time")
     runs = [StillCamera(**_fields(run)) for run in results["still"]]
-    for title in ("policy", "noise", *map(str, runs[0].shown()), "holds"):
-        table.add_column(title, justify="left" if title == "policy" else "right", no_wrap=True)
+    repeats = [n for n in _PRINTED if n <= len(runs[0].miou)]
+    table.add_column("policy", overflow="fold")
+    for title in ("noise", *map(str, repeats), "holds"):
+        table.add_column(title, justify="right", no_wrap=True)
     for run in runs:
-        held = "yes" if run.holds else f"for {run.lasts} frames"
-        row = (number(score) for score in run.shown().values())
+        held = "yes" if run.holds else f"for {run.lasts}"
+        row = (number(run.miou[n - 1]) for n in repeats)
         table.add_row(run.policy, f"{run.noise:g}", *row, held)
     Console().print(table)
     for noise in dict.fromkeys(row["noise"] for row in results["live"]):

@@ -261,17 +261,6 @@ def test_numbers_are_traced(rng):
     assert len(seen) > 1
 
 
-@pytest.fixture
-def uncached():
-    """JAX writes nothing to its cache: writing this mapped program has ended in a crash there."""
-    name = "jax_persistent_cache_min_compile_time_secs"
-    before = getattr(jax.config, name)
-    jax.config.update(name, 1e9)
-    yield
-    jax.config.update(name, before)
-
-
-@pytest.mark.usefixtures("uncached")
 def test_it_is_shared_among_devices(rng, variables):
     videos = np.concatenate([_videos(rng), _videos(rng)[::-1]])
     expected = rsf.run_video(MODEL, variables, videos, GATE)
