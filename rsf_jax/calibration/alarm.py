@@ -1,4 +1,4 @@
-"""An alarm: whether what is lost has come to be more than was promised, told while it happens.
+"""An alarm: whether what is lost has come to be more than was guaranteed, told while it happens.
 
 A game against the claim that no loss is expected to be above a limit, given those before it. At
 every loss a capital is bet on it being above the limit. If the claim is true no way of betting can
@@ -27,13 +27,13 @@ _ENOUGH = 1e100
 
 
 class Alarm:
-    """Watches losses, and tells when they are more than was promised.
+    """Watches losses, and tells when they are more than was guaranteed.
 
     Args:
-        limit: what is promised of the mean loss, between 0 and 1.
+        limit: what is guaranteed of the mean loss, between 0 and 1.
         level: probability of a false alarm over all time, between 0 and 1.
         together: so many losses that follow each other count as one, their mean. Losses of
-            neighboring frames are alike: a scene that is hard for a while is no broken promise.
+            neighboring frames are alike: a scene that is hard for a while is no broken guarantee.
             Choose more than such a while.
 
     Raises:
@@ -111,7 +111,7 @@ def wealth(losses: np.ndarray, limit: float) -> np.ndarray:
 
     Args:
         losses: [..., T], in 0..1.
-        limit: what is promised of the mean loss.
+        limit: what is guaranteed of the mean loss.
 
     Returns:
         float64 [..., T].

@@ -12,7 +12,7 @@ from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.measures.segmentation import mean_iou
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.scoring.batch_scores import Scores
-from rsf_jax.scoring.frames import classify_batch, score_batch_by_frame
+from rsf_jax.scoring.frames import MOST_BYTES, classify_batch, score_batch_by_frame
 from rsf_jax.trained.model import Trained
 
 LABELS, REFERENCE = "labels", "reference"
@@ -48,7 +48,7 @@ def label_scorer(trained: Trained, *, by_frame: bool = False) -> VideoScorer:
         trained: the model.
         by_frame: score frames, not videos, and in memory that does not grow with their number.
     """
-    score = trained.over_split(score_batch_by_frame) if by_frame else trained.scorer()
+    score = trained.over_split(score_batch_by_frame, MOST_BYTES) if by_frame else trained.scorer()
 
     def scored(policy: StepPolicy, split: grain.MapDataset) -> Scored:
         scores = score(split, policy)
@@ -69,7 +69,7 @@ def agreement_scorer(trained: Trained, reference: StepPolicy) -> VideoScorer:
 
     A reference is run once over each split; its classes are kept, a byte a pixel.
     """
-    classify = trained.over_split(classify_batch)
+    classify = trained.over_split(classify_batch, MOST_BYTES)
     score = label_scorer(trained, by_frame=True)
     # By identity, with the split, or another one might get its number.
     known: dict[int, tuple[grain.MapDataset, grain.MapDataset, Scored]] = {}

@@ -1,4 +1,4 @@
-"""Whether a calibrated policy keeps its promise where it is used: shadow frames, and an alarm."""
+"""Whether a calibrated policy keeps its guarantee where it is used: shadow frames, and an alarm."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from rsf_jax.calibration.risk import upper_bound
 from rsf_jax.errors import InputError
 from rsf_jax.measures.images import image_iou
 from rsf_jax.policies import StepPolicy, read_policy
-from rsf_jax.scoring.frames import shadow_batch
+from rsf_jax.scoring.frames import MOST_BYTES, shadow_batch
 from rsf_jax.streaming import Shadow
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
@@ -47,7 +47,7 @@ class Watch:
         raised = f"ALARM after {alarm.raised_at}" if alarm.alarm else "no alarm"
         return (
             f"{alarm.count} frames were compared with the reference: they disagree by "
-            f"{alarm.mean:.4f} on average, at most {alarm.limit:.4f} was promised: {raised}"
+            f"{alarm.mean:.4f} on average, at most {alarm.limit:.4f} was guaranteed: {raised}"
         )
 
 
@@ -123,6 +123,7 @@ def shadow_bound(
     Returns:
         "mean" over the videos, and the "bound" of the expected disagreement.
     """
-    scores = trained.over_split(partial(shadow_batch, reference=reference))(videos, policy)
+    score = trained.over_split(partial(shadow_batch, reference=reference), MOST_BYTES)
+    scores = score(videos, policy)
     losses = 1 - np.asarray(scores.iou, float).mean(1)
     return {"mean": float(losses.mean()), "bound": upper_bound(losses, level)}

@@ -23,6 +23,8 @@ from rsf_jax.unroll import advance, scan_frames
 Reader = Callable[[Any], tuple[Array, Any]]
 # What is kept of a frame: logits [B, H, W, K] and what they are compared with, to arrays [B, ...].
 Look = Callable[[Array, Any], Any]
+# Of the frames of videos that are scored together: they are read whole, a few batches ahead.
+MOST_BYTES = 2**25
 
 
 @flax.struct.dataclass

@@ -34,10 +34,17 @@ class OverSplit:
         devices: where to compute.
         batch_size: videos computed together, over all devices.
         function: of a batch.
+        most_bytes: of the frames that are computed together, where videos are long; None for any.
     """
 
     def __init__(
-        self, model: VideoModel, devices: Devices, batch_size: int, function: OfBatch
+        self,
+        model: VideoModel,
+        devices: Devices,
+        batch_size: int,
+        function: OfBatch,
+        *,
+        most_bytes: int | None = None,
     ) -> None:
         def apply(variables: Variables, batch: Batch, policy: StepPolicy) -> Any:
             prepared = prepare(model, variables, batch.frames.shape[2:4])
@@ -45,6 +52,7 @@ class OverSplit:
 
         self._apply = devices.compile(apply)
         self._devices, self._batch_size = devices, batch_size
+        self._most_bytes = most_bytes
         # Padding would change the statistics of a batch.
         self._pads = model.norm_statistics != "batch"
 
@@ -70,7 +78,7 @@ class OverSplit:
         Raises:
             ScoringStopped: as soon as `stops` says so.
         """
-        batch_size = min(self._batch_size, len(videos))
+        batch_size = min(self._batch_size, len(videos), self._fitting(videos))
         # On every device, as the variables are: a policy's thresholds are arrays too.
         policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
         found = []
@@ -79,6 +87,12 @@ class OverSplit:
                 raise ScoringStopped
             found.append(self._batch(variables, batch, policy, batch_size))
         return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+
+    def _fitting(self, videos: grain.MapDataset) -> int:
+        """How many videos are computed together at most; all where they change each other."""
+        if self._most_bytes is None or not self._pads:
+            return self._batch_size
+        return max(1, self._most_bytes // int(videos[0]["frames"].nbytes))
 
     def _batch(self, variables: Any, batch: Batch, policy: Any, batch_size: int) -> Any:
         size = len(batch.weights)

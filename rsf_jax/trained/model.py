@@ -117,18 +117,22 @@ class Trained:
         objective = build_objective(self.config)
         return self.over_split(partial(score_batch, objective=objective))
 
-    def over_split(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def over_split(
+        self, function: Callable[..., Any], most_bytes: int | None = None
+    ) -> Callable[..., Any]:
         """Returns a function `(videos, policy) -> arrays` for the videos of a dataset's split.
 
         Args:
             function: of a batch of them, as `scoring.splits.OverSplit` takes it, with `stateful`.
+            most_bytes: see there.
         """
         from rsf_jax.parallel.devices import devices_for
         from rsf_jax.scoring.splits import OverSplit
 
         config, devices = self.config, devices_for(self.config)
         of_batch = partial(function, stateful=config.stateful)
-        applied = OverSplit(self.model, devices, config.eval_batch_size, of_batch)
+        size = config.eval_batch_size
+        applied = OverSplit(self.model, devices, size, of_batch, most_bytes=most_bytes)
         return partial(applied, devices.replicate(self.variables))
 
     def engine(

@@ -41,7 +41,7 @@ def _raised_at(losses):
 
 
 @pytest.mark.parametrize("draw", [_rare, _small, _mixed])
-def test_false_alarms_over_long_times_are_as_seldom_as_promised(draw):
+def test_false_alarms_over_long_times_are_as_seldom_as_guaranteed(draw):
     paths = 400
     false = np.isfinite(_raised_at(_paths(draw, 0, paths, (LIMIT, 10_000)))).sum()
     # Three standard deviations of a fair count above the level.
@@ -59,7 +59,7 @@ def test_a_change_is_found_soon_whenever_it_comes(draw, before):
 
 
 def test_losses_of_neighbors_may_be_alike_if_they_count_together():
-    # Scenes of 20 frames, of which one in twenty is hard: the mean is that promised.
+    # Scenes of 20 frames, of which one in twenty is hard: the mean is the limit.
     rng = np.random.default_rng(2)
     scenes = _rare(rng, LIMIT, 100 * 150).reshape(100, 150)
     alone, together = (np.isfinite(_raised_at(x)).sum() for x in (scenes.repeat(20, 1), scenes))

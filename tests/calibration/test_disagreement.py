@@ -80,8 +80,8 @@ def test_a_reference_is_run_once_over_a_split(trained, monkeypatch):
     runs = []
     over_split = Trained.over_split
 
-    def counted(self, function):
-        apply = over_split(self, function)
+    def counted(self, function, *more):
+        apply = over_split(self, function, *more)
         if function is not classify_batch:
             return apply
         return lambda *given: runs.append(given) or apply(*given)

@@ -48,3 +48,20 @@ def test_frames_are_scored_and_classified_as_in_whole_videos(trained, videos, po
     np.testing.assert_allclose(scores.iou, wanted, atol=2e-2)
     assert np.isnan(scores.iou[2, 1])
     assert np.isnan(scores.iou).sum() == 1
+
+
+def test_of_long_videos_fewer_are_computed_together(trained, videos):
+    policy, sizes = rsf.FixedSchedule(2, 1), []
+
+    def counted(model, prepared, batch, policy, *, stateful):
+        sizes.append(len(batch.frames))
+        return score_batch_by_frame(model, prepared, batch, policy, stateful=stateful)
+
+    whole = trained.over_split(score_batch_by_frame)(videos, policy)
+    bytes_of_one = videos[0]["frames"].nbytes
+    found = trained.over_split(counted, 2 * bytes_of_one + 1)(videos, policy)
+    np.testing.assert_allclose(found.iou, whole.iou, atol=2e-2)
+    assert sum(sizes) <= 2
+    sizes.clear()
+    trained.over_split(counted, 1)(videos, policy)
+    assert set(sizes) == {1}

@@ -141,14 +141,14 @@ def _results(bound):
     return {"reference": "gate:0:0.2+s4f3", "shadow": {"mean": bound / 2, "bound": bound}}
 
 
-def test_an_alarm_is_raised_where_the_promise_is_broken(trained):
+def test_an_alarm_is_raised_where_the_guarantee_is_broken(trained):
     videos, raised = _videos(2, 40), []
     kept = watch(_results(0.99), share=1.0, together=1, on_alarm=raised.append)
     engine = _play(trained, GATE, videos, shadow=kept.shadow)[1]
     assert kept.alarm.count == engine.statistics().shadows == 80
     assert (kept.alarm.alarm, raised) == (False, [])
     assert "80 frames were compared with the reference" in str(kept)
-    assert "at most 0.9900 was promised: no alarm" in str(kept)
+    assert "at most 0.9900 was guaranteed: no alarm" in str(kept)
     mean = kept.alarm.mean
     assert 0 < mean < 0.99
     broken = watch(_results(mean / 20), share=1.0, together=1, on_alarm=raised.append)
