@@ -55,7 +55,8 @@ def test_every_file_named_exists():
     for target in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
         assert (ROOT / target).exists(), target
     titles = re.findall(r"^#+ (.+)", README, re.MULTILINE)
-    places = {title.lower().replace(" ", "-") for title in titles}
+    # As GitHub makes them: without punctuation.
+    places = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= places
     for launcher in re.findall(r"python (launch/\w+\.py)", README):
         assert (ROOT / launcher).exists(), launcher
