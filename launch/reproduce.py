@@ -7,7 +7,8 @@ python launch/reproduce.py --plan=two_cores --minutes=170
 Call it again to go on; while something is left it ends with exit code 75. The plan `paper` trains
 every row as the paper does; `two_cores` trains few networks from nothing, in small windows, and
 begins the other rows with their weights; `live` trains models for live video and what they are
-compared with, and tests them on live streams. Settings given as --config.FIELD are changed in all
+compared with, and tests them on live streams, and `live_tries` does so with one setting of the
+recipe changed in each. Settings given as --config.FIELD are changed in all
 runs, which are then listed apart from the paper's.
 """
 
@@ -24,7 +25,7 @@ from rsf_jax.commands import devices, program, shared
 from rsf_jax.config.config import FREE_ON_RESUME
 from rsf_jax.paths import expand
 
-_PLANS = {"two_cores": two_cores.jobs, "live": live.jobs}
+_PLANS = {"two_cores": two_cores.jobs, "live": live.jobs, "live_tries": live.tries}
 _PLAN = flags.DEFINE_enum("plan", "paper", ["paper", *_PLANS], "what is trained, and how")
 _PRESETS = flags.DEFINE_list("presets", None, "what to run, in order; the paper's unless given")
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "seeds of each, the first of all before the second")

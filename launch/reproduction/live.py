@@ -5,6 +5,8 @@ streams under many policies. Stateless models, which see every frame for the fir
 state has to beat, each trained for as many steps as it is tested with.
 """
 
+from typing import Any
+
 from reproduction.plan import Job
 from reproduction.two_cores import Stage, job_of
 
@@ -18,13 +20,46 @@ def _stateless(steps: int) -> Stage:
 
 
 SMALL = (
-    Stage("quickstart_live", "quickstart_live", 15000),
     *map(_stateless, _STATELESS_STEPS),
+    Stage("quickstart_live", "quickstart_live", 15000),
 )
 LARGE = (
     Stage("easy72_live", "easy72_live", 5000, "easy72_s6f1"),
     Stage("hard72_live", "hard72_live", 10000, "easy72_live"),
 )
+
+
+# What of the recipe matters: each changes one thing of the preset.
+_TRY = 5000
+_FIRST = "quickstart16"
+_MIXED = "s3f1,s6f1,s6f2,s8f3"
+
+
+def _try(change: str, begins: str = "", **changes: Any) -> Stage:
+    return Stage(f"live_try_{change}", "quickstart_live", _TRY, begins, changes=changes)
+
+
+TRIES = (
+    _try("longer", stream_frames=1024),
+    _try("schedules", schedules=_MIXED),
+    _try("penalty", gradient="c_bptt"),
+    _try("half_noise", noise=0.04),
+    _try("no_noise", noise=0.0),
+    _try("none"),
+    _try("one_chunk", stream_frames=8),
+    _try("drop", drop=0.1),
+    Stage(_FIRST, "quickstart", 4410, changes={"channels": 16}),
+    _try("finetuned", _FIRST),
+)
+
+
+def tries(seed: int) -> list[Job]:
+    """Returns runs of `quickstart_live` with one setting changed in each, tested on live streams.
+
+    Args:
+        seed: of every one.
+    """
+    return [job_of(stage, seed, live=True) for stage in TRIES]
 
 
 def jobs(seed: int) -> list[Job]:
