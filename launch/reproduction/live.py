@@ -48,6 +48,8 @@ TRIES = (
     _try("none"),
     _try("one_chunk", stream_frames=8),
     _try("drop", drop=0.1),
+    # Cuts without a fresh state: can it learn to let go?
+    _try("cuts", cuts=0.05),
     Stage(_FIRST, "quickstart", 4410, changes={"channels": 16}),
     _try("finetuned", _FIRST),
 )

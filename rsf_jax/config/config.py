@@ -87,6 +87,12 @@ class Config:
     drop: float = setting(
         0.0, "share of a video's later frames that its stream leaves out", least=0, below=1
     )
+    cuts: float = setting(
+        0.0,
+        "share of a stream's frames at which it cuts to another video, while the state goes on",
+        least=0,
+        below=1,
+    )
     noise: float = setting(
         0.0,
         "largest standard deviation of the sensor noise of streams; white is 1",

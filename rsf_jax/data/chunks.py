@@ -1,6 +1,7 @@
 """Chunks of long streams: which part of which stream every update sees."""
 
 import bisect
+import itertools
 import threading
 from typing import Any, NamedTuple
 
@@ -10,12 +11,12 @@ import numpy as np
 from rsf_jax.config.config import Config
 from rsf_jax.data.augmentation import Example, augment
 from rsf_jax.data.batch import Batch, stack
-from rsf_jax.data.sensor import WHITE, expose
+from rsf_jax.data.sensor import expose
 from rsf_jax.data.streams import gather, long_stream
 from rsf_jax.parallel.processes import Processes
 
 # Of random numbers: what is drawn of a stream is drawn apart.
-_LENGTH, _STREAM = 1, 2
+_LENGTH, _CUTS, _VIDEO, _NOISE, _SENSOR = range(1, 6)
 
 
 class Position(NamedTuple):
@@ -85,7 +86,8 @@ class Chunks:
     """Random access to the part of one process of the batch of every update, on streams.
 
     A stream is a video of the training split, changed as a whole (`augment`), each of whose frames
-    is shown for a random time; its noise is drawn anew for every frame.
+    is shown for a random time; its noise is drawn anew for every frame. With `cuts` it is several
+    such videos, one after the other.
 
     Attributes:
         size: streams of a part.
@@ -111,15 +113,36 @@ class Chunks:
 
     def _chunk(self, position: Position, row: int) -> Example:
         config, size = self._config, self._config.chunk_frames
-        key = config.seed, _STREAM, position.group, position.number, row
-        rng = np.random.default_rng(key)
+        key = position.group, position.number, row
+        begins = self._begins(key, position.chunks * size)
+        first = position.chunk * size
+        parts = [
+            self._part(key, number, end - begin, first - begin, first + size - begin)
+            for number, (begin, end) in enumerate(itertools.pairwise(begins))
+            if begin < first + size and end > first
+        ]
+        part = {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
+        if config.noise:
+            noise = self._rng(_NOISE, *key).uniform(0, config.noise)
+            of_chunk = self._rng(_SENSOR, *key, position.chunk)
+            part["frames"] = expose(part["frames"], of_chunk, noise=noise)
+        return part
+
+    def _begins(self, key: tuple[int, ...], length: int) -> list[int]:
+        """The frames at which a stream's videos begin, and the stream's end."""
+        drawn = self._rng(_CUTS, *key).random(length) < self._config.cuts
+        return [0, *(frame for frame in np.flatnonzero(drawn).tolist() if frame), length]
+
+    def _part(
+        self, key: tuple[int, ...], number: int, length: int, first: int, end: int
+    ) -> Example:
+        """Frames `first` to `end`, as far as they are there, of a stream's video of a number."""
+        config, rng = self._config, self._rng(_VIDEO, *key, number)
         video = self._videos[int(rng.integers(len(self._videos)))]
         if config.augment:
             video = augment(video, rng, config)
-        shown = long_stream(video, position.chunks * size, rng, drop=config.drop)
-        part = gather(video, shown[position.chunk * size : (position.chunk + 1) * size])
-        if config.noise:
-            noise = rng.uniform(0, WHITE * config.noise)
-            of_chunk = np.random.default_rng((*key, position.chunk))
-            part["frames"] = expose(part["frames"], of_chunk, noise=noise)
-        return part
+        shown = long_stream(video, length, rng, drop=config.drop)
+        return gather(video, shown[max(first, 0) : end])
+
+    def _rng(self, *of: int) -> np.random.Generator:
+        return np.random.default_rng((self._config.seed, *of))

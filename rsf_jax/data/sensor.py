@@ -7,7 +7,6 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 
-WHITE = 255  # gray levels
 _PERIOD = 500.0  # frames
 
 
@@ -79,8 +78,8 @@ def expose(
         frames: uint8 in 0..255 or float in 0..1, [..., T, H, W, C].
         rng: of these frames.
         gain: a factor; one number, or of every frame, broadcast to [..., T].
-        noise: standard deviation in gray levels, of which there are 255 from black to white,
-            whatever the type of the frames; one number, or of every frame as `gain`.
+        noise: standard deviation, white is 1, whatever the type of the frames; one number, or of
+            every frame as `gain`.
 
     Returns:
         Frames of the same shape and type, clipped to their range; bytes are rounded.
@@ -88,17 +87,18 @@ def expose(
     Raises:
         InputError: if a number is below 0 or not finite, or frames are of another type.
     """
-    for name, values in (("gain", gain), ("noise", noise)):
-        if not np.all(np.isfinite(values) & (np.asarray(values) >= 0)):
-            raise InputError(f"{name} is {values}: finite numbers of at least 0 are needed")
+    if not np.all(np.isfinite(gain) & (np.asarray(gain) >= 0)):
+        raise InputError(f"gain is {gain}: finite numbers of at least 0 are needed")
+    if not np.all((np.asarray(noise) >= 0) & (np.asarray(noise) <= 1)):
+        raise InputError(f"noise is {noise}: shares of white, from 0 to 1, are needed")
     is_bytes = frames.dtype == np.uint8
     if not is_bytes and not np.issubdtype(frames.dtype, np.floating):
         raise InputError(f"frames are {frames.dtype}: uint8 in 0..255 or float in 0..1 are needed")
-    white = WHITE if is_bytes else 1
+    white = 255 if is_bytes else 1
     seen = frames.astype(np.float32) * _per_frame(gain)
     if np.any(noise):
         drawn = rng.standard_normal(frames.shape, np.float32)
-        seen = seen + drawn * (_per_frame(noise) * np.float32(white / WHITE))
+        seen = seen + drawn * (_per_frame(noise) * np.float32(white))
     seen = np.clip(np.rint(seen) if is_bytes else seen, 0, white)
     return seen.astype(frames.dtype)
 

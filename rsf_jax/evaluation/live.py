@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rsf_jax.checks import as_prepared
 from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.data.sensor import WHITE, sense
+from rsf_jax.data.sensor import sense
 from rsf_jax.data.streams import EVENTS, PAUSE, live_streams
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.told import Told
@@ -97,7 +97,7 @@ def streams_to_test(
         return streams
 
     def through_camera(stream: Any, rng: np.random.Generator) -> Any:
-        frames = sense(stream["frames"], rng, noise=WHITE * noise, flicker=flicker)
+        frames = sense(stream["frames"], rng, noise=noise, flicker=flicker)
         return {**stream, "frames": frames}
 
     return streams.seed(seed).random_map(through_camera)

@@ -81,8 +81,24 @@ def test_the_chunks_of_a_stream_are_one_video_shown_for_a_while(augment):
                 assert any(set(shown) <= video for video in originals)
 
 
+def test_streams_cut_to_other_videos():
+    config = _config(augment=False, cuts=0.2, stream_frames=32, batch_size=30)
+    chunks, plan = Chunks(_videos(), config, Processes(0, 1)), Plan(config.seed, GROUPS, 8)
+    place = {f.tobytes(): n for n, video in enumerate(_videos()) for f in video["frames"]}
+    streams, chances, cuts = {}, 0, 0
+    for update in range(30):
+        streams.setdefault(plan.position(update)[:2], []).append(chunks[update].frames)
+    for parts in streams.values():
+        for stream in np.concatenate(parts, 1):
+            shown = [place[frame.tobytes()] for frame in stream]
+            chances += len(shown) - 1
+            cuts += sum(a != b for a, b in itertools.pairwise(shown))
+    # One of five cuts is to the same video again.
+    assert cuts / chances == pytest.approx(0.2 * 0.8, abs=0.03)
+
+
 def test_a_batch_is_a_function_of_seed_and_update_and_is_shared_by_processes():
-    config = _config(noise=0.1, drop=0.3)
+    config = _config(noise=0.1, drop=0.3, cuts=0.2)
     videos = _videos()
     whole = Chunks(videos, config, Processes(0, 1))
     halves = [Chunks(videos, config, Processes(index, 2)) for index in range(2)]

@@ -17,9 +17,9 @@ def _rng(seed=0):
 
 
 @pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.float32, 1), (np.float64, 1)])
-def test_noise_has_its_deviation_in_gray_levels(dtype, white):
+def test_noise_has_its_deviation_in_shares_of_white(dtype, white):
     frames = _gray(dtype=dtype)
-    seen = expose(frames, _rng(), noise=10.0)
+    seen = expose(frames, _rng(), noise=10 / 255)
     assert seen.dtype == dtype
     assert seen.shape == frames.shape
     added = (seen.astype(float) - frames) * 255 / white
@@ -30,7 +30,7 @@ def test_noise_has_its_deviation_in_gray_levels(dtype, white):
 
 
 def test_every_frame_of_a_still_camera_has_its_own_noise():
-    seen = expose(_gray(), _rng(), noise=5.0).astype(float) - 128
+    seen = expose(_gray(), _rng(), noise=5 / 255).astype(float) - 128
     flat = seen.reshape(len(seen), -1)
     correlation = np.corrcoef(flat)[~np.eye(len(flat), dtype=bool)]
     assert np.abs(correlation).max() < 0.2
@@ -41,7 +41,7 @@ def test_every_frame_of_a_still_camera_has_its_own_noise():
 def test_values_stay_in_their_range(dtype):
     white = 255 if dtype == np.uint8 else 1
     for level in (0, 255):
-        seen = expose(_gray(level=level, dtype=dtype), _rng(), noise=40.0)
+        seen = expose(_gray(level=level, dtype=dtype), _rng(), noise=40 / 255)
         assert seen.min() >= 0
         assert seen.max() <= white
         # Half is beyond the range and clipped to it; nothing wraps around.
@@ -61,7 +61,7 @@ def test_nothing_is_added_unless_asked_for():
 
 def test_it_is_a_function_of_its_generator():
     one, same, other = (
-        sense(_gray(), _rng(seed), noise=3.0, flicker=0.1, drift=0.1) for seed in (1, 1, 2)
+        sense(_gray(), _rng(seed), noise=3 / 255, flicker=0.1, drift=0.1) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
@@ -69,7 +69,7 @@ def test_it_is_a_function_of_its_generator():
 
 def test_what_is_given_stays_as_it_is():
     frames = _gray()
-    sense(frames, _rng(), noise=3.0, flicker=0.1)
+    sense(frames, _rng(), noise=3 / 255, flicker=0.1)
     np.testing.assert_array_equal(frames, _gray())
 
 
@@ -110,7 +110,7 @@ def test_a_stream_that_is_read_in_parts_has_one_light():
 
 def test_every_stream_of_a_batch_may_have_its_own_noise():
     frames = np.stack([_gray()] * 3)
-    noise = np.array([[0.0], [4.0], [16.0]])
+    noise = np.array([[0.0], [4.0], [16.0]]) / 255
     seen = expose(frames, _rng(), noise=noise).astype(float) - frames
     assert seen[0].std() == 0
     assert seen[1].std() == pytest.approx(4, rel=0.05)
@@ -120,7 +120,8 @@ def test_every_stream_of_a_batch_may_have_its_own_noise():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"noise": -1.0}, r"noise is -1\.0: finite numbers of at least 0"),
+        ({"noise": -1.0}, r"noise is -1\.0: shares of white, from 0 to 1"),
+        ({"noise": 10.0}, r"noise is 10\.0: shares of white"),
         ({"noise": float("nan")}, "noise is nan"),
         ({"flicker": 1.5}, r"flicker is 1\.5: a share from 0 to 1"),
         ({"drift": -0.5}, r"drift is -0\.5"),
@@ -134,4 +135,4 @@ def test_what_is_not_possible_is_named(given, message):
 
 def test_frames_of_another_type_are_named():
     with pytest.raises(rsf.InputError, match=r"frames are int32: uint8 in 0\.\.255 or float"):
-        sense(_gray().astype(np.int32), _rng(), noise=1.0)
+        sense(_gray().astype(np.int32), _rng(), noise=0.1)

@@ -50,7 +50,7 @@ def test_a_clip_is_made_long_and_seen_by_a_noisy_sensor(videos):
     part = gather(videos[0], index[8:16])
     assert part["frames"].shape[0] == part["masks"].shape[0] == 8
     frames = still(videos[0], 8)["frames"]
-    seen = sense(frames, np.random.default_rng(0), noise=5.0, flicker=0.05)
+    seen = sense(frames, np.random.default_rng(0), noise=0.02, flicker=0.05)
     assert seen.shape == frames.shape
     assert seen.dtype == np.uint8
     assert (seen[0] != seen[1]).any()
