@@ -10,7 +10,7 @@ from rsf_jax.config.config import Config
 from rsf_jax.config.presets import get_config
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation.live_test import live_test
+from rsf_jax.evaluation.live_test import Settings, live_test, of_split
 from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.evaluation.testing import evaluate
 from rsf_jax.json_files import write_json
@@ -36,14 +36,15 @@ class Job:
         policies: beside that of training.
         title: what the run is called, if not after its settings.
         begins: name of the job whose best weights it begins with; none if it has its own way.
-        live: whether it is tested on live streams, too: `records/live/NAME.json`.
+        live: tests on live streams, one for each split: `records/live/NAME.json`, of another split
+            than the test's `records/live/NAME_SPLIT.json`.
     """
 
     config: Config
     policies: tuple[str, ...]
     title: str = ""
     begins: str = ""
-    live: bool = False
+    live: tuple[Settings, ...] = ()
 
     @property
     def name(self) -> str:
@@ -78,7 +79,7 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
     end = time.monotonic() + minutes * 60 if minutes else None
     for job in jobs:
         path = records / f"{job.name}.json"
-        if path.exists() and is_done(job, read_record(path)):
+        if path.exists() and is_done(job, read_record(path), records):
             continue
         left = 0.0 if end is None else (end - time.monotonic()) / 60
         if end is not None and left < LEAST_MINUTES:
@@ -88,16 +89,22 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
         write_json(path, make_record(runs / job.name))
         if outcome is Outcome.STOPPED:
             return False
-        if job.live:
-            tested = RunFolder(runs / job.name).live()
-            shutil.copy(tested, writable_folder(records / "live") / f"{job.name}.json")
+        for settings in job.live:
+            tested = RunFolder(runs / job.name).live(of_split(settings.split))
+            shutil.copy(tested, live_record(records, job.name, settings.split))
     return True
 
 
-def is_done(job: Job, record: Record) -> bool:
-    """Whether a run has been tested with all policies that it should be."""
+def is_done(job: Job, record: Record, records: Path) -> bool:
+    """Whether a run has been tested with all policies and on all streams that it should be."""
     tested = {record.schedule, *map(renamed, job.policies)} <= record.tests.keys()
-    return tested and (bool(record.still) or not job.live)
+    live = (live_record(records, job.name, settings.split) for settings in job.live)
+    return tested and all(path.exists() for path in live)
+
+
+def live_record(records: Path, name: str, split: str) -> Path:
+    """Where the test of a run on streams is kept, of the videos of a split."""
+    return writable_folder(records / "live") / f"{name}{of_split(split)}.json"
 
 
 def _run(job: Job, runs: Path, minutes: float) -> Outcome:
@@ -110,8 +117,8 @@ def _run(job: Job, runs: Path, minutes: float) -> Outcome:
         dataset = open_dataset(trained.config)
         for policy in job.policies:
             evaluate(trained, dataset, workdir, parse_policy(policy))
-        if job.live:
-            live_test(trained, dataset, workdir)
+        for settings in job.live:
+            live_test(trained, dataset, workdir, settings)
     return outcome
 
 

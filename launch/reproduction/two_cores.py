@@ -11,6 +11,7 @@ from typing import Any
 from reproduction import paper
 from reproduction.plan import Job
 from rsf_jax.config.presets import get_config
+from rsf_jax.evaluation.live_test import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,13 +112,13 @@ def jobs(seed: int) -> list[Job]:
     return [job_of(stage, seed) for stage in STAGES]
 
 
-def job_of(stage: Stage, seed: int, *, live: bool = False) -> Job:
+def job_of(stage: Stage, seed: int, live: tuple[Settings, ...] = ()) -> Job:
     """Returns what a stage runs.
 
     Args:
         stage: the stage.
         seed: of it, and of the stage that it begins with.
-        live: test it on live streams, too.
+        live: tests of it on live streams.
     """
     settings = {"updates": stage.updates, "seed": seed, "save_every": 50, **stage.changes}
     config = get_config(stage.preset).replace(**settings)

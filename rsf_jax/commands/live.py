@@ -19,7 +19,7 @@ _GATE = flags.DEFINE_string("gate", live.GATE, "the gate of policies that are no
 _STREAMS = flags.DEFINE_integer("streams", live.STREAMS, "live streams", lower_bound=1)
 _FRAMES = flags.DEFINE_integer("frames", live.LENGTH, "frames of each", lower_bound=1)
 _REPEATS = flags.DEFINE_integer(
-    "repeats", live.REPEATS, "how often the still camera's frame is shown", lower_bound=1
+    "repeats", live.REPEATS, "how often the still camera's frame is shown; 0: none", lower_bound=0
 )
 _SPLIT = flags.DEFINE_enum("split", "test", ["test", "validation"], "whose videos are shown")
 _SEED = flags.DEFINE_integer("seed", 0, "of the streams", lower_bound=0)

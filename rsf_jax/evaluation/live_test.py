@@ -60,7 +60,7 @@ class Settings:
         noise: standard deviations of noise; white is 1.
         streams: how many.
         frames: of each.
-        repeats: of the still camera's frame.
+        repeats: of the still camera's frame; 0 for no still camera.
         split: "test" or "validation", whose videos are shown.
         seed: of the streams.
     """
@@ -82,7 +82,7 @@ def live_test(
     """Tests a model on a still camera and on live streams, and writes what was found.
 
     Files in `workdir`: `live.json`, `live.png` and `still.png`; whatever is not the run's own is
-    added to their names, see `name_suffix`.
+    added to their names, see `name_suffix`, and so is the split if it is not the test's.
 
     Args:
         trained: the model.
@@ -130,13 +130,18 @@ def live_test(
             ],
         }
     )
-    suffix = name_suffix(trained, dataset)
+    suffix = name_suffix(trained, dataset) + of_split(settings.split)
     write_json(RunFolder(workdir).live(suffix), results)
     _save_pictures(trained, streams, scores, still, RunFolder(workdir), suffix)
     return results
 
 
 _TOLD = "told what happens"
+
+
+def of_split(split: str) -> str:
+    """What the names of files say of the split that was tested: nothing of the test's."""
+    return "" if split == "test" else f"_{split}"
 
 
 def _families(config: Config, settings: Settings) -> dict[str, list[StepPolicy]]:
@@ -156,17 +161,24 @@ def families(config: Config, gate: str = GATE) -> dict[str, list[StepPolicy]]:
     Raises:
         InputError: if it is none.
     """
-    slow, fast, cap = config.slow_steps, config.fast_steps, cap_steps(config)
+    slow, fast = config.slow_steps, config.fast_steps
+    skipping = f"{':'.join(gate.split(':')[:2])}:1"
+    if not config.stateful:
+        # Every frame is a first one: there is nothing to keep, to reset or to go on from.
+        own = policy_name(FixedSchedule(slow, fast))
+        return {
+            "schedules": [FixedSchedule(slow, fast)],
+            "skipping alone": [parse_policy(f"{skipping}+{own}")],
+        }
     more = 2 * slow
     pairs = [(slow, fast), (more, fast), (more, fast + 1), (more + 2, fast + 1)]
     pairs += [(more + 2, fast + 2), (2 * more, fast + 2)]
     schedules = [FixedSchedule(*pair) for pair in dict.fromkeys(pairs)]
-    most = max(cap, 12)
+    most = max(cap_steps(config), 12)
     rules = [
         DistanceHalting("pattern", NEVER, most, rtol=r, min_first_steps=slow) for r in _MOVEMENTS
     ]
     own = policy_name(schedules[0])
-    skipping = f"{':'.join(gate.split(':')[:2])}:1"
 
     def inside(prefix: str, policies: Sequence[StepPolicy]) -> list[StepPolicy]:
         return [parse_policy(f"{prefix}+{policy_name(policy)}") for policy in policies]
@@ -176,13 +188,22 @@ def families(config: Config, gate: str = GATE) -> dict[str, list[StepPolicy]]:
         "refresh": [parse_policy(f"refresh:{n}+{own}") for n in _REFRESHES],
         "halting": list(rules),
         "skipping alone": inside(skipping, schedules),
-        "gate": inside(gate, schedules),
+        "gate": inside(gate, _pairs(slow, fast)),
         "gate and halting": inside(gate, rules),
         _TOLD: [*schedules, *rules],
     }
 
 
+def _pairs(slow: int, fast: int) -> list[FixedSchedule]:
+    """Fixed steps for a scene's first frame and for its changes: one of them for every budget."""
+    firsts = [slow, slow + 1, 2 * slow, 2 * slow + 2, 4 * slow]
+    pairs = [(first, fast + more) for more in range(3) for first in firsts]
+    return [FixedSchedule(*pair) for pair in dict.fromkeys(pairs) if pair[1] <= pair[0]]
+
+
 def _still(trained: Trained, videos: grain.MapDataset, settings: Settings) -> list[StillCamera]:
+    if not settings.repeats:
+        return []
     shown = first_videos(videos, min(VIDEOS, len(videos)))
     policies = settings.still_policies or (trained.schedule,)
     return [
@@ -207,7 +228,8 @@ def _save_pictures(
     folder: RunFolder,
     suffix: str,
 ) -> None:
-    save_still(folder.picture("still", suffix), still)
+    if still:
+        save_still(folder.picture("still", suffix), still)
     noise = min(streams)
     lines = {
         family: [(score.steps, score.miou) for score in group]
@@ -238,8 +260,14 @@ def strip(trained: Trained, stream: Any, policy: StepPolicy, count: int = _SHOWN
 
 def print_live(results: dict[str, Any]) -> None:
     """Prints what `live_test` has returned."""
+    if results["still"]:
+        _print_still([StillCamera(**_fields(run)) for run in results["still"]])
+    for noise in dict.fromkeys(row["noise"] for row in results["live"]):
+        print_scores([row for row in results["live"] if row["noise"] == noise], noise)
+
+
+def _print_still(runs: list[StillCamera]) -> None:
     table = Table(title="Still camera: mIoU when a frame is shown for the n-th time")
-    runs = [StillCamera(**_fields(run)) for run in results["still"]]
     repeats = [n for n in _PRINTED if n <= len(runs[0].miou)]
     table.add_column("policy", overflow="fold")
     for title in ("noise", *map(str, repeats), "holds"):
@@ -249,8 +277,6 @@ def print_live(results: dict[str, Any]) -> None:
         row = (number(run.miou[n - 1]) for n in repeats)
         table.add_row(run.policy, f"{run.noise:g}", *row, held)
     Console().print(table)
-    for noise in dict.fromkeys(row["noise"] for row in results["live"]):
-        print_scores([row for row in results["live"] if row["noise"] == noise], noise)
 
 
 def _fields(run: dict[str, Any]) -> dict[str, Any]:

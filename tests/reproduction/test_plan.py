@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 import json
 
 import pytest
@@ -9,7 +8,7 @@ from reproduction.plan import Job, run_jobs
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.config.presets import get_config
-from rsf_jax.evaluation.live_test import Settings, live_test
+from rsf_jax.evaluation.live_test import Settings
 from rsf_jax.evaluation.testing import load_trained
 from rsf_jax.pretrained import read_card
 from rsf_jax.trained.growing import check_growth
@@ -23,7 +22,7 @@ def job(run):
     return Job(config.replace(slow_steps=1), ("s2f1",))
 
 
-def test_a_record_of_an_earlier_version_is_done(job):
+def test_a_record_of_an_earlier_version_is_done(job, tmp_path):
     """Its policies have other texts."""
     config, result = plan.plain_config(job.config), Result(0.5, [0.5], [1.0], 1.0, 1)
     rest = dict.fromkeys(("version", "hardware", "jax"), "") | {"validation": {}}
@@ -33,8 +32,8 @@ def test_a_record_of_an_earlier_version_is_done(job):
     tests = {own: result, "l2:1e-09:3:rtol=0.1": result}
     record = Record(config=config, tests=tests, **rest, **counts, **lists)
     for text in ("l2:rtol=0.1:3", "l2:1e-9:3:rtol=0.1"):
-        assert plan.is_done(dataclasses.replace(job, policies=(text,)), record)
-    assert not plan.is_done(dataclasses.replace(job, policies=("l2:rtol=0.2:3",)), record)
+        assert plan.is_done(dataclasses.replace(job, policies=(text,)), record, tmp_path)
+    assert not plan.is_done(dataclasses.replace(job, policies=("l2:rtol=0.2:3",)), record, tmp_path)
 
 
 def test_runs_are_trained_tested_recorded_and_not_repeated(job, tmp_path, capsys):
@@ -103,20 +102,25 @@ def test_stages_for_two_cores_begin_with_stages_before_them():
             check_growth(there, job.config)
 
 
-def test_a_model_for_live_video_is_tested_on_streams_too(job, tmp_path, monkeypatch):
+def test_a_model_for_live_video_is_tested_on_streams_too(job, tmp_path):
     few = Settings((rsf.FixedSchedule(1, 1),), noise=(0.0,), streams=2, frames=6, repeats=4)
-    monkeypatch.setattr(plan, "live_test", functools.partial(live_test, settings=few))
+    tests = few, dataclasses.replace(few, split="validation", repeats=0)
     config = job.config.replace(updates=1)
-    tested = dataclasses.replace(job, config=config, title="live", policies=(), live=True)
+    tested = dataclasses.replace(job, config=config, title="live", policies=(), live=tests)
     records = tmp_path / "records"
     assert run_jobs([tested], tmp_path / "runs", records, 0.0)
     record = read_record(records / "live.json")
     (still,) = record.still
     assert (still.policy, still.frames) == (record.schedule, 4)
-    kept = json.loads((records / "live" / "live.json").read_text())
-    assert [row["policy"] for row in kept["live"]] == ["s1f1"]
-    assert plan.is_done(tested, record)
-    assert not plan.is_done(tested, dataclasses.replace(record, still=[]))
+    files = [records / "live" / name for name in ("live.json", "live_validation.json")]
+    test, validation = (json.loads(path.read_text()) for path in files)
+    assert [row["policy"] for row in test["live"]] == ["s1f1"]
+    assert [test["split"], validation["split"]] == ["test", "validation"]
+    assert test["live"] != validation["live"]
+    assert not validation["still"]
+    assert plan.is_done(tested, record, records)
+    files[1].unlink()
+    assert not plan.is_done(tested, record, records)
 
 
 def test_other_seeds_of_live_models_are_of_the_small_task():
@@ -124,7 +128,7 @@ def test_other_seeds_of_live_models_are_of_the_small_task():
     assert names[0][:5] == [name.replace("seed1", "seed0") for name in names[1]]
     assert names[0][5:] == ["easy72_live-seed0", "hard72_live-seed0"]
     jobs = {job.name: job for job in live.jobs(0)}
-    assert all(job.live for job in jobs.values())
+    assert all(len(job.live) == 2 for job in jobs.values())
     for name, job in jobs.items():
         before = job.begins.removesuffix("-seed0")
         there = jobs[job.begins].config if job.begins in jobs else None
