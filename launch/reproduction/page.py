@@ -1,10 +1,11 @@
 """The page of results: the paper's figures beside those of recorded runs, and nothing else."""
 
 import statistics
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from reproduction import live_page
 from reproduction.paper import TABLES, Row
+from reproduction.tables import score, table
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import MODEL_FIELDS
 from rsf_jax.config.presets import get_config
@@ -68,19 +69,15 @@ def write_page(records: Path, page: Path) -> None:
     parts = [_HEAD]
     for title, rows in TABLES.items():
         lines = [line for row in rows for line in _paper_lines(row, found, named)]
-        parts.append(f"## {title}\n\n{_table(_PAPER, lines)}")
-    parts.append(f"## Other runs\n\n{_table(_OWN, _own_lines(found))}")
+        parts.append(f"## {title}\n\n{table(_PAPER, lines)}")
+    parts.append(f"## Other runs\n\n{table(_OWN, _own_lines(found))}")
+    parts += live_page.sections(records)
     weights = [_card_line(card) for card in cards]
-    parts.append(f"## Weights that come with the library\n\n{_table(_CARDS, weights)}\n{_STILL}")
+    parts.append(f"## Weights that come with the library\n\n{table(_CARDS, weights)}\n{_STILL}")
     try:
         page.write_text("\n".join(parts))
     except OSError as error:
         raise InputError(f"the page cannot be written to {page}: {error.strerror}") from error
-
-
-def _table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [titles, ["---"] * len(titles), *lines]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _paper_lines(row: Row, found: list[Record], named: dict[str, Record]) -> list[list[str]]:
@@ -89,15 +86,15 @@ def _paper_lines(row: Row, found: list[Record], named: dict[str, Record]) -> lis
     lines = [_paper_line(row, policy, [run for run in found if run.label == row.preset])]
     for name, run in named.items():
         if policy in run.tests and run.label != row.preset and _is_of(row, run):
-            score = _tested(row, policy, [run])
-            lines.append([f"- `{name}`", policy, "", score, "", *_other_recipe(run, policy, named)])
+            ours = _tested(row, policy, [run])
+            lines.append([f"- `{name}`", policy, "", ours, "", *_other_recipe(run, policy, named)])
     return lines
 
 
 def _paper_line(row: Row, policy: str, runs: list[Record]) -> list[str]:
     tested = [run for run in runs if policy in run.tests]
     steps = "" if row.steps is None else f" at {row.steps} steps"
-    paper = [f"`{row.preset}`", policy, f"{_score(row.miou)}{steps}"]
+    paper = [f"`{row.preset}`", policy, f"{score(row.miou)}{steps}"]
     speed = "" if row.frames_per_second is None else str(row.frames_per_second)
     if not tested:
         return [*paper, _state(runs), speed, "", "", ""]
@@ -110,8 +107,8 @@ def _policy(row: Row) -> str:
 
 
 def _tested(row: Row, policy: str, runs: list[Record]) -> str:
-    score = _mean([run.tests[policy].miou for run in runs])
-    return score if row.steps is None else f"{score} at {_steps(runs, policy):.1f} steps"
+    found = _mean([run.tests[policy].miou for run in runs])
+    return found if row.steps is None else f"{found} at {_steps(runs, policy):.1f} steps"
 
 
 def _is_of(row: Row, run: Record) -> bool:
@@ -150,7 +147,7 @@ def _state(runs: list[Record]) -> str:
         return _NOT_RUN
     best = max(unfinished, key=lambda run: run.epochs)
     found = best.validation.get("miou")
-    validation = "" if found is None else f", validation {_score(found)}"
+    validation = "" if found is None else f", validation {score(found)}"
     return f"unfinished: {_epochs([best])}{validation}"
 
 
@@ -188,8 +185,8 @@ def _card_line(card: Card) -> list[str]:
         f"`{record.label}`",
         f"{record.config['dataset']} {record.version}, {'x'.join(map(str, record.frame_size))}",
         str(record.seed),
-        _score(record.validation["miou"]),
-        "" if test is None or test.miou is None else _score(test.miou),
+        score(record.validation["miou"]),
+        "" if test is None or test.miou is None else score(test.miou),
         _still_camera(record),
         *_training([record]),
     ]
@@ -207,8 +204,8 @@ def _still_camera(record: Record) -> str:
     return "; ".join(told) or "not tested"
 
 
-def _optional(score: float | None) -> str:
-    return "none" if score is None else _score(score)
+def _optional(value: float | None) -> str:
+    return "none" if value is None else score(value)
 
 
 def _training(runs: list[Record]) -> tuple[str, str]:
@@ -227,13 +224,13 @@ def _epochs(runs: list[Record]) -> str:
 
 
 def _mean(found: list[float | None]) -> str:
-    scores = [score for score in found if score is not None]
+    scores = [value for value in found if value is not None]
     if not scores:
         return "none"
-    text = _score(statistics.mean(scores))
+    text = score(statistics.mean(scores))
     if len(scores) == 1:
         return f"{text} (1 seed)"
-    return f"{text} ± {_score(statistics.stdev(scores))} ({len(scores)} seeds)"
+    return f"{text} ± {score(statistics.stdev(scores))} ({len(scores)} seeds)"
 
 
 def _steps(runs: list[Record], policy: str) -> float:
@@ -242,7 +239,3 @@ def _steps(runs: list[Record], policy: str) -> float:
 
 def _frames_per_second(runs: list[Record], policy: str) -> str:
     return f"{statistics.mean(run.tests[policy].frames_per_second for run in runs):.0f}"
-
-
-def _score(value: float) -> str:
-    return f"{value:.3f}".replace("0.", ".", 1) if 0 <= value < 1 else f"{value:.3f}"

@@ -47,6 +47,7 @@ _REFRESHES = (4, 8, 16, 32)
 _SHOWN = 24  # frames of the picture
 _PRINTED = (1, 10, 60, 300, 1000)  # repeats, in the table
 FAMILIES = ("schedules", "refresh", "halting", "skipping alone", "gate", "gate and halting")
+TOLD = "told what happens"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +109,7 @@ def live_test(
         )
         streams[noise] = found
         scores[noise] = {
-            family: list(score_streams(trained, found, policies, told=family == _TOLD))
+            family: list(score_streams(trained, found, policies, told=family == TOLD))
             for family, policies in groups.items()
         }
     results = plain(
@@ -134,9 +135,6 @@ def live_test(
     write_json(RunFolder(workdir).live(suffix), results)
     _save_pictures(trained, streams, scores, still, RunFolder(workdir), suffix)
     return results
-
-
-_TOLD = "told what happens"
 
 
 def of_split(split: str) -> str:
@@ -190,7 +188,7 @@ def families(config: Config, gate: str = GATE) -> dict[str, list[StepPolicy]]:
         "skipping alone": inside(skipping, schedules),
         "gate": inside(gate, _pairs(slow, fast)),
         "gate and halting": inside(gate, rules),
-        _TOLD: [*schedules, *rules],
+        TOLD: [*schedules, *rules],
     }
 
 
@@ -241,7 +239,7 @@ def _save_pictures(
 
 def _pictured(scores: dict[str, list[LiveScore]]) -> str:
     """The policy of the picture: of the last family that takes decisions, the best."""
-    decides = [group for family, group in scores.items() if family != _TOLD]
+    decides = [group for family, group in scores.items() if family != TOLD]
     return max(decides[-1], key=lambda score: score.miou).policy
 
 
