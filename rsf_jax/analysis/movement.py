@@ -15,8 +15,8 @@ from rsf_jax.analysis.access import check_recurrent
 from rsf_jax.arguments import whole
 from rsf_jax.checks import as_prepared, check_frames
 from rsf_jax.errors import InputError
-from rsf_jax.measures.foreground import BINARY, foreground_iou, is_scored
-from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
+from rsf_jax.measures.foreground import BINARY
+from rsf_jax.measures.images import class_iou
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies.halting import l2
@@ -245,22 +245,14 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = B
     """
     states = np.asarray(followed.states)
     pattern = states - states.mean((1, 2), keepdims=True)
+    labels = np.broadcast_to(np.asarray(truth, np.int32), followed.classes.shape)
     return LongRun(
         behavior=classify(states[1:]),
         movement=relative_movement(states),
         pattern_behavior=classify(pattern[1:]),
         pattern_movement=relative_movement(pattern),
-        iou=_iou(np.asarray(followed.classes), np.asarray(truth), classes),
+        iou=np.asarray(class_iou(followed.classes, labels, classes)),
     )
-
-
-def _iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
-    """IoU of [N, H, W] predictions of one frame, [N]; NaN where nothing is labeled."""
-    labels = np.broadcast_to(truth, predicted.shape)
-    if classes > BINARY:
-        return np.asarray(mean_iou(confusion_matrix(predicted, labels, classes)))
-    scored = np.asarray(is_scored(labels))
-    return np.asarray(foreground_iou(predicted == 1, labels == 1, scored))
 
 
 def relative_movement(states: Float[Array, " N *axes"]) -> np.ndarray:

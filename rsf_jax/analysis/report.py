@@ -34,10 +34,12 @@ from rsf_jax.analysis.movement import (
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
 from rsf_jax.config.build import training_schedule
 from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.data.dataset import Dataset
+from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.still import StillCamera, still_camera, still_numbers
 from rsf_jax.evaluation.sweep import cap_steps
 from rsf_jax.evaluation.testing import name_suffix
+from rsf_jax.figures.live import draw_still
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.models.base import Prepared, prepare
@@ -56,7 +58,8 @@ from rsf_jax.trained.model import Trained
 from rsf_jax.unroll import run_video
 
 _VIDEOS = 100
-_FOLLOWED = 16  # videos of the long run, one at a time
+_FOLLOWED = 16  # videos of the long run, one at a time, and of the still camera
+_REPEATS = 100  # of the still camera's frame; the whole test is `evaluation.live_test`
 _RATIO_STEPS = 12  # or twice those of training, if that is more
 
 
@@ -122,6 +125,7 @@ class _Findings:
     trajectory: Trajectory
     ratios: DistanceRatios
     runs: list[LongRun]
+    still: StillCamera
 
 
 def analyze(
@@ -137,8 +141,8 @@ def analyze(
     """Measures and draws what a model's hidden states do on test videos.
 
     Files in `workdir`: `analysis.json` and, as PNG and SVG, `correlation`, `trajectory`,
-    `steps_vs_change`, `distance_ratios` and `long_run`; with a policy other than the one the model
-    was trained with, its name is added, as in `analysis_s6f2.json`.
+    `steps_vs_change`, `distance_ratios`, `long_run` and `still_camera`; with a policy other than
+    the one the model was trained with, its name is added, as in `analysis_s6f2.json`.
 
     Args:
         trained: a recurrent model.
@@ -149,7 +153,8 @@ def analyze(
             `pattern:rtol=0.15:{N}`, N the cap of a sweep; else under it.
         videos: how many test videos, from the first on; None for 100 or all there are.
         video: position in the test split, from 0, of the video whose trajectory is drawn.
-        long_steps: recurrent steps of the long run, at least 24; of at most 16 of the videos.
+        long_steps: recurrent steps of the long run, at least 24; of at most 16 of the videos, whose
+            last frames are what the still camera shows.
 
     Returns:
         What `analysis.json` holds.
@@ -219,6 +224,12 @@ def _find(
         trajectory=trajectory,
         ratios=distance_ratios(distances),
         runs=subject.long_runs(long_steps),
+        still=still_camera(
+            subject.trained,
+            first_videos(subject.videos, min(_FOLLOWED, len(subject.videos))),
+            policy,
+            frames=_REPEATS,
+        ),
     )
 
 
@@ -254,6 +265,7 @@ def _numbers(found: _Findings, slow_steps: int) -> dict[str, Any]:
         },
         "distance_ratios": found.ratios,
         "long_run": _long_run_numbers(found.runs, slow_steps),
+        "still_camera": still_numbers(found.still),
     }
 
 
@@ -287,6 +299,7 @@ def _figures(found: _Findings, own: FixedSchedule, halting: StepPolicy) -> dict[
         ),
         "distance_ratios": figures.distance_ratios(found.ratios, own.slow, shown),
         "long_run": figures.long_run(found.runs, own.slow),
+        "still_camera": draw_still([found.still]),
     }
 
 

@@ -52,3 +52,10 @@ def _between_steps(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"IoU after {run['trained_steps']}, {run['steps']} steps",
         f"{number(run['iou_as_trained'])}, {number(run['iou_at_the_end'])}",
     )
+    still = results["still_camera"]
+    count = len(still["miou"])
+    held = "holds" if still["holds"] else f"holds for {still['lasts']}"
+    yield (
+        f"the same frame {count} times",
+        f"mIoU {number(still['miou'][0])}, then {number(still['miou'][-1])}: {held}",
+    )

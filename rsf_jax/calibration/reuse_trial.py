@@ -25,6 +25,7 @@ from rsf_jax.measures.foreground import (
     is_scored,
     mean_of_labeled,
 )
+from rsf_jax.measures.losses import is_labeled
 from rsf_jax.measures.segmentation import confusion_matrix, mean_iou
 from rsf_jax.models.base import prepare
 from rsf_jax.ops.pixels import as_float
@@ -92,8 +93,9 @@ def trial(
         )
     network = frame_network(trained.model)
     reuse = ReuseNetwork(network, trained.variables, method=method)
-    clips, masks = _clips(first_videos(dataset.calibration, videos))
-    score = _score(masks, trained.config.classes)
+    classes = trained.config.classes
+    clips, masks = _clips(first_videos(dataset.calibration, videos), classes)
+    score = _score(masks, classes)
     found = calibrate(reuse, clips, score, max_drop=max_drop, confidence=confidence)
     results = {
         "preset": trained.config.name,
@@ -132,9 +134,10 @@ def print_trial(results: dict[str, Any]) -> None:
     Console().print(tested, shown)
 
 
-def _clips(videos: grain.MapDataset) -> tuple[list[Array], list[np.ndarray]]:
+def _clips(videos: grain.MapDataset, classes: int) -> tuple[list[Array], list[np.ndarray]]:
+    """Frames and masks of the videos in which a class is labeled."""
     examples = [videos[i] for i in range(len(videos))]
-    examples = [e for e in examples if np.asarray(is_scored(e["masks"])).any()]
+    examples = [e for e in examples if np.asarray(is_labeled(e["masks"], classes)).any()]
     if not examples:
         raise InputError("none of these videos has a label: there is nothing to score")
     frames: list[Array] = [np.asarray(as_float(e["frames"]))[:, None] for e in examples]
@@ -159,7 +162,7 @@ def _score(masks: Sequence[np.ndarray], classes: int) -> Callable[[list[Any], in
 def _test(
     trained: Trained, reuse: ReuseNetwork, found: Calibrated, videos: grain.MapDataset
 ) -> list[Row]:
-    clips, masks = _clips(videos)
+    clips, masks = _clips(videos, trained.config.classes)
     score = _score(masks, trained.config.classes)
     shape = (clips[0].shape[2], clips[0].shape[3])
     adds = cost(trained.config, shape, len(clips[0]))

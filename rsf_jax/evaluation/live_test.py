@@ -23,7 +23,7 @@ from rsf_jax.evaluation.live import (
     streams_to_test,
 )
 from rsf_jax.evaluation.still import FRAMES as REPEATS
-from rsf_jax.evaluation.still import VIDEOS, StillCamera, still_camera
+from rsf_jax.evaluation.still import VIDEOS, StillCamera, still_camera, still_numbers
 from rsf_jax.evaluation.sweep import cap_steps
 from rsf_jax.evaluation.testing import name_suffix
 from rsf_jax.figures.live import Strip, save_live, save_still
@@ -122,7 +122,7 @@ def live_test(
             "frames": settings.frames,
             "device": jax.devices()[0].device_kind,
             "data": dataset.identity and dataclasses.asdict(dataset.identity),
-            "still": [_of_still(found) for found in still],
+            "still": [still_numbers(found) for found in still],
             "live": [
                 {"noise": noise, "family": family, **dataclasses.asdict(score)}
                 for noise, of_noise in scores.items()
@@ -211,11 +211,6 @@ def _still(trained: Trained, videos: grain.MapDataset, settings: Settings) -> li
         for policy in policies
         for noise in settings.noise
     ]
-
-
-def _of_still(found: StillCamera) -> dict[str, Any]:
-    summary = {"worst": found.worst, "holds": found.holds, "lasts": found.lasts}
-    return {**dataclasses.asdict(found), **summary}
 
 
 def _save_pictures(

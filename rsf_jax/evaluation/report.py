@@ -23,6 +23,7 @@ _ANALYSIS = {
     "steps_vs_change": "Recurrent steps under halting, against how much the frame changed.",
     "distance_ratios": "Movement of each step over that of the step before.",
     "long_run": "One frame for fifty steps: movement of the state, and IoU of its readout.",
+    "still_camera": "The same frame shown again and again: whether the model keeps what it found.",
 }
 # Pictures of `live_test.live_test`.
 _LIVE = {

@@ -5,6 +5,7 @@ A model that is to run on live video must hold there. Trained on short videos al
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import grain
 import jax
@@ -68,6 +69,12 @@ class StillCamera:
     def shown(self) -> dict[int, float]:
         """The mIoU at a few repeats, counted from 1."""
         return {n: self.miou[n - 1] for n in SHOWN if n <= len(self.miou)}
+
+
+def still_numbers(found: StillCamera) -> dict[str, Any]:
+    """Returns what files say of a still camera: all of it, and whether the model held."""
+    summary = {"worst": found.worst, "holds": found.holds, "lasts": found.lasts}
+    return {**dataclasses.asdict(found), **summary}
 
 
 def still_camera(

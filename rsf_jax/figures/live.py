@@ -60,7 +60,14 @@ def save_live(path: Path, strip: Strip, lines: Mapping[str, Sequence[tuple[float
 
 
 def save_still(path: Path, runs: Sequence[StillCamera]) -> None:
-    """Draws mIoU against the repeats of a frame."""
+    """Draws mIoU against the repeats of a frame; see `draw_still`."""
+    figure = draw_still(runs)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def draw_still(runs: Sequence[StillCamera]) -> Figure:
+    """Returns a figure of mIoU against the repeats of a frame."""
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for run in runs:
         label = f"{run.policy}, noise {run.noise:g}"
@@ -69,8 +76,7 @@ def save_still(path: Path, runs: Sequence[StillCamera]) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    return figure
 
 
 def _draw_strip(figure: SubFigure | Figure, strip: Strip) -> None:

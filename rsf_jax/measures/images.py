@@ -17,7 +17,19 @@ def image_iou(
     Returns:
         float32 [...] in 0..1, NaN for an image without a label.
     """
-    predicted, classes = logits.argmax(-1), logits.shape[-1]
+    return class_iou(logits.argmax(-1), labels, logits.shape[-1])
+
+
+def class_iou(
+    predicted: Int[Array, "*axes H W"], labels: Int[Array, "*axes H W"], classes: int
+) -> Float[Array, "*axes"]:
+    """As `image_iou`, of predicted classes.
+
+    Args:
+        predicted: int [..., H, W], class of every pixel.
+        labels: likewise; what is no class is not counted.
+        classes: K.
+    """
     if classes == BINARY:
         truth = foreground(labels, labels)
         return foreground_iou(foreground(predicted, labels), truth, is_scored(labels))

@@ -13,7 +13,14 @@ from rsf_jax.data.dataset import open_dataset
 from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.policies import NEVER
 
-FIGURES = ("correlation", "trajectory", "steps_vs_change", "distance_ratios", "long_run")
+FIGURES = (
+    "correlation",
+    "trajectory",
+    "steps_vs_change",
+    "distance_ratios",
+    "long_run",
+    "still_camera",
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +49,9 @@ def test_results_are_machine_readable(analyzed, run):
     long = results["long_run"]
     assert sum(long["behaviors"].values()) == sum(long["pattern_behaviors"].values()) == 10
     assert len(long["videos"][0]["iou"]) == long["steps"] == 50
+    still = results["still_camera"]
+    assert (still["policy"], still["videos"], len(still["miou"])) == ("s3f1", 10, 100)
+    assert still["steps"][:3] == [3, 1, 1]
 
 
 def test_numbers_are_those_of_the_recorded_states(analyzed, subject):

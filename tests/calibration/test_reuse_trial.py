@@ -2,11 +2,17 @@
 
 import json
 
+import grain
+import jax
 import launching
+import numpy as np
 import pytest
 
 import rsf_jax as rsf
 from rsf_jax import experiment
+from rsf_jax.calibration.reuse_trial import trial
+from rsf_jax.data.dataset import Dataset
+from rsf_jax.trained.model import Trained
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,27 @@ def test_thresholds_are_found_and_tested(feedforward, tmp_path):
     for name, threshold in results["thresholds"].items():
         assert threshold >= 0, name
     assert list(results["thresholds"])[:2] == ["frame", "drive"]
+
+
+def test_videos_count_whatever_class_is_labeled_in_them(tmp_path):
+    config = rsf.get_config("quickstart_ff6").replace(channels=2, kernel_size=3, classes=3)
+    model, frames = rsf.build_model(config), np.zeros((1, 1, 12, 12, 1), np.float32)
+    trained = Trained(config, config, model, model.init(jax.random.key(0), frames), 0)
+    rng = np.random.default_rng(0)
+    # In the last of them nothing is labeled, in the others classes 0 and 1 are not.
+    videos = grain.MapDataset.source(
+        [
+            {
+                "frames": rng.integers(0, 256, (2, 12, 12, 1)).astype(np.uint8),
+                "masks": np.full((2, 12, 12), label, np.uint8),
+            }
+            for label in (*[2] * 9, 255)
+        ]
+    )
+    results = trial(
+        trained, Dataset(videos, videos, videos, videos, (12, 12)), tmp_path, max_drop=0.9
+    )
+    assert results["calibration_videos"] == 9
 
 
 @pytest.mark.parametrize(
