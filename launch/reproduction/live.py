@@ -19,16 +19,16 @@ _STATELESS_STEPS = (1, 3, 6, 8)
 
 def _stateless(steps: int) -> Stage:
     name = f"quickstart_s{steps}f{steps}_stateless"
-    # The network of `quickstart_live`, and as many frames.
+    # The network of `quickstart_live`; three passes, of six and eight steps as much computing.
     return Stage(name.replace("quickstart", "quickstart16"), name, 4410, changes={"channels": 16})
 
 
 SMALL = (
     *map(_stateless, _STATELESS_STEPS),
-    Stage("quickstart_live", "quickstart_live", 15000),
+    Stage("quickstart_live16", "quickstart_live", 15000),
 )
 LARGE = (
-    Stage("easy72_live", "easy72_live", 5000, "easy72_s6f1"),
+    Stage("easy72_live", "easy72_live", 5000, "quickstart_live16"),
     Stage("hard72_live", "hard72_live", 10000, "easy72_live"),
 )
 
@@ -74,6 +74,5 @@ def jobs(seed: int) -> list[Job]:
     Args:
         seed: of every one.
     """
-    # What the large ones begin with comes with the library, of seed 0.
     stages = (*SMALL, *LARGE) if seed == 0 else SMALL
     return [job_of(stage, seed, _TESTS) for stage in stages]

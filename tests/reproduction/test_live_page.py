@@ -37,7 +37,7 @@ def _write(folder, name, split, rows, still=()):
 @pytest.fixture
 def records(tmp_path):
     for seed, worse in ((0, 0.0), (1, 0.1)):
-        name = f"quickstart_live-seed{seed}"
+        name = f"quickstart_live16-seed{seed}"
         # On validation `a` is the better one of the two that are cheap enough, on the test `b` is.
         validation = [_row("a", 0.9, 0.5), _row("b", 0.8, 0.55), _row("c", 0.95, 1.4)]
         test = [_row("a", 0.7 - worse, 0.52), _row("b", 0.9, 0.56), _row("c", 0.85, 1.45)]
@@ -58,18 +58,18 @@ def _cells(text, heading, *begin):
 
 def test_policies_are_chosen_on_validation_and_seeds_averaged(records):
     text = "\n".join(sections(records))
-    bought = _cells(text, "What steps buy", "`quickstart_live`", "gate")
+    bought = _cells(text, "What steps buy", "`quickstart_live16`", "gate")
     # For .6, .75, .9, 1.1 steps: a, whose test is .7 and .6; for 1.5: c. What is told once is not
     # told again.
     assert bought == [".650 (0.52)", "", "", "", ".850 (1.45)", "", "", ""]
-    noisy = _cells(text, "With noise", "`quickstart_live`", "gate")
+    noisy = _cells(text, "With noise", "`quickstart_live16`", "gate")
     assert noisy == [".650 (0.52)", ".600 (0.70)", ".400 (0.80)", ".325", ".300", ".200"]
-    events = _cells(text, "By event", "`quickstart_live`", "gate")
+    events = _cells(text, "By event", "`quickstart_live16`", "gate")
     assert events == ["`a`", *[".650 (0.52)"] * 4, "3"]
 
 
 def test_of_several_seeds_the_worst_still_camera_is_told(records):
-    cells = _cells("\n".join(sections(records)), "A still camera", "`quickstart_live`", "2")
+    cells = _cells("\n".join(sections(records)), "A still camera", "`quickstart_live16`", "2")
     assert cells == [
         "700 frames: .500, .750 at 10, .750 at 1,000",
         "holds: .500, .750 at 10, .750 at 1,000",
@@ -102,6 +102,6 @@ def test_without_records_there_is_no_section(tmp_path):
 
 def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "live").mkdir()
-    (tmp_path / "live" / "quickstart_live-seed0.json").write_text("{")
-    with pytest.raises(rsf.InputError, match=r"quickstart_live-seed0\.json"):
+    (tmp_path / "live" / "quickstart_live16-seed0.json").write_text("{")
+    with pytest.raises(rsf.InputError, match=r"quickstart_live16-seed0\.json"):
         sections(tmp_path)
