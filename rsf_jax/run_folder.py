@@ -131,12 +131,14 @@ def read_json(path: Path, remedy: str) -> Any:
 
     Args:
         path: the file.
-        remedy: what to do if it is damaged.
+        remedy: what to do if it is missing or damaged.
 
     Raises:
         InputError: if it is no file of JSON.
     """
     try:
         return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing: {remedy}") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}): {remedy}") from error

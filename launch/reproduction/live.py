@@ -14,7 +14,6 @@ from rsf_jax.evaluation.live_test import Settings
 # Policies are chosen on validation videos, without noise, and tested with it, too.
 _TESTS = Settings(noise=(0.0,), repeats=0, split="validation"), Settings(noise=(0.0, 0.05, 0.1))
 _OF_TRIES = (Settings(split="validation"),)
-_STATELESS_STEPS = (1, 3, 6, 8)
 
 
 def _stateless(steps: int) -> Stage:
@@ -23,8 +22,9 @@ def _stateless(steps: int) -> Stage:
     return Stage(name.replace("quickstart", "quickstart16"), name, 4410, changes={"channels": 16})
 
 
+STATELESS = tuple(map(_stateless, (1, 3, 6, 8)))
 SMALL = (
-    *map(_stateless, _STATELESS_STEPS),
+    *STATELESS,
     Stage("quickstart_live16", "quickstart_live", 15000),
 )
 LARGE = (

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from rsf_jax.data.streams import CUT, EVENTS, START
 from rsf_jax.evaluation.still import StillCamera
+from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.ops.pixels import as_float
 
 _ROW = 12  # frames
@@ -122,7 +123,11 @@ def _draw_lines(axes: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) 
             "color": _LINES[number % len(_LINES)],
             "marker": _MARKERS[number % len(_MARKERS)],
         }
-        axes.plot(*zip(*sorted(points)), linewidth=1.2, markersize=5, label=name, **look)
+        steps, found = zip(*sorted(points))
+        axes.plot(steps, found, linestyle="", markersize=5, label=name, **look)
+        # What no fewer steps reach: other lines would go up and down.
+        front = np.flatnonzero(pareto_front(steps, found))
+        axes.plot(np.take(steps, front), np.take(found, front), linewidth=1.2, color=look["color"])
     axes.set(xlabel="recurrent steps per frame", ylabel="mIoU of all frames")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
