@@ -31,12 +31,13 @@ from rsf_jax.trained.model import Trained
 from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
 
 if TYPE_CHECKING:
-    from rsf_jax.data import open_dataset
+    from rsf_jax.data import Dataset, open_dataset
     from rsf_jax.training.loading import load_trained
 
 __all__ = [
     "ChangeGate",
     "Config",
+    "Dataset",
     "DistanceHalting",
     "FeedforwardModel",
     "FixedSchedule",
@@ -74,7 +75,11 @@ __all__ = [
 
 __getattr__ = attach(
     __name__,
-    {"load_trained": "rsf_jax.training.loading", "open_dataset": "rsf_jax.data.dataset"},
+    {
+        "Dataset": "rsf_jax.data.dataset",
+        "load_trained": "rsf_jax.training.loading",
+        "open_dataset": "rsf_jax.data.dataset",
+    },
 )
 
 

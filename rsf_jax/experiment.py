@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rsf_jax.config.config import Config
 from rsf_jax.data.building import find_or_build
-from rsf_jax.data.dataset import open_dataset, settle
+from rsf_jax.data.dataset import Dataset, open_dataset, settle
 from rsf_jax.evaluation.testing import evaluate, print_results
 from rsf_jax.parallel.processes import here
 from rsf_jax.paths import expand
@@ -13,13 +13,15 @@ from rsf_jax.training.loading import load_trained
 from rsf_jax.training.loop import Outcome, train
 
 
-def run(config: Config, workdir: Path) -> Outcome:
+def run(config: Config, workdir: str | Path, dataset: Dataset | None = None) -> Outcome:
     """Builds the data if it is missing, trains or resumes, and tests the best checkpoint.
 
     Args:
         config: the experiment.
         workdir: folder for everything it leaves: `config.json`, `checkpoints/`, `events/`,
             `results.json`, `predictions.png`.
+        dataset: an open one, such as `Dataset.from_arrays` makes; None for that of the
+            configuration.
 
     Returns:
         How training ended. A run that was stopped is not tested.
@@ -31,13 +33,14 @@ def run(config: Config, workdir: Path) -> Outcome:
 
     def prepare() -> None:
         writable_folder(workdir)
-        find_or_build(config)  # once, not by all at the same time
+        if dataset is None:
+            find_or_build(config)  # once, not by all at the same time
 
     processes.on_main(prepare)
-    settled = settle(config)
+    settled = settle(config) if dataset is None else dataset.settle(config)
     if processes.is_main and settled != config:
-        print(f"{config.dataset}: {settled.classes} classes, {settled.input_channels} channels")
-    config, dataset = settled, open_dataset(settled)
+        print(f"{settled.classes} classes, {settled.input_channels} channels")
+    config, dataset = settled, dataset or open_dataset(settled)
     outcome = train(config, dataset, workdir)
     processes.shutdown()
     if not processes.is_main:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from rsf_jax.config.config import OF_THE_DATASET, Config
+from rsf_jax.data.arrays import as_split, count_classes, identity_of, read_splits
 from rsf_jax.data.augmentation import Example
 from rsf_jax.data.building import REBUILD, find_or_build
 from rsf_jax.data.division import Clip, Division, divide
@@ -51,6 +52,71 @@ class Dataset:
     class_names: list[str] | None = None
     colors: np.ndarray | None = None
     identity: Identity | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        frames: Any,
+        masks: Any,
+        *,
+        test: tuple[Any, Any],
+        validation: tuple[Any, Any] | float = 0.1,
+        calibration: tuple[Any, Any] | None = None,
+        class_names: list[str] | None = None,
+        colors: Any = None,
+    ) -> "Dataset":
+        """Returns a dataset of videos that are arrays in memory.
+
+            dataset = rsf.Dataset.from_arrays(frames, masks, test=(test_frames, test_masks))
+            config = rsf.get_config("own_s3f1").replace(updates=500)
+            experiment.run(config, "runs/mine", dataset)
+
+        Args:
+            frames: of the training videos: uint8 in 0..255 or float in 0..1, [V, T, H, W, C].
+            masks: likewise: integers [V, T, H, W], the class of every pixel; 255 where it is not
+                known.
+            test: frames and masks of the test videos.
+            validation: likewise of the validation videos; or the share of the training videos that
+                is taken for it.
+            calibration: likewise of the calibration videos, if there are any.
+            class_names: what classes are called; their numbers unless given.
+            colors: uint8 [K, 3], of the classes in pictures; as different as can be unless given.
+
+        Raises:
+            InputError: if shapes do not fit each other, a value is out of range, or nothing is left
+                to train on.
+        """
+        splits = read_splits((frames, masks), validation, test, calibration)
+        classes = count_classes(splits.values())
+        names = class_names or list(map(str, range(classes)))
+        if classes > len(names):
+            raise InputError(
+                f"class_names has {len(names)} names, the masks have {classes} classes"
+            )
+        found = {name: as_split(videos) for name, videos in splits.items()}
+        return cls(
+            **{"calibration": None} | found,
+            frame_shape=splits["train"][0]["frames"].shape[1:3],
+            class_names=names,
+            colors=None if colors is None else np.asarray(colors, np.uint8),
+            identity=identity_of(splits),
+        )
+
+    def settle(self, config: Config) -> Config:
+        """Returns a configuration whose classes and channels are numbers: where 0, the dataset's.
+
+        Raises:
+            InputError: if those of the configuration are others than the dataset's.
+        """
+        channels = self.train[0]["frames"].shape[-1]
+        classes = len(self.class_names) if self.class_names else config.classes
+        for name, here in (("classes", classes), ("input_channels", channels)):
+            if getattr(config, name) not in (0, here):
+                raise InputError(
+                    f"config.{name} is {getattr(config, name)}, the dataset has {here}: use "
+                    f"config.{name}={here}"
+                )
+        return config.replace(classes=classes, input_channels=channels)
 
 
 def settle(config: Config) -> Config:

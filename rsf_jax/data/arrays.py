@@ -1,0 +1,144 @@
+"""Videos that are arrays in memory."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+
+from rsf_jax.data.augmentation import Example
+from rsf_jax.data.division import divide
+from rsf_jax.data.identity import Identity
+from rsf_jax.errors import InputError
+from rsf_jax.measures.losses import IGNORED
+
+_WHITE = 255
+
+
+# Frames and masks.
+Arrays = tuple[Any, Any]
+
+
+def read_splits(
+    train: Arrays, validation: Arrays | float, test: Arrays, calibration: Arrays | None
+) -> dict[str, list[Example]]:
+    """Returns the videos of each split, checked.
+
+    Args:
+        train: frames and masks, see `read_arrays`.
+        validation: likewise, or the share of the training videos that is taken for it.
+        test: frames and masks.
+        calibration: likewise; None for no such split.
+
+    Raises:
+        InputError: as `read_arrays`; or if videos are of different sizes, or nothing is left to
+            train on.
+    """
+    splits = {"train": read_arrays(*train, "training videos")}
+    if isinstance(validation, float):
+        splits |= _without_share(splits["train"], validation)
+    else:
+        splits["validation"] = read_arrays(*validation, "validation videos")
+    splits["test"] = read_arrays(*test, "test videos")
+    if calibration is not None:
+        splits["calibration"] = read_arrays(*calibration, "calibration videos")
+    _check_alike(splits)
+    return splits
+
+
+def read_arrays(frames: Any, masks: Any, what: str = "videos") -> list[Example]:
+    """Returns videos, checked, as those of a dataset are.
+
+    Args:
+        frames: uint8 in 0..255 or float in 0..1, [V, T, H, W, C]; floats are rounded to 255 levels.
+        masks: integers or booleans [V, T, H, W], the class of every pixel; 255 where it is not
+            known.
+        what: named in errors.
+
+    Raises:
+        InputError: if shapes do not fit each other, or a value is out of range.
+    """
+    frames, masks = np.asarray(frames), np.asarray(masks)
+    if frames.ndim != 5 or not frames.size:
+        raise InputError(
+            f"frames of {what} have the shape {frames.shape}: [V, T, H, W, C] is needed"
+        )
+    if masks.shape != frames.shape[:-1]:
+        raise InputError(
+            f"masks of {what} have the shape {masks.shape}: that of the frames, "
+            f"{frames.shape[:-1]}, is needed"
+        )
+    return [{"frames": _bytes(f, what), "masks": _classes(m, what)} for f, m in zip(frames, masks)]
+
+
+def _bytes(frames: np.ndarray, what: str) -> np.ndarray:
+    if frames.dtype == np.uint8:
+        return frames
+    if not np.issubdtype(frames.dtype, np.floating):
+        raise InputError(
+            f"frames of {what} are {frames.dtype}: uint8 in 0..255 or float in 0..1 are needed"
+        )
+    if not (frames.min() >= 0 and frames.max() <= 1):  # NaN too
+        raise InputError(f"frames of {what} have values that are not in 0..1: divide them by white")
+    return np.rint(frames * _WHITE).astype(np.uint8)
+
+
+def _classes(masks: np.ndarray, what: str) -> np.ndarray:
+    if not (masks.dtype == bool or np.issubdtype(masks.dtype, np.integer)):
+        raise InputError(f"masks of {what} are {masks.dtype}: numbers of classes are needed")
+    if masks.min() < 0 or masks.max() > IGNORED:
+        raise InputError(
+            f"masks of {what} have values from {masks.min()} to {masks.max()}: classes are "
+            f"numbered from 0, {IGNORED} is a pixel whose class is not known"
+        )
+    return masks.astype(np.uint8)
+
+
+def _without_share(videos: list[Example], share: float) -> dict[str, list[Example]]:
+    """Training and validation videos; which is which depends on their number alone."""
+    count = max(1, round(share * len(videos)))
+    if not 0 < share < 1 or count >= len(videos):
+        raise InputError(
+            f"validation is {share}: of {len(videos)} training videos a share above 0 is needed "
+            "that leaves some to train on"
+        )
+    parts = divide(len(videos), count, 0)
+    return {
+        name: [videos[n] for n in getattr(parts, name).tolist()] for name in ("train", "validation")
+    }
+
+
+def _check_alike(splits: dict[str, list[Example]]) -> None:
+    wanted = splits["train"][0]["frames"].shape[1:]
+    for name, videos in splits.items():
+        found = videos[0]["frames"].shape[1:]
+        if found != wanted:
+            raise InputError(
+                f"frames of {name} videos are {found}, those of training videos {wanted}: one size "
+                "[H, W, C] is needed"
+            )
+
+
+def count_classes(splits: Iterable[Sequence[Example]]) -> int:
+    """Returns one more than the highest class in any mask, at least 2."""
+    known = (v["masks"][v["masks"] < IGNORED] for videos in splits for v in videos)
+    return max([2, *(int(labels.max()) + 1 for labels in known if labels.size)])
+
+
+def identity_of(splits: Mapping[str, Sequence[Example]]) -> Identity:
+    """Returns the identity of videos: of every one of their values."""
+    digest = hashlib.sha256()
+    for name, videos in splits.items():
+        digest.update(f"{name} {len(videos)}".encode())
+        for video in videos:
+            for array in (video["frames"], video["masks"]):
+                digest.update(f"{array.shape}".encode())
+                digest.update(array.tobytes())
+    counts = ", ".join(f"{len(videos)} {name}" for name, videos in splits.items())
+    return Identity(digest.hexdigest(), f"arrays ({counts} videos)")
+
+
+def as_split(videos: Sequence[Example]) -> grain.MapDataset:
+    """Returns videos as a split of a dataset."""
+    return grain.MapDataset.source(videos)

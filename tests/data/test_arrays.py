@@ -1,0 +1,111 @@
+"""Datasets of videos that are arrays in memory."""
+
+import json
+
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax import experiment
+from rsf_jax.evaluation.testing import evaluate
+
+SHAPE = (12, 3, 10, 9, 1)
+
+
+def _arrays(count=12, classes=2, dtype=np.uint8, seed=0):
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (count, *SHAPE[1:])).astype(np.uint8)
+    masks = frames[..., 0].astype(np.int64) * classes // 256
+    return (frames if dtype == np.uint8 else (frames / 255).astype(dtype)), masks
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_arrays_are_divided_and_read_as_they_are(dtype):
+    frames, masks = _arrays(dtype=dtype)
+    test = _arrays(4, dtype=dtype, seed=1)
+    data = rsf.Dataset.from_arrays(frames, masks, test=test, validation=0.25)
+    assert [len(split) for split in (data.train, data.validation, data.test)] == [9, 3, 4]
+    assert data.calibration is None
+    assert data.frame_shape == (10, 9)
+    assert data.class_names == ["0", "1"]
+    videos = [*data.train, *data.validation]
+    found = sorted(video["frames"].tobytes() for video in videos)
+    assert found == sorted(video.tobytes() for video in _arrays()[0])
+    for video in videos:
+        assert video["frames"].dtype == video["masks"].dtype == np.uint8
+        np.testing.assert_array_equal(video["masks"], video["frames"][..., 0] // 128)
+
+
+def test_the_identity_is_that_of_the_values():
+    frames, masks = _arrays()
+    test = _arrays(4, seed=1)
+
+    def digest(frames, masks):
+        return rsf.Dataset.from_arrays(frames, masks, test=test).identity.digest
+
+    changed = masks.copy()
+    changed[3, 0, 0, 0] = 255
+    assert digest(frames, masks) == digest(frames.copy(), masks.astype(np.uint8))
+    assert digest(frames, masks) != digest(frames, changed)
+
+
+def test_a_model_is_trained_and_tested_on_arrays(tmp_path):
+    data = rsf.Dataset.from_arrays(
+        *_arrays(classes=3),
+        test=_arrays(4, classes=3, seed=1),
+        validation=_arrays(3, classes=3, seed=2),
+        calibration=_arrays(5, classes=3, seed=3),
+        class_names=["ground", "path", "wall"],
+        colors=[[0, 0, 0], [0, 200, 0], [90, 90, 90]],
+    )
+    assert len(data.calibration) == 5
+    config = rsf.get_config("own_s2f1").replace(
+        channels=2, kernel_size=3, updates=2, batch_size=4, eval_batch_size=2, devices=1
+    )
+    experiment.run(config, tmp_path, data)
+    trained = rsf.load_trained(tmp_path)
+    assert (trained.config.classes, trained.config.input_channels) == (3, 1)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["test"]["miou"] == pytest.approx(
+        evaluate(trained, data, tmp_path)["test"]["miou"]
+    )
+    # It is resumed on the same values, and on no others.
+    experiment.run(config, tmp_path, data)
+    other = rsf.Dataset.from_arrays(
+        *_arrays(classes=3, seed=9), test=_arrays(4, classes=3, seed=1), class_names=list("abc")
+    )
+    with pytest.raises(rsf.InputError, match="arrays"):
+        experiment.run(config, tmp_path, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"frames": np.zeros((3, 10, 9, 1), np.uint8)},
+            r"shape \(3, 10, 9, 1\): \[V, T, H, W, C\]",
+        ),
+        ({"frames": np.zeros(SHAPE, np.int32)}, "training videos are int32: uint8"),
+        ({"frames": np.full(SHAPE, 200.0)}, r"not in 0\.\.1: divide them by white"),
+        ({"frames": np.full(SHAPE, np.nan)}, r"not in 0\.\.1"),
+        ({"masks": np.zeros((12, 3, 9, 10), int)}, r"shape \(12, 3, 9, 10\): that of the frames"),
+        ({"masks": np.full(SHAPE[:-1], -1)}, "values from -1 to -1: classes are numbered from 0"),
+        ({"masks": np.full(SHAPE[:-1], 300)}, "values from 300 to 300"),
+        ({"masks": np.zeros(SHAPE[:-1])}, "float64: numbers of classes are needed"),
+        ({"masks": np.full(SHAPE[:-1], 2), "class_names": ["a", "b"]}, "2 names, the masks have 3"),
+        ({"validation": 1.0}, "validation is 1.0: of 12 training videos"),
+        ({"test": (np.zeros((2, 3, 8, 9, 1), np.uint8), np.zeros((2, 3, 8, 9), int))}, "one size"),
+    ],
+)
+def test_what_cannot_be_used_is_named(changes, message):
+    frames, masks = _arrays()
+    given = {"frames": frames, "masks": masks, "test": _arrays(4)} | changes
+    with pytest.raises(rsf.InputError, match=message):
+        rsf.Dataset.from_arrays(given.pop("frames"), given.pop("masks"), **given)
+
+
+def test_settings_that_are_not_the_datasets_are_named(tmp_path):
+    data = rsf.Dataset.from_arrays(*_arrays(), test=_arrays(4))
+    config = rsf.get_config("own_s2f1").replace(classes=5)
+    with pytest.raises(rsf.InputError, match=r"config\.classes is 5, the dataset has 2"):
+        experiment.run(config, tmp_path, data)
