@@ -9,7 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, State, VideoModel, checked_frame_shape, prepare
+from rsf_jax.models.base import (
+    Prepared,
+    State,
+    VideoModel,
+    checked_frame_shape,
+    prepare,
+    unbound,
+)
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy, Stepwise
 from rsf_jax.typing import Array, Frame, Variables
@@ -69,12 +76,17 @@ def _check_values(frames: np.ndarray) -> None:
         )
 
 
-def check_model(model: Any) -> None:
-    """Raises InputError unless it is a model."""
+def checked_model(model: Any) -> VideoModel:
+    """Returns a model; of one that is a layer of a module that is running, the model alone.
+
+    Raises:
+        InputError: if it is none.
+    """
     if isinstance(model, type) and issubclass(model, VideoModel):
         raise InputError(f"model is the class {model.__name__}: give a model, {model.__name__}(..)")
     if not isinstance(model, VideoModel):
         raise InputError(f"model is {model!r}: give one, such as rsf.build_model(config) returns")
+    return unbound(model)
 
 
 def check_policy(policy: Any) -> None:

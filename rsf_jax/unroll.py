@@ -13,9 +13,9 @@ from jax import lax
 from rsf_jax.arguments import flag
 from rsf_jax.checks import (
     check_frames,
-    check_model,
     check_policy,
     check_state,
+    checked_model,
     checked_prepared,
     on_device,
     own_copy,
@@ -91,7 +91,7 @@ def run_video(
 
     Source: Wang et al. 2023, eq. 1-5.
     """
-    check_model(model)
+    model = checked_model(model)
     stateful = flag("stateful", stateful)
     check_frames(frames, 5, "B, T, H, W", model.input_channels)
     check_policy(policy)
@@ -136,7 +136,7 @@ def run_frame(
         InputError: if the frame or the state is of the wrong rank, size or dtype; for NumPy
             arrays, also if values are NaN or outside 0..1.
     """
-    check_model(model)
+    model = checked_model(model)
     stateful = flag("stateful", stateful)
     first = None if first is None else flag("first", first)
     check_frames(frame, 4, "B, H, W", model.input_channels)

@@ -4,7 +4,6 @@ import inspect
 from functools import partial
 
 import chex
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -286,32 +285,6 @@ def test_a_model_is_applied_to_the_whole_video(model, variables, frames, policy)
 def test_a_video_without_a_policy_is_no_single_step(model, variables, frames):
     with pytest.raises(rsf.InputError, match="applied to a video under a policy: give one"):
         model.apply(variables, frames)
-
-
-class _Twice(nn.Module):
-    """A model as a layer."""
-
-    model: nn.Module
-
-    @nn.compact
-    def __call__(self, frames):
-        return nn.Dense(3)(self.model(frames, SCHEDULE))
-
-
-def test_a_model_is_a_layer_of_another(model, frames):
-    layered = _Twice(model)
-    variables = layered.init(jax.random.key(2), frames)
-    out = layered.apply(variables, frames)
-    assert out.shape == (3, 4, 12, 10, 3)
-    assert jax.eval_shape(layered.init, jax.random.key(2), frames).keys() == variables.keys()
-    inner = {"params": variables["params"]["model"]}
-    logits = rsf.run_video(model, inner, frames, SCHEDULE).logits
-    dense = variables["params"]["Dense_0"]
-    expected = np.asarray(logits) @ np.asarray(dense["kernel"]) + np.asarray(dense["bias"])
-    np.testing.assert_allclose(out, expected, atol=1e-5)
-    # Every frame counts, and every parameter learns.
-    gradients = jax.grad(lambda v: layered.apply(v, frames)[:, -1].sum())(variables)
-    assert np.abs(gradients["params"]["model"]["cell"]["excitation"]).max() > 0
 
 
 @jax.jit

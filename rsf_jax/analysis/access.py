@@ -1,6 +1,6 @@
 """What every measurement needs of a model."""
 
-from rsf_jax.checks import check_model
+from rsf_jax.checks import checked_model
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.models.recurrent import RecurrentModel
@@ -9,7 +9,7 @@ from rsf_jax.typing import FeatureMap, Frame
 
 def check_recurrent(model: VideoModel) -> None:
     """Raises InputError for what is no model, or one that has no hidden state to follow."""
-    check_model(model)
+    checked_model(model)
     if not model.recurrent:
         raise InputError(
             f"{type(model).__name__} has no recurrent steps, so there is no hidden state to "

@@ -143,8 +143,7 @@ class VideoModel(nn.Module):
             )
         from rsf_jax.unroll import run_video  # which is made of models
 
-        model, variables = self.unbind()
-        return run_video(model, variables, frames, policy).logits
+        return run_video(self, self.variables, frames, policy).logits
 
     def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
         """Returns the state before the first frame; needs no variables.
@@ -210,10 +209,18 @@ def prepare(model: VideoModel, variables: Variables, frame_shape: tuple[int, int
     Raises:
         InputError: if the variables are of another model, or the frame size is none.
     """
-    frame_shape = checked_frame_shape(frame_shape)
+    model, frame_shape = unbound(model), checked_frame_shape(frame_shape)
     with check_variables(variables):
         _, spectra = model.apply(variables, frame_shape, method="prepare", mutable=[SPECTRA])
     return Prepared({**variables, **spectra}, model, frame_shape)
+
+
+def unbound(model: VideoModel) -> VideoModel:
+    """Returns a model without the variables that it has where it is a layer of another module.
+
+    What is compiled for a model is found by its settings alone.
+    """
+    return model if model.scope is None else model.unbind()[0]
 
 
 def checked_frame_shape(shape: Any) -> tuple[int, int]:
