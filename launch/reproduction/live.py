@@ -13,7 +13,7 @@ from rsf_jax.evaluation.live_test import Settings
 
 # Policies are chosen on validation videos, without noise, and tested with it, too.
 _TESTS = Settings(noise=(0.0,), repeats=0, split="validation"), Settings(noise=(0.0, 0.05, 0.1))
-_OF_TRIES = (Settings(split="validation"),)
+_OF_TRIES = (Settings(kinds=("schedules", "gate", "gate and halting"), split="validation"),)
 
 
 def _stateless(steps: int) -> Stage:

@@ -56,6 +56,7 @@ class Settings:
 
     Attributes:
         policies: for streams; empty for those of `families`.
+        kinds: of `families`, by name; empty for all.
         still_policies: for the still camera; empty for the schedule of training.
         gate: text of the gate of `families`.
         noise: standard deviations of noise; white is 1.
@@ -67,6 +68,7 @@ class Settings:
     """
 
     policies: tuple[StepPolicy, ...] = ()
+    kinds: tuple[str, ...] = ()
     still_policies: tuple[StepPolicy, ...] = ()
     gate: str = GATE
     noise: tuple[float, ...] = (0.0, 0.05)
@@ -146,7 +148,11 @@ def _families(config: Config, settings: Settings) -> dict[str, list[StepPolicy]]
     """What streams are tested with, by kind."""
     if settings.policies:
         return {"given": list(settings.policies)}
-    return families(config, settings.gate)
+    found = families(config, settings.gate)
+    unknown = set(settings.kinds) - found.keys()
+    if unknown:
+        raise InputError(f"kind {min(unknown)!r} is none of {', '.join(found)}")
+    return {name: found[name] for name in settings.kinds or found}
 
 
 def families(config: Config, gate: str = GATE) -> dict[str, list[StepPolicy]]:

@@ -1,5 +1,6 @@
 """One page of all that a run left."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -83,6 +84,15 @@ def test_everything_that_was_run_is_shown(run, folder):
     assert report.missing(folder) == ["analysis"]
     miou = json.loads((folder / "results.json").read_text())["test"]["miou"]
     assert f"{miou:.3f}" in page.text
+
+
+def test_some_kinds_of_policies_alone_are_tested(run, folder, tmp_path):
+    subject = evaluation.load_trained(folder), open_dataset(run[0])
+    few = Settings(kinds=("refresh",), noise=(0.0,), streams=1, frames=4, repeats=0)
+    rows = live_test(*subject, tmp_path, few)["live"]
+    assert [row["policy"] for row in rows] == [f"refresh:{n}+s3f1" for n in (4, 8, 16, 32)]
+    with pytest.raises(rsf.InputError, match="kind 'gates' is none of schedules, refresh"):
+        live_test(*subject, tmp_path, dataclasses.replace(few, kinds=("gates",)))
 
 
 def test_a_test_on_live_streams_is_shown_and_recorded(run, folder, capsys):
