@@ -24,8 +24,8 @@ def _stateless(steps: int) -> Stage:
 
 STATELESS = tuple(map(_stateless, (1, 3, 6, 8)))
 SMALL = (
-    *STATELESS,
     Stage("quickstart_live16", "quickstart_live", 15000),
+    *STATELESS,
 )
 LARGE = (
     Stage("easy72_live", "easy72_live", 5000, "quickstart_live16"),
@@ -44,12 +44,12 @@ def _try(change: str, begins: str = "", **changes: Any) -> Stage:
 
 
 TRIES = (
-    _try("longer", stream_frames=1024),
+    _try("none"),
+    _try("shorter", stream_frames=128),
     _try("schedules", schedules=_MIXED),
     _try("penalty", gradient="c_bptt"),
     _try("half_noise", noise=0.04),
     _try("no_noise", noise=0.0),
-    _try("none"),
     _try("one_chunk", stream_frames=8),
     _try("drop", drop=0.1),
     # Cuts without a fresh state: can it learn to let go?

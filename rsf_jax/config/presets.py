@@ -95,10 +95,12 @@ _WINDOW = _NAMED["quickstart"].replace(
     channels=25, kernel_size=15, validation_share=0.005, validate_every=1000, eval_batch_size=50
 )
 # On long streams, for live video: models that hold in front of a still camera. A video is shown for
-# up to 128 frames, so that an update of 8 frames sees what many steps have made of a state.
+# up to 1,024 frames, so that an update of 8 frames sees what many steps have made of a state; with
+# 128 they held for half as many.
 # See docs/decisions/0023-training-on-streams.md.
 _ON_STREAMS: dict[str, Any] = {
     "chunk_frames": 8,
+    "stream_frames": 1024,
     "noise": 0.08,
     "updates": 5000,
     "validate_every": 1000,
