@@ -1,6 +1,6 @@
 """Draws a live stream with the steps of each frame, and what steps buy, from records.
 
-python launch/draw_live.py --pretrained=quickstart_live16 --picture=docs/live.png
+python launch/draw_live.py --pretrained=quickstart_live16 --picture=docs/images/live.png
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ _RECORD = flags.DEFINE_string("record", "quickstart_live16-seed0", "the record o
 _POLICY = flags.DEFINE_string(
     "policy", "gate:0.0023:0.046+pattern:rtol=0.15:12:min_first_steps=3", "of the stream"
 )
-_PICTURE = flags.DEFINE_string("picture", "docs/live.png", "the picture to write")
+_PICTURE = flags.DEFINE_string("picture", "docs/images/live.png", "the picture to write")
 
 
 def main() -> None:

@@ -40,7 +40,8 @@ def _modules():
 
 
 # The packages beside the launchers too.
-install_import_hook([*_modules(), "benchmarks", "reproduction"], "beartype.beartype")
+_BESIDE = ("benchmarks", "documentation", "reproduction")
+install_import_hook([*_modules(), *_BESIDE], "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
@@ -51,7 +52,7 @@ _LONGEST = [
     *("test_requirements", "datasets/test_t_pathfinder_command", "test_launchers"),
     *("ops/test_conv", "models/test_recurrent_unet", "benchmarks/test_suite"),
     *("reuse/test_training", "pretrained/test_pretrained", "reuse/test_exactness"),
-    *("benchmarks/test_training_memory", "analysis/test_analysis"),
+    *("benchmarks/test_training_memory", "analysis/test_analysis", "test_pages"),
 ]
 
 

@@ -6,10 +6,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jax
-
-import rsf_jax as rsf
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -39,33 +35,3 @@ def test_ci_deletes_nothing_and_ends_where_something_fails(tmp_path):
     )
     assert (done.returncode, done.stdout) == (3, b"")
     assert mine.exists()
-
-
-def test_every_preset_and_setting_named_exists():
-    for name in re.findall(r"launch/\w+\.py --config=(\w+)", README):
-        rsf.get_config(name)
-    named = re.findall(r"(?:--pretrained=|load_pretrained\(\")(\w+)[ \n\"]", README)
-    assert named
-    assert set(named) <= set(rsf.pretrained_names()) | {"NAME"}
-    fields = set(rsf.Config.__dataclass_fields__)
-    assert set(re.findall(r"--config\.(\w+)", README)) <= fields
-
-
-def test_every_file_named_exists():
-    for target in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
-    titles = re.findall(r"^#+ (.+)", README, re.MULTILINE)
-    # As GitHub makes them: without punctuation.
-    places = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= places
-    for launcher in re.findall(r"python (launch/\w+\.py)", README):
-        assert (ROOT / launcher).exists(), launcher
-
-
-def test_the_notebook_example_runs():
-    code = re.search(r"```python\n(import jax.*?)```", README, re.DOTALL)[1]
-    scope = {}
-    exec(code.replace("128, 128", "16, 16"), scope)
-    assert scope["trajectory"].shape == (2, 8, 8, 16, 16, 25)
-    assert scope["out"].steps.shape == (2, 8)
-    assert isinstance(scope["frames"], jax.Array)

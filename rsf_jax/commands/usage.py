@@ -38,10 +38,10 @@ def _group(title: str, of: list[flags.Flag]) -> Iterator[str]:
     width = min(shutil.get_terminal_size().columns, 100)
     yield f"\n{title}:"
     for flag in of:
-        yield f"  {_written(flag)}"
+        yield f"  {written(flag)}"
         # A grammar has no spaces to break it at.
         yield textwrap.fill(
-            f"{_text(flag)}{_default(flag)}",
+            f"{meaning(flag)}{default(flag)}",
             width,
             initial_indent=" " * _INDENT,
             subsequent_indent=" " * _INDENT,
@@ -49,8 +49,8 @@ def _group(title: str, of: list[flags.Flag]) -> Iterator[str]:
         )
 
 
-def _written(flag: flags.Flag) -> str:
-    """A flag as it is typed."""
+def written(flag: flags.Flag) -> str:
+    """Returns a flag as it is typed."""
     if flag.boolean:
         return f"--[no]{flag.name}"
     choices = getattr(flag.parser, "enum_values", None)
@@ -60,13 +60,13 @@ def _written(flag: flags.Flag) -> str:
     return f"--{flag.name}={kinds.get(flag.flag_type(), 'TEXT')}"
 
 
-def _text(flag: flags.Flag) -> str:
-    """What it is for; absl puts the choices in front."""
+def meaning(flag: flags.Flag) -> str:
+    """Returns what a flag is for; absl puts the choices in front."""
     return re.sub(r"^<\S+?>: ", "", flag.help)
 
 
-def _default(flag: flags.Flag) -> str:
-    """What it is unless given; settings say it themselves."""
+def default(flag: flags.Flag) -> str:
+    """Returns what a flag is unless given, in brackets; settings say it themselves."""
     if flag.default is None or flag.default == "" or flag.default == []:
         return ""
     shown = ",".join(flag.default) if isinstance(flag.default, list) else str(flag.default)

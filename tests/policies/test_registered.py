@@ -180,22 +180,22 @@ def test_what_is_no_policy_is_not_registered():
     assert "mine" not in METRICS
 
 
-def test_the_example_of_the_readme_runs():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (code,) = (c for c in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "largest" in c)
+def test_the_example_of_the_documentation_runs():
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "own-policy.md").read_text()
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "largest" in c)
     exec(code, {"__name__": "example"})
     model = rsf.build_model(tiny_config(channels=2))
     frames = np.zeros((1, 2, 8, 8, 1), np.float32)
     variables = model.init(jax.random.key(0), frames)
     for text in ("settled:0.01:7", "largest:0.5:12", "largest:rtol=0.1:12"):
-        assert f"{text}" in readme
+        assert f"{text}" in page
         policy = rsf.parse_policy(text)
         assert policy_name(policy) == text
         steps = rsf.run_video(model, variables, frames, policy).steps
         assert 1 <= steps.max() <= policy.max_steps
     spec = '{"kind": "settled", "below": 0.01, "max_steps": 7}'
     assert to_spec(rsf.parse_policy("settled:0.01:7")) == json.loads(spec)
-    assert spec in readme
+    assert spec in page
 
 
 def test_a_file_registers_policies_and_metrics(tmp_path):
