@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rsf_jax import interop
+from rsf_jax import extras, interop
 from rsf_jax.cells import RecurrentCell
 from rsf_jax.config.build import build_model
 from rsf_jax.config.config import Config
@@ -33,6 +33,7 @@ from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
 if TYPE_CHECKING:
     from rsf_jax.data import Dataset, open_dataset
     from rsf_jax.training.loading import load_trained
+    from rsf_jax.version import __version__ as __version__
 
 __all__ = [
     "ChangeGate",
@@ -73,14 +74,17 @@ __all__ = [
     "run_video",
 ]
 
-__getattr__ = attach(
-    __name__,
-    {
-        "Dataset": "rsf_jax.data.dataset",
-        "load_trained": "rsf_jax.training.loading",
-        "open_dataset": "rsf_jax.data.dataset",
-    },
-)
+if not TYPE_CHECKING:  # to which any name would be there
+    __getattr__ = attach(
+        __name__,
+        {
+            "Dataset": "rsf_jax.data.dataset",
+            "__version__": "rsf_jax.version",
+            "load_trained": "rsf_jax.training.loading",
+            "open_dataset": "rsf_jax.data.dataset",
+        },
+    )
+extras.install()
 
 
 def __dir__() -> list[str]:

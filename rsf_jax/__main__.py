@@ -1,4 +1,4 @@
-"""`python -m rsf_jax COMMAND`: the commands of the library, without its repository."""
+"""The commands of the library, as installed: `rsf COMMAND` and `python -m rsf_jax COMMAND`."""
 
 import ast
 import difflib
@@ -23,7 +23,8 @@ def main() -> None:
 
 def _overview() -> str:
     lines = [f"  {name:<16}{_summary(name)}" for name in commands.names()]
-    usage = f"{commands.PROGRAM} COMMAND --FLAG=VALUE ...; {commands.PROGRAM} COMMAND --help"
+    program = commands.program_name()
+    usage = f"{program} COMMAND --FLAG=VALUE ...; {program} COMMAND --help"
     return "\n".join(["Adaptive recurrent vision on video.", "", usage, "", *lines])
 
 
@@ -31,7 +32,7 @@ def _summary(name: str) -> str:
     """The first sentence of a command, which is not imported for it."""
     text = Path(commands.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
     first = (ast.get_docstring(ast.parse(text)) or "").splitlines()[0]
-    return first.partition(": python ")[0]
+    return first.partition(": python ")[0].rstrip(".")
 
 
 def _unknown(name: str) -> str:

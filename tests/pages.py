@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
-    *(ROOT / name for name in ("README.md", "WORKSPACE.md", "RESULTS.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("WORKSPACE.md", "RESULTS.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "datasets").glob("*/*.md")),
 ]

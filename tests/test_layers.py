@@ -7,14 +7,14 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module or a package stands for all that is in it.
 LAYERS = {
-    "ground": "errors typing paths arguments naming json_files lazy run_folder",
+    "ground": "errors typing paths arguments naming json_files lazy run_folder extras version",
     "operations": "ops",
     "recurrence": "cells policies gradients",
     "models": "models unroll checks shadow",
     "engines": "streaming reuse",
     "measures": "measures",
     "configuration": "config",
-    "data": "data parallel",
+    "data": "data datasets parallel",
     "scoring": "scoring",
     "weights": "interop weights trained pretrained",
     "training": "training",

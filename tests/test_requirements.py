@@ -1,6 +1,7 @@
-"""The lock file is a choice within the ranges, and nothing is fetched at run time."""
+"""Requirements follow pyproject.toml, and nothing is fetched at run time."""
 
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -45,13 +46,20 @@ def _requirements(name):
             yield Requirement(line)
 
 
+def test_the_ranges_are_those_of_pyproject():
+    """If not: python tools/requirements.py."""
+    made = runpy.run_path(str(ROOT / "tools" / "requirements.py"))["ranges"]()
+    assert (ROOT / "requirements.txt").read_text() == made
+
+
 def test_every_locked_version_is_within_its_range():
     locked = {
         canonicalize_name(r.name): str(r.specifier) for r in _requirements("requirements.lock")
     }
     assert all(re.fullmatch(r"==\S+", version) for version in locked.values())
     for wanted in _requirements("requirements.txt"):
-        if wanted.marker is None or wanted.marker.evaluate({"sys_platform": "linux"}):
+        linux = {"sys_platform": "linux", "platform_machine": "x86_64"}
+        if wanted.marker is None or wanted.marker.evaluate(linux):
             version = locked[canonicalize_name(wanted.name)].removeprefix("==")
             assert wanted.specifier.contains(version), (wanted, version)
 

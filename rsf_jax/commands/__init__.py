@@ -1,4 +1,6 @@
-"""Commands: `python launch/NAME.py`, or `python -m rsf_jax NAME` where the library is installed.
+"""Commands: `python launch/NAME.py`, or `rsf NAME` where the library is installed.
+
+`python -m rsf_jax NAME` is the same.
 
 Each is a file: flags, and a `main` that makes one call of the library of them. `shared` has the
 flags of all, `choices` those of several, `opening` finds the model that they name, `program` runs
@@ -11,7 +13,8 @@ import re
 import sys
 from pathlib import Path
 
-PROGRAM = "python -m rsf_jax"
+from rsf_jax.extras import MissingExtraError
+
 # Of this package, what is no command.
 _HELPERS = {"choices", "devices", "opening", "parsing", "program", "shared", "usage"}
 _SCRIPT = re.compile(r"python launch/(\w+)\.py")
@@ -25,14 +28,23 @@ def names() -> list[str]:
 
 def run(name: str) -> None:
     """Runs a command with the arguments of this process."""
-    # Flags are those of the process: only those of the command that runs may be defined.
-    module = importlib.import_module(f"rsf_jax.commands.{name}")
-    program = importlib.import_module("rsf_jax.commands.program")
+    try:
+        # Flags are those of the process: only those of the command that runs may be defined.
+        module = importlib.import_module(f"rsf_jax.commands.{name}")
+        program = importlib.import_module("rsf_jax.commands.program")
+    except MissingExtraError as error:
+        sys.exit(f"error: {error}")
     program.run(module.main, module)
+
+
+def program_name() -> str:
+    """Returns how this user calls the commands, but for scripts."""
+    called = Path(sys.argv[0]).name.partition(" ")[0]
+    return "rsf" if Path(called).stem == "rsf" else "python -m rsf_jax"
 
 
 def as_called(text: str) -> str:
     """Returns a text that names commands as scripts with the names that this user calls them by."""
     if Path(sys.argv[0]).parent.name == "launch":
         return text
-    return _SCRIPT.sub(rf"{PROGRAM} \1", text)
+    return _SCRIPT.sub(rf"{program_name()} \1", text)

@@ -15,6 +15,7 @@ import filelock
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import read_only_builder
 
+from rsf_jax import datasets
 from rsf_jax.config.config import Config
 from rsf_jax.data.made_of import choose, is_there
 from rsf_jax.errors import InputError
@@ -95,10 +96,32 @@ def _newer_version(name: str, found: tfds.core.DatasetBuilder) -> tfds.core.Vers
 
 
 def _builder_class(dataset: str, root: Path) -> type[tfds.core.DatasetBuilder]:
-    """Imports `datasets/NAME`, found by path: no package may be called `datasets`."""
+    """Imports a builder by the name that TFDS and the builders know it by."""
     if str(root) not in sys.path:
         sys.path.append(str(root))
-    return importlib.import_module(f"{dataset}.{dataset}_dataset_builder").Builder
+    datasets.importable()  # what builders of another folder share with those of the library
+    name = f"{dataset}.{dataset}_dataset_builder"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        hidden = _hidden(str(error.name).partition(".")[0], root)
+        if hidden is None:
+            raise
+        raise hidden from error
+    if hidden := _hidden(dataset, root):
+        raise hidden
+    return module.Builder
+
+
+def _hidden(package: str, root: Path) -> InputError | None:
+    """What is wrong if another module goes by the name of a builder's package."""
+    file = getattr(sys.modules.get(package), "__file__", None)
+    folders = {Path(folder, package).resolve() for folder in (root, datasets.FOLDER)}
+    if file is None or Path(file).resolve().parent in folders:
+        return None
+    return InputError(
+        f"{file} hides {root / package}, a part of the builders of datasets: rename that file"
+    )
 
 
 def _build(name: str, folder: Path | None, manual_dir: str) -> tfds.core.DatasetBuilder:
@@ -224,7 +247,7 @@ def _last_change(folder: Path) -> float:
 
 def _builders() -> tuple[Path, list[str]]:
     """The folder of builders, and what they are called."""
-    root = Path(os.environ.get("RSF_DATASETS", Path(__file__).parents[2] / "datasets"))
+    root = Path(os.environ.get("RSF_DATASETS") or datasets.FOLDER)
     return root, sorted(p.parent.name for p in root.glob("*/*_dataset_builder.py"))
 
 
