@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from tests import compiling
+from tests import brevity, compiling
 
 # Before JAX starts: several CPU devices for the tests of parallel training, no GPU needed.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -47,12 +47,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Begun first, in this order: a worker that is left with one of them at the end works alone.
 _LONGEST = [
-    *("drill/test_drill", "training/test_processes", "test_notebooks", "training/test_step"),
-    *("training/test_diagnostics", "test_golden", "test_own_video", "training/test_loop"),
-    *("test_requirements", "datasets/test_t_pathfinder_command", "test_launchers"),
-    *("ops/test_conv", "models/test_recurrent_unet", "benchmarks/test_suite"),
-    *("reuse/test_training", "pretrained/test_pretrained", "reuse/test_exactness"),
-    *("benchmarks/test_training_memory", "analysis/test_analysis", "test_pages"),
+    *("drill/test_drill", "training/test_processes", "training/test_loop", "policies/test_gate"),
+    *("training/test_step", "test_launchers", "test_sharding", "test_derivatives", "test_golden"),
+    *("calibration/test_disagreement", "gradients/test_observing"),
+    *("training/test_stream_training", "test_notebooks", "test_own_video", "test_pages"),
+    *("pretrained/test_pretrained", "reuse/test_exactness", "commands/test_calibrate"),
+    *("test_unroll", "test_own_cells", "analysis/test_analysis", "streaming/test_engine"),
 ]
 
 
@@ -95,9 +95,8 @@ def few_programs():
 def brief_timing():
     """Speeds are measured as briefly as can be: no test looks at how high they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rsf_jax.measures.timing.PAUSE", 0.0)
-        patch.setattr("rsf_jax.measures.timing.TURN", 0.0)
-        patch.setattr("rsf_jax.scoring.speed.SECONDS", 0.0)
+        for name in brevity.SECONDS:
+            patch.setattr(name, 0.0)
         yield
 
 

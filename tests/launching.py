@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests import compiling
+from tests import brevity, compiling
 
 ROOT = Path(__file__).parents[1]
 _FORKSERVER = multiprocessing.get_context("forkserver")
@@ -85,6 +85,7 @@ def _run(folder: Path, name: str, flags: tuple[str, ...], xla_flags: str) -> Non
         os.dup2(file, stream.fileno())
     os.chdir(ROOT)
     os.environ.update(XLA_FLAGS=xla_flags, COLUMNS="100")
+    brevity.begin()
     script = ROOT / "launch" / f"{name}.py"
     sys.argv = [str(script), *flags]
     sys.path.insert(0, str(script.parent))

@@ -22,6 +22,8 @@ from reproduction.paper import presets as paper_presets
 from rsf_jax import commands
 from rsf_jax.evaluation.testing import load_trained
 
+pytestmark = pytest.mark.slow
+
 LAUNCHERS = sorted((launching.ROOT / "launch").glob("*.py"))
 
 

@@ -1,5 +1,6 @@
 """Every notebook runs from start to end, and is stored without outputs."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,8 +12,19 @@ from jupyter_client.manager import AsyncKernelManager
 
 from tests import compiling
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+# Runs before a notebook: what it trains is small, and the speed of it measured for a moment.
+BEFORE = """
+import rsf_jax as rsf
+from tests import brevity
+
+brevity.begin()
+preset = rsf.get_config
+rsf.get_config = lambda name: preset(name).replace(channels=4, kernel_size=3, epochs=1)
+"""
 
 
 class _ThisInterpreter(AsyncKernelManager):
@@ -36,7 +48,9 @@ def test_notebooks_run(run, path, tmp_path, monkeypatch):
         ("XLA_FLAGS", compiling.FLAGS),
     ):
         monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent), prepend=os.pathsep)
     notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(BEFORE))
     client = nbclient.NotebookClient(
         notebook,
         timeout=300,

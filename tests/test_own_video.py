@@ -20,7 +20,10 @@ from rsf_jax.training.journal import Journal
 from rsf_jax.training.setup import build_setup
 
 # TFDS 4.9 uses a protobuf call that newer protobuf releases warn of.
-pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning"),
+]
 
 SIZE = (36, 40)
 

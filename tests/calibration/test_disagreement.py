@@ -51,8 +51,7 @@ def _clips(count, length=6, seed=0):
     return as_split(list(frames))
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("policy", [rsf.FixedSchedule(2, 1), GATE], ids=str)
+@pytest.mark.parametrize(("classes", "policy"), [(2, GATE), (3, rsf.FixedSchedule(2, 1))], ids=str)
 def test_disagreement_is_what_two_outputs_differ_in(classes, policy):
     trained, clips = _untrained(classes), _clips(6)
     score = agreement_scorer(trained, REFERENCE)

@@ -7,6 +7,8 @@ import filming
 import launching
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def launch(run, tmp_path):

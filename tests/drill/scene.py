@@ -20,7 +20,7 @@ from tests import launching
 _SETTINGS = {
     "dataset": "t_pathfinder/drill",
     "validation_share": 0.1,
-    "channels": 4,
+    "channels": 2,
     "kernel_size": 3,
     "slow_steps": 1,
     "batch_size": 4,

@@ -6,6 +6,8 @@ import pytest
 
 from tests.drill.__main__ import drill, to_markdown
 
+pytestmark = pytest.mark.slow
+
 
 def test_nothing_is_lost_whatever_happens(tmp_path):
     rows = drill(tmp_path, tries=1, seed=0)

@@ -43,7 +43,7 @@ def unbroken(data_dir, tmp_path_factory):
 def _config(data_dir):
     return tiny_config(
         data_dir,
-        channels=4,
+        channels=2,
         # A first frame with steps of its own would be compiled too.
         slow_steps=1,
         epochs=3,

@@ -1,6 +1,7 @@
 """Two processes train one model: as one process with two devices, and through losses."""
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -19,6 +20,8 @@ from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.loop import Outcome, train
 from rsf_jax.training.state import build_optimizer, create_state
 from tests import launching
+
+pytestmark = pytest.mark.slow
 
 _SETTINGS = {
     "dataset": "t_pathfinder/tiny",
@@ -40,8 +43,8 @@ def config(data_dir):
     return tiny_config(data_dir, **_SETTINGS)
 
 
-def _start(config, workdir, second=()):
-    """Starts both; returns them. The second gets some more flags."""
+def _start(config, workdir, both=(), second=()):
+    """Starts both, with some more flags for them and for the second; returns them."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
@@ -55,6 +58,7 @@ def _start(config, workdir, second=()):
             workdir.with_name(f"launched{index}"),
             "train",
             *flags,
+            *both,
             *(second if index else ()),
             f"--process_id={index}",
             xla_flags=xla_flags,
@@ -137,11 +141,11 @@ def test_other_settings_of_one_are_told_by_both(config, tmp_path):
     assert not list(tmp_path.glob("run/checkpoints/*"))
 
 
-def test_an_error_of_the_first_is_told_by_all(config, tmp_path):
-    train(config.replace(channels=3, epochs=1), open_dataset(config), tmp_path / "run")
-    for process in _start(config, tmp_path / "run"):
+def test_an_error_of_the_first_is_told_by_all(config, unbroken, tmp_path):
+    workdir = shutil.copytree(unbroken, tmp_path / "run")
+    for process in _start(config, workdir, both=["--config.channels=3"]):
         assert process.wait().returncode == 1
-        assert "holds a run with other settings: channels=3 there, 4 here" in process.stderr
+        assert "holds a run with other settings: channels=4 there, 3 here" in process.stderr
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 16])
