@@ -28,7 +28,7 @@ PathFinder.find_spec = classmethod(
 _RUN_A_MODEL = """
 import numpy as np
 import rsf_jax as rsf
-trained = rsf.load_pretrained("quickstart16")
+trained = rsf.load_pretrained("quickstart_live16")
 frames = np.zeros((1, 2, 36, 36, 1), np.uint8)
 out = rsf.run_video(trained.model, trained.variables, frames, rsf.parse_policy("s2f1"))
 engine = rsf.StreamEngine(trained.model, trained.variables, rsf.FixedSchedule(2, 1), (36, 36))

@@ -27,7 +27,7 @@ def bar(count: int) -> np.ndarray:
 
 def main(path: str) -> None:
     """Runs a bundled model on frames, says what it did, and writes them as a video."""
-    trained = rsf.load_pretrained("quickstart16")
+    trained = rsf.load_pretrained("quickstart_live16")
     assert_type(trained, rsf.Trained)
     assert_type(rsf.__version__, str)
     frames, policy = bar(8), rsf.FixedSchedule(slow=2, fast=1)

@@ -31,13 +31,18 @@ def save_picture(path: Path, trained: Trained, name: str, policy: str, records: 
         trained: the model that the stream is shown to.
         name: of its record.
         policy: text of the policy of the stream.
-        records: folder of records.
+        records: folder of records; stateless models are drawn as far as there are records of them.
 
     Raises:
-        InputError: if a record is missing or damaged.
+        InputError: if the model's record is missing, or one is damaged.
     """
-    rows = _rows(records, name)
-    lines = {_STATELESS: [_point(_rows(records, f"{s.name}-seed0")[0]) for s in live.STATELESS]}
+    rows, lines = _rows(records, name), {}
+    others = [f"{stage.name}-seed0" for stage in live.STATELESS]
+    found = [
+        _rows(records, other) for other in others if live_record(records, other, "test").exists()
+    ]
+    if found:
+        lines[_STATELESS] = [_point(scores[0]) for scores in found]
     for line, family in _LINES.items():
         lines[line] = [_point(row) for row in rows if row["family"] == family]
     stream = streams_to_test(open_dataset(trained.config).test)[0]

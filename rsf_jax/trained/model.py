@@ -26,7 +26,7 @@ from rsf_jax.unroll import VideoOutput, run_video
 class Trained:
     """A trained model with all that is known of it.
 
-        trained = rsf.load_trained("runs/quickstart")  # or rsf.load_pretrained("quickstart16")
+        trained = rsf.load_trained("runs/quickstart")  # or rsf.load_pretrained("quickstart_live16")
         out = trained.run(frames)  # with the schedule of its training
         out = trained.run(frames, rsf.DistanceHalting("pattern", rsf.policies.NEVER, rtol=0.2))
 

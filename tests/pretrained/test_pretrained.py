@@ -255,8 +255,8 @@ def test_weights_outside_the_cards_folder_are_not_read(copy):
 def test_unknown_names_are_told_with_those_there_are():
     with pytest.raises(rsf.InputError, match=r"there are .*quickstart"):
         rsf.load_pretrained("slowstart")
-    with pytest.raises(rsf.InputError, match="did you mean 'quickstart16'"):
-        rsf.load_pretrained("quickstart1")
+    with pytest.raises(rsf.InputError, match="did you mean 'quickstart_live16'"):
+        rsf.load_pretrained("quickstart_live1")
 
 
 @pytest.mark.parametrize("name", pretrained.pretrained_names())

@@ -113,10 +113,10 @@ def test_a_picture_is_drawn_of_a_stream_and_of_records(run, tmp_path):
     trained, picture = rsf.load_trained(run[1]), tmp_path / "live.png"
     families = ("schedules", "refresh", "gate", "gate and halting")
     rows = [_row("x", 0.5 + n / 10, n + 1.0, family) for n, family in enumerate(families)]
-    _write(tmp_path / "live", "mine", "test", rows)
-    with pytest.raises(rsf.InputError, match=r"stateless-seed0\.json is missing: run the plan"):
+    with pytest.raises(rsf.InputError, match=r"mine\.json is missing: run the plan"):
         save_picture(picture, trained, "mine", "gate:0.0023:0.046+s2f1", tmp_path)
-    for stage in live.STATELESS:
+    _write(tmp_path / "live", "mine", "test", rows)
+    for stage in live.STATELESS[:2]:
         _write(tmp_path / "live", f"{stage.name}-seed0", "test", rows[:1])
     save_picture(picture, trained, "mine", "gate:0.0023:0.046+s2f1", tmp_path)
     assert plt.imread(picture)[..., :3].std() > 0.02

@@ -77,13 +77,13 @@ def test_weights_that_are_gone_are_taken_from_the_box_or_missed(job, tmp_path, m
 
     monkeypatch.setattr(experiment, "run", begin)
     config = get_config("quickstart").replace(channels=16)
-    lost = dataclasses.replace(job, title="second", begins="quickstart16-seed0", config=config)
+    lost = dataclasses.replace(job, title="second", begins="quickstart_live16-seed0", config=config)
     with pytest.raises(Begun) as begun:
         run_jobs([lost], tmp_path, tmp_path / "records", 0.0)
     (config,) = begun.value.args
-    assert config.init_from == str(tmp_path / "quickstart16-seed0")
+    assert config.init_from == str(tmp_path / "quickstart_live16-seed0")
     assert load_trained(config.init_from).config.channels == 16
-    for begins, seed in (("first-seed0", 0), ("quickstart16-seed1", 1)):
+    for begins, seed in (("first-seed0", 0), ("quickstart_live16-seed1", 1)):
         gone = dataclasses.replace(lost, config=config.replace(seed=seed), begins=begins)
         with pytest.raises(rsf.InputError, match=f"second begins with the weights of {begins}"):
             run_jobs([gone], tmp_path, tmp_path / "records", 0.0)
