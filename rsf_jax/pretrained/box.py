@@ -50,9 +50,10 @@ def _say_what_drifts(card: Card) -> None:
         _said.add(card.name)
         logging.getLogger(__name__).warning(
             "%s drifts in front of a still camera: begin anew (a new state, or rsf.Refresh) after "
-            "%d frames at most, or use a model that holds, such as those named live",
+            "%d %s at most, or use a model that holds, such as those named live",
             card.name,
             lasts,
+            "frame" if lasts == 1 else "frames",
         )
 
 
