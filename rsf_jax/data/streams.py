@@ -93,7 +93,7 @@ def live_streams(
     _check(pause, drop)
     if "events" in videos[0]:
         return _first_frames(videos, count, length)
-    return grain.MapDataset.source(_LiveStreams(videos, count, length, seed, pause, drop))
+    return grain.MapDataset.source(_Streams(videos, count, length, seed, pause, drop))
 
 
 def streams_apart(
@@ -135,7 +135,7 @@ def streams_apart(
         )
     order = np.random.default_rng(seed).permutation(len(videos))
     dealt = order[: (count or most) * each].reshape(-1, each)
-    return grain.MapDataset.source(_StreamsApart(videos, dealt, length, seed, pause, drop))
+    return grain.MapDataset.source(_Streams(videos, len(dealt), length, seed, pause, drop, dealt))
 
 
 def long_stream(
@@ -195,8 +195,11 @@ def still(video: Example, length: int) -> Example:
     return _part(video, np.full(whole("length", length), last), START)
 
 
-class _LiveStreams:
-    """Random access to live streams of a split's videos."""
+class _Streams:
+    """Random access to live streams of a split's videos; see `live_streams`, `streams_apart`.
+
+    `dealt` is int [streams, videos], which videos each shows; None for all in an order of its own.
+    """
 
     def __init__(
         self,
@@ -206,40 +209,19 @@ class _LiveStreams:
         seed: int,
         pause: float,
         drop: float,
+        dealt: np.ndarray | None = None,
     ) -> None:
         self._videos, self._count, self._length = videos, count, length
         self._seed, self._pause, self._drop = seed, pause, drop
+        self._dealt = dealt
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: Any) -> Example:
         rng = np.random.default_rng([self._seed, int(index)])
-        videos = _in_order(self._videos, rng.permutation(len(self._videos)))
-        return live_stream(videos, self._length, rng, self._pause, self._drop)
-
-
-class _StreamsApart:
-    """Random access to live streams of which each has videos of its own."""
-
-    def __init__(
-        self,
-        videos: grain.MapDataset,
-        dealt: np.ndarray,
-        length: int,
-        seed: int,
-        pause: float,
-        drop: float,
-    ) -> None:
-        self._videos, self._dealt, self._length = videos, dealt, length
-        self._seed, self._pause, self._drop = seed, pause, drop
-
-    def __len__(self) -> int:
-        return len(self._dealt)
-
-    def __getitem__(self, index: Any) -> Example:
-        rng = np.random.default_rng([self._seed, int(index)])
-        videos = _in_order(self._videos, self._dealt[int(index)])
+        order = rng.permutation(len(self._videos)) if self._dealt is None else self._dealt[index]
+        videos = _in_order(self._videos, order)
         return live_stream(videos, self._length, rng, self._pause, self._drop)
 
 
