@@ -7,13 +7,12 @@ import grain
 import jax
 import numpy as np
 import pytest
-from configs import tiny_config
+from configs import untrained
 
 import rsf_jax as rsf
 from rsf_jax.measures.images import image_iou
 from rsf_jax.scoring.frames import shadow_batch
 from rsf_jax.shadow import advance_with_shadow
-from rsf_jax.trained.model import Trained
 
 SIZE = (12, 10)
 REFERENCE = rsf.FixedSchedule(4, 3)
@@ -22,10 +21,7 @@ ATOL = 1e-4
 
 @pytest.fixture(scope="module")
 def trained():
-    config = tiny_config(eval_batch_size=4)
-    model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), np.zeros((1, 1, *SIZE, 1), np.float32))
-    return Trained(config, config, model, variables, 0)
+    return untrained(SIZE, eval_batch_size=4)
 
 
 @pytest.fixture(scope="module")

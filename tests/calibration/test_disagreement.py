@@ -8,7 +8,7 @@ import grain
 import jax
 import numpy as np
 import pytest
-from configs import tiny_config
+from configs import untrained
 
 import rsf_jax as rsf
 from rsf_jax import calibration
@@ -32,10 +32,7 @@ GATE = rsf.parse_policy("gate:0.05:0.5+s2f1")
 
 
 def _untrained(classes=2):
-    config = tiny_config(classes=classes, eval_batch_size=4)
-    model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), np.zeros((1, 1, *SIZE, 1), np.float32))
-    return Trained(config, config, model, variables, 0)
+    return untrained(SIZE, classes=classes, eval_batch_size=4)
 
 
 @pytest.fixture(scope="module")

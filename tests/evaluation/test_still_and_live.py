@@ -3,11 +3,10 @@
 import dataclasses
 
 import grain
-import jax
 import numpy as np
 import pytest
 from compilations import compilations
-from configs import tiny_config
+from configs import untrained
 
 import rsf_jax as rsf
 from rsf_jax.data.streams import CUT, EVENTS, PAUSE, live_streams
@@ -15,17 +14,13 @@ from rsf_jax.evaluation import live
 from rsf_jax.evaluation.still import StillCamera, still_camera
 from rsf_jax.evaluation.told import Told
 from rsf_jax.measures.images import image_iou
-from rsf_jax.trained.model import Trained
 
 SIZE = (12, 10)
 
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["two classes", "three"])
 def trained(request):
-    config = tiny_config(classes=request.param)
-    model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), np.zeros((1, 1, *SIZE, 1), np.float32))
-    return Trained(config, config, model, variables, 0)
+    return untrained(SIZE, classes=request.param)
 
 
 @pytest.fixture(scope="module")

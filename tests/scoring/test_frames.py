@@ -1,15 +1,13 @@
 """Scores and classes frame by frame are those of whole videos, on one device and on several."""
 
 import grain
-import jax
 import numpy as np
 import pytest
-from configs import tiny_config
+from configs import untrained
 
 import rsf_jax as rsf
 from rsf_jax.measures.images import image_iou
 from rsf_jax.scoring.frames import classify_batch, score_batch_by_frame
-from rsf_jax.trained.model import Trained
 
 SIZE = (12, 10)
 RULE = rsf.DistanceHalting("l2", 0.9, 4, min_first_steps=2)
@@ -18,10 +16,7 @@ RULE = rsf.DistanceHalting("l2", 0.9, 4, min_first_steps=2)
 @pytest.fixture(params=[(2, 1), (3, 1), (2, 2)], ids=["two classes", "three", "two devices"])
 def trained(request):
     classes, devices = request.param
-    config = tiny_config(classes=classes, eval_batch_size=4, devices=devices)
-    model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), np.zeros((1, 1, *SIZE, 1), np.float32))
-    return Trained(config, config, model, variables, 0)
+    return untrained(SIZE, classes=classes, eval_batch_size=4, devices=devices)
 
 
 @pytest.fixture(scope="module")

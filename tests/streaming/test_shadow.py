@@ -1,16 +1,14 @@
 """Shadow frames of an engine: which there are, what they cost nobody, and what comes of them."""
 
-import jax
 import numpy as np
 import pytest
-from configs import tiny_config
+from configs import untrained
 
 import rsf_jax as rsf
 from rsf_jax.calibration import Alarm, watch
 from rsf_jax.calibration.watching import disagreement
 from rsf_jax.streaming import Shadow, StreamEngine
 from rsf_jax.streaming.shadow import other_class
-from rsf_jax.trained.model import Trained
 
 SIZE = (12, 10)
 GATE = rsf.parse_policy("gate:0:0.2+s2f1")
@@ -19,10 +17,7 @@ REFERENCE = rsf.FixedSchedule(4, 3)
 
 @pytest.fixture(scope="module")
 def trained():
-    config = tiny_config()
-    model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), np.zeros((1, 1, *SIZE, 1), np.float32))
-    return Trained(config, config, model, variables, 0)
+    return untrained(SIZE)
 
 
 def _videos(count=3, length=8):
