@@ -3,6 +3,7 @@
 python launch/reproduce.py --minutes=9
 python launch/reproduce.py --presets=easy_s6f1,hard_s8f8 --seeds=0,1,2
 python launch/reproduce.py --plan=two_cores --minutes=170
+python launch/reproduce.py --plan=live --stages=quickstart_live16 --seeds=1
 
 Call it again to go on; while something is left it ends with exit code 75. The plan `paper` trains
 every row as the paper does; `two_cores` trains few networks from nothing, in small windows, and
@@ -28,6 +29,7 @@ from rsf_jax.paths import expand
 _PLANS = {"two_cores": two_cores.jobs, "live": live.jobs, "live_tries": live.tries}
 _PLAN = flags.DEFINE_enum("plan", "paper", ["paper", *_PLANS], "what is trained, and how")
 _PRESETS = flags.DEFINE_list("presets", None, "what to run, in order; the paper's unless given")
+_STAGES = flags.DEFINE_list("stages", None, "of a plan, in its order; all unless given")
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "seeds of each, the first of all before the second")
 _POLICIES = flags.DEFINE_list("policies", [], "to test each with, beside what the paper does")
 _MINUTES = flags.DEFINE_float(
@@ -70,6 +72,8 @@ def _jobs() -> list[Job]:
         raise rsf.InputError(f"--seeds are whole numbers: {error}") from error
     if _PLAN.value in _PLANS:
         return _stages(seeds)
+    if _STAGES.value is not None:
+        raise rsf.InputError("--stages are those of --plan=two_cores, live or live_tries")
     presets = paper.presets() if _PRESETS.value is None else _PRESETS.value
     if not seeds or not presets:
         raise rsf.InputError("give at least one of --presets and one of --seeds")
@@ -93,9 +97,24 @@ def _stages(seeds: list[int]) -> list[Job]:
             f"--config.{min(here)} is not used with --plan={_PLAN.value}, whose stages have "
             "settings of their own"
         )
-    stages = [job for seed in seeds for job in _PLANS[_PLAN.value](seed)]
     changes = shared.overrides()
-    return [dataclasses.replace(job, config=job.config.replace(**changes)) for job in stages]
+    return [
+        dataclasses.replace(job, config=job.config.replace(**changes))
+        for seed in seeds
+        for job in _chosen(_PLANS[_PLAN.value](seed), seed)
+    ]
+
+
+def _chosen(jobs: list[Job], seed: int) -> list[Job]:
+    if _STAGES.value is None:
+        return jobs
+    stages = {job.name.removesuffix(f"-seed{seed}"): job for job in jobs}
+    if unknown := sorted(set(_STAGES.value) - set(stages)):
+        raise rsf.InputError(
+            f"--stages: {unknown[0]!r} is none of --plan={_PLAN.value} with seed {seed}, which are "
+            + ", ".join(stages)
+        )
+    return [job for name, job in stages.items() if name in _STAGES.value]
 
 
 if __name__ == "__main__":

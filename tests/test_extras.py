@@ -97,8 +97,8 @@ def test_a_model_runs_without_any_extra():
 @pytest.mark.parametrize(
     ("package", "module", "extra"),
     [
-        ("av", "rsf_jax.media", "video"),
-        ("PIL", "rsf_jax.media", "video"),
+        ("av", "rsf_jax.media.sources", "video"),
+        ("PIL", "rsf_jax.media.overlay", "video"),
         ("grain", "rsf_jax.data.dataset", "train"),
         ("matplotlib", "rsf_jax.figures.runs", "plots"),
         ("jinja2", "rsf_jax.evaluation.report", "plots"),

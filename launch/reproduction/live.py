@@ -9,7 +9,7 @@ from typing import Any
 
 from reproduction.plan import Job
 from reproduction.two_cores import Stage, job_of
-from rsf_jax.evaluation.live_test import Settings
+from rsf_jax.evaluation.live_settings import Settings
 
 # Policies are chosen on validation videos, without noise, and tested with it, too.
 _TESTS = Settings(noise=(0.0,), repeats=0, split="validation"), Settings(noise=(0.0, 0.05, 0.1))

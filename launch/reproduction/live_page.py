@@ -10,7 +10,7 @@ from typing import Any
 from reproduction import live
 from reproduction.tables import score, table
 from rsf_jax.data.streams import EVENTS
-from rsf_jax.evaluation.live_test import FAMILIES, TOLD
+from rsf_jax.evaluation.usual_policies import FAMILIES, TOLD
 from rsf_jax.run_folder import read_json
 
 _BUDGETS = (0.6, 0.75, 0.9, 1.1, 1.5, 2.0, 3.0, 8.0)

@@ -10,7 +10,8 @@ from rsf_jax.config.config import Config
 from rsf_jax.config.presets import get_config
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation.live_test import Settings, live_test, of_split
+from rsf_jax.evaluation.live_settings import Settings
+from rsf_jax.evaluation.live_test import live_test, of_split
 from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.evaluation.testing import evaluate
 from rsf_jax.json_files import write_json

@@ -11,7 +11,7 @@ from typing import Any
 from reproduction import paper
 from reproduction.plan import Job
 from rsf_jax.config.presets import get_config
-from rsf_jax.evaluation.live_test import Settings
+from rsf_jax.evaluation.live_settings import Settings
 
 
 @dataclasses.dataclass(frozen=True)

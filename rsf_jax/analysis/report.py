@@ -37,8 +37,8 @@ from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.still import StillCamera, still_camera, still_numbers
-from rsf_jax.evaluation.sweep import cap_steps
 from rsf_jax.evaluation.testing import name_suffix
+from rsf_jax.evaluation.usual_policies import cap_steps
 from rsf_jax.figures.live import draw_still
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.measures.foreground import mean_of_labeled

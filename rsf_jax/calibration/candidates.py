@@ -4,11 +4,17 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 
-from rsf_jax.calibration.units import VIDEOS
+from rsf_jax.calibration.kinds import VIDEOS
 from rsf_jax.config.config import Config
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation.live_test import FAMILIES, GATE, families
-from rsf_jax.evaluation.sweep import default_policies, halting_rules, schedules
+from rsf_jax.evaluation.usual_policies import (
+    FAMILIES,
+    GATE,
+    default_policies,
+    families,
+    halting_rules,
+    schedules,
+)
 from rsf_jax.policies import ChangeGate, StepPolicy, parse_policy, policy_name
 from rsf_jax.trained.model import Trained
 

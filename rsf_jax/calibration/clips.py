@@ -10,7 +10,8 @@ import grain
 import numpy as np
 
 from rsf_jax.arguments import whole
-from rsf_jax.calibration.units import CLIPS, LENGTH, Units
+from rsf_jax.calibration.kinds import CLIPS
+from rsf_jax.calibration.units import LENGTH, Units
 from rsf_jax.data.augmentation import Example
 from rsf_jax.errors import InputError
 from rsf_jax.measures.losses import IGNORED

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rsf_jax.calibration.kinds import VIDEOS
 from rsf_jax.calibration.target import Target
-from rsf_jax.calibration.units import VIDEOS
 from rsf_jax.errors import InputError
 from rsf_jax.policies import check_registered, read_policy
 from rsf_jax.run_folder import RunFolder

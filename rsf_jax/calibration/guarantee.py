@@ -9,8 +9,9 @@ import numpy as np
 
 from rsf_jax.calibration.clips import clips_to_test
 from rsf_jax.calibration.judge import scorer_for
+from rsf_jax.calibration.kinds import CLIPS, VIDEOS
 from rsf_jax.calibration.target import Target
-from rsf_jax.calibration.units import CLIPS, VIDEOS, units_to_test
+from rsf_jax.calibration.units import units_to_test
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.testing import evaluate, print_results

@@ -1,5 +1,6 @@
 """Who says how good a policy is: the labels, or a reference."""
 
+from rsf_jax.calibration.kinds import CLIPS, VIDEOS
 from rsf_jax.calibration.scored import (
     LABELS,
     REFERENCE,
@@ -8,7 +9,6 @@ from rsf_jax.calibration.scored import (
     label_scorer,
 )
 from rsf_jax.calibration.target import Target
-from rsf_jax.calibration.units import CLIPS, VIDEOS
 from rsf_jax.policies import StepPolicy
 from rsf_jax.trained.model import Trained
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from rsf_jax.calibration.files import FILE
 from rsf_jax.calibration.judge import scorer_for
+from rsf_jax.calibration.kinds import VIDEOS
 from rsf_jax.calibration.risk import values_until_failure
 from rsf_jax.calibration.target import Target
-from rsf_jax.calibration.units import VIDEOS, Units, as_units
+from rsf_jax.calibration.units import Units, as_units
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.json_files import write_json
 from rsf_jax.policies import read_policy

@@ -5,12 +5,12 @@ from typing import Any
 
 import grain
 
+from rsf_jax.calibration.kinds import CLIPS, STREAMS, VIDEOS
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.data.streams import live_streams, streams_apart
 from rsf_jax.errors import InputError
 from rsf_jax.trained.model import Trained
 
-VIDEOS, STREAMS, CLIPS = "videos", "streams", "clips"
 LENGTH = 60  # frames of a stream that is composed, or of a clip
 _VALIDATION_STREAMS = 64
 

@@ -4,7 +4,7 @@
 
 Each is a file: flags, and a `main` that makes one call of the library of them. `shared` has the
 flags of all, `choices` those of several, `opening` finds the model that they name, `program` runs
-one.
+one. What takes its time to import is imported in a command's functions: `--help` needs flags alone.
 """
 
 import importlib

@@ -2,9 +2,7 @@
 
 from absl import flags
 
-from rsf_jax import analysis
 from rsf_jax.commands import choices, opening
-from rsf_jax.data.dataset import open_dataset
 from rsf_jax.run_folder import writable_folder
 
 _POLICY = choices.policy()
@@ -19,6 +17,9 @@ _LONG_STEPS = flags.DEFINE_integer("long_steps", 50, "recurrent steps of the lon
 
 
 def main() -> None:
+    from rsf_jax import analysis
+    from rsf_jax.data.dataset import open_dataset
+
     policy = choices.parsed(_POLICY.value)
     trained, folder = opening.open_trained(_CHECKPOINT.value)
     folder = writable_folder(folder)

@@ -15,7 +15,6 @@ import rsf_jax as rsf
 from rsf_jax import calibration
 from rsf_jax.calibration import candidates
 from rsf_jax.commands import choices, opening, shared
-from rsf_jax.data.dataset import open_dataset
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 
@@ -100,7 +99,7 @@ def _check_flags() -> None:
             raise rsf.InputError(f"--{flag.name} is used with --inputs alone: add that")
 
 
-def _units(trained: Trained) -> calibration.Units:
+def _units(trained: Trained) -> "calibration.Units":
     """What is calibrated on; what is wrong is said before anything is opened."""
     if _INPUTS.value:
         return calibration.clips_of(
@@ -111,6 +110,8 @@ def _units(trained: Trained) -> calibration.Units:
             count=_VIDEOS.value,
             frame_size=shared.frame_size(_SIZE.value) if _SIZE.value else None,
         )
+    from rsf_jax.data.dataset import open_dataset
+
     calibration.check_data(trained, but=("dataset",) if _STREAMS.value else ())
     dataset = open_dataset(trained.config)
     if _STREAMS.value:
@@ -119,14 +120,14 @@ def _units(trained: Trained) -> calibration.Units:
 
 
 def _candidates(
-    trained: Trained, units: calibration.Units, reference: rsf.StepPolicy
+    trained: Trained, units: "calibration.Units", reference: rsf.StepPolicy
 ) -> list[rsf.StepPolicy]:
     return candidates.default_candidates(
         trained.config, units.kind, reference, _GATE.value, _KIND.value
     )
 
 
-def _target() -> calibration.Target:
+def _target() -> "calibration.Target":
     given = {
         "miou_drop": _DROP.value,
         "disagreement": _DISAGREEMENT.value,

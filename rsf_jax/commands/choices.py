@@ -67,7 +67,6 @@ def chosen(text: str | None, trained: Trained, folder: Path) -> rsf.StepPolicy:
         InputError: if it is none, or nothing was calibrated in that folder.
     """
     if text == CALIBRATED:
-        # Here, as pictures come with it.
         from rsf_jax.calibration import load_calibration
 
         return policies.read_policy(load_calibration(folder, trained))

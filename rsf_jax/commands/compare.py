@@ -9,13 +9,14 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import opening, shared
-from rsf_jax.evaluation import comparison
 from rsf_jax.run_folder import writable_folder
 
 _SWEEPS = flags.DEFINE_list("sweeps", [], "NAME=FILE of each sweep, separated by commas")
 
 
 def main() -> None:
+    from rsf_jax.evaluation import comparison
+
     shared.refuse_settings()
     sweeps = dict(_named(text) for text in _SWEEPS.value)
     if len(sweeps) < 2 or len(sweeps) < len(_SWEEPS.value):

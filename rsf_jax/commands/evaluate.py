@@ -10,9 +10,6 @@ from absl import flags
 import rsf_jax as rsf
 from rsf_jax import calibration
 from rsf_jax.commands import choices, opening
-from rsf_jax.data.dataset import open_dataset
-from rsf_jax.evaluation import sweep as tradeoff
-from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.run_folder import writable_folder
 
 _POLICY = choices.policy_or_calibrated()
@@ -31,6 +28,10 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def main() -> None:
+    from rsf_jax.data.dataset import open_dataset
+    from rsf_jax.evaluation import sweep as tradeoff
+    from rsf_jax.evaluation import testing as evaluation
+
     _check_flags()
     chosen = [rsf.parse_policy(text) for text in _POLICIES.value] or None  # the usual ones
     calibrated = _POLICY.value == choices.CALIBRATED

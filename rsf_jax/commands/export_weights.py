@@ -10,17 +10,18 @@ from pathlib import Path
 
 from absl import flags
 
-from rsf_jax import pretrained
 from rsf_jax.commands import opening
-from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.run_folder import writable_folder
-from rsf_jax.training.loading import load_trained
 
 _FOLDER = flags.DEFINE_string("folder", "weights", "for both files")
 _NAME = flags.DEFINE_string("name", None, "what to call them; the preset's name unless given")
 
 
 def main() -> None:
+    from rsf_jax import pretrained
+    from rsf_jax.evaluation.recorder import make_record
+    from rsf_jax.training.loading import load_trained
+
     workdir = opening.workdir()
     record, variables = make_record(workdir), load_trained(workdir).variables
     folder = writable_folder(Path(_FOLDER.value))

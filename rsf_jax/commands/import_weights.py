@@ -7,9 +7,7 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import as_called, opening, shared
-from rsf_jax.data import dataset as data
 from rsf_jax.run_folder import writable_folder
-from rsf_jax.training import imports
 
 _WEIGHTS = flags.DEFINE_string(
     "weights",
@@ -20,6 +18,9 @@ _WEIGHTS = flags.DEFINE_string(
 
 
 def main() -> None:
+    from rsf_jax.data import dataset as data
+    from rsf_jax.training import imports
+
     if not shared.CONFIG.value:
         raise rsf.InputError("give --config=PRESET: the model the weights are of, and its data")
     config = data.settle(rsf.get_config(shared.CONFIG.value).replace(**shared.overrides()))

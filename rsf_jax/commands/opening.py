@@ -6,8 +6,6 @@ import rsf_jax as rsf
 from rsf_jax.commands.devices import print_header
 from rsf_jax.commands.shared import CONFIG, PRETRAINED, WORKDIR, model_settings, overrides
 from rsf_jax.trained.model import Trained
-from rsf_jax.training.imports import import_pretrained
-from rsf_jax.training.loading import load_trained
 
 
 def workdir(default: str | None = None) -> Path:
@@ -19,6 +17,8 @@ def workdir(default: str | None = None) -> Path:
     if PRETRAINED.value:
         if default:
             raise rsf.InputError("--pretrained is not used here: no trained model is needed")
+        from rsf_jax.training.imports import import_pretrained
+
         name = PRETRAINED.value
         folder = WORKDIR.value or Path("runs", "pretrained", Path(name).stem)
         return import_pretrained(name, Path(folder))
@@ -41,6 +41,8 @@ def open_trained(update: int | None = None) -> tuple[Trained, Path]:
     Returns:
         The model, and the folder for what is made with it.
     """
+    from rsf_jax.training.loading import load_trained
+
     folder = workdir()
     trained = load_trained(folder, model_settings() | overrides(), update)
     print_header(trained.config)

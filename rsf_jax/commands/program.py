@@ -15,7 +15,7 @@ from absl import logging as absl_logging
 
 import rsf_jax as rsf
 from rsf_jax.commands import as_called, parsing, usage
-from rsf_jax.commands.devices import use_wide_vectors
+from rsf_jax.commands.devices import keep_compiled, show_no_bars_in_logs, use_wide_vectors
 from rsf_jax.commands.shared import CELLS
 from rsf_jax.config.registry import load_cells
 from rsf_jax.training.stop import received_signal
@@ -59,6 +59,8 @@ def run(main: Callable[[], None], module: ModuleType | None = None) -> None:
         absl_logging.set_verbosity(absl_logging.ERROR)
         logging.getLogger("jax").setLevel(logging.ERROR)
         use_wide_vectors()
+        keep_compiled()
+        show_no_bars_in_logs()
         try:
             if len(argv) > 1:
                 raise rsf.InputError(_unknown_argument(argv[1]))

@@ -2,12 +2,7 @@
 
 from absl import flags
 
-from rsf_jax import analysis
 from rsf_jax.commands import opening, shared
-from rsf_jax.data.dataset import open_dataset
-from rsf_jax.evaluation import report
-from rsf_jax.evaluation import sweep as tradeoff
-from rsf_jax.training.loading import load_trained
 
 _RUN_MISSING = flags.DEFINE_boolean(
     "run_missing", False, "run sweep and analysis if they are not there"
@@ -15,6 +10,12 @@ _RUN_MISSING = flags.DEFINE_boolean(
 
 
 def main() -> None:
+    from rsf_jax import analysis
+    from rsf_jax.data.dataset import open_dataset
+    from rsf_jax.evaluation import report
+    from rsf_jax.evaluation import sweep as tradeoff
+    from rsf_jax.training.loading import load_trained
+
     folder = opening.workdir()
     todo = report.missing(folder) if _RUN_MISSING.value else []
     if todo:

@@ -5,10 +5,7 @@ python launch/reuse.py --workdir=runs/quickstart_ff6 --max_miou_drop=0.01
 
 from absl import flags
 
-from rsf_jax.calibration import check_data
-from rsf_jax.calibration.reuse_trial import FILE, print_trial, trial
 from rsf_jax.commands import choices, opening
-from rsf_jax.data.dataset import open_dataset
 from rsf_jax.reuse import METHODS
 from rsf_jax.run_folder import writable_folder
 
@@ -21,6 +18,10 @@ _VIDEOS = choices.videos("most calibration and test videos")
 
 
 def main() -> None:
+    from rsf_jax.calibration import check_data
+    from rsf_jax.calibration.reuse_trial import FILE, print_trial, trial
+    from rsf_jax.data.dataset import open_dataset
+
     trained, folder = opening.open_trained()
     check_data(trained)
     folder = writable_folder(folder)

@@ -12,7 +12,7 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import choices, opening, shared
-from rsf_jax.media import outputs, play, run
+from rsf_jax.media.kinds import KINDS, OVERLAY
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 from rsf_jax.training.stop import StopRequest
@@ -21,9 +21,7 @@ _INPUTS = flags.DEFINE_list(
     "inputs", [], "video files, folders of images, stream addresses, cameras (camera:0)"
 )
 _OUT = flags.DEFINE_string("out", "streamed", "folder for what is written")
-_WRITE = flags.DEFINE_list(
-    "write", [outputs.OVERLAY], f"what is written of each input: {', '.join(outputs.KINDS)}"
-)
+_WRITE = flags.DEFINE_list("write", [OVERLAY], f"what is written of each input: {', '.join(KINDS)}")
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "replace files of an earlier call")
 _POLICY = choices.policy_or_calibrated()
 _SIZE = choices.frame_size("resized to those of training")
@@ -45,6 +43,8 @@ _MAX_FRAMES = flags.DEFINE_integer("max_frames", 0, "frames of each input; 0 for
 
 
 def main() -> None:
+    from rsf_jax.media import play, run
+
     if _WATCH.value and _POLICY.value != choices.CALIBRATED:
         raise rsf.InputError("--watch is used with --policy=calibrated alone: add that")
     trained, workdir = opening.open_trained()
@@ -72,7 +72,6 @@ def main() -> None:
 
 def _watched(trained: Trained, folder: Path) -> Any:
     """What watches the calibrated policy; an alarm is told at once."""
-    # Here, as pictures come with it.
     from rsf_jax import calibration
 
     def tell(alarm: Any) -> None:

@@ -7,15 +7,15 @@ with --coordinator, --num_processes and --process_id.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax import experiment
 from rsf_jax.commands import devices, program, shared
-from rsf_jax.parallel.processes import ALONE, Processes, connect
-from rsf_jax.training.imports import import_pretrained
-from rsf_jax.training.loop import Outcome
+
+if TYPE_CHECKING:
+    from rsf_jax.parallel.processes import Processes
 
 _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "one of several processes that a cluster's manager has started"
@@ -28,6 +28,9 @@ _PROCESS = flags.DEFINE_integer("process_id", None, "with --coordinator, from 0"
 
 
 def main() -> None:
+    from rsf_jax import experiment
+    from rsf_jax.training.loop import Outcome
+
     if shared.CONFIG.value is None:
         raise rsf.InputError("give --config=PRESET, such as --config=quickstart")
     config = rsf.get_config(shared.CONFIG.value).replace(**shared.overrides())
@@ -45,8 +48,10 @@ def main() -> None:
 
 
 def _begin_with(
-    pretrained: str, config: rsf.Config, workdir: Path, processes: Processes
+    pretrained: str, config: rsf.Config, workdir: Path, processes: "Processes"
 ) -> rsf.Config:
+    from rsf_jax.training.imports import import_pretrained
+
     if config.init_from:
         raise rsf.InputError("--pretrained and --config.init_from: give one of them")
     folder = workdir / "pretrained" / Path(pretrained).stem
@@ -58,7 +63,9 @@ def _begin_with(
     return config.replace(init_from=str(folder))
 
 
-def _join() -> Processes:
+def _join() -> "Processes":
+    from rsf_jax.parallel.processes import ALONE, connect
+
     coordinator, count, index = _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
     if coordinator is None and count is None and index is None:
         return connect() if _DISTRIBUTED.value else ALONE

@@ -9,4 +9,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "first_videos", "open_dataset", "settle"]
 
-__getattr__ = attach(__name__, dict.fromkeys(__all__, "rsf_jax.data.dataset"))
+__getattr__ = attach(__name__, {".dataset": __all__})

@@ -3,12 +3,15 @@
 What a builder has to be is in docs/dataset-contract.md.
 """
 
+import contextlib
 import importlib
+import io
 import os
 import re
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -24,6 +27,7 @@ from rsf_jax.paths import expand
 # NAME, NAME/CONFIG or NAME/CONFIG:VERSION; TFDS takes others for damaged.
 _NAME = re.compile(r"\w+(:[\d.*]+)?(/[\w.-]+(:[\d.*]+)?)?", re.ASCII)
 _DAY = 24 * 3600  # seconds
+_OF_TFDS = ("Downloading and preparing dataset", "downloaded and prepared to")
 _DESCRIPTION = ("dataset_info.json", "features.json")  # TFDS writes them last
 REBUILD = "Delete the folder; the next run builds it anew"
 
@@ -203,14 +207,29 @@ def prepare(
 
 
 def _generate(builder: tfds.core.DatasetBuilder, folder: Path, manual_dir: str) -> None:
-    settings = tfds.download.DownloadConfig(manual_dir=manual_dir or None)
+    settings, start = tfds.download.DownloadConfig(manual_dir=manual_dir or None), time.monotonic()
     try:
-        builder.download_and_prepare(download_config=settings)
+        with _without_lines_of_tfds():
+            builder.download_and_prepare(download_config=settings)
+        print(f"Built in {time.monotonic() - start:.0f} s", flush=True)
     except Exception:
         # See docs/decisions/0012-data-on-disk.md.
         # A `tfds build` of the user's, which knows nothing of the lock, may have overtaken it.
         if not folder.exists() or _missing(folder):
             raise
+
+
+@contextlib.contextmanager
+def _without_lines_of_tfds() -> Iterator[None]:
+    """Leaves out that data of unknown size are downloaded: these are made, or lie in a folder."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            if not any(words in line for words in _OF_TFDS):
+                print(line, flush=True)
 
 
 def _open(folder: Path) -> tfds.core.DatasetBuilder:

@@ -14,8 +14,7 @@ __all__ = ["Trained", "evaluate", "load_trained", "print_results"]
 __getattr__ = attach(
     __name__,
     {
-        "evaluate": "rsf_jax.evaluation.testing",
-        "print_results": "rsf_jax.evaluation.testing",
-        "load_trained": "rsf_jax.training.loading",
+        ".testing": ["evaluate", "print_results"],
+        "rsf_jax.training.loading": ["load_trained"],
     },
 )

@@ -17,6 +17,7 @@ from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.sensor import sense
 from rsf_jax.data.streams import EVENTS, PAUSE, live_streams
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.live_settings import LENGTH, STREAMS
 from rsf_jax.evaluation.told import Told
 from rsf_jax.json_files import number
 from rsf_jax.measures.foreground import mean_of_labeled
@@ -26,8 +27,6 @@ from rsf_jax.policies import Spec, StepPolicy, policy_name, to_spec
 from rsf_jax.scoring.frames import score_frames
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
-
-STREAMS, LENGTH = 32, 60
 
 
 @dataclasses.dataclass(frozen=True)

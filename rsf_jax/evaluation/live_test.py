@@ -1,7 +1,6 @@
 """The live test of a model: a still camera, and streams under many policies; `live.json`."""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,73 +13,24 @@ from rich.table import Table
 from rsf_jax.config.config import Config
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation.live import (
-    LENGTH,
-    STREAMS,
-    LiveScore,
-    print_scores,
-    score_streams,
-    streams_to_test,
-)
-from rsf_jax.evaluation.still import FRAMES as REPEATS
+from rsf_jax.evaluation.live import LiveScore, print_scores, score_streams, streams_to_test
+from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.still import VIDEOS, StillCamera, still_camera, still_numbers
-from rsf_jax.evaluation.sweep import cap_steps
 from rsf_jax.evaluation.testing import name_suffix
+from rsf_jax.evaluation.usual_policies import TOLD, families
 from rsf_jax.figures.live import Strip, save_live, save_still
 from rsf_jax.json_files import number, plain, write_json
-from rsf_jax.policies import (
-    NEVER,
-    DistanceHalting,
-    FixedSchedule,
-    StepPolicy,
-    parse_policy,
-    policy_name,
-)
+from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained.model import Trained
 
-# Of T-Pathfinder, whose scenes are thin lines: in 36x36 pixels up to 2 that differ are none, more
-# than 60 another scene. See docs/decisions/0022-gates.md.
-GATE = "gate:0.0023:0.046"
-_MOVEMENTS = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07)
-_REFRESHES = (4, 8, 16, 32)
+_USUAL = Settings()
 _SHOWN = 24  # frames of the picture
 _PRINTED = (1, 10, 60, 300, 1000)  # repeats, in the table
-FAMILIES = ("schedules", "refresh", "halting", "skipping alone", "gate", "gate and halting")
-TOLD = "told what happens"
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What is tested.
-
-    Attributes:
-        policies: for streams; empty for those of `families`.
-        kinds: of `families`, by name; empty for all.
-        still_policies: for the still camera; empty for the schedule of training.
-        gate: text of the gate of `families`.
-        noise: standard deviations of noise; white is 1.
-        streams: how many.
-        frames: of each.
-        repeats: of the still camera's frame; 0 for no still camera.
-        split: "test" or "validation", whose videos are shown.
-        seed: of the streams.
-    """
-
-    policies: tuple[StepPolicy, ...] = ()
-    kinds: tuple[str, ...] = ()
-    still_policies: tuple[StepPolicy, ...] = ()
-    gate: str = GATE
-    noise: tuple[float, ...] = (0.0, 0.05)
-    streams: int = STREAMS
-    frames: int = LENGTH
-    repeats: int = REPEATS
-    split: str = "test"
-    seed: int = 0
 
 
 def live_test(
-    trained: Trained, dataset: Dataset, workdir: Path, settings: Settings = Settings()
+    trained: Trained, dataset: Dataset, workdir: Path, settings: Settings = _USUAL
 ) -> dict[str, Any]:
     """Tests a model on a still camera and on live streams, and writes what was found.
 
@@ -153,56 +103,6 @@ def _families(config: Config, settings: Settings) -> dict[str, list[StepPolicy]]
     if unknown:
         raise InputError(f"kind {min(unknown)!r} is none of {', '.join(found)}")
     return {name: found[name] for name in settings.kinds or found}
-
-
-def families(config: Config, gate: str = GATE) -> dict[str, list[StepPolicy]]:
-    """Returns policies with and without a gate around what a model was trained with, by kind.
-
-    Args:
-        config: of the model.
-        gate: text of a gate, without what is inside of it.
-
-    Raises:
-        InputError: if it is none.
-    """
-    slow, fast = config.slow_steps, config.fast_steps
-    skipping = f"{':'.join(gate.split(':')[:2])}:1"
-    if not config.stateful:
-        # Every frame is a first one: there is nothing to keep, to reset or to go on from.
-        own = policy_name(FixedSchedule(slow, fast))
-        return {
-            "schedules": [FixedSchedule(slow, fast)],
-            "skipping alone": [parse_policy(f"{skipping}+{own}")],
-        }
-    more = 2 * slow
-    pairs = [(slow, fast), (more, fast), (more, fast + 1), (more + 2, fast + 1)]
-    pairs += [(more + 2, fast + 2), (2 * more, fast + 2)]
-    schedules = [FixedSchedule(*pair) for pair in dict.fromkeys(pairs)]
-    most = max(cap_steps(config), 12)
-    rules = [
-        DistanceHalting("pattern", NEVER, most, rtol=r, min_first_steps=slow) for r in _MOVEMENTS
-    ]
-    own = policy_name(schedules[0])
-
-    def inside(prefix: str, policies: Sequence[StepPolicy]) -> list[StepPolicy]:
-        return [parse_policy(f"{prefix}+{policy_name(policy)}") for policy in policies]
-
-    return {
-        "schedules": list(schedules),
-        "refresh": [parse_policy(f"refresh:{n}+{own}") for n in _REFRESHES],
-        "halting": list(rules),
-        "skipping alone": inside(skipping, schedules),
-        "gate": inside(gate, _pairs(slow, fast)),
-        "gate and halting": inside(gate, rules),
-        TOLD: [*schedules, *rules],
-    }
-
-
-def _pairs(slow: int, fast: int) -> list[FixedSchedule]:
-    """Fixed steps for a scene's first frame and for its changes: one of them for every budget."""
-    firsts = [slow, slow + 1, 2 * slow, 2 * slow + 2, 4 * slow]
-    pairs = [(first, fast + more) for more in range(3) for first in firsts]
-    return [FixedSchedule(*pair) for pair in dict.fromkeys(pairs) if pair[1] <= pair[0]]
 
 
 def _still(trained: Trained, videos: grain.MapDataset, settings: Settings) -> list[StillCamera]:

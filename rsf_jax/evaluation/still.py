@@ -15,6 +15,7 @@ import numpy as np
 from rsf_jax.arguments import whole
 from rsf_jax.checks import as_prepared
 from rsf_jax.data.batch import stack
+from rsf_jax.evaluation.live_settings import REPEATS
 from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.models.base import Prepared
 from rsf_jax.ops.pixels import as_float
@@ -25,7 +26,7 @@ from rsf_jax.typing import Array
 
 # Of the best mIoU so far: a model that falls below has lost what it saw.
 HOLD = 0.95
-VIDEOS, FRAMES = 64, 1000
+VIDEOS = 64
 SHOWN = (1, 3, 10, 30, 60, 120, 300, 1000)
 
 
@@ -82,7 +83,7 @@ def still_camera(
     videos: grain.MapDataset,
     policy: StepPolicy | None = None,
     *,
-    frames: int = FRAMES,
+    frames: int = REPEATS,
     noise: float = 0.0,
     seed: int = 0,
 ) -> StillCamera:

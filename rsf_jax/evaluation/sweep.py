@@ -15,40 +15,20 @@ from rich.table import Table
 
 from rsf_jax.checks import check_policy
 from rsf_jax.config.build import training_schedule
-from rsf_jax.config.config import Config
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.testing import name_suffix
+from rsf_jax.evaluation.usual_policies import default_policies
 from rsf_jax.figures.runs import save_tradeoff
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.measures.pareto import pareto_front
-from rsf_jax.policies import (
-    NEVER,
-    DistanceHalting,
-    FixedSchedule,
-    Spec,
-    StepPolicy,
-    entry,
-    policy_name,
-    renewed,
-)
+from rsf_jax.policies import Spec, StepPolicy, entry, policy_name, renewed
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.scoring.scorer import summarize
 from rsf_jax.scoring.speed import TIMED_VIDEOS, Speed, excerpt, measure_speeds
 from rsf_jax.trained.model import Trained
 
-# Halting by the ratio of distances, alone and with the first frame's minimum. Source: Wang et al.
-# 2023, table 2, for the first.
-RATIOS = (0.8, 0.9, 1.0, 1.1)
-RATIOS_WITH_MINIMUM = (0.5, 0.6, 0.7, 0.8, 0.9)
-# Halting by the movement relative to the state alone: patterns move more, and longer.
-MOVEMENTS = {
-    "l1": (0.01, 0.02, 0.03, 0.05, 0.08, 0.12),
-    "l2": (0.01, 0.02, 0.03, 0.05, 0.08, 0.12),
-    "pattern": (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3),
-}
-_COUNTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24)
 _SHOWN_FRAMES = 8  # of a row of the table
 
 
@@ -184,45 +164,6 @@ def _line(point: dict[str, Any], number: int, total: int) -> str:
         f"{number} of {total}: {point['policy']}  mIoU {point['miou']:.3f}  "
         f"{point['steps']:.2f} steps per frame"
     )
-
-
-def default_policies(config: Config) -> list[StepPolicy]:
-    """Returns schedules and halting rules around what a model was trained with.
-
-    Among them are policies with more steps than in training, up to `cap_steps`.
-    """
-    return [*schedules(config), *halting_rules(config)]
-
-
-def schedules(config: Config) -> list[FixedSchedule]:
-    """Returns the schedules of `default_policies`."""
-    slow, cap = config.slow_steps, cap_steps(config)
-    uniform = [(n, n) for n in sorted({*(n for n in _COUNTS if n < cap), slow, cap})]
-    fewer_later = [(first, n) for first in (slow, cap) for n in _COUNTS if n < slow]
-    return [FixedSchedule(*counts) for counts in uniform + fewer_later]
-
-
-def halting_rules(config: Config) -> list[DistanceHalting]:
-    """Returns the halting rules of `default_policies`.
-
-    By the paper's ratio of distances; by that, but with the training's slow steps on the first
-    frame at least; and by the movement relative to the state.
-    """
-    slow, cap = config.slow_steps, cap_steps(config)
-    rules = []
-    for metric, movements in MOVEMENTS.items():
-        rules += [DistanceHalting(metric, t, cap) for t in RATIOS]
-        rules += [
-            DistanceHalting(metric, t, cap, min_first_steps=slow) for t in RATIOS_WITH_MINIMUM
-        ]
-        rules += [DistanceHalting(metric, NEVER, cap, rtol=r) for r in movements]
-    return rules
-
-
-def cap_steps(config: Config) -> int:
-    """Returns the most steps of halting unless told otherwise: half as many again, as published."""
-    trained = training_schedule(config).max_steps
-    return max(trained + 4, math.ceil(1.5 * trained))
 
 
 def fit_cost(speeds: Iterable[Speed]) -> dict[str, float]:

@@ -5,17 +5,22 @@ images, `pictures` resizes frames for a model; a `source` says how it ended. Out
 class map over a frame, `video_writer`, `mask_writer` and `json_lines` write files, `targets` and
 `checks` are what they have in common.
 
-It needs PyAV, whose import takes its time: `import rsf_jax` does without.
+It needs PyAV, whose import takes its time: each name is imported when it is asked for.
 """
 
-from rsf_jax.media.folders import IMAGE_SUFFIXES
-from rsf_jax.media.json_lines import JsonLinesWriter
-from rsf_jax.media.mask_writer import MaskWriter
-from rsf_jax.media.overlay import draw
-from rsf_jax.media.pictures import Picture
-from rsf_jax.media.source import Source
-from rsf_jax.media.sources import open_source
-from rsf_jax.media.video_writer import VideoWriter
+from typing import TYPE_CHECKING
+
+from rsf_jax.lazy import attach
+
+if TYPE_CHECKING:
+    from rsf_jax.media.folders import IMAGE_SUFFIXES
+    from rsf_jax.media.json_lines import JsonLinesWriter
+    from rsf_jax.media.mask_writer import MaskWriter
+    from rsf_jax.media.overlay import draw
+    from rsf_jax.media.pictures import Picture
+    from rsf_jax.media.source import Source
+    from rsf_jax.media.sources import open_source
+    from rsf_jax.media.video_writer import VideoWriter
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -27,3 +32,17 @@ __all__ = [
     "draw",
     "open_source",
 ]
+
+__getattr__ = attach(
+    __name__,
+    {
+        ".folders": ["IMAGE_SUFFIXES"],
+        ".json_lines": ["JsonLinesWriter"],
+        ".mask_writer": ["MaskWriter"],
+        ".overlay": ["draw"],
+        ".pictures": ["Picture"],
+        ".source": ["Source"],
+        ".sources": ["open_source"],
+        ".video_writer": ["VideoWriter"],
+    },
+)

@@ -4,8 +4,8 @@ import contextlib
 from pathlib import Path
 from types import TracebackType
 
-from rsf_jax.errors import InputError
 from rsf_jax.media.json_lines import JsonLinesWriter
+from rsf_jax.media.kinds import JSON, MASKS, OVERLAY, check_kinds
 from rsf_jax.media.mask_writer import MaskWriter
 from rsf_jax.media.overlay import draw
 from rsf_jax.media.pictures import Picture
@@ -13,8 +13,6 @@ from rsf_jax.media.video_writer import VideoWriter
 from rsf_jax.streaming import FrameResult
 from rsf_jax.trained.appearance import Appearance
 
-OVERLAY, MASKS, JSON = "overlay", "masks", "json"
-KINDS = (OVERLAY, MASKS, JSON)
 _USUAL_RATE = 25.0  # frames per second of a video whose source states none
 
 
@@ -27,7 +25,7 @@ class Outputs:
     Args:
         folder: for the files.
         name: of the stream.
-        kinds: which of `KINDS`.
+        kinds: which of `kinds.KINDS`.
         appearance: names and colors of the classes.
         frames_per_second: of the video; None if its source states none.
         overwrite: whether older files may be replaced.
@@ -95,13 +93,6 @@ class Outputs:
         trace: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, trace)
-
-
-def check_kinds(kinds: tuple[str, ...]) -> None:
-    """Raises InputError unless all are kinds of files."""
-    for kind in kinds:
-        if kind not in KINDS:
-            raise InputError(f"{kind!r} cannot be written: choose from {', '.join(KINDS)}")
 
 
 def _caption(result: FrameResult) -> str:

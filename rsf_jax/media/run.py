@@ -8,9 +8,9 @@ from pathlib import Path
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
-from rsf_jax.media import outputs
 from rsf_jax.media.feed import Feed
-from rsf_jax.media.outputs import Outputs, check_kinds
+from rsf_jax.media.kinds import OVERLAY, check_kinds
+from rsf_jax.media.outputs import Outputs
 from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
 from rsf_jax.media.sources import open_source
@@ -30,7 +30,7 @@ class Settings:
     Attributes:
         inputs: as `open_source` takes them.
         folder: for what is written.
-        write: kinds of files, of `outputs.KINDS`.
+        write: kinds of files, of `kinds.KINDS`.
         overwrite: whether older files may be replaced.
         frame_size: (H, W) that frames are resized to; None for that of training.
         slots: frames computed together; 0 for as many as inputs, up to 8.
@@ -41,7 +41,7 @@ class Settings:
 
     inputs: Sequence[str]
     folder: Path
-    write: tuple[str, ...] = (outputs.OVERLAY,)
+    write: tuple[str, ...] = (OVERLAY,)
     overwrite: bool = False
     frame_size: tuple[int, int] | None = None
     slots: int = 0

@@ -73,3 +73,35 @@ def test_a_flag_after_the_command_is_the_commands(run):
     done = run("describe", "--conflg=quickstart")
     assert done.returncode == 1
     assert done.stderr == "error: --conflg is no flag; did you mean --config?\n"
+
+
+def test_help_waits_for_nothing_that_the_command_alone_needs():
+    """Each command in a process of its own, which has imported what all of them need."""
+    program = """
+import os, sys
+from rsf_jax import __main__, commands
+from rsf_jax.commands import program
+slow = {"PIL", "av", "grain", "matplotlib", "orbax", "tensorboardX", "tensorflow_datasets"}
+for name in commands.names():
+    if os.fork():
+        assert not os.wait()[1], name
+        continue
+    sys.argv = ["rsf", name, "--help"]
+    try:
+        __main__.main()
+    except SystemExit as end:
+        assert not end.code
+    sys.exit(", ".join(slow & set(sys.modules)) or 0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_list_of_commands_needs_no_jax():
+    program = """
+import sys
+from rsf_jax import __main__
+sys.argv = ["rsf"]
+__main__.main()
+sys.exit(", ".join({"jax", "numpy"} & set(sys.modules)) or 0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)

@@ -14,8 +14,10 @@ from rsf_jax.data.dataset import open_dataset
 from rsf_jax.evaluation import report
 from rsf_jax.evaluation import sweep as tradeoff
 from rsf_jax.evaluation import testing as evaluation
-from rsf_jax.evaluation.live_test import FAMILIES, Settings, families, live_test, print_live
+from rsf_jax.evaluation.live_settings import Settings
+from rsf_jax.evaluation.live_test import live_test, print_live
 from rsf_jax.evaluation.recorder import make_record
+from rsf_jax.evaluation.usual_policies import FAMILIES, families
 from rsf_jax.measures.foreground import MEASURES
 from rsf_jax.policies import policy_name
 from rsf_jax.run_folder import RunFolder

@@ -12,6 +12,7 @@ import rsf_jax as rsf
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.evaluation import sweep as tradeoff
 from rsf_jax.evaluation import testing as evaluation
+from rsf_jax.evaluation.usual_policies import cap_steps, default_policies
 from rsf_jax.policies import to_spec
 from rsf_jax.scoring.scorer import summarize
 from rsf_jax.scoring.speed import Speed
@@ -128,8 +129,8 @@ def test_a_model_without_steps_has_no_trade_off(swept, tmp_path):
 
 
 def test_the_default_sweep_has_what_the_paper_has_and_more():
-    names = set(map(str, tradeoff.default_policies(rsf.get_config("hard_s8f8"))))
-    assert len(names) == len(tradeoff.default_policies(rsf.get_config("hard_s8f8")))
+    names = set(map(str, default_policies(rsf.get_config("hard_s8f8"))))
+    assert len(names) == len(default_policies(rsf.get_config("hard_s8f8")))
     paper = {"s8f8", "s8f6", "s8f4", "s8f2", "s8f1", "s6f6", "s4f4", "s3f3", "s10f10", "s12f12"}
     assert paper <= names
     assert {f"{m}:{t}:12" for m in ("l1", "l2") for t in (0.8, 0.9, 1.0, 1.1)} <= names
@@ -138,7 +139,7 @@ def test_the_default_sweep_has_what_the_paper_has_and_more():
 
 @pytest.mark.parametrize(("preset", "cap"), [("hard_s8f8", 12), ("hard_s12f12", 18)])
 def test_the_cap_exceeds_training(preset, cap):
-    assert tradeoff.cap_steps(rsf.get_config(preset)) == cap
+    assert cap_steps(rsf.get_config(preset)) == cap
 
 
 def test_the_cost_of_a_frame_and_a_step_is_found():

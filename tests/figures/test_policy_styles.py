@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import rsf_jax as rsf
-from rsf_jax.evaluation import sweep as tradeoff
+from rsf_jax.evaluation.usual_policies import default_policies
 from rsf_jax.figures import runs as figures
 from rsf_jax.figures.policy_styles import kind_label, styles
 from rsf_jax.policies import spec_of, to_spec
@@ -66,7 +66,7 @@ def test_those_of_the_library_look_the_same_in_all_pictures():
 
 
 def test_every_default_policy_has_its_place():
-    specs = map(to_spec, tradeoff.default_policies(rsf.get_config("hard_s8f8")))
+    specs = map(to_spec, default_policies(rsf.get_config("hard_s8f8")))
     assert len(styles(specs)) == 2 + 9
 
 

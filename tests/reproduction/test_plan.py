@@ -8,7 +8,7 @@ from reproduction.plan import Job, run_jobs
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.config.presets import get_config
-from rsf_jax.evaluation.live_test import Settings
+from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.testing import load_trained
 from rsf_jax.pretrained import read_card
 from rsf_jax.trained.growing import check_growth

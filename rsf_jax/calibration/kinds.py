@@ -1,0 +1,3 @@
+"""Kinds of units that a policy is calibrated on."""
+
+VIDEOS, STREAMS, CLIPS = "videos", "streams", "clips"
