@@ -53,6 +53,11 @@ CASES = [
         "reproduce", "--plan=two_cores --presets=easy_s6f1", "--presets and --policies are not"
     ),
     Launched("reproduce", "--plan=two_cores --config.channels=4", "--config.channels is not used"),
+    Launched("reproduce", "--stages=easy64_s6f1", "--stages are those of --plan=two_cores"),
+    Launched(
+        "reproduce", "--plan=live --stages=easy64_s6f1", "'easy64_s6f1' is none of --plan=live"
+    ),
+    Launched("reproduce", "--plan=live --seeds=1 --stages=easy72_live", "with seed 1, which are"),
     # Flags that would do nothing
     Launched("evaluate", "--workdir={run} --videos=2", "--videos is used with --sweep"),
     Launched(

@@ -48,3 +48,14 @@ def test_nothing_is_kept_where_that_is_off_or_cannot_be(compiled, tmp_path, own)
 def test_a_folder_that_jax_was_told_of_is_left(compiled, tmp_path):
     (found,) = compiled(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "mine"), HOME=str(tmp_path))
     assert found.startswith("mine/")
+
+
+def test_progress_bars_are_not_for_logs():
+    program = """
+from rsf_jax.commands import devices
+devices.show_no_bars_in_logs()
+from tqdm import auto
+assert list(auto.tqdm(range(3))) == [0, 1, 2]
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert done.stderr == b""

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -46,6 +47,23 @@ def _find_and_read(folder):
     Builder.BUILDER_CONFIGS = [SubsetConfig(name="some", subset=_SUBSET)]
     builder = building.find_or_build(_config(folder))
     assert len(builder.as_data_source("train")) == builder.info.splits["train"].num_examples == 300
+
+
+def test_what_a_build_says(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("T_PATHFINDER_WORKERS", "1")
+    few = dataclasses.replace(_SUBSET, train_videos=6, test_videos=3, calibration_videos=2)
+    builder = Builder(config=SubsetConfig(name="some", subset=few), data_dir=tmp_path)
+    generate = builder.download_and_prepare
+
+    def noted(**settings):
+        print("a note of the builder's")
+        generate(**settings)
+
+    monkeypatch.setattr(builder, "download_and_prepare", noted)
+    folder = building.prepare(builder, NAME).data_dir
+    first, note, last = capsys.readouterr().out.splitlines()
+    assert (first, note) == (f"Building {NAME} in {folder}", "a note of the builder's")
+    assert re.fullmatch(r"Built in \d+ s", last)
 
 
 @pytest.fixture(scope="module")
