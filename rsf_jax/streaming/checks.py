@@ -1,5 +1,6 @@
 """What is checked of an engine's arguments and of frames."""
 
+import numbers
 from typing import Any
 
 import jax
@@ -20,12 +21,18 @@ def check_counts(**counts: Any) -> None:
         whole(name, value)
 
 
-def check_budget(budget: Any) -> None:
-    """Raises InputError unless it is a time in seconds, or None."""
+def checked_budget(budget: Any) -> float | None:
+    """Returns a time in seconds, or None.
+
+    Raises:
+        InputError: if it is none of both.
+    """
     if budget is None:
-        return
-    if not isinstance(budget, (int, float)) or not 0 < budget < float("inf"):
+        return None
+    is_number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)
+    if not is_number or not 0 < budget < float("inf"):
         raise InputError(f"budget is {budget!r}: seconds above 0 are needed, or None")
+    return float(budget)
 
 
 def check_when_full(name: str) -> None:

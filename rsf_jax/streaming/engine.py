@@ -1,11 +1,14 @@
 """The engine: takes frames of many videos, keeps the slots filled, hands out results."""
 
+import asyncio
 import itertools
+import statistics
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -16,6 +19,7 @@ from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import may_leave_out_frames
 from rsf_jax.streaming import checks
+from rsf_jax.streaming.delivery import Delivery
 from rsf_jax.streaming.program import Ended, Load, Look, Program, Transform, to_host
 from rsf_jax.streaming.shadow import Shadow, Shadows
 from rsf_jax.streaming.statistics import Counter, Statistics
@@ -24,15 +28,19 @@ from rsf_jax.streaming.streams import (
     DONE,
     FAILED,
     REPEATED,
+    Due,
     FrameResult,
     OnResult,
     Stream,
+    Waiting,
 )
 from rsf_jax.streaming.turns import Turns
 from rsf_jax.typing import Variables
 
-# Weight of the last tick in the mean by which deadlines are met.
-_RECENT = 0.1
+T = TypeVar("T")
+
+# Ticks whose median duration deadlines are met by: one that was held up says nothing of the next.
+_RECENT = 15
 
 
 class StreamEngine:
@@ -44,8 +52,14 @@ class StreamEngine:
     the next one starts from its state. Frames that the policy leaves out, as a gate does, are
     answered without a slot: their results repeat the one before.
 
-    Work is done by whoever waits for it: `tick`, `results`, or a `submit` to a full queue. All
-    methods may be called from several threads. The tick is compiled once.
+    Work is done by whoever waits for it: `tick`, `results`, `answer`, or a `submit` to a full
+    queue. All methods may be called from several threads; none but these waits for the device, so
+    that a camera's thread hands in its frame at once. The tick is compiled once.
+
+    If the device fails, or a policy does, the call raises. Frames that had not begun are put back,
+    and the next call tries again. If that fails, too, or states are lost, the streams concerned
+    fail, with the reason in their results, and the others go on. Ctrl-C ends a call, and not the
+    work: a tick is finished by a thread of the engine's own, and nothing is lost.
 
     Args:
         model: a recurrent model whose statistics are of each sample.
@@ -63,6 +77,7 @@ class StreamEngine:
         transform: what is made on the device of logits [S, H, W, K], to bring less to the host, as
             `lambda logits: logits.argmax(-1)`; traceable, S first in whatever it returns.
         shadow: frames that are also run as a reference would run them, and compared; None for none.
+        unread_bytes: of results that wait to be read, after which `submit` refuses frames.
         clock: seconds; of deadlines and latencies.
 
     Raises:
@@ -84,10 +99,15 @@ class StreamEngine:
         stateful: bool = True,
         transform: Transform = lambda logits: logits,
         shadow: Shadow | None = None,
+        unread_bytes: int = 2**30,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         checks.check_counts(
-            slots=slots, max_streams=max_streams, queue=queue, steps_per_tick=steps_per_tick
+            slots=slots,
+            max_streams=max_streams,
+            queue=queue,
+            steps_per_tick=steps_per_tick,
+            unread_bytes=unread_bytes,
         )
         checks.check_when_full(when_full)
         checks.check_model(model)
@@ -106,22 +126,32 @@ class StreamEngine:
         self._frame = (*prepared.frame_shape, model.input_channels)
         self._queue, self._when_full = queue, when_full
         self._slots, self._steps, self._clock = slots, steps_per_tick, clock
-        self._lock = threading.RLock()
+        self._key = object()  # of its streams
+        # Where it was made it works, whichever thread asks for it.
+        self._device = jax.config.jax_default_device  # type: ignore[attr-defined]
+        # Held for moments alone, never while the device works.
+        self._books = threading.Condition(threading.RLock())
+        self._computing = False
+        self._failed_before = False  # the last tick
+        # See _apart.
+        self._worker = ThreadPoolExecutor(1, "stream_engine")
         self._turns = Turns(slots, self._frame, max_streams)
         self._streams: dict[str, Stream] = {}  # open, or with frames left
         self._names = itertools.count(1)
         self._rows = list(reversed(range(max_streams)))
-        self._outbox: deque[tuple[Stream, FrameResult]] = deque()
-        self._results: deque[FrameResult] = deque()
+        self._delivery = Delivery(self._books, unread_bytes, self._fail_for_callback)
         self._counter = Counter()
-        # Compiles, or the first frames would wait for it.
+        self._tick_seconds: deque[float] = deque(maxlen=_RECENT)
+        self._compile()
+
+    def _compile(self) -> None:
+        """Compiles, or the first frames would wait for it."""
         jax.block_until_ready(self._program.tick(self._turns.load(0.0)))
         if self._leaves_out:
             self._program.leaves_out(self._turns.nothing())
         if self._shadows:
             self._shadows.cast(self._program.store, self._turns.nothing().frames, 0, 0, False)
             self._shadows.forget()
-        self._tick_seconds = 0.0  # of the last ticks, on average
 
     def open(
         self,
@@ -130,6 +160,8 @@ class StreamEngine:
         budget: Any = None,
         when_full: str = "",
         on_result: OnResult | None = None,
+        priority: int = 0,
+        keep_frames: bool = False,
     ) -> Stream:
         """Opens a stream.
 
@@ -139,16 +171,19 @@ class StreamEngine:
                 read out as it is, after one step at least; None for as long as it takes.
             when_full: what `submit` does then, if not what it does for the engine's others: a
                 camera may drop frames where a file waits.
-            on_result: called with each result, in order, by the thread whose call made it, instead
-                of leaving it to `results`. It may call the engine; it must not wait for another
-                thread that does.
+            on_result: called with each result, in order, by a thread that computes, instead of
+                leaving it to `results`. It may call the engine; it must not wait for another thread
+                that does. If it raises, its stream fails and is logged; results that were still to
+                come go to `results`.
+            priority: streams of a higher one get slots first, those of the same take turns.
+            keep_frames: whether results hold their frames.
 
         Raises:
             InputError: if the name is in use or as many streams are open as may be.
         """
-        checks.check_budget(budget)
+        budget = checks.checked_budget(budget)
         checks.check_when_full(when_full or self._when_full)
-        with self._lock:
+        with self._books:
             name = name or next(n for n in map(str, self._names) if n not in self._streams)
             if name in self._streams:
                 raise InputError(f"a stream named {name!r} is open: choose another name")
@@ -157,40 +192,56 @@ class StreamEngine:
                     f"{len(self._streams)} streams are open, as many as this engine keeps states "
                     "of: close one, or make it with a larger max_streams"
                 )
+            when_full = when_full or self._when_full
             row = self._rows.pop()
-            stream = Stream(name, row, budget, when_full or self._when_full, on_result)
+            stream = Stream(
+                name, row, self._key, budget, when_full, on_result, priority, keep_frames
+            )
             self._streams[name] = stream
             return stream
 
-    def submit(self, stream: Stream, frame: Any) -> int:
+    def submit(self, stream: Stream, frame: Any, tag: Any = None) -> int:
         """Queues the next frame of a stream.
 
         Args:
             stream: an open stream.
             frame: uint8, or float32 in 0..1, [H, W, I].
+            tag: whatever its result is to carry.
 
         Returns:
             The frame's number in its stream.
 
         Raises:
-            InputError: if the stream is closed or has failed, the frame is of another size or
-                type, or holds NaN, or the queue is full and `when_full` is "error". The frame is
-                then counted as refused, and the stream is as it was.
+            InputError: if the stream is closed, has failed or is another engine's, the frame is of
+                another size or type, or holds NaN, too many results are unread, or the queue is
+                full and `when_full` is "error". The frame is then counted as refused, and the
+                stream is as it was.
         """
-        with self._lock:
-            try:
-                stream.check_takes()
-                frame = checks.checked_frame(frame, self._frame)
-                self._make_room(stream)
-            except InputError as error:
-                self._counter.refused += 1
-                raise InputError(f"stream {stream.name!r}: {error}") from None
-            index = stream.put(frame, self._clock())
-            if self._shadows:
-                stream.queue[-1].in_shadow = self._shadows.drawn()
-            if not stream.in_slot and len(stream.queue) == 1:
-                self._turns.wait(stream)
-            return index
+        waiting = self._checked(stream, frame, tag)
+        while not self._queued(stream, waiting):
+            self.tick()
+        return waiting.index
+
+    async def answer(self, stream: Stream, frame: Any, tag: Any = None) -> FrameResult:
+        """Queues the next frame of a stream and returns its result; for programs with asyncio.
+
+        The event loop goes on meanwhile; frames of several streams that are awaited together are
+        computed together. The result goes to no callback and not to `results`.
+
+        Args:
+            stream: an open stream.
+            frame: uint8, or float32 in 0..1, [H, W, I].
+            tag: whatever its result is to carry.
+
+        Raises:
+            InputError: as `submit`.
+        """
+        waiting = self._checked(stream, frame, tag)
+        waiting.future, run = Future(), asyncio.get_running_loop().run_in_executor
+        while not self._queued(stream, waiting) or not waiting.future.done():
+            await run(self._worker, self._tick)
+            self._delivery.deliver()
+        return waiting.future.result()
 
     def reset(self, stream: Stream) -> None:
         """Makes the next frame that is submitted the first of a video.
@@ -199,9 +250,10 @@ class StreamEngine:
         to the video before.
 
         Raises:
-            InputError: if the stream is closed or has failed.
+            InputError: if the stream is closed, has failed or is another engine's.
         """
-        with self._lock:
+        with self._books:
+            self._check_own(stream)
             try:
                 stream.check_takes()
             except InputError as error:
@@ -209,17 +261,36 @@ class StreamEngine:
             stream.begins = True
 
     def has_room(self, stream: Stream) -> bool:
-        """Whether another frame of a stream would be queued at once."""
-        with self._lock:
-            return len(stream.queue) < self._queue
-
-    def close(self, stream: Stream) -> None:
-        """Takes no more frames of a stream; those that wait are still computed.
+        """Whether another frame of a stream would be queued at once.
 
         Raises:
-            InputError: if it is closed already.
+            InputError: if it is a stream of another engine.
         """
-        with self._lock:
+        self._check_own(stream)
+        return len(stream.queue) < self._queue
+
+    def discard(self, stream: Stream) -> int:
+        """Drops the frames of a stream that wait; returns how many.
+
+        Raises:
+            InputError: if it is a stream of another engine.
+        """
+        with self._books:
+            self._check_own(stream)
+            count = len(stream.queue)
+            for _ in range(count):
+                self._drop(stream, "it was discarded")
+            self._forget_if_over(stream)
+            return count
+
+    def close(self, stream: Stream) -> None:
+        """Takes no more frames of a stream; those that wait are still computed, or see `discard`.
+
+        Raises:
+            InputError: if it is closed already, or another engine's.
+        """
+        with self._books:
+            self._check_own(stream)
             if stream.closed:
                 raise InputError(f"stream {stream.name!r} is closed already")
             stream.closed = True
@@ -231,66 +302,158 @@ class StreamEngine:
         Returns:
             Whether there was anything to do.
         """
-        with self._lock:
+        busy = self._delivery.deliver()
+        if self._leaves_out:
             # Before the rest, which takes its time.
-            self._repeat()
-            any_repeated = self._deliver()
-            began = self._clock()
-            # One that is not cut now could be cut by the next tick at the earliest.
-            load = self._turns.load(then=began + 2 * self._tick_seconds)
-            loaded = self._turns.loaded
-            if loaded:
-                self._cast_begun(load)
-                ended = to_host(self._program.tick(load))
-                now = self._clock()
-                self._tick_seconds += _RECENT * (now - began - self._tick_seconds)
-                self._counter.count_tick(
-                    self._slots, loaded, self._steps, int(ended.useful), now - began
-                )
-                for slot in np.flatnonzero(ended.ended):
-                    self._end(int(slot), ended, now)
-            self._compare()
-            return self._deliver() or any_repeated or loaded > 0
+            busy |= self._apart(self._repeat_alone)
+            busy |= self._delivery.deliver()
+        busy |= self._apart(self._advance_alone)
+        return self._delivery.deliver() or busy
 
     def results(self) -> Iterator[FrameResult]:
         """Yields results, in order within a stream, and computes until none is left to come."""
         while True:
-            with self._lock:
-                result = self._results.popleft() if self._results else None
+            result = self._delivery.pop()
+            if result is None and not self.tick():
+                result = self._delivery.pop()  # of another thread's tick
+                if result is None:
+                    return
             if result is not None:
                 yield result
-            elif not self.tick():
-                return
 
     def poll(self) -> list[FrameResult]:
         """Returns the results that are there, without computing."""
-        with self._lock:
-            self._deliver()
-            results, self._results = list(self._results), deque()
-            return results
+        self._delivery.deliver()
+        return self._delivery.take()
 
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
-        with self._lock:
+        with self._books:
             return self._counter.statistics(sum(s.left for s in self._streams.values()))
 
     def reset_statistics(self) -> None:
         """Counts from here on."""
-        with self._lock:
+        with self._books:
             self._counter = Counter()
 
-    def _repeat(self) -> None:
+    def _apart(self, work: Callable[[], T]) -> T:
+        """Does work that must not be ended halfway.
+
+        Ctrl-C raises in the main thread, wherever that is: between a frame that has left its slot
+        and its result, it would be lost. Other threads are never interrupted.
+        """
+        if threading.current_thread() is threading.main_thread():
+            return self._worker.submit(work).result()
+        return work()
+
+    def _tick(self) -> bool:
+        """A tick, without delivering what came of it."""
+        repeated = self._leaves_out and self._repeat_alone()
+        return self._advance_alone() or repeated
+
+    def _repeat_alone(self) -> bool:
+        return self._alone(self._repeat)
+
+    def _advance_alone(self) -> bool:
+        busy = self._alone(self._advance)
+        self._failed_before = False
+        return busy
+
+    def _alone(self, work: Callable[[], bool]) -> bool:
+        """Lets the device work for one thread at a time; puts the books in order if it fails."""
+        with self._books:
+            self._books.wait_for(lambda: not self._computing)
+            self._computing = True
+        slots = self._program.slots
+        try:
+            with jax.default_device(self._device):
+                return work()
+        except BaseException as error:
+            with self._books:
+                self._recover(error, any_advanced=self._program.slots is not slots)
+            raise
+        finally:
+            with self._books:
+                self._computing = False
+                self._books.notify_all()
+
+    def _repeat(self) -> bool:
         """Answers frames that the policy leaves out, until all that wait need a step."""
-        while (look := self._turns.look()) is not None:
+        any_repeated = False
+        while (look := self._looked()) is not None:
             self._cast_looked_at(look)
             left_out = self._program.leaves_out(look)
             now = self._clock()
-            for stream in self._turns.seen(left_out):
-                result = stream.repeat(now)
-                if stream.queue:
-                    self._turns.wait(stream)
-                self._forget_if_over(stream)
-                self._put_out(stream, [result])
+            with self._books:
+                for stream in self._turns.seen(left_out):
+                    any_repeated = True
+                    self._put_out(stream, stream.repeat(now))
+                    self._wait_or_forget(stream)
+        return any_repeated
+
+    def _looked(self) -> Look | None:
+        with self._books:
+            return self._turns.look()
+
+    def _advance(self) -> bool:
+        """Fills slots and makes steps; returns whether any slot holds a frame."""
+        began = self._clock()
+        with self._books:
+            # One that is not cut now could be cut by the next tick at the earliest.
+            usual = statistics.median(self._tick_seconds) if self._tick_seconds else 0.0
+            load = self._turns.load(then=began + 2 * usual)
+            loaded = self._turns.loaded
+        if loaded:
+            self._cast_begun(load)
+            ended = to_host(self._program.tick(load))
+            now = self._clock()
+            with self._books:
+                self._turns.begun()
+                self._tick_seconds.append(now - began)
+                useful = int(ended.useful)
+                self._counter.count_tick(self._slots, loaded, self._steps, useful, now - began)
+                for slot in np.flatnonzero(ended.ended):
+                    self._end(int(slot), ended, now)
+        self._compare()
+        return loaded > 0
+
+    def _recover(self, error: BaseException, any_advanced: bool) -> None:
+        """Puts the books in order after a tick that failed."""
+        again, self._failed_before = self._failed_before, True
+        lost = not self._program.is_whole()
+        if lost:
+            self._program.renew()
+            concerned = [s for s in self._streams.values() if s.begun or s.at_work]
+        elif any_advanced or again:
+            # What has ended is not known; or the same frames have failed twice.
+            self._program.empty_slots()
+            concerned = [s for s in self._streams.values() if s.at_work]
+        else:
+            concerned = []
+        self._turns.put_back()
+        what = "its state was lost" if lost else "the engine could not compute it"
+        for stream in concerned:
+            self._fail(stream, f"{what}: {type(error).__name__}: {error}")
+
+    def _fail(self, stream: Stream, reason: str) -> None:
+        """Ends a stream with what it has left."""
+        now = self._clock()
+        self._turns.remove(stream)
+        if stream.at_work or stream.queue:
+            if not stream.at_work:
+                stream.take()
+            self._put_out(stream, stream.end(FAILED, now, None, 0, reason))
+        else:
+            stream.fail(f"it failed after frame {stream.submitted - 1}: {reason}", now)
+        self._forget_if_over(stream)
+
+    def _fail_for_callback(self, stream: Stream, error: Exception) -> None:
+        """Ends a stream whose callback has raised; a frame at work is still read out."""
+        if not stream.at_work:
+            self._turns.remove(stream)
+        reason = f"its on_result raised {type(error).__name__}: {error}"
+        self._put_out(stream, stream.fail(reason, self._clock()))
+        self._forget_if_over(stream)
 
     def _cast_looked_at(self, look: Look) -> None:
         """Begins the shadows of frames that may be left out, from the states before them."""
@@ -305,63 +468,102 @@ class StreamEngine:
         if self._shadows:
             for slot in map(int, np.flatnonzero(load.mask)):
                 stream = self._turns.holder(slot)
-                if stream is not None and stream.take_shadow():
+                if stream.take_shadow():
                     first, store = bool(load.first[slot]), self._program.store
                     self._shadows.cast(store, load.frames, slot, stream.row, first)
 
     def _compare(self) -> None:
         """Takes what has come of shadows."""
-        for loss in self._shadows.losses() if self._shadows else ():
-            self._counter.count_shadow(loss)
+        if self._shadows:
+            losses = self._shadows.losses()
+            with self._books:
+                for loss in losses:
+                    self._counter.count_shadow(loss)
+                    self._delivery.call(self._shadows.on_loss, loss)
 
     def _end(self, slot: int, ended: Ended, now: float) -> None:
         """Takes a frame out of its slot."""
-        stream, steps = self._turns.free(slot), int(ended.steps[slot])
+        steps = int(ended.steps[slot])
+        # A copy, or each result would keep those of all slots.
+        outputs = jax.tree.map(lambda x: np.array(x[slot]), ended.outputs)
+        stream = self._turns.free(slot)
         if ended.finite[slot]:
             status = CUT if ended.cut[slot] else DONE if steps else REPEATED
-            # A copy, or each result would keep those of all slots.
-            outputs = jax.tree.map(lambda x: np.array(x[slot]), ended.outputs)
             if self._leaves_out:
                 stream.outputs = jax.tree.map(np.copy, outputs)
             due = stream.end(status, now, outputs, steps)
         else:
             due = stream.end(FAILED, now, None, steps, "the state became NaN or infinite")
+        self._put_out(stream, due)
+        self._wait_or_forget(stream)
+
+    def _wait_or_forget(self, stream: Stream) -> None:
         if stream.queue:
             self._turns.wait(stream)
         self._forget_if_over(stream)
-        self._put_out(stream, due)
 
-    def _put_out(self, stream: Stream, results: list[FrameResult]) -> None:
-        for result in results:
+    def _put_out(self, stream: Stream, due: list[Due]) -> None:
+        for result, future in due:
             self._counter.count_result(result.status, result.seconds)
-            self._outbox.append((stream, result))
+            self._delivery.put(stream, (result, future))
 
-    def _deliver(self) -> bool:
-        """Hands results out; those after one whose callback raises are left for the next call."""
-        any_left = bool(self._outbox)
-        while self._outbox:
-            stream, result = self._outbox.popleft()
-            if stream.on_result is None:
-                self._results.append(result)
-            else:
-                stream.on_result(result)
-        return any_left
+    def _checked(self, stream: Stream, frame: Any, tag: Any) -> Waiting:
+        """A frame that may be queued."""
+        self._check_own(stream)
+        try:
+            stream.check_takes()
+            copy = checks.checked_frame(frame, self._frame)
+        except InputError as error:
+            raise self._refused(stream, error) from None
+        return Waiting(-1, copy, self._clock(), None, False, tag=tag, time=time.time())
 
-    def _make_room(self, stream: Stream) -> None:
-        """Does what the stream's `when_full` says, if the queue is full."""
+    def _check_own(self, stream: Stream) -> None:
+        if stream.owner is not self._key:
+            raise InputError(f"stream {stream.name!r} is of another engine")
+
+    def _refused(self, stream: Stream, error: InputError) -> InputError:
+        with self._books:
+            self._counter.refused += 1
+        return InputError(f"stream {stream.name!r}: {error}")
+
+    def _queued(self, stream: Stream, waiting: Waiting) -> bool:
+        """Queues a frame if there is room, or can be made; once."""
+        with self._books:
+            if waiting.index >= 0:
+                return True
+            try:
+                stream.check_takes()
+                if stream.on_result is None and waiting.future is None:
+                    self._delivery.check_room()
+                if not self._make_room(stream):
+                    return False
+            except InputError as error:
+                raise self._refused(stream, error) from None
+            if self._shadows:
+                waiting.in_shadow = self._shadows.drawn()
+            stream.put(waiting)
+            if not stream.at_work and len(stream.queue) == 1:
+                self._turns.wait(stream)
+            return True
+
+    def _make_room(self, stream: Stream) -> bool:
+        """Does what the stream's `when_full` says, if the queue is full; not "block"."""
         while len(stream.queue) >= self._queue:
             if stream.when_full == "block":
-                self.tick()
-                stream.check_takes()  # a tick may have failed it
-            elif stream.when_full == "drop_oldest":
-                self._put_out(stream, stream.drop("newer frames came", self._clock()))
-                if not stream.in_slot:
-                    self._turns.dropped(stream)
-            else:
+                return False
+            if stream.when_full == "error":
                 raise InputError(
                     f"its queue is full ({self._queue}): submit fewer frames, make the engine "
                     'with a longer queue, or with when_full="block" or "drop_oldest"'
                 )
+            self._drop(stream, "newer frames came")
+        return True
+
+    def _drop(self, stream: Stream, reason: str) -> None:
+        """Drops the oldest frame of a stream that waits."""
+        self._put_out(stream, stream.drop(reason, self._clock()))
+        if not stream.at_work:
+            self._turns.dropped(stream)
 
     def _forget_if_over(self, stream: Stream) -> None:
         """Gives back name and row of a stream that will have no more results."""

@@ -133,17 +133,18 @@ class Program:
     ) -> None:
         self.prepared, self.policy = prepared, policy
         self._steps, self._stateful, self._transform = steps, stateful, transform
-        self.store = jax.jit(lambda: self._fresh(rows))()
-        self.slots = jax.jit(lambda: self._empty(slots))()
+        self._new_store = jax.jit(lambda: self._fresh(rows))
+        self._new_slots = jax.jit(lambda: self._empty(slots))
+        # One attribute, which changes at once.
+        self._device = (self._new_store(), self._new_slots())
         # States are overwritten in place.
         self._tick = jax.jit(self._advance, donate_argnums=(2, 3))
         self._ask = jax.jit(self._look, donate_argnums=(3,))
 
     def tick(self, load: Load) -> Ended:
         """Advances all slots; the result is on the device."""
-        self.store, self.slots, ended = self._tick(
-            self.prepared, self.policy, self.store, self.slots, load
-        )
+        *device, ended = self._tick(self.prepared, self.policy, *self._device, load)
+        self._device = tuple(device)
         return ended
 
     def leaves_out(self, look: Look) -> np.ndarray:
@@ -151,8 +152,34 @@ class Program:
         memory, left_out = self._ask(
             self.prepared, self.policy, self.store.carry, self.store.memory, look
         )
-        self.store = Stored(self.store.carry, memory)
+        self._device = (Stored(self.store.carry, memory), self.slots)
         return jax.device_get(left_out)
+
+    @property
+    def store(self) -> Stored:
+        """The states of all streams."""
+        return self._device[0]
+
+    @property
+    def slots(self) -> Slots:
+        """The frames in the middle of their recurrence."""
+        return self._device[1]
+
+    def is_whole(self) -> bool:
+        """Whether states and slots are still there: a program that fails may take them with it."""
+        try:
+            jax.block_until_ready(self._device)
+        except Exception:  # of any device
+            return False
+        return not any(leaf.is_deleted() for leaf in jax.tree.leaves(self._device))
+
+    def renew(self) -> None:
+        """Makes states and slots anew."""
+        self._device = (self._new_store(), self._new_slots())
+
+    def empty_slots(self) -> None:
+        """Takes all frames out of their slots; states of streams stay as they are."""
+        self._device = (self.store, self._new_slots())
 
     def _frames(self, count: int) -> Array:
         channels = self.prepared.model.input_channels

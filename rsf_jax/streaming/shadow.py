@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,8 @@ class Shadow:
         reference: recurrent steps of the shadow.
         share: probability with which a frame gets one, from a generator: of every k-th frame one
             could miss what comes at its pace.
-        on_loss: called with each loss, by the thread whose call made it. It may call the engine.
+        on_loss: called with each loss, by a thread that computes. It may call the engine; what it
+            raises, that thread's call raises.
         loss: what is made of both logits; traceable.
         seed: of the generator.
     """
@@ -107,12 +108,14 @@ class Shadows:
         jax.block_until_ready(list(self._losses))
         self._losses.clear()
 
-    def losses(self) -> Iterator[float]:
-        """Yields what has been computed, each once, and calls `on_loss` with it."""
-        while self._losses:
-            loss = float(jax.device_get(self._losses.popleft()))
-            yield loss
-            self._shadow.on_loss(loss)
+    def losses(self) -> list[float]:
+        """Waits for what is computed, and returns it, each once."""
+        losses, self._losses = self._losses, deque()
+        return [float(loss) for loss in jax.device_get(list(losses))]
+
+    def on_loss(self, loss: float) -> None:
+        """Tells the user."""
+        self._shadow.on_loss(loss)
 
 
 def _loss(

@@ -3,6 +3,7 @@
 import dataclasses
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import jax
@@ -30,6 +31,9 @@ class FrameResult:
         steps: recurrent steps spent.
         seconds: from `submit` to the result.
         reason: why it was dropped or failed; empty otherwise.
+        tag: what was given to `submit` with the frame.
+        time: when it was submitted, seconds since 1970 in UTC.
+        frame: the frame itself, if the stream keeps its frames.
     """
 
     stream: str
@@ -39,6 +43,15 @@ class FrameResult:
     steps: int
     seconds: float
     reason: str = ""
+    tag: Any = None
+    time: float = float("nan")
+    frame: np.ndarray | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds on the host."""
+        arrays = jax.tree.leaves((self.outputs, self.frame))
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
 
 _NO_FRAME = np.zeros(0, np.float32)
@@ -46,17 +59,20 @@ _NO_FRAME = np.zeros(0, np.float32)
 OnResult = Callable[[FrameResult], None]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Waiting:
-    """A frame in a queue or in a slot.
+    """A frame in a queue, or at work.
 
     Attributes:
         index: its number in the stream.
-        frame: uint8 or float32 [H, W, I], until it is in a slot.
+        frame: uint8 or float32 [H, W, I], until the device has it.
         submitted: seconds on the engine's clock.
         deadline: when it has to be read out; None for never.
         first: whether it begins a video.
         in_shadow: whether it is to get a shadow, and has none yet.
+        tag: the user's.
+        time: seconds since 1970 when it was submitted.
+        future: who waits for this result alone; None for nobody.
     """
 
     index: int
@@ -65,43 +81,63 @@ class Waiting:
     deadline: float | None
     first: bool
     in_shadow: bool = False
+    tag: Any = None
+    time: float = 0.0
+    future: "Future[FrameResult] | None" = None
+
+
+# A result and who waits for it alone.
+Due = tuple[FrameResult, "Future[FrameResult] | None"]
 
 
 class Stream:
     """One video. `StreamEngine.open` makes it; users hand it back to the engine.
 
+    A frame is taken from the queue when the device begins to work at it, and put back if that
+    fails: until it is known to have begun, the stream is as if it had not.
+
     Attributes:
         name: as in the results.
         row: where its state is stored.
+        owner: what the engine knows its streams by.
         budget: seconds from `submit` to the result; None for any.
         when_full: what happens to another frame when as many wait as may.
         on_result: called with each result, in order; None to leave them to `results`.
+        priority: streams of a higher one get slots before others.
+        keeps_frames: whether results hold their frames.
         closed: whether it takes no more frames.
         failure: why it takes no more frames; empty unless it failed.
         submitted: frames taken so far.
         queue: frames that wait.
         begins: whether the next frame that is submitted begins a video.
+        begun: whether a frame has begun, so that there is a state of it.
         outputs: of the last frame that was read out, for those that repeat it; None if there was
             none, or none is asked for.
+        turn: its place among the streams that wait.
     """
 
     def __init__(
         self,
         name: str,
         row: int,
+        owner: object,
         budget: float | None,
         when_full: str,
         on_result: OnResult | None,
+        priority: int = 0,
+        keeps_frames: bool = False,
     ) -> None:
-        self.name, self.row, self.budget, self.on_result = name, row, budget, on_result
-        self.when_full = when_full
+        self.name, self.row, self.owner = name, row, owner
+        self.budget, self.on_result = budget, on_result
+        self.when_full, self.priority, self.keeps_frames = when_full, priority, keeps_frames
         self.closed, self.failure, self.submitted = False, "", 0
-        self.begins = True
+        self.begins, self.begun = True, False
         self.outputs: Any = None
+        self.turn = (0, 0)
         self.queue: deque[Waiting] = deque()
-        self._current: Waiting | None = None  # in a slot
+        self._current: Waiting | None = None  # at work
         # Results of later frames than the current one.
-        self._held: list[FrameResult] = []
+        self._held: list[Due] = []
 
     def check_takes(self) -> None:
         """Raises InputError unless it takes another frame."""
@@ -110,64 +146,79 @@ class Stream:
         if self.closed:
             raise InputError("it is closed, and takes no more frames")
 
-    def put(self, frame: np.ndarray, now: float) -> int:
+    def put(self, waiting: Waiting) -> int:
         """Queues a frame, and returns its number."""
-        index, deadline = self.submitted, None if self.budget is None else now + self.budget
-        self.queue.append(Waiting(index, frame, now, deadline, self.begins))
-        self.submitted, self.begins = index + 1, False
-        return index
+        waiting.index, waiting.first = self.submitted, self.begins
+        if self.budget is not None:
+            waiting.deadline = waiting.submitted + self.budget
+        self.queue.append(waiting)
+        self.submitted, self.begins = waiting.index + 1, False
+        return waiting.index
 
-    def begin(self) -> tuple[np.ndarray, bool]:
-        """Moves the oldest waiting frame to a slot; returns it, and whether it begins a video."""
+    def take(self) -> tuple[np.ndarray, bool]:
+        """Takes the oldest waiting frame to work; returns it, and whether it begins a video."""
         self._current = self.queue.popleft()
-        frame, self._current.frame = self._current.frame, _NO_FRAME
-        return frame, self._current.first
+        return self._current.frame, self._current.first
+
+    def put_back(self) -> None:
+        """Undoes `take`."""
+        if self._current is not None:
+            self.queue.appendleft(self._current)
+            self._current = None
+
+    def has_begun(self) -> None:
+        """Notes that the device has the frame that was taken."""
+        self.begun = True
+        if self._current is not None and not self.keeps_frames:
+            self._current.frame = _NO_FRAME
 
     def is_due(self, then: float) -> bool:
-        """Whether the frame in the slot has to be read out before a time."""
+        """Whether the frame at work has to be read out before a time."""
         deadline = self._current.deadline if self._current else None
         return deadline is not None and deadline < then
 
-    def drop(self, reason: str, now: float) -> list[FrameResult]:
+    def drop(self, reason: str, now: float) -> list[Due]:
         """Drops the oldest waiting frame; the results that are due, in order."""
         dropped = self.queue.popleft()
         if dropped.first and self.queue:
             self.queue[0].first = True
         elif dropped.first:
             self.begins = True
-        result = self._result(dropped, DROPPED, now, reason=reason)
-        if self._current is None:
-            return [result]
-        self._held.append(result)
-        return []
+        due = self._result(dropped, DROPPED, now, reason=reason)
+        if self._current is not None:
+            self._held.append(due)
+            return []
+        # Held ones are of later frames than one that was put back.
+        held, self._held = self._held, []
+        return [due, *held]
 
     @property
     def may_repeat(self) -> bool:
         """Whether the oldest waiting frame could be answered by the outputs of the one before."""
         return self.outputs is not None and not self.queue[0].first
 
-    def repeat(self, now: float) -> FrameResult:
-        """Answers the oldest waiting frame by the outputs of the one before."""
+    def repeat(self, now: float) -> list[Due]:
+        """Answers the frame at work by the outputs of the one before."""
         # A copy, or who writes to one would write to all.
-        outputs = jax.tree.map(np.copy, self.outputs)
-        return self._result(self.queue.popleft(), REPEATED, now, outputs)
+        return self.end(REPEATED, now, jax.tree.map(np.copy, self.outputs), 0)
 
-    def end(
-        self, status: str, now: float, outputs: Any, steps: int, reason: str = ""
-    ) -> list[FrameResult]:
-        """Ends the frame in the slot; the results that are due, in order.
-
-        With a failure, all frames that wait are dropped.
-        """
+    def end(self, status: str, now: float, outputs: Any, steps: int, reason: str = "") -> list[Due]:
+        """Ends the frame at work; the results that are due, in order."""
         if self._current is None:
-            raise RuntimeError(f"{self} has no frame in a slot")
+            raise RuntimeError(f"{self} has no frame at work")
         ended, self._current = self._current, None
         due = [self._result(ended, status, now, outputs, steps, reason), *self._held]
         self._held = []
         if status == FAILED:
-            self.failure = f"it failed at frame {ended.index}: {reason}"
-            while self.queue:
-                due += self.drop(self.failure, now)
+            due += self.fail(f"it failed at frame {ended.index}: {reason}", now)
+        return due
+
+    def fail(self, failure: str, now: float) -> list[Due]:
+        """Takes no more frames, and drops those that wait; the results that are due."""
+        self.failure = self.failure or failure
+        due = []
+        while self.queue:
+            due += self.drop(self.failure, now)
         return due
 
     def _result(
@@ -178,25 +229,39 @@ class Stream:
         outputs: Any = None,
         steps: int = 0,
         reason: str = "",
-    ) -> FrameResult:
-        seconds = now - waiting.submitted
-        return FrameResult(self.name, waiting.index, status, outputs, steps, seconds, reason)
+    ) -> Due:
+        seconds, frame = now - waiting.submitted, waiting.frame if self.keeps_frames else None
+        result = FrameResult(
+            self.name,
+            waiting.index,
+            status,
+            outputs,
+            steps,
+            seconds,
+            reason,
+            waiting.tag,
+            waiting.time,
+            frame,
+        )
+        return result, waiting.future
 
     def take_shadow(self) -> bool:
-        """Whether the frame in the slot, or else the oldest that waits, is due a shadow: once."""
-        frame = self._current or self.queue[0]
-        due, frame.in_shadow = frame.in_shadow, False
+        """Whether the frame at work is due a shadow: once."""
+        frame = self._current
+        due = frame is not None and frame.in_shadow
+        if frame is not None:
+            frame.in_shadow = False
         return due
 
     @property
-    def in_slot(self) -> bool:
-        """Whether a frame is in a slot."""
+    def at_work(self) -> bool:
+        """Whether the device works at a frame of it."""
         return self._current is not None
 
     @property
     def left(self) -> int:
-        """Frames that wait or are in a slot."""
-        return len(self.queue) + self.in_slot
+        """Frames that wait or are at work."""
+        return len(self.queue) + self.at_work
 
     def __repr__(self) -> str:
         """Returns name and condition."""

@@ -1,7 +1,7 @@
 """Whose turn it is: streams that wait, and slots that are given to them."""
 
+import bisect
 import itertools
-from collections import deque
 from typing import Any
 
 import jax
@@ -14,8 +14,40 @@ from rsf_jax.streaming.streams import Stream
 _as_float = jax.jit(as_float)
 
 
+class Line:
+    """Streams that wait, those of the highest priority first, then who came first."""
+
+    def __init__(self) -> None:
+        self._streams: list[Stream] = []
+
+    def join(self, stream: Stream) -> None:
+        """Puts a stream in its place."""
+        bisect.insort(self._streams, stream, key=lambda s: s.turn)
+
+    def leave(self, stream: Stream) -> bool:
+        """Takes a stream out; returns whether it was there."""
+        # Turns differ, so that this is the one place where it can be.
+        place = bisect.bisect_left(self._streams, stream.turn, key=lambda s: s.turn)
+        found = place < len(self._streams) and self._streams[place] is stream
+        if found:
+            del self._streams[place]
+        return found
+
+    def next(self, count: int) -> list[Stream]:
+        """Takes out the next streams, so many or as many as there are."""
+        taken, self._streams = self._streams[:count], self._streams[count:]
+        return taken
+
+    def __len__(self) -> int:
+        """Returns how many wait."""
+        return len(self._streams)
+
+
 class Turns:
     """Slots, and the streams that wait for one.
+
+    What the device is about to work at is taken from the lines by `look` and `load`, and confirmed
+    by `seen` and `begun`, or put back: nothing is lost if the device fails.
 
     Args:
         slots: number of slots S.
@@ -25,41 +57,50 @@ class Turns:
 
     def __init__(self, slots: int, frame: tuple[int, int, int], rows: int) -> None:
         self._slots: list[Stream | None] = [None] * slots
-        self._ready: deque[Stream] = deque()
-        self._unseen: deque[Stream] = deque()  # the policy may leave out their next frame
+        self._ready, self._unseen = Line(), Line()  # of the latter, the policy may leave out frames
+        self._looked_at: list[Stream] = []
+        self._begun: list[int] = []  # slots
+        self._numbers = itertools.count()
         self._frame, self._rows = frame, rows
         # Already on the device: most ticks begin no frame.
         self._no_frames = jax.device_put(np.zeros((slots, *frame), np.float32))
 
     def wait(self, stream: Stream) -> None:
-        """Puts a stream behind the others; it has a frame that waits, and none in a slot."""
-        (self._unseen if stream.may_repeat else self._ready).append(stream)
+        """Puts a stream behind the others of its priority; it has a frame, and none at work."""
+        stream.turn = (-stream.priority, next(self._numbers))
+        self._line_of(stream).join(stream)
+
+    def _line_of(self, stream: Stream) -> Line:
+        return self._unseen if stream.may_repeat else self._ready
 
     def dropped(self, stream: Stream) -> None:
         """Puts a stream that waits where it belongs once its oldest frame is gone."""
-        line = self._unseen if stream in self._unseen else self._ready
-        # One that waits for a slot keeps its place: another behind it could be dropped again.
+        was_unseen = self._unseen.leave(stream)
+        was_ready = self._ready.leave(stream)
         if not stream.queue:
-            line.remove(stream)
-        elif line is self._unseen and not stream.may_repeat:
-            line.remove(stream)
-            self._ready.append(stream)
+            return
+        # One that waits for a slot keeps its place: another behind it could be dropped again.
+        if was_ready:
+            self._ready.join(stream)
+        elif was_unseen:
+            self._line_of(stream).join(stream)
 
     def look(self) -> Look | None:
-        """Returns frames that the policy may leave out, one a stream; None if there are none."""
+        """Takes frames that the policy may leave out, one a stream; None if there are none."""
         if not self._unseen:
             return None
         count = len(self._slots)
         # Rows that do not exist are written nowhere.
         row = np.arange(self._rows, self._rows + count, dtype=np.int32)
         frames: dict[int, np.ndarray] = {}
-        for place, stream in enumerate(self.looked_at()):
-            row[place], frames[place] = stream.row, stream.queue[0].frame
+        self._looked_at = self._unseen.next(count)
+        for place, stream in enumerate(self._looked_at):
+            row[place], frames[place] = stream.row, stream.take()[0]
         return Look(self._batch(frames), row)
 
     def looked_at(self) -> list[Stream]:
-        """The streams whose frames `look` returns, in that order."""
-        return list(itertools.islice(self._unseen, len(self._slots)))
+        """The streams whose frames `look` has taken, in that order."""
+        return self._looked_at
 
     def nothing(self) -> Look:
         """Returns a look at no frame."""
@@ -67,7 +108,7 @@ class Turns:
         return Look(self._no_frames, np.full(count, self._rows, np.int32))
 
     def seen(self, left_out: np.ndarray) -> list[Stream]:
-        """Takes what `look` returned out of its line; those that need a step wait for a slot.
+        """Confirms what `look` has taken; frames that need a step wait for a slot.
 
         Args:
             left_out: bool [S], whether the policy gives a frame no step.
@@ -75,9 +116,12 @@ class Turns:
         Returns:
             The streams of those that are left out.
         """
-        looked_at = [self._unseen.popleft() for _ in range(min(len(left_out), len(self._unseen)))]
-        self._ready.extend(s for s, out in zip(looked_at, left_out) if not out)
-        return [s for s, out in zip(looked_at, left_out) if out]
+        looked_at, self._looked_at = self._looked_at, []
+        for stream, out in zip(looked_at, left_out):
+            if not out:
+                stream.put_back()
+                self._ready.join(stream)
+        return [stream for stream, out in zip(looked_at, left_out) if out]
 
     @property
     def loaded(self) -> int:
@@ -93,16 +137,33 @@ class Turns:
         count = len(self._slots)
         mask, first = np.zeros(count, bool), np.zeros(count, bool)
         row = np.zeros(count, np.int32)
-        begun: dict[int, np.ndarray] = {}
-        for slot, holder in enumerate(self._slots):
-            if holder is not None or not self._ready:
-                continue
-            stream = self._slots[slot] = self._ready.popleft()
+        frames: dict[int, np.ndarray] = {}
+        free = [slot for slot, holder in enumerate(self._slots) if holder is None]
+        for slot, stream in zip(free, self._ready.next(len(free))):
+            self._slots[slot] = stream
             mask[slot], row[slot] = True, stream.row
-            begun[slot], first[slot] = stream.begin()
+            frames[slot], first[slot] = stream.take()
+        self._begun = list(frames)
         due = [stream is not None and stream.is_due(then) for stream in self._slots]
-        frames = self._batch(begun) if begun else self._no_frames
-        return Load(mask, frames, row, first, np.array(due))
+        batch = self._batch(frames) if frames else self._no_frames
+        return Load(mask, batch, row, first, np.array(due))
+
+    def begun(self) -> None:
+        """Confirms what `load` has taken."""
+        for slot in self._begun:
+            self.holder(slot).has_begun()
+        self._begun = []
+
+    def put_back(self) -> None:
+        """Undoes `look` and `load`, as far as they are not confirmed."""
+        for slot in self._begun:
+            stream = self.free(slot)
+            stream.put_back()
+            self._ready.join(stream)
+        for stream in self._looked_at:
+            stream.put_back()
+            self._unseen.join(stream)
+        self._begun, self._looked_at = [], []
 
     def _batch(self, begun: dict[int, np.ndarray]) -> Any:
         """Returns float32 [S, H, W, I], the frames of these slots and zeros."""
@@ -114,13 +175,20 @@ class Turns:
         # A program of its own: inside the tick, another type would compile the tick anew.
         return _as_float(frames) if are_bytes else frames
 
-    def holder(self, slot: int) -> Stream | None:
+    def holder(self, slot: int) -> Stream:
         """Returns the stream in a slot."""
-        return self._slots[slot]
-
-    def free(self, slot: int) -> Stream:
-        """Takes a stream out of its slot."""
-        stream, self._slots[slot] = self._slots[slot], None
+        stream = self._slots[slot]
         if stream is None:
             raise RuntimeError(f"slot {slot} is empty")
         return stream
+
+    def free(self, slot: int) -> Stream:
+        """Takes a stream out of its slot."""
+        stream, self._slots[slot] = self.holder(slot), None
+        return stream
+
+    def remove(self, stream: Stream) -> None:
+        """Takes a stream out of slots and lines."""
+        self._slots = [None if holder is stream else holder for holder in self._slots]
+        self._ready.leave(stream)
+        self._unseen.leave(stream)

@@ -376,7 +376,7 @@ CASES = [
         "half a slot", lambda: _unwrapped(streaming_checks.check_counts, slots=0.5), "slots is 0.5"
     ),
     Called(
-        "an endless budget", lambda: streaming_checks.check_budget(float("nan")), "budget is nan"
+        "an endless budget", lambda: streaming_checks.checked_budget(float("nan")), "budget is nan"
     ),
     Called("a home that is none", lambda: open_source("~no_such_user/a.mp4", None), "instead of ~"),
     # Weights

@@ -338,24 +338,6 @@ def test_opening_and_closing(variables):
         _engine(variables).open(budget=0)
 
 
-def test_callbacks_get_results_in_order_and_lose_none(variables):
-    engine, rng, seen = _engine(variables), np.random.default_rng(0), []
-
-    def on_result(result):
-        seen.append(result.index)
-        if result.index == 0:
-            raise RuntimeError("the user's own")
-
-    stream = engine.open(on_result=on_result)
-    for _ in range(3):
-        engine.submit(stream, _frame(rng))
-    with pytest.raises(RuntimeError, match="the user's own"):
-        list(engine.results())
-    assert list(engine.results()) == []
-    assert seen == [0, 1, 2]
-    assert engine.poll() == []
-
-
 def test_threads_share_an_engine(variables):
     engine = _engine(variables, queue=1)
     seen = {}
