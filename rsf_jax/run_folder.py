@@ -82,6 +82,10 @@ class RunFolder:
         """The confusion matrix of a test of more than two classes."""
         return self.path / f"confusion{suffix}.png"
 
+    def playback(self, suffix: str = "") -> Path:
+        """What a test made of a few videos after every recurrent step, for the report."""
+        return self.path / f"playback{suffix}.json"
+
     def sweep(self, suffix: str = "", kind: str = "json") -> Path:
         """A test under many policies; its picture is an svg."""
         return self.path / f"sweep{suffix}.{kind}"

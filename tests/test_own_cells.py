@@ -134,7 +134,7 @@ def test_the_report_has_the_scores_of_all_classes(workdir, opened, tmp_path):
     page = report.write_report(folder).read_text()
     for text in (*CLASSES, "accuracy", "flicker", "test videos of 3 classes", results["policy"]):
         assert text in page
-    assert page.count("<img") == 4  # curves, confusion, predictions, sweep
+    assert page.count('src="data:image') == 6  # curves (3), confusion, predictions, sweep
     assert ">class accuracy<" in page
     assert ">f1<" not in page
 

@@ -22,5 +22,9 @@ CLASSES = {
 
 # SegNet's files have 11 where nothing is labelled; others have 255.
 LABELS = Labels(
-    tuple(CLASSES), tuple(CLASSES.values()), ignored=len(CLASSES), read_as=((IGNORED, IGNORED),)
+    tuple(CLASSES),
+    tuple(CLASSES.values()),
+    ignored=len(CLASSES),
+    read_as=((IGNORED, IGNORED),),
+    background=None,  # all of a street is of interest, the sky too
 )

@@ -19,6 +19,7 @@ class Labels:
         ignored: index that means "unlabelled" in the files; none of the classes'.
         read_as: further indices in the files, and the class, or `IGNORED`, that each stands for.
         ignored_is_given: whether somebody has said what `ignored` is.
+        background: class that pictures leave clear; None for none.
     """
 
     names: tuple[str, ...]
@@ -26,6 +27,7 @@ class Labels:
     ignored: int = IGNORED
     read_as: tuple[tuple[int, int], ...] = ()
     ignored_is_given: bool = False
+    background: int | None = 0
 
     def not_allowed(self, mask: np.ndarray) -> list[int]:
         """The indices in a mask that stand for nothing, ascending.
@@ -63,7 +65,7 @@ class Labels:
 
     def as_metadata(self) -> dict[str, Any]:
         """Plain values for the metadata of a built dataset."""
-        return class_metadata(self.names, self.colors)
+        return class_metadata(self.names, self.colors, self.background)
 
     def _classes(self) -> range:
         return range(len(self.names))

@@ -11,7 +11,8 @@ from frame_folders.labels import Labels
 from frame_folders.masks import Color, color_table
 from video_records.labels import IGNORED
 
-KEYS = ("classes", "colors", "ignored", "ignored_color", "clip_length", "sparse", "splits")
+KEYS = ("classes", "colors", "background", "ignored", "ignored_color", "clip_length", "sparse")
+KEYS += ("splits",)
 SPLITS = ("train", "validation", "test")
 _NEEDED_SPLITS = ("train", "test")
 _DEFAULT_CLIP_LENGTH = 2
@@ -76,7 +77,13 @@ def _settings(values: Any) -> Settings:
     ignored = _ignored(values.get("ignored", IGNORED), names)
     ignored_color = _ignored_color(values.get("ignored_color"))
     return Settings(
-        Labels(names, colors, ignored, ignored_is_given="ignored" in values),
+        Labels(
+            names,
+            colors,
+            ignored,
+            ignored_is_given="ignored" in values,
+            background=_background(values.get("background", names[0]), names),
+        ),
         _clip_length(values.get("clip_length", _DEFAULT_CLIP_LENGTH)),
         _splits(values.get("splits")),
         _sparse(values.get("sparse", False)),
@@ -113,6 +120,17 @@ def _colors(value: Any, classes: int) -> tuple[tuple[int, int, int], ...] | None
             "classes is needed, [[red, green, blue], ...]"
         )
     return tuple(_color(color, "colors") for color in value)
+
+
+def _background(value: Any, names: tuple[str, ...]) -> int | None:
+    if value is None:
+        return None
+    if value not in names:
+        raise ValueError(
+            f"background is {value!r}: one of the classes {', '.join(names)} is needed, or null if "
+            "pictures shall leave none clear"
+        )
+    return names.index(value)
 
 
 def _color(value: Any, key: str) -> Color:

@@ -180,7 +180,7 @@ def _draw_frames(axes: Axes, change: np.ndarray, steps: np.ndarray) -> None:
         color=_SKY,
         alpha=0.45,
         linewidths=0,
-        label="a frame (spread upright)",
+        label="a frame (moved up or down a little, to be seen)",
         rasterized=True,
     )
 

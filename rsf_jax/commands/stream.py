@@ -12,7 +12,7 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import choices, opening, shared
-from rsf_jax.media.kinds import KINDS, OVERLAY
+from rsf_jax.media.kinds import ANNOTATIONS, KINDS, OVERLAY
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 from rsf_jax.training.stop import StopRequest
@@ -22,6 +22,12 @@ _INPUTS = flags.DEFINE_list(
 )
 _OUT = flags.DEFINE_string("out", "streamed", "folder for what is written")
 _WRITE = flags.DEFINE_list("write", [OVERLAY], f"what is written of each input: {', '.join(KINDS)}")
+_ANNOTATIONS = flags.DEFINE_list(
+    "annotations",
+    list(ANNOTATIONS),
+    "what the video has below its frames: a chart of their recurrent steps, a caption, a legend of "
+    "the classes; nothing for none",
+)
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "replace files of an earlier call")
 _POLICY = choices.policy_or_calibrated()
 _SIZE = choices.frame_size("resized to those of training")
@@ -54,6 +60,7 @@ def main() -> None:
         inputs=_INPUTS.value,
         folder=writable_folder(Path(_OUT.value)),
         write=tuple(_WRITE.value),
+        annotations=tuple(_ANNOTATIONS.value),
         overwrite=_OVERWRITE.value,
         frame_size=shared.frame_size(_SIZE.value) if _SIZE.value else None,
         slots=_SLOTS.value,

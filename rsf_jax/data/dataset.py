@@ -41,6 +41,7 @@ class Dataset:
         frame_shape: (height, width) in pixels.
         class_names: what classes are called; None if the dataset does not say.
         colors: uint8 [K, 3], of the classes in pictures; None if the dataset does not say.
+        background: class that pictures leave clear; None for none.
         identity: of the data; None if it is not known.
     """
 
@@ -51,6 +52,7 @@ class Dataset:
     frame_shape: tuple[int, int]
     class_names: list[str] | None = None
     colors: np.ndarray | None = None
+    background: int | None = 0
     identity: Identity | None = None
 
     @classmethod
@@ -64,6 +66,7 @@ class Dataset:
         calibration: tuple[Any, Any] | None = None,
         class_names: list[str] | None = None,
         colors: Any = None,
+        background: int | None = 0,
     ) -> "Dataset":
         """Returns a dataset of videos that are arrays in memory.
 
@@ -81,6 +84,7 @@ class Dataset:
             calibration: likewise of the calibration videos, if there are any.
             class_names: what classes are called; their numbers unless given.
             colors: uint8 [K, 3], of the classes in pictures; as different as can be unless given.
+            background: class that pictures leave clear; None for none.
 
         Raises:
             InputError: if shapes do not fit each other, a value is out of range, or nothing is left
@@ -93,12 +97,17 @@ class Dataset:
             raise InputError(
                 f"class_names has {len(names)} names, the masks have {classes} classes"
             )
+        if background is not None and not 0 <= background < len(names):
+            raise InputError(
+                f"background is {background}: give a class from 0 to {len(names) - 1}, or None"
+            )
         found = {name: as_split(videos) for name, videos in splits.items()}
         return cls(
             **{"calibration": None} | found,
             frame_shape=splits["train"][0]["frames"].shape[1:3],
             class_names=names,
             colors=None if colors is None else np.asarray(colors, np.uint8),
+            background=background,
             identity=identity_of(splits),
         )
 
@@ -184,6 +193,7 @@ def open_dataset(config: Config) -> Dataset:
         frame_shape=training.frame_shape,
         class_names=names,
         colors=np.array(metadata["colors"], np.uint8) if "colors" in metadata else None,
+        background=metadata.get("background", 0),
         identity=identity(builder),
     )
 

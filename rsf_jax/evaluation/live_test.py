@@ -154,6 +154,7 @@ def strip(trained: Trained, stream: Any, policy: StepPolicy, count: int = _SHOWN
         np.asarray(out.steps[0]),
         np.asarray(stream["events"][:count]),
         policy_name(policy),
+        trained.appearance,
     )
 
 

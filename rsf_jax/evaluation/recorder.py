@@ -19,8 +19,9 @@ from rsf_jax.evaluation.still import SHOWN
 from rsf_jax.models.base import count_parameters
 from rsf_jax.policies import renewed
 from rsf_jax.run_folder import RunFolder, read_json
-from rsf_jax.trained.appearance import load_appearance, spread_colors
+from rsf_jax.trained.appearance import load_appearance
 from rsf_jax.trained.model import Trained
+from rsf_jax.trained.palette import spread_colors
 from rsf_jax.trained.records import Record, Result, Still, hardware, plain_config
 from rsf_jax.training import curves
 from rsf_jax.training.checkpoints import Checkpoints
@@ -65,6 +66,7 @@ def make_record(workdir: Path) -> Record:
         frame_size=list(data.frame_size),
         class_names=data.class_names,
         colors=data.colors.tolist(),
+        background=data.background,
         tests=_tests(workdir, best, trained),
         still=_still(workdir, best),
     )
@@ -79,6 +81,7 @@ class _Data:
     frame_size: tuple[int, int]
     class_names: list[str]
     colors: np.ndarray
+    background: int | None
 
     @classmethod
     def of_dataset(cls, config: Config, updates: int) -> "_Data":
@@ -87,7 +90,7 @@ class _Data:
         colors = spread_colors(config.classes) if dataset.colors is None else dataset.colors
         epochs = updates / updates_per_epoch(dataset, config)
         version = str(find_or_build(config).version)
-        return cls(version, epochs, dataset.frame_shape, names, colors)
+        return cls(version, epochs, dataset.frame_shape, names, colors, dataset.background)
 
     @classmethod
     def of_test(cls, workdir: Path, config: Config) -> "_Data":
@@ -98,7 +101,8 @@ class _Data:
                 f"{workdir} has no results, and its dataset {config.dataset} is not built here: "
                 "test the model first"
             )
-        return cls("", 0.0, seen.frame_size, seen.class_names, seen.colors)
+        background = seen.background
+        return cls("", 0.0, seen.frame_size, seen.class_names, seen.colors, background)
 
 
 def training_seconds(points: dict[int, dict[str, float]], batch_size: int) -> float:

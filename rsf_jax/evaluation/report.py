@@ -1,18 +1,22 @@
 """A run on one page: an HTML file that needs nothing else."""
 
-import base64
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 
 from rsf_jax.data.streams import EVENTS
 from rsf_jax.errors import InputError
-from rsf_jax.figures.runs import save_curves
+from rsf_jax.evaluation.report_pictures import Embedded, Embedder
+from rsf_jax.evaluation.report_words import explained, facts, headlines
+from rsf_jax.figures.runs import CURVES, save_curve
 from rsf_jax.policies import renewed
 from rsf_jax.run_folder import RunFolder, read_json
 from rsf_jax.scoring.scorer import measures
+from rsf_jax.trained.appearance import appearance_in, class_label
 from rsf_jax.training import curves
 
 # Pictures of `analysis.analyze`, with what each shows.
@@ -30,14 +34,15 @@ _LIVE = {
     "live": "A live stream with the recurrent steps of each frame, and mIoU against steps.",
     "still": "A frame that is shown again and again.",
 }
-_MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
+_SWEEP = "mIoU against recurrent steps and against frames per second."
 
 
 def write_report(workdir: str | Path) -> Path:
     """Puts all that a run's folder holds on one page.
 
-    Training curves, tests, predictions, the trade-off, the calibrated policy, the test on live
-    streams and the analysis of hidden states; what is missing is named with what makes it.
+    Its most important numbers, training curves, tests, predictions and a player of them, the
+    trade-off, the calibrated policy, the test on live streams, the analysis of hidden states, and
+    every policy in words; what is missing is named with what makes it.
 
     Args:
         workdir: folder of a run.
@@ -56,20 +61,17 @@ def write_report(workdir: str | Path) -> Path:
         "workdir": str(folder),
         "run": tests[0],
         "tests": tests,
-        "curves": _curves(folder),
-        "predictions": _pictures(files.pictures("predictions")),
-        "confusion": _pictures(files.pictures("confusion")),
         "sweep": _read(files.sweep()),
-        "sweep_picture": _embed(files.sweep(kind="svg")),
         "calibration": _read(files.policy),
         "live": _read(files.live()),
         "events": EVENTS,
-        "live_pictures": _captioned(folder, _LIVE),
         "analysis": _read(files.analysis()),
-        "analysis_pictures": _captioned(folder, _ANALYSIS),
+        "playback": _read(files.playback()),
     }
     try:
-        page = _template().render(content | _renewed(content))
+        content |= _renewed(content)
+        content |= _told(content) | _all_pictures(files)
+        page = _template().render(content)
     except (jinja2.UndefinedError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise InputError(
             f"a JSON file in {folder} is not what this version writes ({error}): make results, "
@@ -77,7 +79,7 @@ def write_report(workdir: str | Path) -> Path:
         ) from error
     path = files.report
     try:
-        path.write_text(page)
+        path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror})") from error
     return path
@@ -108,45 +110,89 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _renewed(content: dict[str, Any]) -> dict[str, Any]:
     """What is shown of policies and scores, whichever version has written it."""
     sweep, calibration = content["sweep"], content["calibration"]
+    live = content["live"]
     if sweep:
         sweep = sweep | {"points": list(map(renewed, sweep["points"]))}
     if calibration:
         calibration = renewed(renewed(calibration), "reference")
         calibration["tested"] = list(map(renewed, calibration["tested"]))
+    if live:
+        live = live | {"live": list(map(renewed, live["live"]))}
+    tests = list(map(renewed, content["tests"]))
     return {
-        "tests": list(map(renewed, content["tests"])),
-        "measures": list(measures(content["run"]["test"])),
+        "tests": tests,
+        "run": tests[0],
+        "measures": list(measures(tests[0]["test"])),
         "sweep": sweep,
         "calibration": calibration,
+        "live": live,
     }
 
 
-def _curves(folder: Path) -> str | None:
-    """The training curves as an embedded picture."""
+def _told(content: dict[str, Any]) -> dict[str, Any]:
+    """What is made of the files: sentences, and what scripts and style sheets read."""
+    run, playback = content["run"], content["playback"]
+    columns = len(run["test"]["miou_by_frame"]) + 1 + len(content["measures"])
+    # Inside of a script nothing is escaped but what would end it.
+    data = json.dumps(playback, separators=(",", ":")).replace("<", "\\u003c")
+    return {
+        "headlines": headlines(run, content["sweep"]),
+        "facts": facts(run),
+        "words": explained(content),
+        "columns": columns + len(run["frames_per_second"]),
+        "playback_data": markupsafe.Markup(data),
+        "keys": _keys(run),
+    }
+
+
+def _keys(run: dict[str, Any]) -> list[dict[str, str]]:
+    """Names and colors of the classes that maps show."""
+    look = appearance_in(run, len(run["class_names"]))
+    return [
+        {"name": class_label(name), "color": "rgb({}, {}, {})".format(*color)}
+        for k, (name, color) in enumerate(zip(look.class_names, look.colors.tolist()))
+        if k != look.background
+    ]
+
+
+def _all_pictures(files: RunFolder) -> dict[str, Any]:
+    embedder, folder = Embedder(), files.path
+    return {
+        "curves": _curves(folder, embedder),
+        "predictions": embedder.embed_all(
+            {path: f"Some test videos{_test_of(path)}." for path in files.pictures("predictions")}
+        ),
+        "confusion": embedder.embed_all(
+            {
+                path: f"What the pixels of each true class were taken for{_test_of(path)}."
+                for path in files.pictures("confusion")
+            }
+        ),
+        "sweep_picture": embedder.embed(files.sweep(kind="svg"), _SWEEP),
+        "live_pictures": _captioned(folder, _LIVE, embedder),
+        "analysis_pictures": _captioned(folder, _ANALYSIS, embedder),
+        "left_out": embedder.left_out,
+    }
+
+
+def _test_of(path: Path) -> str:
+    """Which test a picture is of, unless it is the run's own."""
+    test = path.stem.partition("_")[2]
+    return f", test {test}" if test else ""
+
+
+def _curves(folder: Path, embedder: Embedder) -> list[Embedded]:
+    """The training curves, a picture each."""
     recorded = curves.read(folder)
     if not recorded:
-        return None
+        return []
     with tempfile.TemporaryDirectory() as scratch:
-        picture = Path(scratch, "curves.svg")
-        save_curves(picture, recorded)
-        return _embed(picture)
+        pictures = {Path(scratch, f"{metric}.svg"): "" for metric in CURVES}
+        for picture in pictures:
+            save_curve(picture, recorded, picture.stem)
+        return embedder.embed_all(pictures)
 
 
-def _pictures(paths: list[Path]) -> list[tuple[str, str]]:
-    """Names and embedded pictures."""
-    found = ((path.stem.replace("_", " "), _embed(path)) for path in paths)
-    return [(name, embedded) for name, embedded in found if embedded]
-
-
-def _captioned(folder: Path, captions: dict[str, str]) -> list[tuple[str, str]]:
-    """Captions and embedded pictures, of those that are there."""
-    found = ((text, _embed(folder / f"{name}.png")) for name, text in captions.items())
-    return [(text, embedded) for text, embedded in found if embedded]
-
-
-def _embed(path: Path) -> str | None:
-    """A picture as the address of itself."""
-    if not path.exists():
-        return None
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f"data:{_MEDIA[path.suffix]};base64,{data}"
+def _captioned(folder: Path, captions: dict[str, str], embedder: Embedder) -> list[Embedded]:
+    """Those that are there of some pictures."""
+    return embedder.embed_all({folder / f"{name}.png": text for name, text in captions.items()})

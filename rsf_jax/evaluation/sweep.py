@@ -20,13 +20,14 @@ from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.testing import name_suffix
 from rsf_jax.evaluation.usual_policies import default_policies
-from rsf_jax.figures.runs import save_tradeoff
+from rsf_jax.figures.tradeoff import save_tradeoff
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.policies import Spec, StepPolicy, entry, policy_name, renewed
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.scoring.scorer import summarize
 from rsf_jax.scoring.speed import TIMED_VIDEOS, Speed, excerpt, measure_speeds
+from rsf_jax.scoring.trivial import score_trivial
 from rsf_jax.trained.model import Trained
 
 _SHOWN_FRAMES = 8  # of a row of the table
@@ -107,13 +108,15 @@ def sweep(
     path = files.sweep(suffix)
     header = _header(trained, len(test))
     points = _known_points(path, header)
+    config = trained.config
+    beside = header | {"trivial": score_trivial(test, config.classes, config.eval_batch_size)}
     missing = {name: policy for name, policy in chosen.items() if name not in points}
     for point in _points(trained, test, missing):
         points[point["policy"]] = point
-        results = _write(path, header, points)
+        results = _write(path, beside, points)
         print(_line(point, len(points), len(points.keys() | chosen.keys())), flush=True)
     if not missing:
-        results = _write(path, header, points)
+        results = _write(path, beside, points)
     for ending in ("png", "svg"):
         save_tradeoff(files.sweep(suffix, ending), results)
     return results

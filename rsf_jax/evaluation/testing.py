@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,22 @@ from rich.table import Table
 
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import FREE_ON_RESUME, Config
-from rsf_jax.data.batch import Batch
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset
+from rsf_jax.evaluation.circumstances import of_test, of_training
+from rsf_jax.evaluation.playback import playback
 from rsf_jax.figures.runs import save_predictions
-from rsf_jax.figures.segmentation import save_confusion, save_overlays
+from rsf_jax.figures.segmentation import save_confusion, save_segmentations
 from rsf_jax.json_files import number, plain, write_json
 from rsf_jax.measures.foreground import BINARY, foreground, foreground_iou, is_scored
-from rsf_jax.measures.segmentation import scores as segmentation_scores
+from rsf_jax.measures.images import class_iou
 from rsf_jax.models.base import count_parameters
 from rsf_jax.policies import StepPolicy, entry, file_suffix, policy_name
 from rsf_jax.run_folder import RunFolder
-from rsf_jax.scoring.scorer import SegmentationSummary, Summary, measures, summarize
+from rsf_jax.scoring.scorer import SegmentationSummary, measures, summarize
 from rsf_jax.scoring.speed import beginning, excerpt, measure_speeds
-from rsf_jax.scoring.trivial import trivial_scores
-from rsf_jax.trained.appearance import spread_colors
+from rsf_jax.scoring.trivial import score_trivial
+from rsf_jax.trained.appearance import Appearance, appearance_of
 from rsf_jax.trained.model import Trained
 from rsf_jax.training.loading import load_trained
 
@@ -35,7 +37,6 @@ __all__ = ["Trained", "evaluate", "load_trained", "name_suffix", "print_results"
 # Settings that decide nothing of a test, and those that file names have in another form.
 _TOLD_OTHERWISE = (*FREE_ON_RESUME, "name", "dataset", "slow_steps", "fast_steps")
 _PICTURED = 2  # videos
-_PICTURED_FRAMES = 4  # of each, where every one takes a row
 _MOST_ROWS = 30  # of a table by frames
 
 
@@ -70,8 +71,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Tests a model on the test split and writes what was found.
 
-    Files in `workdir`: `results.json` and `predictions.png`, for more than two classes
-    `confusion.png` too. Whatever is not the run's own is added to their names, as in
+    Files in `workdir`: `results.json`, `predictions.png` and `playback.json`, for more than two
+    classes `confusion.png` too. Whatever is not the run's own is added to their names, as in
     `results_s6f2.json`: see `name_suffix`. The test loss is without the class weights of training.
 
     Args:
@@ -85,8 +86,8 @@ def evaluate(
         labeled.
     """
     config = trained.config
-    policy = policy or training_schedule(config)
-    suffix = name_suffix(trained, dataset, policy)
+    policy, began = policy or training_schedule(config), time.monotonic()
+    suffix, look = name_suffix(trained, dataset, policy), _look(dataset, config)
     summary = summarize(trained.scorer()(dataset.test, policy))
     results = {
         "preset": config.name,
@@ -95,42 +96,32 @@ def evaluate(
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
         "data": dataset.identity and dataclasses.asdict(dataset.identity),
-        "class_names": _class_names(dataset, config),
-        "colors": _colors(dataset, config).tolist(),
+        "class_names": look.class_names,
+        "colors": look.colors,
+        "background": look.background,
         "frame_size": list(dataset.frame_shape),
-        "trivial": _trivial(dataset, config, summary),
+        "trivial": score_trivial(dataset.test, config.classes, config.eval_batch_size),
         "frames_per_second": _speeds(trained, dataset, policy),
         "device": jax.devices()[0].device_kind,
         "jax": jax.__version__,
         "config": dataclasses.asdict(config),
+        "training": of_training(trained),
+        "tested": of_test(time.monotonic() - began),
     }
     results = plain(results)
     write_json(RunFolder(workdir).results(suffix), results)
-    _save_pictures(trained, dataset, policy, RunFolder(workdir).predictions(suffix))
+    _save_pictures(trained, dataset, policy, look, RunFolder(workdir), suffix)
     if isinstance(summary, SegmentationSummary):
         path = RunFolder(workdir).confusion(suffix)
-        save_confusion(path, np.array(summary.confusion), results["class_names"])
+        save_confusion(path, np.array(summary.confusion), look.class_names, look.colors)
     return results
 
 
-def _class_names(dataset: Dataset, config: Config) -> list[str]:
-    """Names of the dataset, or numbers."""
-    return dataset.class_names or list(map(str, range(config.classes)))
-
-
-def _colors(dataset: Dataset, config: Config) -> np.ndarray:
-    """Colors of the dataset, uint8 [K, 3], or a palette."""
-    return spread_colors(config.classes) if dataset.colors is None else dataset.colors
-
-
-def _trivial(dataset: Dataset, config: Config, summary: Summary) -> dict[str, float]:
-    """Scores without a network."""
-    if not isinstance(summary, SegmentationSummary):
-        return trivial_scores(evaluation_batches(dataset.test, config.eval_batch_size))
-    pixels = np.sum(summary.confusion, axis=1)
-    matrix = np.zeros((len(pixels), len(pixels)))
-    matrix[:, pixels.argmax()] = pixels
-    return {"most_frequent_class": segmentation_scores(matrix).miou}
+def _look(dataset: Dataset, config: Config) -> Appearance:
+    """What the dataset says of its classes, numbers and a palette where it says nothing."""
+    colors = [] if dataset.colors is None else dataset.colors.tolist()
+    names, size = dataset.class_names or [], dataset.frame_shape
+    return appearance_of(config.classes, names, colors, size, dataset.background)
 
 
 def print_results(results: dict[str, Any]) -> None:
@@ -198,25 +189,25 @@ def _speeds(trained: Trained, dataset: Dataset, policy: StepPolicy) -> dict[str,
     }
 
 
-def _save_pictures(trained: Trained, dataset: Dataset, policy: StepPolicy, path: Path) -> None:
-    batch = next(evaluation_batches(dataset.test, min(_PICTURED, len(dataset.test))))
-    out = trained.run(batch.frames, policy)
-    predicted = np.asarray(out.logits.argmax(-1))
+def _save_pictures(
+    trained: Trained,
+    dataset: Dataset,
+    policy: StepPolicy,
+    look: Appearance,
+    folder: RunFolder,
+    suffix: str,
+) -> None:
+    """Draws the first test videos, and keeps them for the report."""
+    path = folder.predictions(suffix)
+    # Not the first ones: clips that follow each other show the same scene.
+    spread = dataset.test[:: -(-len(dataset.test) // _PICTURED)]
+    batch = next(evaluation_batches(spread, len(spread)))
+    write_json(folder.playback(suffix), playback(trained, batch, policy, look))
+    predicted = np.asarray(trained.run(batch.frames, policy).logits.argmax(-1))
     if trained.config.classes > BINARY or trained.config.input_channels > 1:
-        _save_overlays(trained.config, dataset, batch, predicted, path)
+        iou = np.asarray(class_iou(predicted, batch.masks.astype(np.int32), len(look.colors)))
+        save_segmentations(path, batch.frames, batch.masks, predicted, iou, look)
         return
     found, truth = (np.asarray(foreground(x, batch.masks)) for x in (predicted, batch.masks))
     iou = np.asarray(foreground_iou(found, truth, is_scored(batch.masks)))
     save_predictions(path, batch.frames, truth, found, iou)
-
-
-def _save_overlays(
-    config: Config, dataset: Dataset, batch: Batch, predicted: np.ndarray, path: Path
-) -> None:
-    """The first frames of the first videos, one below the other."""
-    frames, truth, ours = (
-        x[:, :_PICTURED_FRAMES].reshape(-1, *x.shape[2:])
-        for x in (batch.frames, batch.masks, predicted)
-    )
-    names = _class_names(dataset, config)
-    save_overlays(path, frames, truth, {"prediction": ours}, names, _colors(dataset, config))

@@ -15,12 +15,12 @@ from matplotlib.figure import Figure, SubFigure
 
 from rsf_jax.data.streams import CUT, EVENTS, START
 from rsf_jax.evaluation.still import StillCamera
+from rsf_jax.figures.segmentation import overlay
 from rsf_jax.measures.pareto import pareto_front
-from rsf_jax.ops.pixels import as_float
+from rsf_jax.trained.appearance import Appearance
 
 _ROW = 12  # frames
 # Okabe and Ito's colors, told apart by color-blind readers too.
-_FOUND = np.array([0.90, 0.62, 0.0], np.float32)
 _BAR = {"start": "#000000", "cut": "#d55e00", "change": "#0072b2", "pause": "#999999"}
 _LINES = ("#999999", "#000000", "#56b4e9", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 _MARKERS = "os^Dvp*X"
@@ -31,10 +31,11 @@ class Strip(NamedTuple):
 
     Attributes:
         frames: uint8 or float32 [T, H, W, I].
-        predicted: int [T, H, W], class of every pixel, 0 for background.
+        predicted: int [T, H, W], class of every pixel.
         steps: int [T].
         events: uint8 [T], see `data.streams.EVENTS`; None if they are not known.
         policy: what the steps were chosen by.
+        look: colors of the classes.
     """
 
     frames: np.ndarray
@@ -42,6 +43,7 @@ class Strip(NamedTuple):
     steps: np.ndarray
     events: np.ndarray | None
     policy: str
+    look: Appearance
 
 
 def save_live(path: Path, strip: Strip, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
@@ -97,10 +99,9 @@ def _draw_strip(figure: SubFigure | Figure, strip: Strip) -> None:
 
 
 def _draw_frame(axes: Axes, strip: Strip, t: int) -> None:
-    frame = as_float(strip.frames[t])
-    gray = frame if frame.shape[-1] == 3 else np.repeat(frame.mean(-1, keepdims=True), 3, -1)
-    found = (strip.predicted[t] > 0)[..., None]
-    axes.imshow(np.where(found, 0.25 * gray + 0.75 * _FOUND, gray), interpolation="nearest")
+    frame, look = strip.frames[t], strip.look
+    image = overlay(frame, strip.predicted[t], look.colors, alpha=0.75, clear=look.background)
+    axes.imshow(image, interpolation="nearest")
 
 
 def _draw_bar(axes: Axes, strip: Strip, t: int, most: int) -> None:

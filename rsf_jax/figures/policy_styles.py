@@ -20,21 +20,20 @@ _SCHEDULES = {
     "more on the first": Style("s", "#0072b2"),
     "fewer on the first": Style("s", "#56b4e9"),
 }
-# A halting rule has its metric's marker and the color of what it goes by.
-_METRICS = {"l1": "^", "l2": "v", "pattern": "D"}
+# What halting goes by, whatever its metric; a minimum of steps on the first frame apart.
 _RULES = {
-    "ratio": "#d55e00",
-    "ratio, first frame's minimum": "#009e73",
-    "movement": "#cc79a7",
-    "movement, first frame's minimum": "#56b4e9",
-    "ratio or movement": "#e69f00",
-    "ratio or movement, first frame's minimum": "#0072b2",
+    "halting by ratio": Style("v", "#d55e00"),
+    "halting by ratio, more on the first": Style("^", "#009e73"),
+    "halting by movement": Style("D", "#cc79a7"),
+    "halting by movement, more on the first": Style("d", "#56b4e9"),
+    "halting by either": Style("P", "#e69f00"),
+    "halting by either, more on the first": Style("X", "#0072b2"),
 }
 _NEEDED = {
     "schedule": {"slow_steps", "fast_steps"},
-    "halting": {"metric", "threshold", "rtol", "min_first_steps"},
+    "halting": {"threshold", "rtol", "min_first_steps"},
 }
-_OTHER_MARKERS = ("P", "X", "p", "h", "<", ">", "*", "d", "8")
+_OTHER_MARKERS = ("p", "h", "<", ">", "*", "8", "H", "1", "2")
 _OTHER_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
 
 
@@ -50,7 +49,7 @@ def kind_label(spec: Spec) -> str:
             return "same steps on all frames"
         return "more on the first" if slow > fast else "fewer on the first"
     if _is(spec, "halting"):
-        return f"{spec['metric']} {_rule(spec)}"
+        return _rule(spec)
     if isinstance(spec.get("inner"), Mapping):
         return f"{spec['kind']}, {kind_label(spec['inner'])}"
     return spec["kind"]
@@ -81,21 +80,19 @@ def _is(spec: Spec, kind: str) -> bool:
 def _library_style(spec: Spec) -> Style | None:
     if _is(spec, "schedule"):
         return _SCHEDULES[kind_label(spec)]
-    if _is(spec, "halting") and spec["metric"] in _METRICS:
-        return Style(_METRICS[spec["metric"]], _RULES[_rule(spec)])
-    return None
+    return _RULES[_rule(spec)] if _is(spec, "halting") else None
 
 
 def _rule(spec: Spec) -> str:
     """What a halting rule goes by: the ratio of distances, the movement beside the state, both."""
     moves = spec["rtol"] != 0
     rule = "movement" if moves and spec["threshold"] == NEVER else "ratio"
-    if moves and rule == "ratio":
-        rule = "ratio or movement"
-    return f"{rule}, first frame's minimum" if spec["min_first_steps"] > 1 else rule
+    rule = "either" if moves and rule == "ratio" else rule
+    more = ", more on the first" if spec["min_first_steps"] > 1 else ""
+    return f"halting by {rule}{more}"
 
 
 def _order(entry: tuple[str, Style]) -> tuple[Any, ...]:
     label, style = entry
-    known = [*_SCHEDULES, *(f"{m} {rule}" for rule in _RULES for m in _METRICS)]
+    known = [*_SCHEDULES, *_RULES]
     return known.index(label), style

@@ -11,19 +11,18 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from rsf_jax.figures.policy_styles import Style, kind_label, styles
-from rsf_jax.measures.pareto import pareto_front
+from rsf_jax.figures.panels import score_text, show, shown_frames
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import renewed
 
+# Metrics of training that are drawn.
+CURVES = {"loss": "focal loss", "miou": "mIoU", "learning_rate": "learning rate"}
 # Okabe and Ito's colors, told apart by color-blind readers too.
 _COLORS = {"target": "#e69f00", "missed": "#56b4e9", "wrong": "#cc79a7"}
-_MOST_FRAMES = 16  # of a strip; of a longer video as many are drawn, evenly spread
 
 
 def save_predictions(
@@ -41,7 +40,7 @@ def save_predictions(
         iou: [V, T], written under each prediction; NaN where nothing is labeled.
     """
     videos, length = truth.shape[:2]
-    drawn = np.linspace(0, length - 1, min(length, _MOST_FRAMES)).round().astype(int).tolist()
+    drawn = shown_frames(length)
     figure, axes = plt.subplots(
         2 * videos,
         len(drawn),
@@ -53,10 +52,9 @@ def save_predictions(
         for column, t in enumerate(drawn):
             gray = as_float(frames[v, t, ..., 0])
             above, below = axes[2 * v, column], axes[2 * v + 1, column]
-            _show(above, _paint(gray, {"target": truth[v, t]}))
-            _show(below, _paint(gray, _errors(truth[v, t], predicted[v, t])))
-            score = "no label" if np.isnan(iou[v, t]) else f"IoU {iou[v, t]:.2f}"
-            below.set_xlabel(score, fontsize=8)
+            show(above, _paint(gray, {"target": truth[v, t]}))
+            show(below, _paint(gray, _errors(truth[v, t], predicted[v, t])))
+            below.set_xlabel(score_text(iou[v, t]), fontsize=8)
             if v == 0:
                 above.set_title(f"frame {t + 1}", fontsize=9)
         axes[2 * v, 0].set_ylabel("truth", fontsize=9)
@@ -67,62 +65,24 @@ def save_predictions(
     plt.close(figure)
 
 
-def save_curves(path: Path, curves: dict[str, dict[int, dict[str, float]]]) -> None:
-    """Draws loss, mIoU and learning rate against updates.
+def save_curve(path: Path, curves: dict[str, dict[int, dict[str, float]]], metric: str) -> None:
+    """Draws one metric against updates.
 
     Args:
         path: picture to write; the ending decides the format.
         curves: metrics by split and update, as `training.curves.read` returns them.
+        metric: of `CURVES`.
     """
-    titles = {"loss": "focal loss", "miou": "mIoU", "learning_rate": "learning rate"}
-    figure, panels = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
-    for panel, (metric, title) in zip(panels, titles.items()):
-        for split, style in (("train", "-"), ("validation", "o-")):
-            points = curves.get(split, {}).items()
-            line = [(update, values[metric]) for update, values in points if metric in values]
-            if line:
-                panel.plot(*zip(*line), style, label=split, linewidth=1.2)
-        panel.set(xlabel="update", title=title)
-        panel.grid(alpha=0.3)
-    panels[0].set_yscale("log")
-    panels[0].legend(frameon=False)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
-    """Draws mIoU against recurrent steps and against frames per second, as the paper's Figure 3.
-
-    Args:
-        path: picture to write; the ending decides the format.
-        results: what `tradeoff.sweep` returned.
-    """
-    points = list(map(renewed, results["points"]))
-    labels = [kind_label(point["policy_spec"]) for point in points]
-    drawn = styles(point["policy_spec"] for point in points)
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
-    # Steps cost; frames per second are the contrary of a cost.
-    for panel, quantity, sign in zip(panels, ("steps", "frames_per_second"), (1, -1)):
-        places = [(p[quantity], p["miou"]) for p in points]
-        on_front = pareto_front([sign * x for x, _ in places], [y for _, y in places])
-        front = sorted(place for place, best in zip(places, on_front) if best)
-        panel.plot(*zip(*front), color="0.8", linewidth=5, zorder=0, label="Pareto front")
-        for label, style in drawn.items():
-            alike = [p for p, found in zip(points, labels) if found == label]
-            _scatter(panel, alike, quantity, label, style)
-        panel.grid(alpha=0.3)
-    panels[0].set(xlabel="mean recurrent steps per frame", ylabel="test mIoU")
-    panels[1].set(xlabel=f"frames per second at batch 1 ({results['device']})", xscale="log")
-    panels[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panels[1].xaxis.set_major_formatter("{x:g}")
-    panels[1].xaxis.set_minor_formatter(NullFormatter())
-    figure.suptitle(
-        f"{results['preset']}, trained with {results['training_schedule']} "
-        "(hollow: may take more steps than in training)",
-        fontsize=10,
-    )
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure, axes = plt.subplots(figsize=(3.4, 2.8), layout="constrained")
+    for split, style in (("train", "-"), ("validation", "o-")):
+        points = curves.get(split, {}).items()
+        line = [(update, values[metric]) for update, values in points if metric in values]
+        if line:
+            axes.plot(*zip(*line), style, label=split, linewidth=1.2, markersize=4)
+    axes.set(xlabel="update", title=CURVES[metric], yscale="log" if metric == "loss" else "linear")
+    axes.grid(alpha=0.3)
+    if len(axes.lines) > 1:
+        axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -178,20 +138,6 @@ def _line(points: list[dict[str, Any]]) -> tuple[list[float], list[float]]:
     return [steps for steps, _ in ordered], [miou for _, miou in ordered]
 
 
-def _scatter(
-    panel: Axes, points: list[dict[str, Any]], quantity: str, label: str, style: Style
-) -> None:
-    """Draws one kind of policy: filled, or hollow where it extrapolates."""
-    panel.scatter(
-        [p[quantity] for p in points],
-        [p["miou"] for p in points],
-        marker=style.marker,
-        facecolors=["none" if p["extrapolates"] else style.color for p in points],
-        edgecolors=style.color,
-        label=label,
-    )
-
-
 def _errors(truth: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "target": truth & predicted,
@@ -205,9 +151,3 @@ def _paint(gray: np.ndarray, regions: dict[str, np.ndarray]) -> np.ndarray:
     for name, region in regions.items():
         image[region] = to_rgb(_COLORS[name])
     return image
-
-
-def _show(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(image, interpolation="nearest", vmin=0, vmax=1)
-    axes.set_xticks([])
-    axes.set_yticks([])

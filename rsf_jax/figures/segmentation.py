@@ -1,6 +1,7 @@
 """Pictures of segmentations into K classes, and of what is taken for what."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -14,10 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from rsf_jax.errors import InputError
+from rsf_jax.figures.panels import score_text, show, shown_frames
 from rsf_jax.measures.losses import IGNORED
 from rsf_jax.measures.segmentation import check_square
+from rsf_jax.ops.pixels import luminance
+from rsf_jax.trained.appearance import Appearance
 
-_COLUMN_WIDTH = 3.0  # inches
+_PARTS = ("frame", "truth", "prediction", "wrong")
+_FEW_FRAMES = 4  # of a video, of which each is a row
+_PAGE, _NARROWEST, _WIDEST = 9.0, 1.3, 2.4  # inches, of a figure and of a column
+_DIMMED = 0.4  # brightness where a picture shows what is wrong
+_WRONG = (255, 255, 255)  # no class of a usual palette
 _CELL = 0.5  # inches, of a confusion matrix
 
 
@@ -50,14 +58,18 @@ def overlay(
     labels: np.ndarray,
     colors: np.ndarray,
     alpha: float = 0.6,
+    clear: int | None = None,
 ) -> np.ndarray:
     """Lays the colors of the classes over a frame; where there is no label it is darkened.
+
+    They are mixed with its luminance: a hue says the class, whatever the color of the frame is.
 
     Args:
         frame: [H, W, 3], or [H, W, 1] for gray; uint8, or float in 0..1.
         labels: integer [H, W], class indices or `IGNORED`.
         colors: [K, 3] in 0..255.
         alpha: opacity of the colors in 0..1.
+        clear: class whose pixels are left as they are; None for none.
 
     Returns:
         uint8 [H, W, 3].
@@ -70,87 +82,120 @@ def overlay(
             f"labels have shape {list(labels.shape)} and the frame has {list(frame.shape)}: "
             "height and width have to be the same"
         )
-    mixed = alpha * colorize(labels, colors) + (1 - alpha) * _as_bytes(frame)
-    return np.rint(mixed).astype(np.uint8)
+    mixed = alpha * colorize(labels, colors) + (1 - alpha) * luminance(_as_bytes(frame))
+    return np.where((labels == clear)[..., None], _as_bytes(frame), np.rint(mixed).astype(np.uint8))
 
 
-def save_overlays(
+def save_segmentations(
     path: Path,
     frames: np.ndarray,
-    truths: np.ndarray,
-    predictions: Mapping[str, np.ndarray],
-    class_names: Sequence[str],
-    colors: np.ndarray,
-    titles: Sequence[str] | None = None,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    iou: np.ndarray,
+    look: Appearance,
 ) -> None:
-    """Draws examples as rows: the frame, the truth, and what was predicted.
+    """Draws frames of videos, their true and predicted classes, and which pixels are wrong.
+
+    A frame is a row where videos are short, else a column. Of long videos some frames are drawn.
 
     Args:
         path: picture to write; the ending decides the format.
-        frames: [V, H, W, 3], or [V, H, W, 1] for gray; uint8, or float in 0..1.
-        truths: integer [V, H, W], class indices or `IGNORED`.
-        predictions: integer [V, H, W] by the name of what predicted it; one column each.
-        class_names: of the K classes.
-        colors: [K, 3] in 0..255.
-        titles: of the rows, written to their left; None for none.
+        frames: [V, T, H, W, 3], or [V, T, H, W, 1] for gray; uint8, or float in 0..1.
+        truth: integer [V, T, H, W], class indices or `IGNORED`.
+        predicted: integer [V, T, H, W], class indices.
+        iou: [V, T], written under each prediction; NaN where nothing is labeled.
+        look: names and colors of the classes; the background is left clear.
 
     Raises:
-        InputError: if the numbers of names, colors, titles or pictures do not fit each other.
+        InputError: if sizes differ, or a label has no color.
     """
-    rows = {"truth": len(truths), **{name: len(x) for name, x in predictions.items()}}
-    rows |= {} if titles is None else {"titles": len(titles)}
-    for name, number in rows.items():
-        _check_number(name, number, len(frames), "frames")
-    _check_number("class names", len(class_names), len(colors), "colors")
-    height, width = truths.shape[1:]
-    columns = {"truth": truths, **predictions}
-    figure, axes = plt.subplots(
-        len(frames),
-        1 + len(columns),
-        figsize=_overlay_size(len(frames), 1 + len(columns), height / width),
-        squeeze=False,
-        layout="constrained",
-    )
-    for v, row in enumerate(axes):
-        _show(row[0], _as_bytes(frames[v]))
-        for panel, labels in zip(row[1:], columns.values()):
-            _show(panel, overlay(frames[v], labels[v], colors))
-        if titles is not None:
-            row[0].set_ylabel(titles[v], fontsize=9)
-    for panel, name in zip(axes[0], ("frame", *columns)):
-        panel.set_title(name, fontsize=10)
-    _add_legend(figure, class_names, colors, unlabeled=bool((truths == IGNORED).any()))
+    videos, length = truth.shape[:2]
+    shown = shown_frames(length)
+    figure, grid = _grid(videos, shown, truth.shape[2] / truth.shape[3])
+    for (v, t), panels in grid.items():
+        images = _images(frames[v, t], truth[v, t], predicted[v, t], look)
+        for panel, image in zip(panels, images, strict=True):
+            show(panel, image)
+        panels[_PARTS.index("prediction")].set_xlabel(score_text(iou[v, t]), fontsize=8)
+    _add_legend(figure, look, unlabeled=bool((truth == IGNORED).any()))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
 
-def save_confusion(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
+def _grid(
+    videos: int, shown: list[int], aspect: float
+) -> tuple[Figure, dict[tuple[int, int], list[Axes]]]:
+    """A figure, and the panels of each frame of each video in the order of `_PARTS`."""
+    parts, upright = len(_PARTS), len(shown) <= _FEW_FRAMES
+    rows, columns = (videos * len(shown), parts) if upright else (videos * parts, len(shown))
+    width = min(_WIDEST, max(_NARROWEST, _PAGE / columns))
+    size = (width * columns + 0.3, (width * aspect + 0.25) * rows + 0.6)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    grid = {}
+    for v, (place, t) in itertools.product(range(videos), enumerate(shown)):
+        frame = f"frame {t + 1}"
+        if upright:
+            panels = list(axes[v * len(shown) + place])
+            panels[0].set_ylabel(f"video {v + 1}, {frame}", fontsize=9)
+        else:
+            panels = list(axes[v * parts : (v + 1) * parts, place])
+            panels[0].set_title(frame if v == 0 else "", fontsize=9)
+        grid[v, t] = panels
+    for number, name in enumerate(_PARTS):
+        if upright:
+            axes[0, number].set_title(name, fontsize=9)
+        for v in range(0 if upright else videos):
+            axes[v * parts + number, 0].set_ylabel(name, fontsize=9)
+    return figure, grid
+
+
+def _images(
+    frame: np.ndarray, truth: np.ndarray, predicted: np.ndarray, look: Appearance
+) -> list[np.ndarray]:
+    """What is shown of a frame, in the order of `_PARTS`."""
+    wrong = (_DIMMED * _as_bytes(frame)).astype(np.uint8)
+    wrong[(predicted != truth) & (truth != IGNORED)] = _WRONG
+    classes = (overlay(frame, x, look.colors, clear=look.background) for x in (truth, predicted))
+    return [_as_bytes(frame), *classes, wrong]
+
+
+def save_confusion(
+    path: Path, matrix: np.ndarray, class_names: Sequence[str], colors: np.ndarray
+) -> None:
     """Draws what the pixels of each true class were taken for, in percent of that class.
 
-    The row of a class that does not occur in the truth is left empty.
+    The row of a class that does not occur in the truth is left empty. A square at each name has
+    the color of the class.
 
     Args:
         path: picture to write; the ending decides the format.
         matrix: [K, K], pixels by true (rows) and predicted class (columns).
         class_names: of the K classes.
+        colors: [K, 3] in 0..255.
 
     Raises:
-        InputError: if the matrix is not square, or has not one name a class.
+        InputError: if the matrix is not square, or has not one name and color a class.
     """
     check_square(matrix)
     _check_number("class names", len(class_names), len(matrix), "classes")
+    _check_number("colors", len(colors), len(matrix), "classes")
     percent = row_percent(matrix)
     side = _CELL * len(matrix)
     figure, axes = plt.subplots(figsize=(side + 2.2, side + 1.6), layout="constrained")
     image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     for (row, column), value in np.ndenumerate(percent):
         if not np.isnan(value):
-            color = "white" if value > 60 else "black" if value >= 0.05 else "0.75"
+            color = "white" if value > 60 else "black" if value >= 0.05 else "0.45"
             text = f"{value:.1f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
     ticks = range(len(matrix))
     axes.set_xticks(ticks, class_names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, class_names)
+    axes.tick_params(length=0, pad=16)
+    for k, color in enumerate(colors):
+        for place in ((-0.72, k), (k, len(matrix) - 0.28)):
+            axes.plot(*place, "s", color=color / 255, markeredgecolor="0.5", ms=8, clip_on=False)
+    axes.set(xlim=(-0.5, len(matrix) - 0.5), ylim=(len(matrix) - 0.5, -0.5))
     axes.set(xlabel="prediction", ylabel="truth")
     figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.7)
     figure.savefig(path, dpi=120)
@@ -174,27 +219,21 @@ def _as_bytes(frame: np.ndarray) -> np.ndarray:
     return np.broadcast_to(stored, (*stored.shape[:2], 3))
 
 
-def _overlay_size(rows: int, columns: int, aspect: float) -> tuple[float, float]:
-    """Inches, with room for titles and a legend."""
-    return _COLUMN_WIDTH * columns + 0.3, _COLUMN_WIDTH * aspect * rows + 1.0
-
-
-def _add_legend(
-    figure: Figure, class_names: Sequence[str], colors: np.ndarray, *, unlabeled: bool
-) -> None:
-    entries = [(name, tuple(color / 255)) for name, color in zip(class_names, colors)]
+def _add_legend(figure: Figure, look: Appearance, *, unlabeled: bool) -> None:
+    entries = [
+        (f"{name} (clear)", "none") if k == look.background else (name, tuple(color / 255))
+        for k, (name, color) in enumerate(zip(look.class_names, look.colors))
+    ]
+    entries.append(("wrong class", tuple(np.array(_WRONG) / 255)))
     if unlabeled:
         entries.append(("not labeled", (0.0, 0.0, 0.0)))
-    handles = [Patch(facecolor=color, edgecolor="0.5", label=name) for name, color in entries]
+    handles = [
+        Patch(facecolor=color, edgecolor="0.5", label=name, hatch="///" if color == "none" else "")
+        for name, color in entries
+    ]
     # In inches: a patch with its gaps, and the longest name in letters of this size.
     entry_width = 0.6 + 0.08 * max(len(name) for name, _ in entries)
     columns = max(1, min(len(entries), int(figure.get_figwidth() / entry_width)))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
     )
-
-
-def _show(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(image)
-    axes.set_xticks([])
-    axes.set_yticks([])

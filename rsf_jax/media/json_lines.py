@@ -20,7 +20,8 @@ class JsonLinesWriter:
 
     An object holds `stream`, `frame` (number of the frame), `seconds` (when it is shown), `status`,
     `steps`, `latency_ms` and `share` (per cent of the pixels by class; null without a class map);
-    and the `reason` if there is one.
+    and `first` if it began from a fresh state as a video's first frame does, and the `reason` if
+    there is one.
 
     Args:
         path: of the file.
@@ -60,6 +61,8 @@ class JsonLinesWriter:
             "latency_ms": round(1000 * result.seconds, 3),
             "share": None if classes is None else self._shares(classes),
         }
+        if result.first:
+            line["first"] = True
         if result.reason:
             line["reason"] = result.reason
         with disk_errors(self.path):

@@ -1,26 +1,43 @@
 """The files that are written of one stream."""
 
+import collections
 import contextlib
+import statistics
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+
 from rsf_jax.media.json_lines import JsonLinesWriter
-from rsf_jax.media.kinds import JSON, MASKS, OVERLAY, check_kinds
+from rsf_jax.media.kinds import (
+    ANNOTATIONS,
+    CAPTION,
+    JSON,
+    LEGEND,
+    MASKS,
+    OVERLAY,
+    STEPS,
+    check_kinds,
+)
+from rsf_jax.media.legend import Entry, legend
+from rsf_jax.media.lettering import letters_for, strip
 from rsf_jax.media.mask_writer import MaskWriter
 from rsf_jax.media.overlay import draw
 from rsf_jax.media.pictures import Picture
+from rsf_jax.media.step_chart import FRESH, StepChart
 from rsf_jax.media.video_writer import VideoWriter
 from rsf_jax.streaming import FrameResult
-from rsf_jax.trained.appearance import Appearance
+from rsf_jax.trained.appearance import Appearance, class_label
 
+_LATENCIES = 25  # frames whose median a caption tells: that of a single one jumps
 _USUAL_RATE = 25.0  # frames per second of a video whose source states none
 
 
 class Outputs:
     """NAME.mp4, NAME_masks/ and NAME.jsonl of one stream, or some of them.
 
-    The video has every frame, with the colors of the classes and a caption; one that was dropped
-    or failed without colors. It has no mask then.
+    The video has every frame, with the colors of the classes, and below it what `ANNOTATIONS` names
+    and is asked for; one that was dropped or failed without colors. It has no mask then.
 
     Args:
         folder: for the files.
@@ -29,6 +46,8 @@ class Outputs:
         appearance: names and colors of the classes.
         frames_per_second: of the video; None if its source states none.
         overwrite: whether older files may be replaced.
+        most_steps: that a frame can get; None draws no steps.
+        annotations: which of `ANNOTATIONS` are below the frames of the video.
 
     Raises:
         InputError: if a kind is none of these, a file exists or cannot be written.
@@ -42,9 +61,14 @@ class Outputs:
         appearance: Appearance,
         frames_per_second: float | None,
         overwrite: bool = False,
+        *,
+        most_steps: int | None = None,
+        annotations: tuple[str, ...] = ANNOTATIONS,
     ) -> None:
-        check_kinds(kinds)
-        self._appearance = appearance
+        check_kinds(kinds, annotations)
+        self._appearance, self._annotations = appearance, annotations
+        self._chart = StepChart(most_steps) if most_steps and STEPS in annotations else None
+        self._latencies: collections.deque[float] = collections.deque(maxlen=_LATENCIES)
         self._video: VideoWriter | None = None
         self._masks: MaskWriter | None = None
         self._lines: JsonLinesWriter | None = None
@@ -71,17 +95,42 @@ class Outputs:
         if self._masks and result.outputs is not None:
             self._masks.write(result.index, result.outputs)
         if self._video:
-            look = self._appearance
-            caption = _caption(result)
-            self._video.write(
-                draw(
-                    picture.image,
-                    result.outputs,
-                    look.colors,
-                    caption,
-                    transparent=look.background,
-                )
-            )
+            self._video.write(self._drawn(result, picture.image))
+
+    def _drawn(self, result: FrameResult, image: np.ndarray) -> np.ndarray:
+        """A frame of the video."""
+        look = self._appearance
+        drawn = draw(image, result.outputs, look.colors, "", transparent=look.background)
+        height, width = drawn.shape[:2]
+        letters, parts = letters_for(height, width), [drawn]
+        if self._chart:
+            self._chart.add(result)
+            parts.append(self._chart.draw(letters, width))
+        if CAPTION in self._annotations:
+            parts.append(strip(self._caption(result), letters, width))
+        if LEGEND in self._annotations and (entries := self._entries()):
+            parts.append(legend(entries, letters, width))
+        return np.concatenate(parts)
+
+    def _entries(self) -> tuple[Entry, ...]:
+        """What there is to explain: the classes that are colored, and the mark of a fresh state."""
+        look = self._appearance
+        shown = [
+            Entry(class_label(name), tuple(color.tolist()))
+            for k, (name, color) in enumerate(zip(look.class_names, look.colors))
+            if k != look.background
+        ]
+        return (*shown, *([Entry("fresh state", FRESH, line=True)] if self._chart else []))
+
+    def _caption(self, result: FrameResult) -> str:
+        place = f"{result.stream}, frame {result.index}"
+        if result.outputs is None:
+            return f"{place}: {result.status}"
+        self._latencies.append(result.seconds)
+        latency = f"{1000 * statistics.median(self._latencies):.0f} ms"
+        steps = f"{result.steps} step{'s' if result.steps != 1 else ''}"
+        cut = f" ({result.status})" if result.status != "done" else ""
+        return f"{place}: {steps}{cut}, {latency}"
 
     def __enter__(self) -> "Outputs":
         return self
@@ -93,12 +142,3 @@ class Outputs:
         trace: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, trace)
-
-
-def _caption(result: FrameResult) -> str:
-    place = f"{result.stream}, frame {result.index}"
-    if result.outputs is None:
-        return f"{place}: {result.status}"
-    steps = f"{result.steps} step{'s' if result.steps != 1 else ''}"
-    cut = f" ({result.status})" if result.status != "done" else ""
-    return f"{place}: {steps}{cut}, {1000 * result.seconds:.0f} ms"

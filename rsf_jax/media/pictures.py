@@ -6,8 +6,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-# Rec. 601, in 65536ths; with them and the rounding below gray is what Pillow's "L" is.
-_LUMA = np.array([19595, 38470, 7471])
+from rsf_jax.ops.pixels import luminance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +57,9 @@ class Shaper:
             width=width, height=height, format="rgb24", interpolation=interpolation
         )
         frame = _turned(resized.to_ndarray(), turns)
-        return frame if self.channels == 3 else _gray(frame)
+        return frame if self.channels == 3 else luminance(frame)
 
 
 def _turned(image: np.ndarray, turns: int) -> np.ndarray:
     """Turns an image [h, w, 3] counterclockwise by quarters."""
     return np.ascontiguousarray(np.rot90(image, turns))
-
-
-def _gray(image: np.ndarray) -> np.ndarray:
-    """Luma [H, W, 1] of an image uint8 [H, W, 3]."""
-    return ((image @ _LUMA + 32768) >> 16).astype(np.uint8)[..., None]

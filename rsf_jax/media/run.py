@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
 from rsf_jax.media.feed import Feed
-from rsf_jax.media.kinds import OVERLAY, check_kinds
+from rsf_jax.media.kinds import ANNOTATIONS, OVERLAY, check_kinds
 from rsf_jax.media.outputs import Outputs
 from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
@@ -37,6 +37,7 @@ class Settings:
         budget: seconds from a frame to its result; None for any.
         max_frames: of each input; 0 for all.
         shadow: frames that are compared with a reference; None for none.
+        annotations: what is below the frames of a video, of `kinds.ANNOTATIONS`.
     """
 
     inputs: Sequence[str]
@@ -48,6 +49,7 @@ class Settings:
     budget: float | None = None
     max_frames: int = 0
     shadow: Shadow | None = None
+    annotations: tuple[str, ...] = ANNOTATIONS
 
 
 def run(
@@ -73,7 +75,7 @@ def run(
     """
     if not settings.inputs:
         raise InputError("no inputs: give a video file, a folder of images or camera:0")
-    check_kinds(settings.write)
+    check_kinds(settings.write, settings.annotations)
     appearance = appearance or trained.appearance
     size = settings.frame_size or appearance.frame_size
     if size is None:
@@ -91,6 +93,8 @@ def run(
                     appearance,
                     source.frames_per_second,
                     settings.overwrite,
+                    most_steps=policy.max_steps,
+                    annotations=settings.annotations,
                 )
             )
             for name, source in zip(names, sources)

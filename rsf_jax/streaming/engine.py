@@ -491,7 +491,7 @@ class StreamEngine:
             status = CUT if ended.cut[slot] else DONE if steps else REPEATED
             if self._leaves_out:
                 stream.outputs = jax.tree.map(np.copy, outputs)
-            due = stream.end(status, now, outputs, steps)
+            due = stream.end(status, now, outputs, steps, first=bool(ended.first[slot]))
         else:
             due = stream.end(FAILED, now, None, steps, "the state became NaN or infinite")
         self._put_out(stream, due)

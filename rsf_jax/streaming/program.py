@@ -82,6 +82,7 @@ class Ended(NamedTuple):
         ended: bool [S], slots whose frame has ended.
         steps: int32 [S], steps of each frame so far.
         cut: bool [S], ended before the policy would have ended them.
+        first: bool [S], whether a frame began from a fresh state as its policy's first.
         useful: int32, steps that frames needed.
         finite: bool [S], whether state and logits are numbers.
         outputs: the transformed logits, S first; of slots that have ended alone.
@@ -90,6 +91,7 @@ class Ended(NamedTuple):
     ended: Any
     steps: Any
     cut: Any
+    first: Any
     useful: Any
     finite: Any
     outputs: Any
@@ -217,7 +219,7 @@ class Program:
             (store, jnp.ones_like(ended), self._no_outputs(prepared, slots)),
         )
         useful = (slots.steps - before).sum()
-        return store, slots, Ended(ended, slots.steps, cut, useful, finite, outputs)
+        return store, slots, Ended(ended, slots.steps, cut, slots.first, useful, finite, outputs)
 
     def _begin(
         self,

@@ -31,6 +31,8 @@ class FrameResult:
         steps: recurrent steps spent.
         seconds: from `submit` to the result.
         reason: why it was dropped or failed; empty otherwise.
+        first: whether it was treated as the first of a video: the first there is, the first after
+            `reset`, or one at which the policy began anew, as a gate does at a cut.
         tag: what was given to `submit` with the frame.
         time: when it was submitted, seconds since 1970 in UTC.
         frame: the frame itself, if the stream keeps its frames.
@@ -46,6 +48,7 @@ class FrameResult:
     tag: Any = None
     time: float = float("nan")
     frame: np.ndarray | None = None
+    first: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -202,12 +205,22 @@ class Stream:
         # A copy, or who writes to one would write to all.
         return self.end(REPEATED, now, jax.tree.map(np.copy, self.outputs), 0)
 
-    def end(self, status: str, now: float, outputs: Any, steps: int, reason: str = "") -> list[Due]:
+    def end(
+        self,
+        status: str,
+        now: float,
+        outputs: Any,
+        steps: int,
+        reason: str = "",
+        *,
+        first: bool = False,
+    ) -> list[Due]:
         """Ends the frame at work; the results that are due, in order."""
         if self._current is None:
             raise RuntimeError(f"{self} has no frame at work")
         ended, self._current = self._current, None
-        due = [self._result(ended, status, now, outputs, steps, reason), *self._held]
+        result = self._result(ended, status, now, outputs, steps, reason, first)
+        due = [result, *self._held]
         self._held = []
         if status == FAILED:
             due += self.fail(f"it failed at frame {ended.index}: {reason}", now)
@@ -229,6 +242,7 @@ class Stream:
         outputs: Any = None,
         steps: int = 0,
         reason: str = "",
+        first: bool = False,
     ) -> Due:
         seconds, frame = now - waiting.submitted, waiting.frame if self.keeps_frames else None
         result = FrameResult(
@@ -242,6 +256,7 @@ class Stream:
             waiting.tag,
             waiting.time,
             frame,
+            first,
         )
         return result, waiting.future
 

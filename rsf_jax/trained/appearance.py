@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rsf_jax.config.config import Config
 from rsf_jax.errors import InputError
-from rsf_jax.measures.foreground import BINARY
 from rsf_jax.run_folder import RunFolder
+from rsf_jax.trained.palette import spread_colors
+
+# What earlier versions have written for two classes that nobody had named colors for.
+_EARLIER = [[61, 53, 139], [161, 18, 1]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,28 +35,54 @@ class Appearance:
 
 
 def appearance_of(
-    config: Config,
+    classes: int,
     class_names: Sequence[str] = (),
     colors: Sequence[Sequence[int]] = (),
     frame_size: Sequence[int] | None = None,
+    background: int | None = 0,
 ) -> Appearance:
     """Returns an appearance; what is not known is numbers in the colors of a palette.
 
     Args:
-        config: of the model.
+        classes: of the model, K.
         class_names: of its classes.
         colors: red, green and blue of each, in 0..255.
         frame_size: (H, W) in pixels.
+        background: class that pictures leave clear; None for none.
+
+    Raises:
+        InputError: if there are names or colors of another number of classes, or the background is
+            none of them.
+    """
+    names = [str(name) for name in class_names or range(classes)]
+    named = bool(colors) and colors != _EARLIER
+    palette = np.array(colors if named else spread_colors(classes), np.uint8)
+    if (len(names), palette.shape) != (classes, (classes, 3)):
+        raise InputError(f"of {len(names)} classes, the model has {classes}")
+    if background is not None and not 0 <= background < classes:
+        raise InputError(f"of background {background}, the classes are 0 to {classes - 1}")
+    size = None if frame_size is None else (int(frame_size[0]), int(frame_size[1]))
+    return Appearance(names, palette, size, background)
+
+
+def class_label(name: str) -> str:
+    """Returns a name for a legend: a number alone would say nothing."""
+    return f"class {name}" if name.isdecimal() else name
+
+
+def appearance_in(found: Mapping[str, Any], classes: int) -> Appearance:
+    """Returns the appearance that results or a record tell, whichever version has written them.
+
+    Args:
+        found: their entries.
+        classes: of the model.
 
     Raises:
         InputError: if there are names or colors of another number of classes.
     """
-    names = [str(name) for name in class_names or range(config.classes)]
-    palette = np.array(colors or spread_colors(config.classes), np.uint8)
-    if (len(names), palette.shape) != (config.classes, (config.classes, 3)):
-        raise InputError(f"of {len(names)} classes, the model has {config.classes}")
-    size = None if frame_size is None else (int(frame_size[0]), int(frame_size[1]))
-    return Appearance(names, palette, size, 0 if config.classes == BINARY else None)
+    names, colors = found.get("class_names") or [], found.get("colors") or []
+    size, background = found.get("frame_size"), found.get("background", 0)
+    return appearance_of(classes, names, colors, size, background)
 
 
 def load_appearance(workdir: str | Path, config: Config) -> Appearance:
@@ -74,25 +104,8 @@ def load_appearance(workdir: str | Path, config: Config) -> Appearance:
             found = json.loads(path.read_text())
         else:
             found = json.loads(card.read_text())["record"] if card.exists() else {}
-        known = {name: found.get(name) for name in ("class_names", "colors", "frame_size")}
-        return appearance_of(config, **{name: v for name, v in known.items() if v})
+        return appearance_in(found, config.classes)
     except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise InputError(f"{path} is damaged ({error}): test the model anew") from error
     except InputError as error:
         raise InputError(f"{path} is {error}: test it anew") from None
-
-
-def spread_colors(count: int) -> np.ndarray:
-    """Returns colors for classes that have none of their own.
-
-    Args:
-        count: number of classes K.
-
-    Returns:
-        uint8 [K, 3], red, green and blue.
-    """
-    # Here: who runs a model needs no matplotlib.
-    import matplotlib
-
-    colors = matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, count))[:, :3]
-    return np.rint(255 * colors).astype(np.uint8)

@@ -77,9 +77,15 @@ class Trained:
         """
         if self.card is not None:
             record = self.card.record
-            return appearance_of(self.config, record.class_names, record.colors, record.frame_size)
+            return appearance_of(
+                self.config.classes,
+                record.class_names,
+                record.colors,
+                record.frame_size,
+                record.background,
+            )
         if self.folder is None:
-            return appearance_of(self.config)
+            return appearance_of(self.config.classes)
         return load_appearance(self.folder, self.config)
 
     def prepare(self, frame_shape: tuple[int, int]) -> Prepared:

@@ -18,8 +18,9 @@ from rsf_jax.paths import expand
 from rsf_jax.policies import Spec, renamed, spec_of
 
 # Of a record's entries. 1: without a number. 2: policies as texts alone. 3: without a still camera.
+# 4: without a background.
 # A later version of the library reads all of them.
-FORMAT = 4
+FORMAT = 5
 _DECIDES_NOTHING = set(FREE_ON_RESUME) - {"init_from"}
 
 
@@ -94,6 +95,7 @@ class Record:
             run that is not finished.
         still: what becomes of a frame that is shown again and again, by policy and noise; nothing
             of what was not tested so.
+        background: class that pictures leave clear; None for none.
         format: of these entries, see `FORMAT`.
     """
 
@@ -112,6 +114,7 @@ class Record:
     colors: list[list[int]]
     tests: dict[str, Result]
     still: list[Still] = dataclasses.field(default_factory=list)
+    background: int | None = 0
     format: int = FORMAT
 
     def __post_init__(self) -> None:

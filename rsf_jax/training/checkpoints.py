@@ -1,6 +1,7 @@
 """Checkpoints of a training run: the latest, to resume from, and the best, to be tested."""
 
 import dataclasses
+import datetime
 import json
 import math
 from pathlib import Path
@@ -18,6 +19,7 @@ from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
 from rsf_jax.run_folder import RunFolder
+from rsf_jax.trained.records import hardware
 from rsf_jax.training.disk import check_room, disk_errors
 from rsf_jax.training.integrity import (
     DELETED,
@@ -125,6 +127,7 @@ class Checkpoints:
                     "config": dataclasses.asdict(config),
                     "shapes": _shapes(state.variables),
                     "data": self._data and dataclasses.asdict(self._data),
+                    "made": {"ended": _now(), "hardware": hardware(), "jax": jax.__version__},
                 }
             ),
         )
@@ -215,6 +218,10 @@ class Checkpoints:
         """Returns what a checkpoint was trained on, None if an earlier version saved it."""
         there = self._meta(step).get("data")
         return Identity(**there) if there else None
+
+    def made(self, step: int) -> dict[str, Any]:
+        """Returns when and on what a checkpoint was made; empty if an earlier version saved it."""
+        return self._meta(step).get("made") or {}
 
     def _check_data(self, step: int) -> None:
         there = self.data(step)
@@ -314,3 +321,7 @@ def _differences(
     return ", ".join(
         f"{name}={old!r} there, {new!r} here" for name, old, new in pairs if old != new
     )
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

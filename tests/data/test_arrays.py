@@ -57,6 +57,7 @@ def test_a_model_is_trained_and_tested_on_arrays(tmp_path):
         calibration=_arrays(5, classes=3, seed=3),
         class_names=["ground", "path", "wall"],
         colors=[[0, 0, 0], [0, 200, 0], [90, 90, 90]],
+        background=2,
     )
     assert len(data.calibration) == 5
     config = rsf.get_config("own_s2f1").replace(
@@ -66,6 +67,8 @@ def test_a_model_is_trained_and_tested_on_arrays(tmp_path):
     trained = rsf.load_trained(tmp_path)
     assert (trained.config.classes, trained.config.input_channels) == (3, 1)
     results = json.loads((tmp_path / "results.json").read_text())
+    assert results["colors"] == [[0, 0, 0], [0, 200, 0], [90, 90, 90]]
+    assert results["background"] == trained.appearance.background == 2
     assert results["test"]["miou"] == pytest.approx(
         evaluate(trained, data, tmp_path)["test"]["miou"]
     )
@@ -93,6 +96,7 @@ def test_a_model_is_trained_and_tested_on_arrays(tmp_path):
         ({"masks": np.full(SHAPE[:-1], 300)}, "values from 300 to 300"),
         ({"masks": np.zeros(SHAPE[:-1])}, "float64: numbers of classes are needed"),
         ({"masks": np.full(SHAPE[:-1], 2), "class_names": ["a", "b"]}, "2 names, the masks have 3"),
+        ({"background": 2}, "background is 2: give a class from 0 to 1, or None"),
         ({"validation": 1.0}, "validation is 1.0: of 12 training videos"),
         ({"test": (np.zeros((2, 3, 8, 9, 1), np.uint8), np.zeros((2, 3, 8, 9), int))}, "one size"),
     ],

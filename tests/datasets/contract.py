@@ -228,6 +228,9 @@ def _classes(built: Built) -> Iterator[str]:
         whole = isinstance(colors, list) and all(_is_color(color) for color in colors)
         if not whole or len(colors) != len(names or ()):
             yield f"colors is {colors!r}: [red, green, blue] from 0 to 255 for each of class_names"
+    background = built.metadata.get("background", 0)
+    if background is not None and background not in range(len(names or [0])):
+        yield f"background is {background!r}: the index of a class, or null for none"
     if built.metadata.get("ignored", IGNORED) != IGNORED:
         yield f"ignored is {built.metadata['ignored']!r}: stored masks have {IGNORED}"
 

@@ -247,6 +247,7 @@ _CASES = [
     (Content(metadata={"class_names": ["yes"]}), "classes: .*from 2 to 255 different"),
     (Content(metadata={"colors": [[0, 0, 0]]}), r"classes: colors is \[\[0, 0, 0\]\]"),
     (Content(metadata={"colors": [[0, 0, 256]] * 2}), "classes: colors is .*from 0 to 255"),
+    (Content(metadata={"background": 2}), "classes: background is 2: the index of a class"),
     (Content(metadata={"ignored": 254}), "classes: ignored is 254: stored masks have 255"),
     (Content(metadata={"settings": None}), "origin: metadata have neither settings .* nor source"),
     (Content(metadata={"source": {"folder": "x"}}), "origin: source lacks files, stamp, fing"),

@@ -150,15 +150,16 @@ def test_an_unknown_sequence_is_told_with_those_there_are(tmp_path):
     ("text", "message"),
     [
         ("classes: [a, b", r"dataset\.yaml, line \d is not valid YAML: "),
-        ("- a", "lines `key: value` are needed, with the keys classes, colors, ignored"),
+        ("- a", "lines `key: value` are needed, with the keys classes, colors, background"),
         ("", "lines `key: value` are needed"),
-        ("class: [a]", r"dataset\.yaml: unknown key class: choose from classes, colors, ignored"),
+        ("class: [a]", r"dataset\.yaml: unknown key class: choose from classes, colors, backgr"),
         ("clip_length: 2", "classes is None: a list of names is needed"),
         ("classes: []", "classes is \\[\\]: a list of names"),
         ("classes: [yes, b]", "classes has True, which is no text: put quotes around it"),
         ("classes: [a, a]", "classes has 'a' twice"),
         ("classes: [a, b]\ncolors: [[0, 0, 0]]", "colors is 1: a list of one colour for each of"),
         ("classes: [a]\ncolors: [[0, 0, 256]]", r"colors has \[0, 0, 256\]"),
+        ("classes: [a, b]\nbackground: 0", "background is 0: one of the classes a, b is needed"),
         ("classes: [a, b]\nignored: 1", "ignored is 1: a whole number from 2 to 255 is needed"),
         ("classes: [a]\nclip_length: 0", "clip_length is 0: a number of frames is needed"),
         ("classes: [a]\nclip_length: true", "clip_length is True"),
@@ -185,6 +186,21 @@ def test_bad_settings_are_told_in_one_line(text, message, tmp_path):
 def test_missing_settings_are_told(tmp_path):
     with pytest.raises(ValueError, match=r"dataset\.yaml is missing.*classes: \[first"):
         read_settings(tmp_path / "dataset.yaml")
+
+
+@pytest.mark.parametrize(
+    ("line", "background", "told"),
+    [
+        ("", 0, {}),
+        ("background: b", 1, {"background": 1}),
+        ("background: null", None, {"background": None}),
+    ],
+)
+def test_pictures_leave_the_class_clear_that_is_named(line, background, told, tmp_path):
+    labels = read_settings(write_yaml(tmp_path, f"classes: [a, b, c]\n{line}")).labels
+    assert labels.background == background
+    metadata = labels.as_metadata()
+    assert {name: metadata[name] for name in metadata if name == "background"} == told
 
 
 def test_colors_are_left_out_where_none_are_given(tmp_path):

@@ -101,7 +101,7 @@ def test_a_test_with_other_settings_leaves_the_runs_own_alone(run, tmp_path):
     assert results["policy"] == "s2f1"
     assert {p.name for p in tmp_path.iterdir()} == {
         f"{name}_stateful=False_s2f1.{ending}"
-        for name, ending in (("results", "json"), ("predictions", "png"))
+        for name, ending in (("results", "json"), ("predictions", "png"), ("playback", "json"))
     }
 
 

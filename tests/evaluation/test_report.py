@@ -1,6 +1,7 @@
 """One page of all that a run left."""
 
 import dataclasses
+import datetime
 import json
 import re
 import shutil
@@ -11,16 +12,19 @@ import pytest
 import rsf_jax as rsf
 from rsf_jax.calibration import Target, calibrate
 from rsf_jax.data.dataset import open_dataset
-from rsf_jax.evaluation import report
+from rsf_jax.evaluation import report, report_pictures
 from rsf_jax.evaluation import sweep as tradeoff
 from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.live_test import live_test, print_live
 from rsf_jax.evaluation.recorder import make_record
+from rsf_jax.evaluation.report_words import duration, headlines
 from rsf_jax.evaluation.usual_policies import FAMILIES, families
+from rsf_jax.figures.runs import save_curve
 from rsf_jax.measures.foreground import MEASURES
-from rsf_jax.policies import policy_name
+from rsf_jax.policies import policy_name, spec_of
 from rsf_jax.run_folder import RunFolder
+from rsf_jax.trained.records import hardware
 
 
 class _Page(HTMLParser):
@@ -31,16 +35,17 @@ class _Page(HTMLParser):
         self.open, self.pictures, self.text = [], [], ""
 
     def handle_starttag(self, tag, attributes):
-        if tag == "img":
+        if tag == "img" and "src" in dict(attributes):  # others are filled by the script
             self.pictures.append(dict(attributes)["src"])
-        if tag not in ("img", "meta"):
+        if tag not in ("img", "meta", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data
+        if not {"style", "script"} & set(self.open):
+            self.text += data
 
 
 def _page(path):
@@ -59,7 +64,7 @@ def folder(run, tmp_path):
 
 def test_a_page_needs_nothing_else(folder):
     page = _page(report.write_report(folder))
-    assert len(page.pictures) == 2  # curves and predictions
+    assert len(page.pictures) == 4  # curves and predictions
     assert all(re.match(r"data:image/(png|svg\+xml);base64,", src) for src in page.pictures)
     assert "http" not in re.sub(r"http://www.w3.org\S+", "", RunFolder(folder).report.read_text())
 
@@ -80,7 +85,7 @@ def test_everything_that_was_run_is_shown(run, folder):
     target = Target("steps", 2.95, confidence=0.5)
     calibrated = calibrate(trained, dataset, folder, target, policies=policies)
     page = _page(report.write_report(folder))
-    assert len(page.pictures) == 4
+    assert len(page.pictures) == 6
     for text in ("s3f1", "l2:0.9:3", "2 policies on 10 test videos", calibrated["policy"]):
         assert text in page.text
     assert report.missing(folder) == ["analysis"]
@@ -114,7 +119,7 @@ def test_a_test_on_live_streams_is_shown_and_recorded(run, folder, capsys):
     printed = capsys.readouterr().out
     assert "Live streams, noise 0.1" in printed
     page = _page(report.write_report(folder))
-    assert len(page.pictures) == 4  # curves, predictions, a strip and the still camera
+    assert len(page.pictures) == 6  # curves, predictions, a strip and the still camera
     for text in ("gate:0.0:0.9+l2:0.9:3", "4 tests on 3 streams of 9 frames"):
         assert text in page.text
     still = make_record(folder).still
@@ -149,7 +154,7 @@ def test_policies_have_one_name_whichever_version_wrote_them(run, folder):
     counts = {"calibration_videos": 3, "validation_videos": 3}
     (folder / "policy.json").write_text(json.dumps(chosen | counts))
     path = report.write_report(folder)
-    assert _page(path).text.count("l2:rtol=0.1:3") == 4
+    assert _page(path).text.count("l2:rtol=0.1:3") == 5
     assert path.read_text().count('class="marked"') == 2
     assert old not in path.read_text()
 
@@ -185,3 +190,101 @@ def test_what_is_not_labeled_is_shown_as_none(run, tmp_path, capsys):
     assert text.count("none") == 3 + text.count("rematnone")
     evaluation.print_results(results)
     assert capsys.readouterr().out.count("none") == 3
+
+
+def _results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_a_page_begins_with_what_counts(folder):
+    results = _results(folder)
+    results |= {
+        "tested": {"ended": "2024-03-05T06:07:08+00:00", "seconds": 61.4, "hardware": "2 cores, Z"},
+        "training": {"seconds": 3 * 3600.0, "hardware": "1 x H", "jax": "0.1"},
+    }
+    (folder / "results.json").write_text(json.dumps(results))
+    text = _page(report.write_report(folder)).text
+    assert "Trained in 3.0 h on 1 x H with JAX 0.1." in text
+    assert f"Tested on 5 March 2024 in 61 s on 2 cores, Z with JAX {results['jax']}." in text
+    assert f"{results['test']['miou']:.3f} test mIoU" in text.replace("test mIoU", " test mIoU")
+    assert f"Without a network, all ink has {results['trivial']['all_ink']:.3f}" in text
+    assert "3 recurrent steps on a video's first frame, 1 on each later one." in text
+
+
+def test_a_run_says_when_and_on_what_it_was_made(folder):
+    results = _results(folder)
+    for told in (results["tested"], results["training"]):
+        assert datetime.datetime.fromisoformat(told["ended"]).utcoffset() == datetime.timedelta()
+        assert told["hardware"] == hardware()
+        assert told["jax"] == results["jax"]
+    assert results["training"]["ended"] <= results["tested"]["ended"]
+    assert results["tested"]["seconds"] > 0
+
+
+def test_what_an_earlier_version_has_not_written_is_left_out(folder):
+    results = _results(folder)
+    for name in ("tested", "training", "background"):
+        del results[name]
+    (folder / "results.json").write_text(json.dumps(results))
+    (folder / "playback.json").unlink()
+    path = report.write_report(folder)
+    text = _page(path).text
+    assert f"Tested on {results['device']} with JAX {results['jax']}." in text
+    assert "Trained" not in text
+    assert 'id="player"' not in path.read_text()
+
+
+def test_the_player_has_its_data_on_the_page(folder):
+    page = report.write_report(folder).read_text()
+    (data,) = re.findall(r'<script type="application/json" id="playback">(.*?)</script>', page)
+    assert json.loads(data) == json.loads((folder / "playback.json").read_text())
+    for name in ("there", "found", "beside", "truth", "video", "frame", "step", "play", "told"):
+        assert f'id="{name}"' in page
+        assert f'"{name}"' in page.partition('"use strict"')[2]
+    assert '<div id="player" hidden>' in page  # without scripts the picture of predictions is there
+    assert "rgb(230, 159, 0)" in page
+
+
+def test_fewer_steps_that_do_as_well_are_named():
+    test = {"miou": 0.9, "miou_by_frame": [0.9, 0.9], "steps_per_video": 6.0, "videos": 3}
+    run = {"test": test, "policy_spec": spec_of("s3f3"), "trivial": {}, "frames_per_second": {}}
+    texts = {"s2f2": (0.895, 2.0), "s3f1": (0.88, 1.5), "s4f4": (0.95, 4.0), "s3f2": (0.91, 2.5)}
+    points = [
+        {"policy": text, "policy_spec": spec_of(text), "miou": miou, "steps": steps}
+        for text, (miou, steps) in texts.items()
+    ]
+    last = headlines(run, {"points": points})[-1]
+    assert (last.number, last.name) == ("1.5x", "fewer steps, as good")
+    assert last.meaning.startswith("s2f2 has a test mIoU of 0.895 with 2.00 steps per frame")
+    assert len(headlines(run, {"points": points[1:3]})) == len(headlines(run, None)) == 2
+
+
+def test_policies_are_explained_once_each(run, folder):
+    trained, dataset = evaluation.load_trained(folder), open_dataset(run[0])
+    evaluation.evaluate(trained, dataset, folder, rsf.parse_policy("gate:0.01:0.3+s2f1"))
+    page = _page(report.write_report(folder))
+    told = page.text.partition("Policies of this page: 2")[2]
+    assert "gate:0.01:0.3+s2f1 No step where at most 1 % of the pixels have changed" in told
+    assert told.count("s3f1 3 recurrent steps on a video's first frame") == 1
+
+
+def test_a_page_stays_small(folder, monkeypatch):
+    monkeypatch.setattr(report, "Embedder", lambda: report_pictures.Embedder(1))
+    text = _page(report.write_report(folder)).text
+    assert "Pictures that would make this page too large" in text
+    assert "predictions.png" in text
+
+
+def test_pictures_keep_the_size_of_their_letters(tmp_path):
+    save_curve(tmp_path / "a.svg", {"train": {1: {"loss": 0.5}, 2: {"loss": 0.4}}}, "loss")
+    save_curve(tmp_path / "a.png", {"train": {1: {"loss": 0.5}, 2: {"loss": 0.4}}}, "loss")
+    found = report_pictures.Embedder().embed_all({tmp_path / "a.svg": "", tmp_path / "a.png": ""})
+    assert found[0].width == pytest.approx(3.4 * 96, abs=1)
+    assert found[1].width == pytest.approx(3.4 * 96, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.4, "0 s"), (99, "99 s"), (720, "12 min"), (7200, "2.0 h")]
+)
+def test_durations_are_told_as_people_do(seconds, told):
+    assert duration(seconds) == told

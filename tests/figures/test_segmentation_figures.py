@@ -9,18 +9,21 @@ from rsf_jax.figures.segmentation import (
     overlay,
     row_percent,
     save_confusion,
-    save_overlays,
+    save_segmentations,
 )
 from rsf_jax.measures.segmentation import IGNORED
-from rsf_jax.trained.appearance import spread_colors
+from rsf_jax.trained.appearance import Appearance
+from rsf_jax.trained.palette import spread_colors
 
 COLORS = np.array([[200, 0, 0], [0, 100, 0], [10, 20, 250]], np.uint8)
 NAMES = ("road", "tree", "car")
 
 
-@pytest.mark.parametrize("classes", [1, 2, 20])
+@pytest.mark.parametrize("classes", [1, 2, 8, 9, 20])
 def test_classes_without_colors_get_different_ones(classes):
     colors = spread_colors(classes)
+    assert colors[0].tolist() == [128] * 3
+    assert colors[1:4].tolist() == [[230, 159, 0], [86, 180, 233], [0, 158, 115]][: classes - 1]
     assert (colors.shape, colors.dtype) == ((classes, 3), np.uint8)
     gaps = np.abs(colors[:, None].astype(int) - colors[None]).max(-1)
     assert (gaps[~np.eye(classes, dtype=bool)] > 10).all()
@@ -57,18 +60,18 @@ def test_overlays_mix_frame_and_colors(frame):
     )
 
 
+def test_a_hue_says_the_class_whatever_it_lies_over():
+    frame = np.array([[[250, 20, 20], [20, 20, 250]]], np.uint8)
+    found = overlay(frame, np.array([[1, 1]]), COLORS, alpha=0.5)
+    gray = found - np.rint(0.5 * COLORS[1].astype(float))
+    assert np.ptp(gray, -1).max() <= 1
+    clear = overlay(frame, np.array([[1, 0]]), COLORS, clear=0)
+    np.testing.assert_array_equal(clear[0, 1], frame[0, 1])
+
+
 def test_labels_of_another_size_are_refused():
     with pytest.raises(InputError, match=r"labels have shape \[2, 2\] .* \[4, 4, 3\]"):
         overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((2, 2), int), COLORS)
-
-
-def _example(rows=2):
-    """White frames; truth 0, with a corner that nobody labeled; predictions 1 and 2."""
-    frames = np.full((rows, 40, 60, 3), 255, np.uint8)
-    truths = np.zeros((rows, 40, 60), np.uint8)
-    truths[:, :10, :10] = IGNORED
-    predictions = {"first": np.full_like(truths, 1), "second": np.full_like(truths, 2)}
-    return frames, truths, predictions
 
 
 def _has(picture, color, tolerance=2):
@@ -84,62 +87,65 @@ def _mixed(color):
     return 0.6 * np.array(color) + 0.4 * 255
 
 
-def test_a_row_for_each_example_and_a_column_for_each_prediction(tmp_path):
-    frames, truths, predictions = _example()
-    save_overlays(
-        tmp_path / "a.png", frames, truths, predictions, NAMES, COLORS, ("video 1", "video 2")
-    )
-    picture = _read(tmp_path / "a.png")
-    height, width = picture.shape[:2]
-    assert (height, width) == (2 * 240 + 120, 4 * 360 + 36)
-    columns = [_has(part, _mixed(color)) for part, color in zip(_quarters(picture), COLORS)]
-    # Mostly their color: three quarters of a column, and the rest is text and gaps.
-    assert min(columns) > 0.6
-    # Frame and predictions are in places of their own.
-    assert _has(_quarters(picture)[0], _mixed(COLORS[1])) == 0
-    # Legend: the colors as they are, at the bottom.
-    for color in (*COLORS, (0, 0, 0)):
-        assert _has(picture[-80:], color) > 0.001
-    # What nobody labeled is dark.
-    assert _has(_quarters(picture)[0], _mixed((0, 0, 0))) > 0.02
+def _save(path, length=2, background=0, unlabeled=True, size=(40, 60)):
+    """White frames; the right half is class 1 and found to be 2, the left is class 0."""
+    frames = np.full((1, length, *size, 3), 255, np.uint8)
+    truth = np.zeros((1, length, *size), np.uint8)
+    truth[..., size[1] // 2 :] = 1
+    predicted = np.where(truth == 1, 2, 0)
+    if unlabeled:
+        truth[..., :5, :5] = IGNORED
+    iou = np.full((1, length), 0.25)
+    iou[0, -1] = np.nan
+    look = Appearance(list(NAMES), COLORS, size, background)
+    save_segmentations(path, frames, truth, predicted, iou, look)
+    return _read(path)
 
 
-def _quarters(picture):
-    """The columns after the frame."""
-    return np.array_split(picture, 4, axis=1)[1:]
+def test_every_class_has_its_color_and_the_background_none(tmp_path):
+    picture = _save(tmp_path / "clear.png")
+    tinted = _save(tmp_path / "tinted.png", background=None)
+    for k in (1, 2):
+        assert _has(picture, _mixed(COLORS[k])) == pytest.approx(_has(tinted, _mixed(COLORS[k])))
+        assert _has(picture, _mixed(COLORS[k])) > 0.05
+    assert _has(picture, _mixed(COLORS[0])) == 0 < _has(tinted, _mixed(COLORS[0]))
+    # Half of the last panel is wrong, and white on a frame that is as dark as what has no label.
+    labeled = _save(tmp_path / "labeled.png", unlabeled=False)
+    dark = _has(labeled, _mixed((0, 0, 0)))
+    assert dark == pytest.approx(_has(labeled, _mixed(COLORS[2])), rel=0.1)
+    assert _has(picture, _mixed((0, 0, 0))) > dark
 
 
-def test_black_is_in_the_legend_only_where_labels_are_missing(tmp_path):
-    frames, truths, predictions = _example(rows=1)
-    sizes = []
-    for name, labels in (("with", truths), ("without", np.zeros_like(truths))):
-        save_overlays(tmp_path / f"{name}.png", frames, labels, predictions, NAMES, COLORS)
-        sizes.append(_has(_read(tmp_path / f"{name}.png"), (0, 0, 0)))
-    # A patch of 9 points' text is about 18 by 6 pixels of 1476 by 360.
-    assert sizes[0] - sizes[1] > 1e-4
+def _figure_of(monkeypatch, path, **changes):
+    figures = []
+    with monkeypatch.context() as patch:
+        patch.setattr(plt, "close", figures.append)
+        _save(path, **changes)
+    plt.close(figures[0])
+    return figures[0]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"class_names": NAMES[:2]}, "class names: 2 for 3 colors"),
-        ({"titles": ("one",)}, "titles: 1 for 2 frames"),
-        ({"truths": np.zeros((1, 40, 60), np.uint8)}, "truth: 1 for 2 frames"),
-        ({"predictions": {"ours": np.zeros((3, 40, 60), np.uint8)}}, "ours: 3 for 2 frames"),
-    ],
-)
-def test_what_does_not_fit_is_refused(tmp_path, changes, message):
-    frames, truths, predictions = _example()
-    given = {
-        "frames": frames,
-        "truths": truths,
-        "predictions": predictions,
-        "class_names": NAMES,
-        "colors": COLORS,
-    }
-    with pytest.raises(InputError, match=message):
-        save_overlays(tmp_path / "a.png", **{**given, **changes})
-    assert not (tmp_path / "a.png").exists()
+@pytest.mark.parametrize(("length", "shape"), [(2, (2, 4)), (6, (4, 6)), (20, (4, 16))])
+def test_frames_have_numbers_and_scores(tmp_path, monkeypatch, length, shape):
+    figure = _figure_of(monkeypatch, tmp_path / "a.png", length=length)
+    axes = np.array(figure.axes).reshape(shape)
+    labels = [a.get_xlabel() for a in (axes[:, 2] if length == 2 else axes[2])]
+    assert labels == ["IoU 0.25"] * (len(labels) - 1) + ["no label"]
+    if length == 2:
+        assert [a.get_ylabel() for a in axes[:, 0]] == ["video 1, frame 1", "video 1, frame 2"]
+    else:
+        titles = [a.get_title() for a in axes[0]]
+        assert (titles[0], titles[-1]) == ("frame 1", f"frame {length}")
+        assert [a.get_ylabel() for a in axes[:, 0]] == ["frame", "truth", "prediction", "wrong"]
+
+
+def test_the_legend_names_the_classes_in_their_colors(tmp_path, monkeypatch):
+    (legend,) = _figure_of(monkeypatch, tmp_path / "a.png").legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["road (clear)", "tree", "car", "wrong class", "not labeled"]
+    faces = [patch.get_facecolor() for patch in legend.get_patches()]
+    np.testing.assert_allclose(faces[1], [0, 100 / 255, 0, 1])
+    assert faces[0][3] == 0
 
 
 def test_confusions_are_in_percent_of_the_true_class():
@@ -151,7 +157,7 @@ def test_the_diagonal_of_a_good_confusion_matrix_is_dark(tmp_path):
     good, bad = np.diag([10, 20, 30]), np.array([[0, 10, 0], [0, 0, 20], [30, 0, 0]])
     pictures = {}
     for name, matrix in (("good", good), ("bad", bad), ("empty", np.zeros((3, 3), int))):
-        save_confusion(tmp_path / f"{name}.png", matrix, NAMES)
+        save_confusion(tmp_path / f"{name}.png", matrix, NAMES, COLORS)
         pictures[name] = _read(tmp_path / f"{name}.png")
     dark = {name: _has(picture, (8, 48, 107)) for name, picture in pictures.items()}
     # Both have three dark cells, in different places; without pixels only the color bar is dark.
@@ -164,7 +170,7 @@ def test_the_diagonal_of_a_good_confusion_matrix_is_dark(tmp_path):
 def test_every_cell_of_a_confusion_matrix_says_its_percentage(tmp_path, monkeypatch):
     figures = []
     monkeypatch.setattr(plt, "close", figures.append)
-    save_confusion(tmp_path / "a.png", np.array([[3, 1, 0], [0, 0, 0], [2, 0, 2]]), NAMES)
+    save_confusion(tmp_path / "a.png", np.array([[3, 1, 0], [0, 0, 0], [2, 0, 2]]), NAMES, COLORS)
     monkeypatch.undo()
     axes = figures[0].axes[0]
     found = {text.get_position()[::-1]: text.get_text() for text in axes.texts}
@@ -179,12 +185,16 @@ def test_every_cell_of_a_confusion_matrix_says_its_percentage(tmp_path, monkeypa
     np.testing.assert_allclose(axes.images[0].get_array()[0].astype(float), [75, 25, 0])
     assert [label.get_text() for label in axes.get_yticklabels()] == list(NAMES)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("prediction", "truth")
+    squares = [tuple(np.rint(255 * np.array(line.get_color()))) for line in axes.lines]
+    assert squares == [tuple(color) for color in COLORS.repeat(2, 0)]
     plt.close(figures[0])
 
 
 def test_confusions_need_a_name_for_each_class(tmp_path):
     with pytest.raises(InputError, match="class names: 2 for 3 classes"):
-        save_confusion(tmp_path / "a.png", np.eye(3), NAMES[:2])
+        save_confusion(tmp_path / "a.png", np.eye(3), NAMES[:2], COLORS)
+    with pytest.raises(InputError, match="colors: 2 for 3 classes"):
+        save_confusion(tmp_path / "a.png", np.eye(3), NAMES, COLORS[:2])
 
 
 def test_classes_without_colors_get_some_that_differ():

@@ -48,6 +48,10 @@ def _play(trained, tmp_path, inputs, policy=POLICY, stop=lambda: None, **setting
     return runs.run(trained, policy, settings, stop, appearance=_look())
 
 
+def _lines(tmp_path, name):
+    return (tmp_path / "out" / f"{name}.jsonl").read_text().splitlines()
+
+
 def test_frames_that_repeat_what_was_seen_are_counted_and_written(trained, tmp_path):
     clip = film(tmp_path / "still.mp4", _scenes(3, 1).repeat(4, 0))
     gate = rsf.ChangeGate(0.05, 0.3, POLICY)
@@ -58,8 +62,10 @@ def test_frames_that_repeat_what_was_seen_are_counted_and_written(trained, tmp_p
     assert "12 frames in" in told
     assert "75% of the frames repeat the one before" in told
     assert summary.to_json()["statistics"]["repeated"] == 9
-    lines = map(json.loads, (tmp_path / "out" / "still.jsonl").read_text().splitlines())
+    lines = map(json.loads, _lines(tmp_path, "still"))
     found = [(line["status"], line["steps"] > 0, line["share"]) for line in lines]
+    fresh = [line.get("first", False) for line in map(json.loads, _lines(tmp_path, "still"))]
+    assert fresh == [True, False, False, False] * 3
     assert [status for status, _, _ in found] == ["done", "repeated", "repeated", "repeated"] * 3
     assert [steps for _, steps, _ in found] == [True, False, False, False] * 3
     for n in range(0, 12, 4):

@@ -380,3 +380,15 @@ def test_bad_arguments_are_named(variables):
     ):
         with pytest.raises(rsf.InputError, match=message):
             StreamEngine(rsf.build_model(config), variables, HALTING, SIZE)
+
+
+def test_results_say_where_a_video_began(variables):
+    rng, engine = np.random.default_rng(0), _engine(variables, rsf.Refresh(2, HALTING))
+    stream = engine.open(when_full="block")
+    for n in range(6):
+        if n == 3:
+            engine.reset(stream)
+        engine.submit(stream, _frame(rng))
+    # Every second frame begins anew, counted from the reset on.
+    firsts = [result.first for result in engine.results()]
+    assert firsts == [True, False, True, True, False, True]

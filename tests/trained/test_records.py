@@ -115,6 +115,12 @@ def test_policies_of_earlier_records_have_the_texts_of_this_version():
     assert from_json(dataclasses.asdict(record)) == record
 
 
+def test_earlier_records_leave_the_first_class_clear():
+    values = dataclasses.asdict(_record())
+    del values["background"]
+    assert from_json(values | {"format": 4}).background == 0
+
+
 def test_records_without_a_format_are_those_of_the_first():
     values = dataclasses.asdict(_record())
     del values["format"]
@@ -122,8 +128,8 @@ def test_records_without_a_format_are_those_of_the_first():
 
 
 def test_a_record_of_a_later_version_says_so():
-    with pytest.raises(rsf.InputError, match="a record of format 5: this version of rsf_jax reads"):
-        from_json(dataclasses.asdict(_record()) | {"format": 5})
+    with pytest.raises(rsf.InputError, match="a record of format 6: this version of rsf_jax reads"):
+        from_json(dataclasses.asdict(_record()) | {"format": 6})
 
 
 def test_a_record_says_after_how_many_frames_a_model_has_lost_what_it_saw():

@@ -1,0 +1,77 @@
+"""Policies in words, for readers who do not know their notation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rsf_jax.policies.halting import NEVER
+
+_METRICS = {
+    "l1": "the sum of absolute differences",
+    "l2": "Euclidean distance",
+    "pattern": "Euclidean distance, each channel's mean taken off",
+}
+
+
+def in_words(spec: Mapping[str, Any]) -> str:
+    """Returns what a policy does, a sentence without its full stop.
+
+    Args:
+        spec: of a policy, as `policies.to_spec` returns it. Of one of a user's kind, or of one that
+            an earlier version has written less of, the kind is told.
+    """
+    try:
+        text = _KINDS[spec["kind"]](spec)
+    except KeyError:
+        text = f"{spec['kind']}, a policy of one's own"
+    inner = spec.get("inner")
+    return f"{text}; otherwise {in_words(inner)}" if isinstance(inner, Mapping) else text
+
+
+def _schedule(spec: Mapping[str, Any]) -> str:
+    slow, fast = spec["slow_steps"], spec["fast_steps"]
+    if slow == fast:
+        return f"{_steps(slow)} on every frame"
+    return f"{_steps(slow)} on a video's first frame, {fast} on each later one"
+
+
+def _halting(spec: Mapping[str, Any]) -> str:
+    ends = []
+    if spec["threshold"] != NEVER:
+        share = _number(spec["threshold"])
+        ends.append(f"moves the hidden state less than {share} times as far as the one before")
+    if spec["rtol"]:
+        ends.append(f"moves the hidden state by at most {_number(spec['rtol'])} of its own size")
+    metric = _METRICS.get(spec["metric"], spec["metric"])
+    least = spec["min_first_steps"]
+    more = f", at least {least} on a video's first frame" if least > 1 else ""
+    return (
+        f"recurrent steps until one {' or '.join(ends)} ({metric}), at most {spec['max_steps']}"
+        f"{more}"
+    )
+
+
+def _gate(spec: Mapping[str, Any]) -> str:
+    return (
+        f"no step where at most {_percent(spec['skip'])} of the pixels have changed, a fresh state "
+        f"where more than {_percent(spec['cut'])} have"
+    )
+
+
+def _refresh(spec: Mapping[str, Any]) -> str:
+    return f"a fresh state every {spec['every']} frames"
+
+
+_KINDS = {"schedule": _schedule, "halting": _halting, "gate": _gate, "refresh": _refresh}
+
+
+def _steps(count: int) -> str:
+    return f"{count} recurrent step{'' if count == 1 else 's'}"
+
+
+def _number(value: Any) -> str:
+    """A number, or one for each sample."""
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _percent(share: Any) -> str:
+    return f"{100 * share:.3g} %" if isinstance(share, int | float) else f"shares {share}"

@@ -1,0 +1,40 @@
+"""Policies in words."""
+
+import pytest
+
+from rsf_jax.policies import spec_of
+from rsf_jax.policies.words import in_words
+
+WORDS = {
+    "s6f1": "6 recurrent steps on a video's first frame, 1 on each later one",
+    "s1f1": "1 recurrent step on every frame",
+    "s3f3": "3 recurrent steps on every frame",
+    "l2:0.8:12": "recurrent steps until one moves the hidden state less than 0.8 times as far as "
+    "the one before (Euclidean distance), at most 12",
+    "pattern:rtol=0.2:7:min_first_steps=3": "recurrent steps until one moves the hidden state by "
+    "at most 0.2 of its own size (Euclidean distance, each channel's mean taken off), at most 7, "
+    "at least 3 on a video's first frame",
+    "gate:0.0023:0.046+s3f1": "no step where at most 0.23 % of the pixels have changed, a fresh "
+    "state where more than 4.6 % have; otherwise 3 recurrent steps on a video's first frame, 1 on "
+    "each later one",
+    "refresh:64+s1f1": "a fresh state every 64 frames; otherwise 1 recurrent step on every frame",
+    "mine:1:2": "mine, a policy of one's own",
+}
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_every_kind_has_words(text):
+    assert in_words(spec_of(text)) == WORDS[text]
+
+
+def test_both_ways_of_halting_are_told():
+    found = in_words(spec_of("l1:0.8:12:rtol=0.001"))
+    assert "less than 0.8 times as far as the one before or moves" in found
+    assert "at most 0.001 of its own size" in found
+
+
+def test_numbers_of_samples_and_specs_that_lack_something_can_be_told():
+    spec = spec_of("l2:0.8:12")
+    assert "less than [0.1, 0.2] times" in in_words(spec | {"threshold": [0.1, 0.2]})
+    del spec["metric"]
+    assert in_words(spec) == "halting, a policy of one's own"
