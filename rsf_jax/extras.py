@@ -16,6 +16,7 @@ EXTRAS = {
     "av": "video",
     "flatbuffers": "export",
     "grain": "train",
+    "huggingface_hub": "hub",
     "jinja2": "plots",
     "matplotlib": "plots",
     "PIL": "train",

@@ -29,6 +29,7 @@ from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import Recurrence, may_leave_out_frames
 from rsf_jax.policies.recording import Recording, as_recording
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Frame, Leaf, Step, Variables, Video
 
 
@@ -44,6 +45,8 @@ class VideoOutput:
             [B, T, N, ...], T and N counting what is kept. None unless recorded.
     """
 
+    __repr__ = in_a_line
+
     logits: Leaf
     steps: Leaf
     states: Leaf
@@ -52,6 +55,8 @@ class VideoOutput:
 @flax.struct.dataclass
 class FrameOutput:
     """Predictions for a frame: as `VideoOutput`, without the axis T."""
+
+    __repr__ = in_a_line
 
     logits: Leaf
     steps: Leaf

@@ -111,6 +111,12 @@ def test_a_missing_package_is_a_line_that_names_its_extra(package, module, extra
     assert said.endswith(f"pip install 'rsf_jax[{extra}]'")
 
 
+def test_a_model_of_the_hub_without_its_package_is_a_line_too():
+    done = _run("import rsf_jax; rsf_jax.load_pretrained('hf:a/b')", ["huggingface_hub"])
+    said = done.stderr.splitlines()[-1]
+    assert said.endswith("huggingface_hub, which is not installed: pip install 'rsf_jax[hub]'")
+
+
 def test_a_command_says_it_in_one_line():
     program = (
         "import sys; sys.argv = ['rsf', 'stream']\nfrom rsf_jax import __main__ as m; m.main()"

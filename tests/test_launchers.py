@@ -179,7 +179,8 @@ def test_exported_weights_are_tested_and_trained_on(launch, run, tmp_path):
     config, workdir = run
     done = launch("export_weights", f"--workdir={workdir}", f"--folder={tmp_path}")
     assert done.returncode == 0, done.stderr
-    pretrained = f"--pretrained={tmp_path / 'quickstart.json'}"
+    assert f"{tmp_path}/README.md is their model card: add your license" in done.stdout
+    pretrained = f"--pretrained={tmp_path}"
     made, data = f"--workdir={tmp_path / 'made'}", f"--config.data_dir={config.data_dir}"
     done = launch("evaluate", pretrained, made, data)
     assert done.returncode == 0, done.stderr

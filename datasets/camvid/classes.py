@@ -1,4 +1,4 @@
-"""The 11 classes that CamVid is scored by, and their usual colours."""
+"""The 11 classes that CamVid is scored by, and their usual colors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSES = {
     "Bicyclist": (0, 128, 192),
 }
 
-# SegNet's files have 11 where nothing is labelled; others have 255.
+# SegNet's files have 11 where nothing is labeled; others have 255.
 LABELS = Labels(
     tuple(CLASSES),
     tuple(CLASSES.values()),

@@ -17,7 +17,7 @@ _ANNOTATIONS = ("{}annot", "{}_labels", "{}_label", "{}_masks", "{}_mask", "{}_a
 _IMAGES = ("701_stillsraw", "stillsraw", "images")
 _LABELS = ("labeledapproved", "labels", "masks")
 # SegNet's division. Of one sequence the first part is for training; of another a short stretch, of
-# which every second frame is labelled, is for validation, and the rest has even numbers.
+# which every second frame is labeled, is for validation, and the rest has even numbers.
 _LAST_OF_TRAINING = 8520
 _STRETCH = range(7959, 8160, 2)
 

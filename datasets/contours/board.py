@@ -14,12 +14,12 @@ from contours.headings import COSINE, DEGREES, SINE
 
 CELLS = 4  # board cells per pixel, along each axis
 PHASES = 4  # positions told apart within a cell, along each axis
-SAMPLE_STEP = 2.0  # pixels between the points of a segment's centre line that are looked up
+SAMPLE_STEP = 2.0  # pixels between the points of a segment's center line that are looked up
 
-# A looked-up point is moved to the centre of its cell, after its segment's start was moved to
-# the centre of one of PHASES^2 parts of a cell: together at most this many pixels.
+# A looked-up point is moved to the center of its cell, after its segment's start was moved to
+# the center of one of PHASES^2 parts of a cell: together at most this many pixels.
 READ_ROUNDING = math.sqrt(0.5) / CELLS * (1 + 1 / PHASES)
-# A stamp's middle is moved to the centre of its cell.
+# A stamp's middle is moved to the center of its cell.
 STAMP_ROUNDING = math.sqrt(0.5) / CELLS
 
 # Marks cells outside the frame and on its border: more than the segments near any cell. They are
@@ -44,7 +44,7 @@ class Template:
         probes: [heading]: flat offsets from a segment's start to the cells beside it.
         stamps: [heading]: what a segment blocks, around its middle.
         empty: the board with nothing on it, the frame's outside and border blocked.
-        inside: (left, right, top, bottom) limits of a centre line.
+        inside: (left, right, top, bottom) limits of a center line.
     """
 
     shape: tuple[int, int]
@@ -58,7 +58,7 @@ class Template:
 
 
 def reach(geometry: Geometry, spacing: Spacing) -> float:
-    """How far around a segment's centre line the board is blocked, pixels.
+    """How far around a segment's center line the board is blocked, pixels.
 
     The distance to be kept, widened so that rounding never lets two contours come closer. A
     point half-way between two look-ups is farther from them by at most a right angle's worth.
@@ -88,7 +88,7 @@ def template(geometry: Geometry, spacing: Spacing) -> Template:
 
 
 def _empty(rows: int, columns: int, edge: float) -> bytes:
-    """Board with the cells blocked whose centres are less than `edge` from the board's sides."""
+    """Board with the cells blocked whose centers are less than `edge` from the board's sides."""
     cells = np.full((rows, columns), OUTSIDE, np.uint8)
     first = math.ceil(edge - 0.5)
     cells[first : rows - first, first : columns - first] = 0
@@ -122,10 +122,10 @@ def _probes(heading: int, pitch: float, radius: float, columns: int) -> tuple[in
 
 
 def _stamp(heading: int, pitch: float, radius: float) -> np.ndarray:
-    """Ones at the cells whose centres are within `radius` of a segment centred on a cell.
+    """Ones at the cells whose centers are within `radius` of a segment centered on a cell.
 
     Returns:
-        uint8 [rows, columns], both odd and as few as possible; the segment's middle is the centre.
+        uint8 [rows, columns], both odd and as few as possible; the segment's middle is the center.
     """
     c, s = COSINE[heading], SINE[heading]
     half_x, half_y = (int(pitch / 2 * abs(part) + radius) for part in (c, s))

@@ -39,7 +39,7 @@ def redraw(
 
     Args:
         geometry: size of the frame and of a dash.
-        segments: float32 [sum(lengths[-1]), 3]: centre x, centre y (pixels), direction
+        segments: float32 [sum(lengths[-1]), 3]: center x, center y (pixels), direction
             (radians, drawn at the nearest whole degree); contour after contour, in order of
             growth.
         lengths: int32 [T, contours], segments of each contour in each frame.

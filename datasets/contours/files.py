@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import numpy as np
-from frame_folders.images import read_grey
+from frame_folders.images import read_gray
 
 from contours.drawing import MASK_ABOVE
 
@@ -16,9 +16,9 @@ def read_frame(path: pathlib.Path) -> np.ndarray:
     """Reads a frame as uint8 [H, W, 1].
 
     Raises:
-        ValueError: when the file is damaged or is not 8-bit grey.
+        ValueError: when the file is damaged or is not 8-bit gray.
     """
-    return read_grey(path)[..., None]
+    return read_gray(path)[..., None]
 
 
 def read_target(path: pathlib.Path) -> np.ndarray:
@@ -30,4 +30,4 @@ def read_target(path: pathlib.Path) -> np.ndarray:
     Source: the published code of RecSlowFast and of C-RBP takes a pixel above 0.2 of full white
     for one of the target.
     """
-    return (read_grey(path) > MASK_ABOVE).astype(np.uint8)
+    return (read_gray(path) > MASK_ABOVE).astype(np.uint8)

@@ -10,7 +10,7 @@ from generated_videos.checks import require
 # Sub-samples per pixel and axis in anti-aliasing: ink values are whole sixteenths of 255.
 SUPERSAMPLING = 4
 
-# A sub-sample lies at most this far (pixels) from its pixel's centre, so the centre of an ink
+# A sub-sample lies at most this far (pixels) from its pixel's center, so the center of an ink
 # pixel can lie this far outside of the dash that it belongs to.
 PIXEL_SPREAD = math.sqrt(0.5) * (1 - 1 / SUPERSAMPLING)
 
@@ -35,7 +35,7 @@ class Spacing:
 
     @property
     def largest_turn(self) -> float:
-        """Largest turn between two neighbouring segments, radians."""
+        """Largest turn between two neighboring segments, radians."""
         return math.pi / 2 / self.continuity
 
 
@@ -43,10 +43,10 @@ class Spacing:
 class Geometry:
     """Shape of the dashes and spacing of the contours, all lengths in pixels.
 
-    The rule that every delivered video obeys: the centre lines of two contours, gaps included,
+    The rule that every delivered video obeys: the center lines of two contours, gaps included,
     are at least `thickness + clearance` apart, so that at least `clearance` lies between the edges
-    of any two dashes, one of each (anti-aliasing inks pixels whose centres are up to half a pixel
-    outside of an edge). The same holds between segments of one contour that are not neighbours.
+    of any two dashes, one of each (anti-aliasing inks pixels whose centers are up to half a pixel
+    outside of an edge). The same holds between segments of one contour that are not neighbors.
 
     `spacings[0]` is the geometry as wanted. The later entries are tried in turn, each for
     `attempts` whole layouts, when a video's lengths do not fit; each example records which.
@@ -56,7 +56,7 @@ class Geometry:
     width: int = 128  # image width
     dash_length: float = 5.0  # length of a drawn dash
     thickness: float = 1.5  # width of a drawn dash
-    border: float = 2.0  # least distance from a dash's centre line to the frame's edge
+    border: float = 2.0  # least distance from a dash's center line to the frame's edge
     spacings: tuple[Spacing, ...] = (Spacing(),)  # level 0 first, then the looser ones
     attempts: int = 6  # whole layouts tried per level before loosening
     choices: int = 1  # free turns compared, the one nearest other contours wins; 1: random
@@ -78,14 +78,14 @@ class Geometry:
         self._check_frame()
 
     def _check_spacing(self, spacing: Spacing) -> None:
-        """Neighbouring dashes must not touch; a segment must clear the one before the last."""
+        """Neighboring dashes must not touch; a segment must clear the one before the last."""
         half = spacing.largest_turn / 2
         opening = spacing.gap * math.cos(half) - self.thickness * math.sin(half)
         require(
             opening > 2 * PIXEL_SPREAD,  # else two dashes could share a pixel
             "gap",
             spacing.gap,
-            f"wide enough that neighbouring dashes stay apart in the sharpest turn "
+            f"wide enough that neighboring dashes stay apart in the sharpest turn "
             f"({math.degrees(2 * half):.0f} degrees; {opening:.2f} px are left)",
             "widen the gap, or raise continuity",
         )

@@ -17,7 +17,7 @@ class Layout:
     """Where the final contours lie.
 
     Attributes:
-        segments: float32 [sum of lengths, 3]: centre x, centre y (pixels from the frame's
+        segments: float32 [sum of lengths, 3]: center x, center y (pixels from the frame's
             upper left corner), direction (radians); contour after contour, in order of growth.
         attempts: layouts tried, this one included.
         relaxation: index of the spacing used; 0 is the geometry as wanted.
@@ -63,7 +63,7 @@ def lay_out(geometry: Geometry, lengths: np.ndarray, seed: int, index: int) -> L
 
 
 def to_pixels(contours: list[Contour], pitch: float, pad: int) -> np.ndarray:
-    """Centres (pixels) and directions (radians) [segments, 3] of segments given in board cells."""
+    """Centers (pixels) and directions (radians) [segments, 3] of segments given in board cells."""
     half = pitch / 2
     rows = [
         ((x + half * COSINE[d] - pad) / CELLS, (y + half * SINE[d] - pad) / CELLS, d)

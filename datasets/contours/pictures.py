@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from generated_videos.parallel import Example
 
-TARGET_COLOUR = np.array([255, 70, 60], np.float32)
-LINE = 96  # grey of the line between two frames
+TARGET_COLOR = np.array([255, 70, 60], np.float32)
+LINE = 96  # gray of the line between two frames
 
 
 def strip(example: Example, enlarge: int) -> np.ndarray:
@@ -19,13 +19,13 @@ def strip(example: Example, enlarge: int) -> np.ndarray:
     Returns:
         uint8 [H', W', 3].
     """
-    grey = example["frames"].astype(np.float32)
+    gray = example["frames"].astype(np.float32)
     marked = example["masks"][..., None] > 0
-    colour = np.where(marked, grey / 255 * TARGET_COLOUR, grey).astype(np.uint8)
-    colour = colour.repeat(enlarge, axis=1).repeat(enlarge, axis=2)
-    line = np.full((colour.shape[1], enlarge, 3), LINE, np.uint8)
+    color = np.where(marked, gray / 255 * TARGET_COLOR, gray).astype(np.uint8)
+    color = color.repeat(enlarge, axis=1).repeat(enlarge, axis=2)
+    line = np.full((color.shape[1], enlarge, 3), LINE, np.uint8)
     parts = [line]
-    for frame in colour:
+    for frame in color:
         parts += [frame, line]
     row = np.concatenate(parts, axis=1)
     edge = np.full((enlarge, row.shape[1], 3), LINE, np.uint8)

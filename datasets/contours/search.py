@@ -34,7 +34,7 @@ def turning(spacing: Spacing) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
     """Turns in degrees: a table of equally likely ones, and sharp ones for tight places.
 
     The table follows the weights that `Spacing.continuity` stands for, in whole degrees. The
-    sharp ones come in two orders, left or right first, so that neither side is favoured.
+    sharp ones come in two orders, left or right first, so that neither side is favored.
     """
     widest = int(math.degrees(spacing.largest_turn))
     degrees = range(-widest, widest + 1)

@@ -1,4 +1,4 @@
-"""Masks of 0 and 255: is 255 the object, or is it unlabelled?"""
+"""Masks of 0 and 255: is 255 the object, or is it unlabeled?"""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def _without_ones(labels: Labels, every: frozenset[int]) -> tuple[Labels, list[s
     name = labels.names[1]
     if 0 not in every:
         raise ValueError(
-            f"every labelled pixel of all masks is 255: that is {name} everywhere, or nothing is "
-            f"labelled; masks need 0 for {labels.names[0]} and 1 for {name}"
+            f"every labeled pixel of all masks is 255: that is {name} everywhere, or nothing is "
+            f"labeled; masks need 0 for {labels.names[0]} and 1 for {name}"
         )
     if labels.ignored == FULL and labels.ignored_is_given:
         raise ValueError(
-            f"no mask has class 1, {name}, and `ignored: 255` says that 255 is unlabelled: if 255 "
+            f"no mask has class 1, {name}, and `ignored: 255` says that 255 is unlabeled: if 255 "
             f"is {name}, take that line out of dataset.yaml"
         )
     ignored = labels.ignored if labels.ignored != FULL else 254
@@ -74,7 +74,7 @@ def _without_ones(labels: Labels, every: frozenset[int]) -> tuple[Labels, list[s
 def _refuse_if_binary(labels: Labels, every: frozenset[int]) -> None:
     if every == {0, FULL}:
         raise ValueError(
-            f"all masks hold 0 and 255 alone, which is {labels.names[0]} and unlabelled, where "
+            f"all masks hold 0 and 255 alone, which is {labels.names[0]} and unlabeled, where "
             f"{len(labels.names)} classes are named: binary masks are of two classes"
         )
 
@@ -87,5 +87,5 @@ def _refuse_if_mixed(census: Census) -> None:
     one = next(path for kind, (path, _) in census.kinds.items() if 1 in kind)
     raise ValueError(
         f"{one.name} and others hold 1, {full[0].name} and others 0 and 255: write `ignored: 255` "
-        "into dataset.yaml if 255 is unlabelled there; if it is class 1, make it 1 in these masks"
+        "into dataset.yaml if 255 is unlabeled there; if it is class 1, make it 1 in these masks"
     )

@@ -79,7 +79,7 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
 
     Raises:
         ValueError: naming every file that cannot be used, a split in which no clip fits or nothing
-            is labelled, or masks whose meaning cannot be told.
+            is labeled, or masks whose meaning cannot be told.
     """
     sequences = {split: in_order(frames, problems) for split, frames in contents.frames.items()}
     census = Census()
@@ -125,7 +125,7 @@ def _found(sequences: dict[str, dict[str, list[Frame]]], made: dict[str, list[Cl
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
     """Clips of a split."""
     parts = [run for sequence in sequences for run in runs(sequence)]
-    made = [clip for run in parts for clip in clips(run, cutting) if clip.is_labelled]
+    made = [clip for run in parts for clip in clips(run, cutting) if clip.is_labeled]
     if not made:
         raise ValueError(
             f"split {split} has {sum(map(len, sequences))} frame(s), but no "

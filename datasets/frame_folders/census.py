@@ -6,9 +6,7 @@ import pathlib
 
 import numpy as np
 
-from frame_folders.labels import Labels
-
-UNLABELLED = "unlabelled"
+from frame_folders.labels import UNLABELED, Labels
 
 
 class Census:
@@ -39,7 +37,7 @@ class Census:
         self.kinds[kind] = first, count + 1
 
     def by_class(self, labels: Labels) -> dict[str, dict[str, int]]:
-        """Pixels of each class, and unlabelled ones, of every split."""
+        """Pixels of each class, and unlabeled ones, of every split."""
         return {split: labels.counted(pixels) for split, pixels in self.pixels.items()}
 
 
@@ -53,15 +51,15 @@ def check_counts(counts: dict[str, dict[str, int]]) -> list[str]:
         Warnings, a line each: of classes that a split has not.
 
     Raises:
-        ValueError: if nothing is labelled in a split, or one of two classes is in no mask at all.
+        ValueError: if nothing is labeled in a split, or one of two classes is in no mask at all.
     """
     for split, found in counts.items():
-        if not any(count for name, count in found.items() if name != UNLABELLED):
+        if not any(count for name, count in found.items() if name != UNLABELED):
             raise ValueError(
-                f"no pixel of split {split} is labelled: its masks hold nothing but the index that "
-                "means unlabelled (`ignored` in a dataset.yaml)"
+                f"no pixel of split {split} is labeled: its masks hold nothing but the index that "
+                "means unlabeled (`ignored` in a dataset.yaml)"
             )
-    classes = [name for name in next(iter(counts.values()), {}) if name != UNLABELLED]
+    classes = [name for name in next(iter(counts.values()), {}) if name != UNLABELED]
     nowhere = [name for name in classes if not any(found[name] for found in counts.values())]
     if nowhere and len(classes) == 2:
         raise ValueError(
@@ -80,7 +78,10 @@ def in_words(counts: dict[str, dict[str, int]]) -> list[str]:
     lines = []
     for split, found in counts.items():
         total = max(sum(found.values()), 1)
-        shares = ", ".join(f"{name} {_percent(count / total)}" for name, count in found.items())
+        shares = ", ".join(
+            f"{'unlabeled' if name == UNLABELED else name} {_percent(count / total)}"
+            for name, count in found.items()
+        )
         lines.append(f"pixels of {split}: {shares}")
     return lines
 

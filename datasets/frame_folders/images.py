@@ -24,11 +24,11 @@ Size = tuple[int, int]  # height, width
 _PICTURES = ("PNG", "JPEG", "WEBP")
 
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes beyond 8 bits
-_INDEXED = ("1", "L", "P")  # one index a pixel; a palette's index, not its colour
+_INDEXED = ("1", "L", "P")  # one index a pixel; a palette's index, not its color
 
 
 def read_image(path: pathlib.Path) -> np.ndarray:
-    """Reads a PNG, JPEG or WebP image as uint8 [H, W, 3]; grey becomes three equal channels.
+    """Reads a PNG, JPEG or WebP image as uint8 [H, W, 3]; gray becomes three equal channels.
 
     Raises:
         ValueError: when the file is damaged, of another format or of more than 8 bits a channel.
@@ -50,16 +50,16 @@ def read_mask(path: pathlib.Path) -> np.ndarray:
     Raises:
         ValueError: when the file is damaged, of another format or not of one index a pixel.
     """
-    return _read_plane(path, _INDEXED, "one class index a pixel (8-bit grey or palette)")
+    return _read_plane(path, _INDEXED, "one class index a pixel (8-bit gray or palette)")
 
 
-def read_grey(path: pathlib.Path) -> np.ndarray:
-    """Reads an 8-bit grey PNG image as uint8 [H, W].
+def read_gray(path: pathlib.Path) -> np.ndarray:
+    """Reads an 8-bit gray PNG image as uint8 [H, W].
 
     Raises:
         ValueError: when the file is damaged or of another kind.
     """
-    return _read_plane(path, ("L",), "8-bit grey")
+    return _read_plane(path, ("L",), "8-bit gray")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 from video_records.labels import IGNORED, class_metadata
 
+# How the metadata of built datasets calls pixels of no class. Its spelling stays: data are known
+# by their metadata.
+UNLABELED = "unlabelled"
+
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
@@ -16,7 +20,7 @@ class Labels:
     Attributes:
         names: name of class 0, 1, ...
         colors: (red, green, blue) of each, 0 to 255, for pictures; None leaves them to who draws.
-        ignored: index that means "unlabelled" in the files; none of the classes'.
+        ignored: index that means "unlabeled" in the files; none of the classes'.
         read_as: further indices in the files, and the class, or `IGNORED`, that each stands for.
         ignored_is_given: whether somebody has said what `ignored` is.
         background: class that pictures leave clear; None for none.
@@ -43,17 +47,17 @@ class Labels:
         """The indices that masks may hold, in words."""
         further = sorted(i for i, _ in self.read_as if i not in (*self._classes(), self.ignored))
         more = "".join(f", {i}" for i in further)
-        return f"0 to {len(self.names) - 1} and {self.ignored} (unlabelled){more}"
+        return f"0 to {len(self.names) - 1} and {self.ignored} (unlabeled){more}"
 
     def stored(self, mask: np.ndarray) -> np.ndarray:
-        """A mask as a built dataset has it: classes, and 255 for what is unlabelled."""
+        """A mask as a built dataset has it: classes, and 255 for what is unlabeled."""
         table = np.arange(256, dtype=np.uint8)
         for index, meaning in self._meanings().items():
             table[index] = meaning
         return table[mask]
 
     def counted(self, pixels: np.ndarray) -> dict[str, int]:
-        """Pixels of each class, by name, and of none, under "unlabelled".
+        """Pixels of each class, by name, and of none, under `UNLABELED`.
 
         Args:
             pixels: int64 [256], of each index in the files.
@@ -61,7 +65,7 @@ class Labels:
         meanings = self._meanings()
         stored = np.bincount(list(meanings.values()), pixels[list(meanings)], minlength=256)
         found = {name: int(stored[k]) for k, name in enumerate(self.names)}
-        return found | {"unlabelled": int(stored[IGNORED])}
+        return found | {UNLABELED: int(stored[IGNORED])}
 
     def as_metadata(self) -> dict[str, Any]:
         """Plain values for the metadata of a built dataset."""

@@ -1,4 +1,4 @@
-"""Masks of every kind that people have to class indices: grey, palette, color, 16-bit, JPEG."""
+"""Masks of every kind that people have to class indices: gray, palette, color, 16-bit, JPEG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Color = tuple[int, int, int]  # red, green, blue
 
 _LOSSLESS = ("PNG", "BMP", "TIFF", "GIF")
 _LOSSY = ("JPEG",)
-# Of a mask that was stored with loss: pixels between two classes, which are left unlabelled.
+# Of a mask that was stored with loss: pixels between two classes, which are left unlabeled.
 _MOST_BETWEEN = 0.2
 _NEAR = 40  # of 255: what a lossy mask of 0 and 255 may be off
 
@@ -25,7 +25,7 @@ class MaskReader:
     """Reads masks as indices.
 
     A color image, and a palette whose colors are among those of the classes, are read by color;
-    any other palette by its indices, as grey images are.
+    any other palette by its indices, as gray images are.
 
     Args:
         colors: index of each color; None if the classes have none.
@@ -77,7 +77,7 @@ class MaskReader:
             raise ValueError(
                 f"has the color {color} of class {self._colors[color]} at index {index} of its "
                 f"palette, and others that `colors` in {self._settings} does not have: correct "
-                "`colors`, or save the mask as grey indices"
+                "`colors`, or save the mask as gray indices"
             )
         known, first = self._palette.setdefault(index, (color, name))
         if known != color and not self._colors:
@@ -87,13 +87,13 @@ class MaskReader:
             )
 
     def _of_color(self, pixels: np.ndarray, *, lossy: bool) -> np.ndarray:
-        grey = _is_grey(pixels, _NEAR if lossy else 0)
-        if self._colors and not (lossy and grey and self._is_binary(pixels)):
+        gray = _is_gray(pixels, _NEAR if lossy else 0)
+        if self._colors and not (lossy and gray and self._is_binary(pixels)):
             return _by_color(pixels, self._colors, lossy, self._settings)
-        if not grey:
+        if not gray:
             raise ValueError(
                 "is a color image: give the color of each class, colors: [[red, green, blue], "
-                f"...], in {self._settings}, or save indices (8-bit grey or palette PNG)"
+                f"...], in {self._settings}, or save indices (8-bit gray or palette PNG)"
             )
         return _binary(pixels[..., 0]) if lossy else pixels[..., 0]
 
@@ -142,20 +142,20 @@ def _without_alpha(image: Image.Image) -> np.ndarray:
     return pixels_of(image, "RGB")
 
 
-def _is_grey(pixels: np.ndarray, tolerance: int) -> bool:
+def _is_gray(pixels: np.ndarray, tolerance: int) -> bool:
     spread = pixels.max(-1).astype(int) - pixels.min(-1)
     return bool((spread <= tolerance).mean() > 1 - _MOST_BETWEEN if tolerance else not spread.any())
 
 
-def _binary(grey: np.ndarray) -> np.ndarray:
+def _binary(gray: np.ndarray) -> np.ndarray:
     """A mask of 0 and 255 that was stored with loss."""
-    between = ((grey > _NEAR) & (grey < 255 - _NEAR)).mean()
-    if between > _MOST_BETWEEN or (grey.max() > 1 and grey.max() < 128):
+    between = ((gray > _NEAR) & (gray < 255 - _NEAR)).mean()
+    if between > _MOST_BETWEEN or (gray.max() > 1 and gray.max() < 128):
         raise ValueError(
             "is stored with loss, which changes indices: only masks of 0 and 255, or of the colors "
             "in `colors`, can be read from it; save it as PNG"
         )
-    return np.where(grey > 127, np.uint8(255), np.uint8(0))
+    return np.where(gray > 127, np.uint8(255), np.uint8(0))
 
 
 def _by_color(
@@ -173,7 +173,7 @@ def _by_color(
         color = list(_color(found[meanings < 0][0]))
         raise ValueError(
             f"has the color {color}, which is none of `colors` in {settings}; if it means "
-            f"unlabelled, write ignored_color: {color}"
+            f"unlabeled, write ignored_color: {color}"
         )
     return meanings.astype(np.uint8)[places].reshape(codes.shape)
 

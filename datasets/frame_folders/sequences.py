@@ -24,7 +24,7 @@ class Frame:
 
     Attributes:
         image: file of the image.
-        mask: file of the class indices; None if nobody has labelled the frame.
+        mask: file of the class indices; None if nobody has labeled the frame.
         sequence: name of the sequence that it belongs to.
         number: place in the sequence.
     """
@@ -49,7 +49,7 @@ class Clip:
     context: int = 0
 
     @property
-    def is_labelled(self) -> bool:
+    def is_labeled(self) -> bool:
         """Whether a frame that the clip counts has a mask."""
         return any(frame.mask is not None for frame in self.frames[self.context :])
 

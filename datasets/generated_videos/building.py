@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 from video_records.building import VideoRecords
 
+from generated_videos import croissant
 from generated_videos.parallel import Example, Make, generate
 from generated_videos.subset import Subset
 
@@ -81,6 +83,13 @@ class GeneratedBuilder(VideoRecords, tfds.core.GeneratorBasedBuilder, skip_regis
         del dl_manager
         subset = self.builder_config.subset
         return {name: self._generate_examples(subset, r) for name, r in subset.splits.items()}
+
+    def download_and_prepare(self, **kwargs: Any) -> None:
+        """Builds what is missing, and describes it for others; see `croissant`."""
+        is_there = pathlib.Path(self.data_dir).exists()
+        super().download_and_prepare(**kwargs)
+        if not is_there:
+            croissant.write(self)
 
     def _download_and_prepare(
         self, dl_manager: Any, download_config: Any = None, **kwargs: Any

@@ -18,7 +18,7 @@ class Subset:
         test_videos: the test_videos after them are the test split.
         calibration_videos: the calibration_videos after those are the calibration split; 0 means
             that there is none.
-        description: one sentence for the catalogue.
+        description: one sentence for the catalog.
         validation_videos: the validation_videos after all of those are the validation split; 0
             means that there is none.
     """

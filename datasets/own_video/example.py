@@ -1,7 +1,7 @@
 """Writes a small example of a folder of videos: python example.py my_videos.
 
-Discs and squares of any colour drift over mottled ground and past each other, seen through noise:
-what a pixel is, its colour does not tell.
+Discs and squares of any color drift over mottled ground and past each other, seen through noise:
+what a pixel is, its color does not tell.
 """
 
 import argparse
@@ -58,25 +58,25 @@ def draw_sequence(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     masks = np.zeros((FRAMES, HEIGHT, WIDTH), np.uint8)
     for t in range(FRAMES):
         frame = ground.copy()
-        for kind, color, radius, centre in zip(kinds, colors, radii, start + t * velocity):
-            inside = _inside(kind, centre, radius)
+        for kind, color, radius, center in zip(kinds, colors, radii, start + t * velocity):
+            inside = _inside(kind, center, radius)
             frame[inside], masks[t][inside] = color, kind
         noisy = frame + rng.normal(0, _NOISE, frame.shape)
         frames[t] = noisy.clip(0, 255).round()
     return frames, masks
 
 
-def _inside(kind: int, centre: np.ndarray, radius: float) -> np.ndarray:
+def _inside(kind: int, center: np.ndarray, radius: float) -> np.ndarray:
     """Pixels of an object, bool [H, W]; both kinds cover about the same area."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
-    dy, dx = np.abs(y - centre[0]), np.abs(x - centre[1])
+    dy, dx = np.abs(y - center[0]), np.abs(x - center[1])
     if CLASSES[kind] == "disc":
         return dy**2 + dx**2 <= radius**2
     return np.maximum(dy, dx) <= radius * np.sqrt(np.pi) / 2
 
 
 def _mottled(rng: np.random.Generator) -> np.ndarray:
-    """Patches of random colours with soft edges, float [H, W, 3]."""
+    """Patches of random colors with soft edges, float [H, W, 3]."""
     coarse = rng.uniform(40, 215, (5, 6, 3)).astype(np.uint8)
     patches = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     return np.asarray(patches, float)

@@ -169,7 +169,7 @@ def _pairs(
 ) -> list[Pair]:
     if len(masks) < count and not sparse:
         raise ValueError(
-            f"has {count} frames and {len(masks)} masks: if frames without a mask are unlabelled, "
+            f"has {count} frames and {len(masks)} masks: if frames without a mask are unlabeled, "
             "write `sparse: true` into dataset.yaml"
         )
     return [Pair(film / str(i), masks.get(i), film.stem) for i in range(count)]

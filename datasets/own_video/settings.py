@@ -116,7 +116,7 @@ def _colors(value: Any, classes: int) -> tuple[tuple[int, int, int], ...] | None
     if not isinstance(value, list) or len(value) != classes:
         count = len(value) if isinstance(value, list) else value
         raise ValueError(
-            f"colors is {count!r}: a list of one colour for each of the {classes} "
+            f"colors is {count!r}: a list of one color for each of the {classes} "
             "classes is needed, [[red, green, blue], ...]"
         )
     return tuple(_color(color, "colors") for color in value)

@@ -27,7 +27,7 @@ def image(settings: Settings, seed: int, index: int) -> Example:
     Returns:
         A video of one frame: `video` int (index), `frames` uint8 [1, H, W, 1], `masks` uint8
         [1, H, W] (0 or 1; the marked contour without the disc), `lengths` int32 [1, contours]
-        (segments), `target` int32 [1], `marker` float32 [2] (x, y of the disc's centre, pixels),
+        (segments), `target` int32 [1], `marker` float32 [2] (x, y of the disc's center, pixels),
         `segments` float32 [sum(lengths), 3], `layout_attempts` int, `relaxation` int.
 
     Raises:
@@ -59,11 +59,11 @@ def image(settings: Settings, seed: int, index: int) -> Example:
     }
 
 
-def draw_disc(centre: np.ndarray, radius: float, shape: tuple[int, int]) -> np.ndarray:
-    """A white, anti-aliased disc: uint8 [H, W]; `centre` is (x, y) in pixels."""
+def draw_disc(center: np.ndarray, radius: float, shape: tuple[int, int]) -> np.ndarray:
+    """A white, anti-aliased disc: uint8 [H, W]; `center` is (x, y) in pixels."""
     y, x = (
         (np.arange(size * SUPERSAMPLING, dtype=np.float32) + 0.5) / SUPERSAMPLING for size in shape
     )
-    inside = (x - centre[0]) ** 2 + (y[:, None] - centre[1]) ** 2 <= np.float32(radius) ** 2
+    inside = (x - center[0]) ** 2 + (y[:, None] - center[1]) ** 2 <= np.float32(radius) ** 2
     parts = inside.reshape(shape[0], SUPERSAMPLING, shape[1], SUPERSAMPLING)
     return np.rint(parts.sum((1, 3)) * 255 / SUPERSAMPLING**2).astype(np.uint8)

@@ -46,7 +46,7 @@ def read_mask(labels: dict[pathlib.Path, int], path: pathlib.Path) -> np.ndarray
         path: of a mask, or of such an image.
 
     Raises:
-        ValueError: when the file is damaged or is not 8-bit grey.
+        ValueError: when the file is damaged or is not 8-bit gray.
     """
     if path in labels:
         return np.full_like(read_frame(path)[..., 0], labels[path])

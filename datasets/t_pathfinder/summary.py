@@ -136,7 +136,7 @@ def readings(rule: GrowthRule, seed: int, count: int) -> str:
     return table((f"{count} length plans", "current longest grows slowly", "initial one"), rows)
 
 
-def summarise(name: str, subset: Subset, count: int, plans: int) -> str:
+def summarize(name: str, subset: Subset, count: int, plans: int) -> str:
     """All tables of a subset."""
     test = subset.splits["test"]
     indices = range(test.start, min(test.stop, test.start + count))
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=2000, help="test videos to generate")
     parser.add_argument("--plans", type=int, default=10000, help="plans to compare readings with")
     flags = parser.parse_args()
-    print(summarise(flags.config, SUBSETS[flags.config], flags.videos, flags.plans))
+    print(summarize(flags.config, SUBSETS[flags.config], flags.videos, flags.plans))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class Dashes:
     """What a mask shows of its contour. Lengths in pixels.
 
     Attributes:
-        pitches: float64 [n - 1], distances of neighbouring dashes, middle to middle.
+        pitches: float64 [n - 1], distances of neighboring dashes, middle to middle.
         lengths: float64 [n], of the dashes along their longer axis.
         widths: float64 [n], across it.
     """
@@ -30,7 +30,7 @@ class Dashes:
 def measure(mask: np.ndarray) -> Dashes:
     """Measures the dashes of a mask of one contour.
 
-    Dashes are islands of pixels: two that touch count as one. Neighbours are joined by the shortest
+    Dashes are islands of pixels: two that touch count as one. Neighbors are joined by the shortest
     tree through all middles, which runs along a contour whose turns keep it from itself.
 
     Args:

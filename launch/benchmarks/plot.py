@@ -86,7 +86,7 @@ def save_reuse(path: Path, rows: list[reuse.Row]) -> None:
             label = f"{size[0]}x{size[1]}"
             panel.plot(changed, faster, marker="o", ms=4, color=color, label=label)
             panel.plot(changed, bound, ":", color=color, label=f"{label}, bound")
-        panel.axhline(1, color="grey", lw=0.8)
+        panel.axhline(1, color="gray", lw=0.8)
         panel.set(xscale="log", yscale="log", xlabel="share of changed pixels", title=network)
         panel.set_yticks([1, 2, 3, 5, 10], ["1", "2", "3", "5", "10"])
         panel.minorticks_off()

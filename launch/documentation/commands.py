@@ -21,6 +21,7 @@ from absl import flags
 import rsf_jax as rsf
 from rsf_jax import commands
 from rsf_jax.commands import choices, program, shared
+from rsf_jax.trained import hub
 
 LAUNCH = Path(__file__).parents[1]
 # What a reader replaces, such as NAME and FOLDER/model.pt.
@@ -121,8 +122,14 @@ def _check(command: Command, arguments: Sequence[str]) -> None:
         raise flags.Error(f"{rest[0]!r} is no flag")
     _check_policies(values)
     _check_settings(values)
-    named = values["pretrained"].value
-    if named and not named.endswith(".json") and not PLACEHOLDER.fullmatch(named):
+    _check_pretrained(values["pretrained"].value)
+
+
+def _check_pretrained(named: str | None) -> None:
+    """Unless it is a card or a folder."""
+    if named and named.startswith(hub.PREFIX):
+        hub.Repository.of(named)
+    elif named and "/" not in named and not PLACEHOLDER.fullmatch(named):
         _among("pretrained", named, rsf.pretrained_names())
 
 

@@ -17,6 +17,7 @@ from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.halting import l2
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Float, Frame, Int, Leaf, Variables, Video
 from rsf_jax.unroll import advance, scan_frames
 
@@ -36,6 +37,8 @@ class Changes:
             that normalize by the sample's own statistics never see it.
         steps: int32 [B, T], recurrent steps really spent.
     """
+
+    __repr__ = in_a_line
 
     frames: Leaf
     drive: Leaf
@@ -61,6 +64,8 @@ class Correlation:
         videos_left_out: videos in which drive or state never moved, or is not finite.
     """
 
+    __repr__ = in_a_line
+
     pearson: float
     spearman: float
     pearson_at_position: float
@@ -83,6 +88,8 @@ class StepsByChange:
         standard_error: float [Q], of that mean.
         frames: int [Q], frames in the bin.
     """
+
+    __repr__ = in_a_line
 
     spearman: float
     change: np.ndarray

@@ -20,6 +20,7 @@ from rsf_jax.measures.images import class_iou
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies.halting import l2
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Float, Frame, Leaf, Num, Variables, Video
 
 BEHAVIORS = ("converges", "oscillates", "diverges", "drifts")
@@ -46,6 +47,8 @@ class DistanceRatios:
         later: float [3, N-1], the same over all later frames.
     """
 
+    __repr__ = in_a_line
+
     step: np.ndarray
     first: np.ndarray
     later: np.ndarray
@@ -59,6 +62,8 @@ class FollowedFrame:
         states: float32 [N+1, H, W, C], the initial state and that after every step.
         classes: int32 [N, H, W], what the readout of each calls every pixel.
     """
+
+    __repr__ = in_a_line
 
     states: Leaf
     classes: Leaf
@@ -82,6 +87,8 @@ class LongRun:
         iou: float [N], IoU of the readout after every step, 0..1: of the foreground, or the mean
             of more classes; NaN if the frame has no label.
     """
+
+    __repr__ = in_a_line
 
     behavior: str
     movement: np.ndarray

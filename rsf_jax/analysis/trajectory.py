@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Float, Int
 
 
@@ -20,6 +21,8 @@ class Trajectory:
         mean: float32 [H, W, C], mean state.
         components: float32 [2, H, W, C], directions of unit length.
     """
+
+    __repr__ = in_a_line
 
     coordinates: np.ndarray
     shares: np.ndarray

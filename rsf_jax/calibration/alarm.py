@@ -56,6 +56,14 @@ class Alarm:
         self.limit, self.level, self.together = float(limit), float(level), together
         self.reset()
 
+    def __repr__(self) -> str:
+        """Returns what it watches and what it has seen."""
+        raised = f"raised after {self.raised_at}" if self.alarm else "not raised"
+        return (
+            f"<Alarm limit {self.limit:g}, level {self.level:g}, {self.count} losses with a mean "
+            f"of {self.mean:.4g}, {raised}>"
+        )
+
     def reset(self) -> None:
         """Begins anew, as after the policy was calibrated again; the level counts from here on."""
         self.count, self.total = 0, 0.0

@@ -13,6 +13,7 @@ from rsf_jax.measures.segmentation import mean_iou
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.scoring.batch_scores import Scores
 from rsf_jax.scoring.frames import MOST_BYTES, classify_batch, score_batch_by_frame
+from rsf_jax.shown import in_a_line
 from rsf_jax.trained.model import Trained
 
 LABELS, REFERENCE = "labels", "reference"
@@ -33,6 +34,8 @@ class Scored:
     By a reference it is the agreement: the mean over frames of the image's mIoU, if what the
     reference makes of the frame is taken for its label. 1 less that is the disagreement.
     """
+
+    __repr__ = in_a_line
 
     quality: np.ndarray
     steps: np.ndarray

@@ -33,6 +33,12 @@ class Units:
     test: grain.MapDataset | None
     made: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Returns a line: how many there are."""
+        splits = ("validation", "calibration", "test")
+        counts = [f"{len(x)} {name}" for name in splits if (x := getattr(self, name)) is not None]
+        return f"<Units {', '.join(counts)} {self.kind}>"
+
 
 def as_units(trained: Trained, data: Dataset | Units) -> Units:
     """Returns units as they are, and of a dataset its videos, or its streams if it has such.

@@ -14,6 +14,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.measures.images import image_iou
 from rsf_jax.policies import StepPolicy, read_policy
 from rsf_jax.scoring.frames import MOST_BYTES, shadow_batch
+from rsf_jax.shown import in_a_line
 from rsf_jax.streaming import Shadow
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
@@ -35,6 +36,8 @@ class Watch:
         alarm: fed with the shadow frames of one engine, or of several.
         shadow: for the engines.
     """
+
+    __repr__ = in_a_line
 
     alarm: Alarm
     shadow: Shadow

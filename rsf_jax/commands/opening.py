@@ -5,7 +5,9 @@ from pathlib import Path
 import rsf_jax as rsf
 from rsf_jax.commands.devices import print_header
 from rsf_jax.commands.shared import CONFIG, PRETRAINED, WORKDIR, model_settings, overrides
+from rsf_jax.trained.cards import read_card
 from rsf_jax.trained.model import Trained
+from rsf_jax.trained.places import find_card
 
 
 def workdir(default: str | None = None) -> Path:
@@ -19,9 +21,9 @@ def workdir(default: str | None = None) -> Path:
             raise rsf.InputError("--pretrained is not used here: no trained model is needed")
         from rsf_jax.training.imports import import_pretrained
 
-        name = PRETRAINED.value
-        folder = WORKDIR.value or Path("runs", "pretrained", Path(name).stem)
-        return import_pretrained(name, Path(folder))
+        card = find_card(PRETRAINED.value)
+        folder = WORKDIR.value or Path("runs", "pretrained", read_card(card).name)
+        return import_pretrained(card, Path(folder))
     given = WORKDIR.value or default
     if given:
         return Path(given)

@@ -24,8 +24,9 @@ WORKDIR = flags.DEFINE_string(
 PRETRAINED = flags.DEFINE_string(
     "pretrained",
     None,
-    f"use a trained model that comes with the library ({', '.join(rsf.pretrained_names())}) or a "
-    "card of one (a file of JSON); what is made with it goes to --workdir, or runs/pretrained/NAME",
+    f"use a trained model that comes with the library ({', '.join(rsf.pretrained_names())}), a "
+    "card (a file of JSON), the folder of one, or hf:OWNER/NAME of the Hugging Face hub; what is "
+    "made with it goes to --workdir, or runs/pretrained/NAME",
 )
 CELLS = flags.DEFINE_string(
     "cells",

@@ -13,6 +13,8 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import devices, program, shared
+from rsf_jax.trained.cards import read_card
+from rsf_jax.trained.places import find_card
 
 if TYPE_CHECKING:
     from rsf_jax.parallel.processes import Processes
@@ -54,10 +56,11 @@ def _begin_with(
 
     if config.init_from:
         raise rsf.InputError("--pretrained and --config.init_from: give one of them")
-    folder = workdir / "pretrained" / Path(pretrained).stem
+    card = find_card(pretrained)
+    folder = workdir / "pretrained" / read_card(card).name
 
     def make() -> None:
-        import_pretrained(pretrained, folder)
+        import_pretrained(card, folder)
 
     processes.on_main(make)
     return config.replace(init_from=str(folder))

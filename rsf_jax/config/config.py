@@ -22,7 +22,9 @@ from rsf_jax.gradients.bptt import REMAT
 from rsf_jax.gradients.neumann import GUARDS
 from rsf_jax.ops.conv import METHODS
 from rsf_jax.ops.norm import RUNNING_STATISTICS, STATISTICS
+from rsf_jax.shown import short
 
+_SHOWN = 8  # settings of a configuration, in its `repr`
 # "c_", contractor: with the Lipschitz coefficient penalty.
 GRADIENTS = ("bptt", "rbp", "one_step", "c_bptt", "c_rbp", "c_one_step")
 
@@ -270,6 +272,13 @@ class Config:
         options = kind_of(self.model).checked_options(self.options, self.model)
         object.__setattr__(self, "options", options)
 
+    def __repr__(self) -> str:
+        """Returns the preset's name and what is not the preset's: all settings fill a screen."""
+        changed = [f"{name}={short(value)}" for name, value in _changes(self).items()]
+        if len(changed) > _SHOWN:
+            changed[_SHOWN:] = [f"and {len(changed) - _SHOWN} more"]
+        return f"Config({', '.join([repr(self.name), *changed])})"
+
     @property
     def normalizes_over_batch(self) -> bool:
         """Whether, in training, what a video gets depends on its batch."""
@@ -312,6 +321,19 @@ def settings_that_count(config: Config) -> str:
     """Returns, as text, the settings that all processes of a run have to share."""
     settings = dataclasses.asdict(config).items()
     return json.dumps({k: v for k, v in settings if k not in FREE_ON_RESUME}, sort_keys=True)
+
+
+def _changes(config: Config) -> dict[str, Any]:
+    """The settings that are not those of the preset; of none by that name, not the usual ones."""
+    # Here: presets are made of configurations.
+    from rsf_jax.config.presets import get_config
+
+    try:
+        usual = get_config(config.name)
+    except InputError:
+        usual = Config(name=config.name)
+    here, there = dataclasses.asdict(config), dataclasses.asdict(usual)
+    return {name: value for name, value in here.items() if value != there[name]}
 
 
 def _check_names(settings: Iterable[str]) -> None:

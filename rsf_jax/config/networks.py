@@ -20,6 +20,7 @@ from rsf_jax.models.recurrent import RecurrentModel
 from rsf_jax.models.recurrent_unet import SIGNATURE as UNET_SIGNATURE
 from rsf_jax.models.recurrent_unet import RecurrentUNet
 from rsf_jax.ops.norm import RUNNING_STATISTICS, STATISTICS
+from rsf_jax.shown import short
 
 # Settings that a module gets for its fields of the same names.
 GIVEN = (
@@ -68,6 +69,17 @@ class NetworkKind:
     grows: tuple[str, ...] = ()
     published: tuple[Entry, ...] = ()
     signature: Signature | None = None
+
+    def __repr__(self) -> str:
+        """Returns a line: what its weights are made of would fill a page."""
+        fixed = "".join(f", {name}={short(value)}" for name, value in self.fixed.items())
+        names = sum(len(entry.names) for entry in self.published)
+        return (
+            f"<{type(self).__name__} {self.module.__name__}{fixed}: "
+            f"{'recurrent' if self.recurrent else 'feedforward'}, statistics "
+            f"{' or '.join(self.statistics)}, trained as on {self.recipe}, "
+            f"{f'{names} published tensors' if names else 'not published'}>"
+        )
 
     @property
     def recurrent(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rsf_jax.cells import CELLS, RecurrentCell
-from rsf_jax.config.networks import GIVEN, NETWORKS, RECIPES, NetworkKind
+from rsf_jax.config.networks import GIVEN, NETWORKS, RECIPES, NetworkKind, network_names
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.naming import NAME, place
@@ -89,6 +89,24 @@ def register_network(name: str, kind: NetworkKind) -> None:
     if taken is not None and place(taken.module) != place(kind.module):
         raise InputError(f"network name {name!r} is taken by {place(taken.module)}: use another")
     NETWORKS[name] = kind
+
+
+def check_registered(model: Any, where: str) -> None:
+    """Checks that what was saved is of a network that is known here.
+
+    Args:
+        model: `config.model` of what was saved.
+        where: what was saved, for the message.
+
+    Raises:
+        InputError: if there is no cell or network of that name.
+    """
+    if isinstance(model, str) and model not in network_names():
+        raise InputError(
+            f"{where} has the cell or network {model!r}, which is not registered: first run the "
+            f'code with @rsf.register_cell("{model}") or rsf.register_network("{model}", ...), or '
+            "the file that has it"
+        )
 
 
 def load_cells(path: str | Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import flax.struct
 import numpy as np
 
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Leaf
 
 
@@ -18,6 +19,8 @@ class Batch:
         masks: uint8 [B, T, H, W], class of every pixel, or `losses.IGNORED`.
         weights: float32 [B], 1 for a video and 0 for padding.
     """
+
+    __repr__ = in_a_line
 
     frames: Leaf
     masks: Leaf

@@ -23,6 +23,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY
 from rsf_jax.measures.losses import IGNORED
 from rsf_jax.measures.segmentation import balanced_weights
+from rsf_jax.shown import short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,14 @@ class Dataset:
     colors: np.ndarray | None = None
     background: int | None = 0
     identity: Identity | None = None
+
+    def __repr__(self) -> str:
+        """Returns a line: how many videos of which size and classes."""
+        splits = ("train", "validation", "calibration", "test")
+        counts = [f"{len(x)} {name}" for name in splits if (x := getattr(self, name)) is not None]
+        height, width = self.frame_shape
+        classes = "classes without names" if self.class_names is None else _listed(self.class_names)
+        return f"<Dataset {', '.join(counts)} videos of {height}x{width} pixels, {classes}>"
 
     @classmethod
     def from_arrays(
@@ -126,6 +135,10 @@ class Dataset:
                     f"config.{name}={here}"
                 )
         return config.replace(classes=classes, input_channels=channels)
+
+
+def _listed(names: list[str]) -> str:
+    return f"{len(names)} classes ({short(', '.join(names))[1:-1]})"
 
 
 def settle(config: Config) -> Config:

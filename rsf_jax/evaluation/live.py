@@ -25,6 +25,7 @@ from rsf_jax.models.base import Prepared
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import Spec, StepPolicy, policy_name, to_spec
 from rsf_jax.scoring.frames import score_frames
+from rsf_jax.shown import in_a_line
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
 
@@ -58,6 +59,8 @@ class LiveScore:
         steps_95: 95th percentile of them.
         by_event: of each kind of frame, by its name in `EVENTS`.
     """
+
+    __repr__ = in_a_line
 
     policy: str
     policy_spec: Spec

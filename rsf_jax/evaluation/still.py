@@ -21,6 +21,7 @@ from rsf_jax.models.base import Prepared
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.scoring.frames import score_frames
+from rsf_jax.shown import in_a_line
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
 
@@ -41,6 +42,8 @@ class StillCamera:
         miou: at every repeat, mean over the videos.
         steps: recurrent steps at every repeat, likewise.
     """
+
+    __repr__ = in_a_line
 
     policy: str
     noise: float

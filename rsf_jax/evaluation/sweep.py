@@ -28,6 +28,7 @@ from rsf_jax.run_folder import RunFolder
 from rsf_jax.scoring.scorer import summarize
 from rsf_jax.scoring.speed import TIMED_VIDEOS, Speed, excerpt, measure_speeds
 from rsf_jax.scoring.trivial import score_trivial
+from rsf_jax.shown import in_a_line
 from rsf_jax.trained.model import Trained
 
 _SHOWN_FRAMES = 8  # of a row of the table
@@ -50,6 +51,8 @@ class Point:
         extrapolates: whether frames may get more steps than any did in training.
         on_front: whether no other policy is as good with fewer steps.
     """
+
+    __repr__ = in_a_line
 
     policy: str
     policy_spec: Spec

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from rsf_jax.data.streams import CUT, PAUSE, START
 from rsf_jax.policies import Begun, Recurrence, Wrapper
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Leaf
 
 
@@ -25,6 +26,8 @@ class Told(Wrapper):
         events: uint8 [B, T], of each frame, see `data.streams.EVENTS`.
         inner: what decides the steps of frames that are not passed over.
     """
+
+    __repr__ = in_a_line
 
     events: Leaf
     inner: Any

@@ -119,8 +119,8 @@ def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
     axes.grid(alpha=0.3)
     for kind, style in markers.items():
         if kind != "schedule":
-            axes.plot([], [], style, color="grey", ms=4, label=kind)
-    axes.plot([], [], "o", color="grey", ms=9, mfc="none", label="as trained")
+            axes.plot([], [], style, color="gray", ms=4, label=kind)
+    axes.plot([], [], "o", color="gray", ms=9, mfc="none", label="as trained")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rsf_jax.measures.losses import is_labeled
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Leaf
 
 # Background and foreground; more classes are scored as `segmentation` does.
@@ -28,6 +29,8 @@ class ForegroundScores:
         f1: harmonic mean of precision and recall.
         balanced_accuracy: mean of the recall of the foreground and that of the background.
     """
+
+    __repr__ = in_a_line
 
     iou: Leaf
     precision: Leaf

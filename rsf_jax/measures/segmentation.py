@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64, Int, Int32, Integer, Num
 
 from rsf_jax.errors import InputError
 from rsf_jax.measures.losses import IGNORED, is_labeled
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array
 
 
@@ -26,6 +27,8 @@ class SegmentationScores:
         accuracy: share of all pixels that are classified rightly.
         class_accuracy: mean recall of the classes that occur in the truth.
     """
+
+    __repr__ = in_a_line
 
     iou: Float64[np.ndarray, " K"]
     miou: float

@@ -14,6 +14,7 @@ from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.ops.prepared import SPECTRA
+from rsf_jax.shown import in_a_line, short
 from rsf_jax.typing import (
     Carry,
     FeatureMap,
@@ -36,6 +37,8 @@ class State:
         memory: what the policy carries from frame to frame, if it carries anything.
     """
 
+    __repr__ = in_a_line
+
     carry: Carry
     frame_index: Leaf
     memory: Any = ()
@@ -56,6 +59,14 @@ class Prepared:
     variables: Leaf
     model: "VideoModel" = flax.struct.field(pytree_node=False)
     frame_shape: tuple[int, int] = flax.struct.field(pytree_node=False)
+
+    def __repr__(self) -> str:
+        """Returns a line: variables and spectra would fill screens."""
+        height, width = self.frame_shape
+        return (
+            f"<Prepared {type(self.model).__name__}, {short(self.variables)}, frames of "
+            f"{height}x{width} pixels>"
+        )
 
     def apply(self, method: str | Callable, *args: Any) -> Any:
         """Calls a method of the model, or a function of it, with the variables."""

@@ -58,7 +58,7 @@ class RunningNorm(nn.Module):
 
     With the collection `batch_stats` mutable (training), each channel is normalized by mean and
     (biased) variance over batch, height and width, and the running ones move a tenth of the way
-    towards them, the variance unbiased. Otherwise (inference) the running ones are used: what an
+    toward them, the variance unbiased. Otherwise (inference) the running ones are used: what an
     image gets does not depend on its batch.
 
     Parameters: `scale`, `bias` [C]. Statistics: `mean`, `variance` [C] and `count`, int32, the

@@ -14,6 +14,7 @@ from rsf_jax.policies.base import Begun, Memory, Recurrence
 from rsf_jax.policies.changed import Difference, compare, noise_alone, pooled
 from rsf_jax.policies.values import check_samples, checked, is_known
 from rsf_jax.policies.wrapper import Wrapper, equals, text
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array
 
 _NUMBERS = ("skip", "cut", "contrast", "deviations")
@@ -69,6 +70,8 @@ class ChangeGate(Wrapper):
     Raises:
         InputError: if a value is none of these.
     """
+
+    __repr__ = in_a_line
 
     # See docs/decisions/0022-gates.md, which says how to choose them.
     skip: Any

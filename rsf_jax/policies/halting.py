@@ -12,6 +12,7 @@ from rsf_jax.arguments import suggestion, whole
 from rsf_jax.errors import InputError
 from rsf_jax.policies.base import MOST_STEPS, Stepwise
 from rsf_jax.policies.values import check_samples, checked, same
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array
 
 # (h [B, C, H, W], h' [B, C, H, W]) -> distance [B]
@@ -97,6 +98,8 @@ class DistanceHalting(Stepwise):
     additions. The pseudo-code
     would allow `max_steps` + 1 steps; its text does not.
     """
+
+    __repr__ = in_a_line
 
     metric: str | Metric = flax.struct.field(pytree_node=False, default="l2")
     threshold: Any = 1.0

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array
 
 _DTYPES = ("float32", "float16", "bfloat16")
@@ -28,6 +29,8 @@ class Recording:
         projection: traceable function of the hidden states h [B, H, W, C] of a batch, whose result
             [B, ...] is kept instead of h; None keeps h.
     """
+
+    __repr__ = in_a_line
 
     frames: tuple[int, ...] | None = None
     steps: tuple[int, ...] | None = None

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from rsf_jax.policies.base import Begun, Memory, Recurrence
 from rsf_jax.policies.values import check_samples, checked_whole
 from rsf_jax.policies.wrapper import Wrapper, equals, text
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array
 
 
@@ -39,6 +40,8 @@ class Refresh(Wrapper):
     Raises:
         InputError: if a value is none of these.
     """
+
+    __repr__ = in_a_line
 
     every: int | Any
     inner: Any

@@ -15,7 +15,14 @@ from rsf_jax import interop
 from rsf_jax.config.build import build_model
 from rsf_jax.config.config import Config
 from rsf_jax.json_files import write_bytes, write_json
-from rsf_jax.trained.cards import Card, card_values, checked_weights, read_card, sha256_of
+from rsf_jax.trained.cards import (
+    Card,
+    card_values,
+    check_name,
+    checked_weights,
+    read_card,
+    sha256_of,
+)
 from rsf_jax.trained.model import Trained, settings_in_use
 from rsf_jax.trained.records import Record
 
@@ -24,12 +31,15 @@ def load_pretrained(name: str | Path, changes: Mapping[str, Any] | None = None) 
     """Loads a trained model that comes with the library, or one that `save_pretrained` wrote.
 
     Args:
-        name: one of `pretrained_names()`, or the path of a card, a file of JSON beside the weights.
+        name: one of `pretrained_names()`; the path of a card, a file of JSON beside the weights;
+            the folder of a card; or `hf:OWNER/NAME` of the Hugging Face hub, with `@REVISION`
+            behind it for a branch, a tag or a commit. Nothing in any of them is executed.
         changes: settings to use instead of those the model was trained with.
 
     Raises:
         InputError: if there is no such model, a file is damaged, or the changes ask for another
-            model.
+            model; if a folder has several cards; if the hub cannot be reached, or the package
+            huggingface_hub (extra `hub`) is not installed.
     """
     card = read_card(name)
     _say_what_drifts(card)
@@ -61,14 +71,16 @@ def save_pretrained(name: str, record: Record, variables: dict[str, Any], folder
     """Writes `{name}.safetensors` and its card, `{name}.json`.
 
     Args:
-        name: what to call the model.
+        name: what to call the model, as files are called.
         record: the run it comes from.
         variables: of the model.
         folder: for both files.
 
     Raises:
-        InputError: if the variables are of another model than the record.
+        InputError: if the variables are of another model than the record, or no file can be
+            called so.
     """
+    check_name(name)
     config = Config(**record.config)
     weights = folder / f"{name}.safetensors"
     # Not `save_file`: nobody else may read what it writes.

@@ -17,6 +17,7 @@ from rsf_jax.models.feedforward import FeedforwardModel
 from rsf_jax.reuse.program import METHODS, Program
 from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.trace import trace
+from rsf_jax.shown import short
 from rsf_jax.typing import Array, Variables
 
 Network = nn.Module | Callable[[Variables, Array], Any]
@@ -76,10 +77,18 @@ class ReuseNetwork:
         self._refresh_every = whole("refresh_every", refresh_every, 0)
         self._tile_side = None if tile_side is None else whole("tile_side", tile_side)
         self._apply = network.apply if isinstance(network, nn.Module) else network
+        self._named = type(network).__name__ if network is not self._apply else short(network)
         self._variables = variables
         self._method, self._thresholds = method, thresholds
         _check_thresholds(thresholds)
         self._compiled: dict[Any, _Compiled] = {}
+
+    def __repr__(self) -> str:
+        """Returns a line: what it runs and how."""
+        return (
+            f"<ReuseNetwork {self._named}, {short(self._variables)}, method {self._method}, "
+            f"thresholds {short(self._thresholds)}>"
+        )
 
     def init(self, frame: Array) -> ReuseState:
         """Returns the state in front of a sequence, everything of `frame` computed.

@@ -7,6 +7,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Leaf
 
 
@@ -30,6 +31,8 @@ class ReuseState:
         age: int32, frames since all was computed as a whole.
         computed: float32 [stages], the share of every map that the last frame had computed.
     """
+
+    __repr__ = in_a_line
 
     stored: Leaf
     before: Leaf

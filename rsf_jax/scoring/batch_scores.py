@@ -9,6 +9,7 @@ from rsf_jax.measures.losses import FOCAL, Objective, is_labeled
 from rsf_jax.measures.segmentation import confusion_matrix, flicker
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Leaf
 from rsf_jax.unroll import run_video
 
@@ -26,6 +27,8 @@ class Scores:
         flicker: int32 [B, 2], of the pixels that keep their true class from frame to frame those
             whose predicted class changes, and all of them; None for two classes.
     """
+
+    __repr__ = in_a_line
 
     loss: Leaf
     steps: Leaf

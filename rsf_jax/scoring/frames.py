@@ -15,6 +15,7 @@ from rsf_jax.ops.held import as_held, as_varying
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
 from rsf_jax.shadow import advance_with_shadow
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Leaf
 from rsf_jax.unroll import advance, scan_frames
 
@@ -35,6 +36,8 @@ class FrameScores:
         iou: float32 [B, T], see `image_iou`; NaN for a frame without a label.
         steps: int32 [B, T], recurrent steps.
     """
+
+    __repr__ = in_a_line
 
     iou: Leaf
     steps: Leaf

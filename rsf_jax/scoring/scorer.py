@@ -15,6 +15,7 @@ from rsf_jax.models.base import VideoModel
 from rsf_jax.parallel.devices import Devices
 from rsf_jax.scoring.batch_scores import Scores, score_batch
 from rsf_jax.scoring.splits import OverSplit
+from rsf_jax.shown import in_a_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Summary:
         steps_per_video: mean recurrent steps of a whole video.
         videos: number of videos.
     """
+
+    __repr__ = in_a_line
 
     loss: float
     miou: float
@@ -57,6 +60,8 @@ class SegmentationSummary(SegmentationScores, Summary):
             predicted class changes; NaN where there are none.
         confusion: pixels by true and predicted class.
     """
+
+    __repr__ = in_a_line
 
     flicker: float
     confusion: list[list[int]]

@@ -16,7 +16,7 @@ import numpy as np
 from rsf_jax.checks import as_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
-from rsf_jax.policies import StepPolicy
+from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.policies.base import may_leave_out_frames
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.delivery import Delivery
@@ -41,6 +41,8 @@ T = TypeVar("T")
 
 # Ticks whose median duration deadlines are met by: one that was held up says nothing of the next.
 _RECENT = 15
+
+_NAMED = 60  # characters of a policy's name, where the engine is shown
 
 
 class StreamEngine:
@@ -152,6 +154,17 @@ class StreamEngine:
         if self._shadows:
             self._shadows.cast(self._program.store, self._turns.nothing().frames, 0, 0, False)
             self._shadows.forget()
+
+    def __repr__(self) -> str:
+        """Returns what it runs, and how busy it is."""
+        streams = list(self._streams.values())
+        height, width, _ = self._frame
+        return (
+            f"<StreamEngine {type(self._program.prepared.model).__name__} under "
+            f"{policy_name(self._program.policy)[:_NAMED]}, {self._slots} slots, frames of "
+            f"{height}x{width} pixels, {len(streams)} streams, {sum(s.left for s in streams)} "
+            "frames wait>"
+        )
 
     def open(
         self,

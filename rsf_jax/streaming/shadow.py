@@ -17,6 +17,7 @@ from rsf_jax.ops.select import select
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.shadow import advance_with_shadow
+from rsf_jax.shown import in_a_line
 from rsf_jax.streaming.program import Stored
 from rsf_jax.typing import Array
 
@@ -52,6 +53,8 @@ class Shadow:
         loss: what is made of both logits; traceable.
         seed: of the generator.
     """
+
+    __repr__ = in_a_line
 
     reference: StepPolicy
     share: float = 0.01

@@ -5,6 +5,7 @@ from collections import deque
 
 import numpy as np
 
+from rsf_jax.shown import in_a_line
 from rsf_jax.streaming.streams import CUT, DONE, DROPPED, FAILED, REPEATED
 
 _PERCENTILES = (50, 95, 99)
@@ -34,6 +35,8 @@ class Statistics:
         shadows: frames that were compared with a reference, see `Shadow`.
         disagreement: mean of what came of it; None without any.
     """
+
+    __repr__ = in_a_line
 
     ticks: int
     slot_steps: int

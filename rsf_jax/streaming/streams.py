@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from rsf_jax.errors import InputError
+from rsf_jax.shown import in_a_line
 
 WHEN_FULL = ("block", "drop_oldest", "error")
 DONE, CUT, REPEATED = "done", "cut", "repeated"
@@ -37,6 +38,8 @@ class FrameResult:
         time: when it was submitted, seconds since 1970 in UTC.
         frame: the frame itself, if the stream keeps its frames.
     """
+
+    __repr__ = in_a_line
 
     stream: str
     index: int

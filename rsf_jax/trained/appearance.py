@@ -11,6 +11,7 @@ import numpy as np
 from rsf_jax.config.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.run_folder import RunFolder
+from rsf_jax.shown import in_a_line
 from rsf_jax.trained.palette import spread_colors
 
 # What earlier versions have written for two classes that nobody had named colors for.
@@ -27,6 +28,8 @@ class Appearance:
         frame_size: (H, W) in pixels of the frames of training; None if that is not known.
         background: class that pictures leave clear; None for none.
     """
+
+    __repr__ = in_a_line
 
     class_names: list[str]
     colors: np.ndarray

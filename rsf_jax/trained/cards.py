@@ -5,18 +5,21 @@ no checksum of its own.
 """
 
 import dataclasses
-import difflib
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from rsf_jax.config.config import Config
+from rsf_jax.config.registry import check_registered
 from rsf_jax.errors import InputError
-from rsf_jax.paths import expand
+from rsf_jax.trained.places import find_card
 from rsf_jax.trained.records import Record, from_json
 
-FOLDER = Path(__file__).parents[1] / "pretrained"
+# A model's name is that of its files. Whoever made a card decides it, and must not choose where
+# they are written.
+_NAME = re.compile(r"[^\W_][\w .+=,-]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +48,18 @@ class Card:
         return Config(**self.record.config)
 
 
-def pretrained_names() -> list[str]:
-    """Returns the names of the models that come with the library."""
-    return sorted(path.stem for path in FOLDER.glob("*.json"))
+def check_name(name: str) -> str:
+    """Returns what a model is called.
+
+    Raises:
+        InputError: if no file can be called so.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name a model: use letters, digits, dots, dashes and underscores, a "
+            "letter or a digit in front"
+        )
+    return name
 
 
 def read_card(name: str | Path) -> Card:
@@ -56,13 +68,18 @@ def read_card(name: str | Path) -> Card:
     Raises:
         InputError: if there is no such card, or it is damaged.
     """
-    path = _card_path(name)
+    path = find_card(name)
     try:
         values = json.loads(path.read_text())
+        model = values["record"]["config"].get("model")
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise InputError(f"{path} is no card of a trained model: {error}") from error
+    check_registered(model, f"card {path}")
+    try:
         record, sha256 = from_json(values["record"]), values["sha256"]
         weights = path.with_name(Path(values["weights"]).name)
-        return Card(str(values["name"]), weights, str(sha256), record)
-    except (OSError, ValueError, TypeError, LookupError, InputError) as error:
+        return Card(check_name(str(values["name"])), weights, str(sha256), record)
+    except (ValueError, TypeError, LookupError) as error:  # an InputError is a ValueError
         raise InputError(f"{path} is no card of a trained model: {error}") from error
 
 
@@ -92,20 +109,6 @@ def card_values(card: Card) -> dict[str, Any]:
         "sha256": card.sha256,
         "record": dataclasses.asdict(card.record),
     }
-
-
-def _card_path(name: str | Path) -> Path:
-    if Path(name).suffix == ".json":
-        return expand(name)
-    names = pretrained_names()
-    if name not in names:
-        close = difflib.get_close_matches(str(name), names, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InputError(
-            f"no trained model is called {str(name)!r}: {hint}there are {', '.join(names)}; or "
-            "name a card, a file of JSON"
-        )
-    return FOLDER / f"{name}.json"
 
 
 def sha256_of(path: Path) -> str:

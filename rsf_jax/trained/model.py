@@ -11,7 +11,7 @@ from rsf_jax.config.build import build_objective
 from rsf_jax.config.config import MODEL_FIELDS, OF_THE_DATASET, Config
 from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, VideoModel, prepare
+from rsf_jax.models.base import Prepared, VideoModel, count_parameters, prepare
 from rsf_jax.policies import FixedSchedule, StepPolicy
 from rsf_jax.policies.recording import Recording
 from rsf_jax.streaming import StreamEngine
@@ -58,7 +58,7 @@ class Trained:
     def __repr__(self) -> str:
         """Returns a line: variables and settings would fill screens."""
         name = f"{self.card.name}; " if self.card else ""
-        line = in_a_line(self.config, self.variables)
+        line = in_a_line(self.config, count_parameters(self.variables))
         return f"<Trained {name}{line}, update {self.update}>"
 
     @property

@@ -14,8 +14,10 @@ from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.config.presets import get_config
 from rsf_jax.errors import InputError
+from rsf_jax.json_files import number
 from rsf_jax.paths import expand
 from rsf_jax.policies import Spec, renamed, spec_of
+from rsf_jax.shown import in_a_line, short
 
 # Of a record's entries. 1: without a number. 2: policies as texts alone. 3: without a still camera.
 # 4: without a background.
@@ -30,7 +32,7 @@ class Result:
 
     Attributes:
         miou: foreground IoU, or mean IoU of the classes; mean over frames and videos. None if
-            nothing is labelled.
+            nothing is labeled.
         miou_by_frame: of each frame of a video; likewise.
         steps_by_frame: mean recurrent steps of each.
         frames_per_second: at batch 1, on the machine of the test.
@@ -38,6 +40,8 @@ class Result:
         policy_spec: kind and numbers of the policy (`policies.to_spec`); those of its text in a
             record of an earlier version.
     """
+
+    __repr__ = in_a_line
 
     miou: float | None
     miou_by_frame: list[float | None]
@@ -59,6 +63,8 @@ class Still:
         worst: the lowest share of the best mIoU so far.
         miou: by the number of the repeat, from 1; of a few.
     """
+
+    __repr__ = in_a_line
 
     policy: str
     noise: float
@@ -116,6 +122,14 @@ class Record:
     still: list[Still] = dataclasses.field(default_factory=list)
     background: int | None = 0
     format: int = FORMAT
+
+    def __repr__(self) -> str:
+        """Returns a line: what the test came to."""
+        tests = ", ".join(f"{name} {number(test.miou)}" for name, test in self.tests.items())
+        return (
+            f"<Record {short(self.label)[1:-1]}, seed {self.seed}, {self.parameters:,} parameters, "
+            f"update {self.update}, test mIoU {short(tests)[1:-1] or 'unknown'}>"
+        )
 
     def __post_init__(self) -> None:
         """Gives policies that an earlier version has written the names and specs of this one."""

@@ -2,11 +2,9 @@
 
 from rsf_jax.config.config import Config
 from rsf_jax.config.networks import kind_of
-from rsf_jax.models.base import count_parameters
-from rsf_jax.typing import Variables
 
 
-def in_a_line(config: Config, variables: Variables) -> str:
+def in_a_line(config: Config, parameters: int) -> str:
     """Returns name, model, sizes, number of parameters and schedule of a trained model."""
     frames = {1: "gray", 3: "color"}.get(config.input_channels, f"{config.input_channels}-channel")
     parts = [
@@ -14,7 +12,7 @@ def in_a_line(config: Config, variables: Variables) -> str:
         f"{config.channels} channels",
         f"{config.classes} classes",
         f"{frames} frames",
-        f"{count_parameters(variables):,} parameters",
+        f"{parameters:,} parameters",
     ]
     if kind_of(config.model).recurrent:
         parts.append(f"trained with s{config.slow_steps}f{config.fast_steps}")

@@ -14,7 +14,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from rsf_jax.config.config import Config, free_on_resume
-from rsf_jax.config.networks import network_names
+from rsf_jax.config.registry import check_registered
 from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
@@ -158,13 +158,7 @@ class Checkpoints:
             InputError: if the checkpoint is damaged, or its cell or network is not registered.
         """
         saved = self._meta(step)["config"]
-        model = saved.get("model")
-        if model not in network_names():
-            raise InputError(
-                f"checkpoint {self._path(step)} has the cell or network {model!r}, which is not "
-                f'registered: first run the code with @rsf.register_cell("{model}") or '
-                f'rsf.register_network("{model}", ...), or the file that has it'
-            )
+        check_registered(saved.get("model"), f"checkpoint {self._path(step)}")
         try:
             return Config(**saved)
         except TypeError as error:

@@ -65,7 +65,9 @@ def import_pretrained(name: str | Path, workdir: Path) -> Path:
     card, workdir = read_card(name), writable_folder(workdir)
     copy = RunFolder(workdir).card
     if copy.exists() and read_card(copy).sha256 != card.sha256:
-        raise InputError(f"{workdir} holds other weights called {card.name}: delete it")
+        raise InputError(
+            f"{workdir} holds other weights called {card.name}: delete it, or choose another folder"
+        )
     weights = checked_weights(card)
     if sealed_steps(RunFolder(workdir).checkpoints):
         # Of weights an earlier version made a checkpoint.

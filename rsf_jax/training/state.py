@@ -9,6 +9,7 @@ import optax
 
 from rsf_jax.config.config import Config
 from rsf_jax.models.base import VideoModel
+from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Carry, Leaf
 
 
@@ -27,6 +28,8 @@ class TrainState:
         streams: what streams have left, see `training.streams`; nothing where whole videos are
             trained on.
     """
+
+    __repr__ = in_a_line
 
     step: Leaf
     params: Leaf

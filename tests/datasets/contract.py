@@ -263,7 +263,7 @@ def _census(built: Built) -> Iterator[str]:
     for split, counts in pixels.items():
         if set(counts) != {*names, _UNLABELED}:
             has = ", ".join(counts)
-            yield f"pixels of {split} has {has}: every class is needed, {_UNLABELED} too"
+            yield f"pixels of {split} has {has}: every class is needed, unlabeled too"
 
 
 def _sequences(built: Built) -> Iterator[str]:

@@ -7,7 +7,7 @@ HEIGHT, WIDTH = 12, 16
 
 
 def write_frame(path, value=0, size=(HEIGHT, WIDTH)):
-    """An image of one colour: `value` in red, the frame's height in blue."""
+    """An image of one color: `value` in red, the frame's height in blue."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.zeros((*size, 3), np.uint8)
     pixels[..., 0], pixels[..., 2] = value, size[0]

@@ -63,7 +63,7 @@ def test_number_of_clips(built, config, counts):
     assert splits == dict(zip(("train", "validation", "test"), counts))
 
 
-def test_a_pair_is_two_neighbours_with_their_labels(built):
+def test_a_pair_is_two_neighbors_with_their_labels(built):
     pairs = opened(built, "pairs", "train")
     numbers = [tuple(pair["frame_numbers"]) for pair in pairs]
     assert numbers[:7] == [(n, n + 10) for n in (10, 20, 30, 40, 50, 60, 500)]

@@ -43,14 +43,14 @@ def test_of_two_classes_255_is_the_second_where_masks_hold_0_and_255(tmp_path, c
     said = capsys.readouterr().out
     assert "255 is read as class 1, person" in said
     assert "split train: 1 sequence(s), 2 frame(s), 1 clip(s)" in said
-    assert "pixels of train: ground 75.0%, person 25.0%, unlabelled 0.0%" in said
+    assert "pixels of train: ground 75.0%, person 25.0%, unlabeled 0.0%" in said
     assert builder.info.metadata["pixels"] == {
         "train": {"ground": 288, "person": 96, "unlabelled": 0},
         "test": {"ground": 96, "person": 288, "unlabelled": 0},
     }
 
 
-def test_another_index_may_mean_unlabelled_in_binary_masks(tmp_path):
+def test_another_index_may_mean_unlabeled_in_binary_masks(tmp_path):
     settings = "classes: [ground, person]\nignored: 128"
     builder = _build(tmp_path, [[(0, 255), (128, 0)], [(255, 0), (0, 0)]], settings)
     assert _halves(builder, "train") == [(0, 1), (255, 0)]
@@ -63,7 +63,7 @@ def test_another_index_may_mean_unlabelled_in_binary_masks(tmp_path):
         [[(0, 1), (255, 255)], [(0, 1), (255, 255)]],  # labels on some frames alone
     ],
 )
-def test_beside_1_index_255_is_unlabelled(tmp_path, masks):
+def test_beside_1_index_255_is_unlabeled(tmp_path, masks):
     builder = _build(tmp_path, masks)
     assert _halves(builder, "train") == masks[0]
     assert _halves(builder, "test") == masks[1]
@@ -81,8 +81,8 @@ _THREE = "classes: [ground, person, dog]"
 _BAD = [
     ([[(0, 1), (0, 255)], [(0, 1), (0, 1)]], None, "write `ignored: 255` into dataset.yaml if"),
     ([[(0, 255), (0, 0)], [(0, 255), (0, 0)]], _SAID, "if 255 is person, take that line out"),
-    ([[(255, 255)] * 2] * 2, None, "every labelled pixel of all masks is 255"),
-    ([[(0, 1), (0, 1)], [(255, 255)] * 2], None, "no pixel of split test is labelled"),
+    ([[(255, 255)] * 2] * 2, None, "every labeled pixel of all masks is 255"),
+    ([[(0, 1), (0, 1)], [(255, 255)] * 2], None, "no pixel of split test is labeled"),
     ([[(0, 0), (0, 0)]] * 2, None, "no mask has a pixel of class 1, person"),
     ([[(0, 255), (0, 0)]] * 2, _THREE, "binary masks are of two classes"),
     ([[(0, 1), (0, 255)]] * 2, _SAID.replace("255", "9"), r"has index 255; allowed .*have 1 more"),

@@ -254,7 +254,7 @@ _CASES = [
     (Content(metadata={"pixels": {"train": _PIXELS}}), "census: pixels is of train: it must be"),
     (
         Content(metadata={"pixels": {"train": _PIXELS, "test": {"no": 9}}}),
-        "census: pixels of test has no: every class is needed, unlabelled too",
+        "census: pixels of test has no: every class is needed, unlabeled too",
     ),
     (
         Content(metadata={"pixels": {"train": _PIXELS, "test": _PIXELS | {"yes": 0}}}),

@@ -102,7 +102,7 @@ def test_without_overlap_every_frame_counts_once(length):
         assert counted == list(range(count))
 
 
-def test_labels_name_what_is_not_allowed_and_store_unlabelled_as_255():
+def test_labels_name_what_is_not_allowed_and_store_unlabeled_as_255():
     mask = np.array([[0, 1, 9], [2, 255, 1]], np.uint8)
     assert LABELS.not_allowed(mask) == [2, 255]
     stored = LABELS.stored(mask[:1])
@@ -111,16 +111,16 @@ def test_labels_name_what_is_not_allowed_and_store_unlabelled_as_255():
 
 
 def test_files_of_any_mode_become_three_channels_or_indices(tmp_path):
-    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    assert (read_image(tmp_path / "grey.png") == grey[..., None]).all()
-    assert read_image(tmp_path / "grey.png").shape == (3, 4, 3)
-    palette = Image.frombytes("P", (4, 3), (grey % 3).tobytes())
+    gray = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    assert (read_image(tmp_path / "gray.png") == gray[..., None]).all()
+    assert read_image(tmp_path / "gray.png").shape == (3, 4, 3)
+    palette = Image.frombytes("P", (4, 3), (gray % 3).tobytes())
     palette.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
     palette.save(tmp_path / "palette.png")
-    assert (read_mask(tmp_path / "palette.png") == grey % 3).all()
-    Image.fromarray(grey > 5).save(tmp_path / "bits.png")
-    assert (read_mask(tmp_path / "bits.png") == (grey > 5)).all()
+    assert (read_mask(tmp_path / "palette.png") == gray % 3).all()
+    Image.fromarray(gray > 5).save(tmp_path / "bits.png")
+    assert (read_mask(tmp_path / "bits.png") == (gray > 5)).all()
 
 
 def test_every_kind_of_bad_file_is_named(tmp_path):
@@ -150,9 +150,9 @@ def test_every_kind_of_bad_file_is_named(tmp_path):
         "shape_mask.png": (
             "is 12x15 pixels (height x width), its image is 12x16 pixels (height x width)"
         ),
-        "index_mask.png": "has index 2; allowed are 0 to 1 and 9 (unlabelled)",
+        "index_mask.png": "has index 2; allowed are 0 to 1 and 9 (unlabeled)",
         "rgb_mask.png": (
-            "is of mode RGB: one class index a pixel (8-bit grey or palette) is needed"
+            "is of mode RGB: one class index a pixel (8-bit gray or palette) is needed"
         ),
         "deep.png": "is of mode I;16: 8 bits a channel is needed",
         "cut.png": "damaged (OSError while reading)",

@@ -10,13 +10,13 @@ import zlib
 import numpy as np
 import pytest
 from frame_files import HEIGHT, WIDTH, write_frame, write_mask
-from frame_folders.images import COLOR, check, read_grey, read_image, read_mask
+from frame_folders.images import COLOR, check, read_gray, read_image, read_mask
 from frame_folders.labels import Labels
 from frame_folders.problems import Problems
 from frame_folders.sequences import Frame
 from PIL import Image
 
-READERS = (read_image, read_mask, read_grey)
+READERS = (read_image, read_mask, read_gray)
 
 
 def _content(pixels, image_format="PNG", **options):
@@ -31,13 +31,13 @@ def _with_size(png, width, height):
     return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
 
 
-GREY = np.arange(42, dtype=np.uint8).reshape(6, 7)
+GRAY = np.arange(42, dtype=np.uint8).reshape(6, 7)
 
 
 @pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP"])
 def test_pictures_are_png_jpeg_or_webp(tmp_path, image_format):
     # The content counts, not the name.
-    (tmp_path / "1.png").write_bytes(_content(GREY, image_format))
+    (tmp_path / "1.png").write_bytes(_content(GRAY, image_format))
     assert read_image(tmp_path / "1.png").shape == (6, 7, 3)
 
 
@@ -48,23 +48,23 @@ def test_pictures_of_other_formats_are_not_opened(tmp_path, image_format, monkey
 
     monkeypatch.setattr(subprocess, "Popen", run)
     path = tmp_path / "1.png"
-    path.write_bytes(_content(GREY, image_format))
+    path.write_bytes(_content(GRAY, image_format))
     with pytest.raises(ValueError, match=r"another format: PNG, JPEG or WEBP is needed$"):
         read_image(path)
 
 
-@pytest.mark.parametrize("reader", [read_mask, read_grey])
+@pytest.mark.parametrize("reader", [read_mask, read_gray])
 @pytest.mark.parametrize("image_format", ["JPEG", "WEBP", "EPS"])
 def test_indices_and_released_files_are_png(tmp_path, reader, image_format):
     path = tmp_path / "1.png"
-    path.write_bytes(_content(GREY, image_format))
+    path.write_bytes(_content(GRAY, image_format))
     with pytest.raises(ValueError, match=r"of another format: PNG is needed$"):
         reader(path)
 
 
 @pytest.mark.parametrize("palette", [False, True])
 def test_every_flipped_bit_of_a_png_is_noticed(tmp_path, palette):
-    image = Image.fromarray(GREY)
+    image = Image.fromarray(GRAY)
     if palette:
         image = image.convert("P")
     image.save(tmp_path / "good.png", dpi=(72, 72))  # with an ancillary chunk
@@ -86,7 +86,7 @@ def test_every_flipped_bit_of_a_png_is_noticed(tmp_path, palette):
 @pytest.mark.parametrize("size", [(60_000, 60_000), (10_000, 10_000), (2**31 - 1, 1)])
 def test_a_header_that_claims_a_huge_size_is_told_in_one_line(tmp_path, reader, size):
     path = tmp_path / "1.png"
-    path.write_bytes(_with_size(_content(GREY), *size))
+    path.write_bytes(_with_size(_content(GRAY), *size))
     with pytest.raises(ValueError, match=r"^claims to have more than \d+ pixels: damaged") as told:
         reader(path)
     assert "\n" not in str(told.value)

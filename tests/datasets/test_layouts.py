@@ -189,15 +189,15 @@ def test_masks_on_some_frames_are_taken_when_the_settings_say_so(tmp_path):
         "train": [("a", [0, 1]), ("a", [1, 2]), ("a", [4, 5])],
         "test": [("b", [0, 1]), ("b", [2, 3])],
     }
-    labelled = [
+    labeled = [
         (clip["masks"] != 255).any((1, 2)).tolist() for clip in builder.as_data_source("train")
     ]
-    assert labelled == [[False, True], [True, False], [False, True]]
+    assert labeled == [[False, True], [True, False], [False, True]]
     assert builder.info.metadata["frames_left_out"] == {"train": 1, "test": 0}
 
 
 def _film(path, values, size=(64, 48)):
-    """A video of grey frames."""
+    """A video of gray frames."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)

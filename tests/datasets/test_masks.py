@@ -36,9 +36,9 @@ def test_color_images_are_read_by_the_colors_of_the_classes(tmp_path):
     found = BY_COLOR(_save(tmp_path, _paint()))
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, INDICES)
-    unlabelled = _paint(INDICES, ((9, 9, 9), *COLORS[1:]))
+    unlabeled = _paint(INDICES, ((9, 9, 9), *COLORS[1:]))
     expected = np.where(INDICES == 0, 255, INDICES)
-    np.testing.assert_array_equal(BY_COLOR(_save(tmp_path, unlabelled)), expected)
+    np.testing.assert_array_equal(BY_COLOR(_save(tmp_path, unlabeled)), expected)
     opaque = np.dstack([_paint(), np.full((3, 4), 255, np.uint8)])
     np.testing.assert_array_equal(BY_COLOR(_save(tmp_path, opaque)), INDICES)
 
@@ -71,9 +71,9 @@ def test_palettes_that_contradict_are_refused(tmp_path):
         reader(_save(tmp_path, _palette(INDICES, COLORS[1:] + COLORS[:1])))
 
 
-def test_grey_in_three_channels_and_in_16_bits_is_grey(tmp_path):
-    grey = np.repeat(INDICES[..., None], 3, -1)
-    np.testing.assert_array_equal(PLAIN(_save(tmp_path, grey)), INDICES)
+def test_gray_in_three_channels_and_in_16_bits_is_gray(tmp_path):
+    gray = np.repeat(INDICES[..., None], 3, -1)
+    np.testing.assert_array_equal(PLAIN(_save(tmp_path, gray)), INDICES)
     np.testing.assert_array_equal(PLAIN(_save(tmp_path, INDICES.astype(np.uint16))), INDICES)
     binary = np.where(INDICES > 0, 65535, 0).astype(np.uint16)
     np.testing.assert_array_equal(PLAIN(_save(tmp_path, binary)), 255 * (INDICES > 0))

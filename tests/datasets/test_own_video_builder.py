@@ -133,7 +133,7 @@ def test_all_bad_files_are_in_one_error(tmp_path):
         "walk_mask/0009.png": "has no image in walk",
         "walk/cover.png": "has no frame number at the end of its name, such as 0001",
         "walk_mask/0001.png": "missing, the mask of 0001.png",
-        "walk_mask/0002.png": "has index 3; allowed are 0 to 1 and 255 (unlabelled)",
+        "walk_mask/0002.png": "has index 3; allowed are 0 to 1 and 255 (unlabeled)",
     }
 
 
@@ -157,7 +157,7 @@ def test_an_unknown_sequence_is_told_with_those_there_are(tmp_path):
         ("classes: []", "classes is \\[\\]: a list of names"),
         ("classes: [yes, b]", "classes has True, which is no text: put quotes around it"),
         ("classes: [a, a]", "classes has 'a' twice"),
-        ("classes: [a, b]\ncolors: [[0, 0, 0]]", "colors is 1: a list of one colour for each of"),
+        ("classes: [a, b]\ncolors: [[0, 0, 0]]", "colors is 1: a list of one color for each of"),
         ("classes: [a]\ncolors: [[0, 0, 256]]", r"colors has \[0, 0, 256\]"),
         ("classes: [a, b]\nbackground: 0", "background is 0: one of the classes a, b is needed"),
         ("classes: [a, b]\nignored: 1", "ignored is 1: a whole number from 2 to 255 is needed"),
@@ -222,7 +222,7 @@ def test_the_example_is_a_folder_of_videos(tmp_path, monkeypatch):
         example.write(tmp_path / "manual")
 
 
-def test_colours_do_not_tell_the_classes_of_the_example():
+def test_colors_do_not_tell_the_classes_of_the_example():
     rng = np.random.default_rng(0)
     drawn = [example.draw_sequence(rng) for _ in range(100)]
     frames, masks = (np.stack(x) for x in zip(*drawn))

@@ -55,7 +55,7 @@ def test_an_image_is_what_its_settings_say(name):
         assert example["target"][0] in (0, 1)
         # The target has ink, all of it below the mask, and is a part of all ink.
         assert (frame[mask > 0] > MASK_ABOVE).all()
-        # Pixels have ink whose centres are up to half a pixel outside of a dash.
+        # Pixels have ink whose centers are up to half a pixel outside of a dash.
         sides = np.array([settings.geometry.dash_length, settings.geometry.thickness])
         assert 0.7 * sides.prod() < mask.sum() / settings.length < (sides + 1).prod()
         assert mask.sum() < 0.7 * (frame > MASK_ABOVE).sum()
@@ -84,9 +84,9 @@ def test_without_the_disc_nothing_tells_the_target():
     settings = SUBSETS["small6"].settings
     nearer = []
     for example in _images("small6", 200):
-        centre = settings.geometry.width / 2
+        center = settings.geometry.width / 2
         distance = [
-            np.linalg.norm(example["segments"][k * 6 : k * 6 + 6, :2] - centre, axis=1).mean()
+            np.linalg.norm(example["segments"][k * 6 : k * 6 + 6, :2] - center, axis=1).mean()
             for k in (0, 1)
         ]
         nearer.append(int(np.argmin(distance)) == int(example["target"][0]))

@@ -44,7 +44,7 @@ def test_a_contour_that_overtakes_unnoticed_costs_the_whole_frame():
 def test_sight_counts_segments_and_ends_to_both_sides():
     plans = _plans([[3, 1]])
     assert sight(plans, 0) == pytest.approx(3 / 4)  # all ink
-    assert sight(plans, 1) == 1  # an end with a neighbour, a middle, and one that stands alone
+    assert sight(plans, 1) == 1  # an end with a neighbor, a middle, and one that stands alone
     # The ends of both look alike; the middles of the longer one are seen, or all is marked.
     plans = _plans([[4, 2]])
     assert sight(plans, 1) == pytest.approx(4 / 6)

@@ -95,7 +95,7 @@ def test_all_that_is_wrong_is_named_at_once(copy, tmp_path):
         "gt/1/12_0.png: missing",
         "gt/1/5_1.png: damaged",
         "imgs/1/40_3.png: is 4x4 pixels",
-        "imgs/1/7_0.png: is of mode RGB: 8-bit grey is needed",
+        "imgs/1/7_0.png: is of mode RGB: 8-bit gray is needed",
         "names 1 video(s) of the training list, such as 12",
     ):
         assert expected in message

@@ -135,7 +135,7 @@ def test_growth_keeps_what_was_drawn(subset_and_videos):
 
 
 def test_ink_keeps_its_distance(subset_and_videos):
-    """All pairs of dashes, of one or of two contours, except neighbours along a contour."""
+    """All pairs of dashes, of one or of two contours, except neighbors along a contour."""
     subset, examples = subset_and_videos
     geometry = subset.settings.geometry
     for example in examples:
@@ -148,7 +148,7 @@ def test_ink_keeps_its_distance(subset_and_videos):
         near = np.abs(number[:, None] - number) <= 1
         apart[(contour[:, None] == contour) & near] = np.inf
         clearance = geometry.spacings[example["relaxation"]].clearance
-        # Between edges; a pixel's centre may lie outside of the edge of the dash that inks it.
+        # Between edges; a pixel's center may lie outside of the edge of the dash that inks it.
         assert apart.min() >= clearance - 2 * PIXEL_SPREAD
         assert len(np.unique(pixels, axis=0)) == len(pixels)  # no pixel has two dashes' ink
 
@@ -180,7 +180,7 @@ def test_every_dash_is_an_island():
 
 
 def test_contours_are_smooth_lines_that_never_cross(subset_and_videos):
-    """Segments join end to end, turns stay in range, centre lines with gaps stay apart."""
+    """Segments join end to end, turns stay in range, center lines with gaps stay apart."""
     subset, examples = subset_and_videos
     geometry = subset.settings.geometry
     for example in examples:
@@ -189,13 +189,13 @@ def test_contours_are_smooth_lines_that_never_cross(subset_and_videos):
         ends = np.cumsum(example["lengths"][-1])[:-1]
         lines = []
         for part in np.split(example["segments"].astype(float), ends):
-            centre = part[:, :2]
+            center = part[:, :2]
             step = half * np.stack([np.cos(part[:, 2]), np.sin(part[:, 2])], axis=1)
-            np.testing.assert_allclose(centre[:-1] + step[:-1], centre[1:] - step[1:], atol=1e-4)
+            np.testing.assert_allclose(center[:-1] + step[:-1], center[1:] - step[1:], atol=1e-4)
             turn = np.abs((np.diff(part[:, 2]) + np.pi) % (2 * np.pi) - np.pi)
             assert (turn <= spacing.largest_turn + 1e-6).all()
             along = np.linspace(-1, 1, 27)[:, None, None]
-            lines.append((centre + along * step).reshape(-1, 2))
+            lines.append((center + along * step).reshape(-1, 2))
         for i, line in enumerate(lines):
             for other in lines[:i]:
                 assert distance.cdist(line, other).min() >= geometry.thickness + spacing.clearance
@@ -208,8 +208,8 @@ def test_the_target_cannot_be_told_by_its_distance_from_the_border(name):
     subset, examples = SUBSETS[name], some(name, 150)
     for example in examples:
         lengths = example["lengths"][-1]
-        centres = example["segments"][:, :2]
-        distances = np.minimum(centres, subset.settings.geometry.width - centres).min(axis=1)
+        centers = example["segments"][:, :2]
+        distances = np.minimum(centers, subset.settings.geometry.width - centers).min(axis=1)
         parts = np.split(distances, np.cumsum(lengths)[:-1])
         nearest += np.argmin([part.mean() for part in parts]) == example["target"][-1]
     # 0.20, 0.25 and 0.27 in 300 videos; 0.56 when contours preferred to run along the border.

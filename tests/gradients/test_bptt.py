@@ -10,7 +10,7 @@ from rsf_jax.gradients import BPTT, REMAT
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 9])
 @pytest.mark.parametrize("remat", REMAT)
-def test_rematerialisation_changes_no_gradient(remat, steps):
+def test_rematerialization_changes_no_gradient(remat, steps):
     def last(start):
         return BPTT(remat).unroll(lambda h: jnp.sin(h) + h, start, steps).after.sum()
 

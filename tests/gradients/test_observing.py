@@ -133,7 +133,7 @@ def test_recorded_states_have_the_estimators_derivative(estimator):
 
 
 @pytest.mark.parametrize("remat", ["step", "sqrt"])
-def test_rematerialisation_saves_its_memory_while_recording(video, remat):
+def test_rematerialization_saves_its_memory_while_recording(video, remat):
     model = video[0]
     frames = jnp.zeros((1, 1, 32, 32, 1))
     variables = model.init(jax.random.key(0), frames)

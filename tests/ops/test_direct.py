@@ -78,7 +78,7 @@ def test_all_convolutions_of_a_loop_are_in_the_fast_form():
         return {line.split("dim_labels=")[1].split(",")[0] for line in lines}
 
     assert forms(convolve_direct) == {"b01f_01io->b01f"}
-    assert len(forms(_plain)) > 1, "XLA has learnt it: `direct.py` may go"
+    assert len(forms(_plain)) > 1, "XLA has learned it: `direct.py` may go"
 
 
 def test_the_form_is_chosen_by_platform():

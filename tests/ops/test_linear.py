@@ -57,7 +57,7 @@ TRANSFORMS = {
     "through each": lambda f: jax.grad(
         lambda x, k: jax.vmap(lambda x: f(x[None], k))(x).sum(), (0, 1)
     ),
-    "rematerialised": lambda f: jax.grad(jax.checkpoint(f), (0, 1)),
+    "rematerialized": lambda f: jax.grad(jax.checkpoint(f), (0, 1)),
 }
 
 

@@ -121,7 +121,7 @@ def test_a_window_may_be_longer_than_the_video(model, lively):
     assert float(longer.loss) == pytest.approx(float(whole.loss), rel=1e-6)
 
 
-def test_rematerialisation_changes_no_gradient(model, state):
+def test_rematerialization_changes_no_gradient(model, state):
     batch, shares = _batch(2), jnp.full(2, 0.5)
     expected = _gradients(model, state.variables, batch, shares, rsf.FixedSchedule(4, 3))
     ours = _gradients(model, state.variables, batch, shares, rsf.FixedSchedule(4, 3, BPTT("sqrt")))
