@@ -38,8 +38,7 @@ def test_words_are_spelled_as_in_america():
         for number, line in enumerate(path.read_text().splitlines(), 1)
         for match in _BRITISH.finditer(_without_names(line))
     }
-    # Matplotlib knows both.
-    assert not {one for one in found if not one.startswith("rsf_jax/figures/runs.py")}
+    assert not found
 
 
 def _without_names(line):
