@@ -19,6 +19,8 @@ def on_files(files: Any, *, config: Any) -> Any:
         made = {"content": site.text_of(path)} if uri.endswith(".md") else {}
         made = made or {"abs_src_path": str(site.ROOT / path)}
         files.append(File.generated(config, uri, **made))
+    for uri, picture in site.pictures_of_notebooks():
+        files.append(File.generated(config, uri, content=picture))
     return files
 
 

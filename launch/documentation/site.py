@@ -4,23 +4,19 @@ Links in the pages are those of the repository, so that they work there as well.
 """
 
 import html
-import json
 import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from documentation import notebook_pages
+
 ROOT = Path(__file__).parents[2]
 DOCS = "docs"
 _ALONE = {"README.md": "index.md", "RESULTS.md": "results/index.md", "WORKSPACE.md": "workspace.md"}
-_NOTEBOOK = (
-    "This page is the notebook `{}` without its figures. Run it to see them: `pip install "
-    "notebook`, then `jupyter notebook notebooks`."
-)
 # A link or a picture, with the anchor apart.
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]*)?\)")
 _FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", re.DOTALL)
 # What a page loads by itself, unlike links that a reader follows.
 _LOADED = re.compile(
     r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*?\bsrc=[\"']?((?:https?:)?//[^\"'\s>]+)"
@@ -60,8 +56,16 @@ def text_of(path: str) -> str:
     text = (ROOT / path).read_text(encoding="utf-8")
     if not path.endswith(".ipynb"):
         return text
-    title, _, rest = notebook(text).partition("\n")
-    return f"{title}\n\n*{_NOTEBOOK.format(path)}*\n{rest}"
+    return notebook_pages.page(text, path)
+
+
+def pictures_of_notebooks() -> Iterator[tuple[str, bytes]]:
+    """Yields the pictures that notebooks have drawn: their paths in the site, and PNG."""
+    for path, uri in outside().items():
+        if path.endswith(".ipynb"):
+            text = (ROOT / path).read_text(encoding="utf-8")
+            for name, picture in notebook_pages.pictures(text, path).items():
+                yield posixpath.join(posixpath.dirname(uri), name), picture
 
 
 def with_links_of_the_site(text: str, path: str) -> str:
@@ -81,31 +85,12 @@ def with_links_of_the_site(text: str, path: str) -> str:
             return match[0]
         there = site_path(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
         if there is None:
-            return label
+            # A picture that a notebook has drawn is in the site alone.
+            return match[0] if picture else label
         return f"{picture}[{label}]({posixpath.relpath(there, here or '.')}{anchor})"
 
     parts = _FENCE.split(text)
     return "".join(part if part.startswith("```") else _LINK.sub(link, part) for part in parts)
-
-
-def notebook(text: str) -> str:
-    """Returns a notebook as Markdown: its texts, and its code without outputs."""
-    cells = json.loads(text)["cells"]
-    return "\n\n".join(_cell(cell["cell_type"], "".join(cell["source"])) for cell in cells) + "\n"
-
-
-def _cell(kind: str, source: str) -> str:
-    return f"```python\n{source}\n```" if kind == "code" else _FORMULA.sub(_mathml, source)
-
-
-def _mathml(match: re.Match) -> str:
-    """A formula as MathML, which browsers show by themselves."""
-    # Of the extra `docs`: the tests run without it.
-    from latex2mathml.converter import convert
-
-    if match[1]:
-        return f'<div class="formula">{convert(match[1], display="block")}</div>'
-    return convert(match[2])
 
 
 def foreign(folder: Path) -> Iterator[tuple[str, str]]:

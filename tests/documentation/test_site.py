@@ -1,10 +1,11 @@
 """How files of the repository become pages of the site; the build itself is a step of CI."""
 
+import base64
 import dataclasses
 import json
 
 import pytest
-from documentation import site, tables
+from documentation import notebook_pages, site, tables
 
 import rsf_jax as rsf
 
@@ -54,6 +55,7 @@ def test_files_of_the_repository_have_places_in_the_site(path, uri):
             "[a](../../how-to-add.md#a-dataset)",
         ),
         ("docs/live.md", "[the `code`](../rsf_jax/unroll.py)", "the `code`"),
+        ("notebooks/own_cell.ipynb", "![a](own_cell-f-1.png)", "![a](own_cell-f-1.png)"),
         ("docs/live.md", "[a](#drift) [b](https://x.org/y)", "[a](#drift) [b](https://x.org/y)"),
         ("docs/live.md", "```\n[a](../RESULTS.md)\n```", "```\n[a](../RESULTS.md)\n```"),
     ],
@@ -62,21 +64,50 @@ def test_links_lead_to_pages_of_the_site(path, link, there):
     assert site.with_links_of_the_site(link, path) == there
 
 
-def test_a_notebook_is_its_texts_and_its_code():
-    cells = [("markdown", ["# Title\n", "text"]), ("code", ["x = 1\n", "x"])]
-    made = {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}
-    text = "# Title\ntext\n\n```python\nx = 1\nx\n```\n"
-    assert site.notebook(json.dumps(made)) == text
+def _notebook(*cells):
+    made = [
+        {"cell_type": kind, "id": f"{kind}-{number}", "source": [source], "outputs": outputs}
+        for number, (kind, source, outputs) in enumerate(cells)
+    ]
+    return json.dumps({"cells": made})
 
 
-def test_the_page_of_a_notebook_says_where_it_is(monkeypatch, tmp_path):
-    (tmp_path / "notebooks").mkdir()
-    cells = [{"cell_type": "markdown", "source": ["# Title\n", "\n", "text"]}]
-    (tmp_path / "notebooks" / "a.ipynb").write_text(json.dumps({"cells": cells}))
-    monkeypatch.setattr(site, "ROOT", tmp_path)
-    title, _, note, *rest = site.text_of("notebooks/a.ipynb").splitlines()
-    assert (title, rest[-1]) == ("# Title", "text")
+_PICTURE = {"data": {"image/png": base64.b64encode(b"png").decode()}}
+_NOTEBOOK = _notebook(
+    ("markdown", "# Title\n\ntext", []),
+    ("markdown", "[![Open in Colab](https://colab.org/a.svg)](https://colab.org/a.ipynb)", []),
+    ("markdown", "## How far", []),
+    ("code", "x = 1\nx", [{"text": ["a\n", "b\n"]}, {"data": {"text/plain": ["1"]}}]),
+    ("code", "plot()", [_PICTURE, _PICTURE]),
+)
+
+
+def test_a_notebook_is_its_texts_its_code_and_its_outputs():
+    title, note, *rest = notebook_pages.page(_NOTEBOOK, "notebooks/a.ipynb").split("\n\n")
+    assert title == "# Title"
     assert "`notebooks/a.ipynb`" in note
+    assert rest == [
+        "text",
+        "[Open in Colab](https://colab.org/a.ipynb)",
+        "## How far",
+        "```python\nx = 1\nx\n```",
+        '```{ .text .output title="Output" }\na\nb\n1\n```',
+        "```python\nplot()\n```",
+        "![How far: what this code draws](a-code-4-1.png)",
+        "![How far: what this code draws](a-code-4-2.png)\n",
+    ]
+    drawn = notebook_pages.pictures(_NOTEBOOK, "notebooks/a.ipynb")
+    assert drawn == {"a-code-4-1.png": b"png", "a-code-4-2.png": b"png"}
+
+
+def test_notebooks_and_their_pictures_are_in_the_site(monkeypatch, tmp_path):
+    for folder in ("datasets", "notebooks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "notebooks" / "a.ipynb").write_text(_NOTEBOOK)
+    monkeypatch.setattr(site, "ROOT", tmp_path)
+    assert site.text_of("notebooks/a.ipynb").startswith("# Title")
+    names = ["notebooks/a-code-4-1.png", "notebooks/a-code-4-2.png"]
+    assert [uri for uri, _ in site.pictures_of_notebooks()] == names
 
 
 @pytest.mark.parametrize(
