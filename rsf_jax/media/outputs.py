@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -25,11 +26,13 @@ from rsf_jax.media.mask_writer import MaskWriter
 from rsf_jax.media.overlay import draw
 from rsf_jax.media.pictures import Picture
 from rsf_jax.media.step_chart import FRESH, StepChart
+from rsf_jax.media.targets import check_spares
 from rsf_jax.media.video_writer import VideoWriter
 from rsf_jax.streaming import FrameResult
 from rsf_jax.trained.appearance import Appearance, class_label
 
 _LATENCIES = 25  # frames whose median a caption tells: that of a single one jumps
+_ENDINGS = {OVERLAY: ".mp4", MASKS: "_masks", JSON: ".jsonl"}
 _USUAL_RATE = 25.0  # frames per second of a video whose source states none
 
 
@@ -46,11 +49,12 @@ class Outputs:
         appearance: names and colors of the classes.
         frames_per_second: of the video; None if its source states none.
         overwrite: whether older files may be replaced.
+        inputs: files and folders that are read, which nothing may take the place of.
         most_steps: that a frame can get; None draws no steps.
         annotations: which of `ANNOTATIONS` are below the frames of the video.
 
     Raises:
-        InputError: if a kind is none of these, a file exists or cannot be written.
+        InputError: if a kind is none of these, a file exists, is an input or cannot be written.
     """
 
     def __init__(
@@ -62,10 +66,14 @@ class Outputs:
         frames_per_second: float | None,
         overwrite: bool = False,
         *,
+        inputs: Sequence[Path] = (),
         most_steps: int | None = None,
         annotations: tuple[str, ...] = ANNOTATIONS,
     ) -> None:
         check_kinds(kinds, annotations)
+        paths = {kind: folder / f"{name}{ending}" for kind, ending in _ENDINGS.items()}
+        for kind in kinds:
+            check_spares(paths[kind], inputs)
         self._appearance, self._annotations = appearance, annotations
         self._chart = StepChart(most_steps) if most_steps and STEPS in annotations else None
         self._latencies: collections.deque[float] = collections.deque(maxlen=_LATENCIES)
@@ -74,13 +82,13 @@ class Outputs:
         self._lines: JsonLinesWriter | None = None
         with contextlib.ExitStack() as stack:
             if JSON in kinds:
-                lines = JsonLinesWriter(folder / f"{name}.jsonl", appearance.class_names, overwrite)
+                lines = JsonLinesWriter(paths[JSON], appearance.class_names, overwrite)
                 self._lines = stack.enter_context(lines)
             if MASKS in kinds:
-                self._masks = MaskWriter(folder / f"{name}_masks", appearance.colors, overwrite)
+                self._masks = MaskWriter(paths[MASKS], appearance.colors, overwrite)
             if OVERLAY in kinds:
                 rate = frames_per_second or _USUAL_RATE
-                video = VideoWriter(folder / f"{name}.mp4", rate, overwrite)
+                video = VideoWriter(paths[OVERLAY], rate, overwrite)
                 self._video = stack.enter_context(video)
             self._stack = stack.pop_all()
 

@@ -93,6 +93,7 @@ def run(
                     appearance,
                     source.frames_per_second,
                     settings.overwrite,
+                    inputs=[s.path for s in sources if s.path],
                     most_steps=policy.max_steps,
                     annotations=settings.annotations,
                 )

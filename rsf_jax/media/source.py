@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 from rsf_jax.media.pictures import Picture, Shaper
@@ -16,6 +17,7 @@ class Source(abc.ABC):
     Attributes:
         label: what messages call it: "clip.mp4", "camera:0", "rtsp://host/door".
         name: the same, as part of a file name: "clip", "camera0", "door".
+        path: the file or folder that it is; None of a camera or an address.
         live: whether frames arrive in their own time, and are lost unless they are taken.
         frames_per_second: as stated by the source; None if it states nothing.
         count: pictures yielded so far.
@@ -23,6 +25,8 @@ class Source(abc.ABC):
         skipped: frames or files that could not be decoded so far.
         problem: why it ended before its end; empty while there is none.
     """
+
+    path: Path | None = None
 
     def __init__(
         self, label: str, name: str, live: bool, frames_per_second: float | None, shaper: Shaper

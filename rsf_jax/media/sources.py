@@ -55,9 +55,13 @@ def open_source(
         container = _open_address(address, label, timeout)
         return VideoSource(container, label, name, True, False, shaper)
     path = expand(text)
+    source: Source
     if path.is_dir():
-        return FolderSource(path, images_per_second, shaper)
-    return VideoSource(_open_file(path), path.name, path.stem, False, False, shaper)
+        source = FolderSource(path, images_per_second, shaper)
+    else:
+        source = VideoSource(_open_file(path), path.name, path.stem, False, False, shaper)
+    source.path = path
+    return source
 
 
 def _open_file(path: Path) -> av.container.InputContainer:

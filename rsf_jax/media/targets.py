@@ -1,7 +1,7 @@
 """What all writers do about what is there already, and about a full disk."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from av.error import FFmpegError
@@ -20,6 +20,18 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise InputError(f"{path} is a folder: give the name of a file")
     if not overwrite and path.exists() and path.stat().st_size:
         raise InputError(f"{path} exists already: give another name, or allow overwrite")
+
+
+def check_spares(path: Path, inputs: Iterable[Path]) -> None:
+    """Raises InputError if what is to be written would take the place of what is read.
+
+    Args:
+        path: of a file or folder.
+        inputs: files and folders that are read, by whatever path.
+    """
+    for given in inputs:
+        if path.exists() and given.exists() and path.samefile(given):
+            raise InputError(f"{path} is an input: write to another folder")
 
 
 @contextlib.contextmanager

@@ -216,6 +216,31 @@ def test_videos_of_one_name_get_files_of_their_own(trained, tmp_path):
     _play(trained, tmp_path, clips, overwrite=True)
 
 
+@pytest.mark.parametrize("by", ["name", "link", "other path"])
+def test_what_is_read_is_never_written(trained, tmp_path, by):
+    (tmp_path / "out").mkdir()
+    clip = film(tmp_path / "out" / "clip.mp4", _scenes(3))
+    before = clip.read_bytes()
+    given = {"name": clip, "link": tmp_path / "linked" / "clip.mp4"}.get(by)
+    if by == "link":
+        given.parent.mkdir()
+        given.symlink_to(clip)
+    given = given or tmp_path / "out" / ".." / "out" / "clip.mp4"
+    with pytest.raises(rsf.InputError, match=r"out/clip\.mp4 is an input: write to another"):
+        _play(trained, tmp_path, [given], overwrite=True)
+    assert clip.read_bytes() == before
+
+
+def test_images_that_are_read_are_never_masks(trained, tmp_path):
+    other = film(tmp_path / "a.mp4", _scenes(3))
+    folder = tmp_path / "out" / "a_masks"
+    folder.mkdir(parents=True)
+    Image.fromarray(_scenes(1)[0]).save(folder / "000000.png")
+    with pytest.raises(rsf.InputError, match="out/a_masks is an input"):
+        _play(trained, tmp_path, [folder, other], overwrite=True, write=("masks",))
+    assert (folder / "000000.png").exists()
+
+
 def test_bad_settings_are_named(trained, tmp_path):
     clip = film(tmp_path / "clip.mp4", _scenes(2))
     with pytest.raises(rsf.InputError, match="no inputs"):
