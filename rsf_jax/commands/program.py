@@ -21,6 +21,7 @@ from rsf_jax.config.registry import load_cells
 from rsf_jax.training.stop import received_signal
 
 UNFINISHED = 75  # exit code of what is to be called again; EX_TEMPFAIL of sysexits.h
+INCOMPLETE = 2  # of what has ended, and has left something out for a reason it has told
 
 
 def end(finished: bool) -> None:

@@ -2,6 +2,7 @@
 
 Inputs are video files, folders of images, stream addresses and cameras, several at once. Ctrl-C
 ends it: frames that wait are computed, and the files are complete.
+With exit code 2 an input could not be read or written to its end; the others are whole.
 """
 
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 from absl import flags
 
 import rsf_jax as rsf
-from rsf_jax.commands import choices, opening, shared
+from rsf_jax.commands import choices, opening, program, shared
 from rsf_jax.media.kinds import ANNOTATIONS, KINDS, OVERLAY
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
@@ -75,6 +76,8 @@ def main() -> None:
     if watched:
         print(watched)
     print(f"What was written is in {settings.folder}")
+    if not summary.whole:
+        sys.exit(program.INCOMPLETE)
 
 
 def _watched(trained: Trained, folder: Path) -> Any:

@@ -75,7 +75,7 @@ class Feed:
         self._pictures: dict[int, Picture] = {}  # without a result yet
         self._counts: collections.Counter[str] = collections.Counter()
         self._recent: collections.deque[tuple[float, int]] = collections.deque()
-        self._failure = ""
+        self._failure, self._unwritable = "", False
         self._reader = Reader(source)
 
     @property
@@ -84,9 +84,13 @@ class Feed:
         return self.stream.closed and not self._pictures
 
     def submit(self) -> None:
-        """Submits what has been decoded and may be taken."""
+        """Submits what has been decoded and may be taken; trouble with it is this feed's alone."""
         while not self.stream.closed and (self._live or self._engine.has_room(self.stream)):
-            picture = self._reader.take()
+            try:
+                picture = self._reader.take()
+            except Exception as error:  # of any decoder
+                self._fail(f"it cannot be read on: {type(error).__name__}: {error}")
+                return
             if picture is None:
                 if self._reader.over:
                     self._end()
@@ -103,17 +107,30 @@ class Feed:
                 self._end()
 
     def take(self, result: FrameResult) -> None:
-        """Writes a result.
-
-        Raises:
-            InputError: if it cannot be written.
-        """
+        """Writes a result; if it cannot be written, this feed ends."""
         self._counts[result.status] += 1
         self._counts["steps"] += result.steps
         self._recent.append((time.monotonic(), result.steps))
-        self._outputs.write(result, self._pictures.pop(result.index))
+        picture = self._pictures.pop(result.index)
+        if not self._unwritable:
+            try:
+                self._outputs.write(result, picture)
+            except InputError as error:
+                self._unwritable = True
+                self._fail(str(error))
         if result.status == "failed":
             self._fail(result.reason)
+
+    def finish(self) -> None:
+        """Completes its files with all they have; of what could not be written nothing is left."""
+        self.stop()
+        try:
+            if self._unwritable:
+                self._outputs.discard()
+            else:
+                self._outputs.close()
+        except InputError as error:
+            self._fail(str(error))
 
     def stop(self) -> None:
         """Takes no more frames, and reads no more."""

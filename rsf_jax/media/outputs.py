@@ -9,6 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
+from rsf_jax.errors import InputError
 from rsf_jax.media.json_lines import JsonLinesWriter
 from rsf_jax.media.kinds import (
     ANNOTATIONS,
@@ -23,7 +24,7 @@ from rsf_jax.media.kinds import (
 from rsf_jax.media.legend import Entry, legend
 from rsf_jax.media.lettering import letters_for, strip
 from rsf_jax.media.mask_writer import MaskWriter
-from rsf_jax.media.overlay import draw
+from rsf_jax.media.overlay import draw, fitted
 from rsf_jax.media.pictures import Picture
 from rsf_jax.media.step_chart import FRESH, StepChart
 from rsf_jax.media.targets import check_spares
@@ -39,8 +40,9 @@ _USUAL_RATE = 25.0  # frames per second of a video whose source states none
 class Outputs:
     """NAME.mp4, NAME_masks/ and NAME.jsonl of one stream, or some of them.
 
-    The video has every frame, with the colors of the classes, and below it what `ANNOTATIONS` names
-    and is asked for; one that was dropped or failed without colors. It has no mask then.
+    The video has every frame, in the size of the first, with the colors of the classes, and below
+    it what `ANNOTATIONS` names and is asked for; one that was dropped or failed without colors. It
+    has no mask then.
 
     Args:
         folder: for the files.
@@ -80,6 +82,7 @@ class Outputs:
         self._video: VideoWriter | None = None
         self._masks: MaskWriter | None = None
         self._lines: JsonLinesWriter | None = None
+        self._size: tuple[int, int] | None = None  # of the video's first frame
         with contextlib.ExitStack() as stack:
             if JSON in kinds:
                 lines = JsonLinesWriter(paths[JSON], appearance.class_names, overwrite)
@@ -109,7 +112,9 @@ class Outputs:
         """A frame of the video."""
         look = self._appearance
         drawn = draw(image, result.outputs, look.colors, "", transparent=look.background)
-        height, width = drawn.shape[:2]
+        self._size = self._size or drawn.shape[:2]
+        drawn = fitted(drawn, self._size)
+        height, width = self._size
         letters, parts = letters_for(height, width), [drawn]
         if self._chart:
             self._chart.add(result)
@@ -139,6 +144,19 @@ class Outputs:
         steps = f"{result.steps} step{'s' if result.steps != 1 else ''}"
         cut = f" ({result.status})" if result.status != "done" else ""
         return f"{place}: {steps}{cut}, {latency}"
+
+    def close(self) -> None:
+        """Completes the files.
+
+        Raises:
+            InputError: if the disk is full.
+        """
+        self._stack.close()
+
+    def discard(self) -> None:
+        """Ends files that could not be written; half a video is deleted."""
+        with contextlib.suppress(InputError):
+            self._stack.__exit__(InputError, InputError(), None)
 
     def __enter__(self) -> "Outputs":
         return self

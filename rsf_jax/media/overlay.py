@@ -1,6 +1,7 @@
 """Draws a class map over a frame, and a caption below it."""
 
 import numpy as np
+from PIL import Image
 
 from rsf_jax.errors import InputError
 from rsf_jax.media.checks import check_classes, check_colors, check_image
@@ -54,6 +55,24 @@ def draw(
         return drawn
     height, width = drawn.shape[:2]
     return np.concatenate([drawn, strip(caption, letters_for(height, width), width)])
+
+
+def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns an image in the size of another, as large as goes into it, with black around it.
+
+    Args:
+        image: uint8 [h, w, 3].
+        size: (height, width) in pixels.
+    """
+    if image.shape[:2] == size:
+        return image
+    scale = min(wanted / given for wanted, given in zip(size, image.shape))
+    height, width = (max(1, round(scale * side)) for side in image.shape[:2])
+    shrunk = np.asarray(Image.fromarray(image).resize((width, height)))
+    found = np.zeros((*size, 3), np.uint8)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    found[top : top + height, left : left + width] = shrunk
+    return found
 
 
 def _nearest(classes: np.ndarray, height: int, width: int) -> np.ndarray:

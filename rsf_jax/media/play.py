@@ -33,12 +33,19 @@ class Summary:
         statistics: of the engine.
         seconds: that it took.
         stopped: why it was stopped; empty if all videos ended.
+        errors: of the device, each of a tick that was done again or has ended streams.
     """
 
     accounts: list[Account]
     statistics: Statistics
     seconds: float
     stopped: str
+    errors: list[str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether all went well: no video had a problem."""
+        return not any(account.problem for account in self.accounts)
 
     def to_json(self) -> dict[str, Any]:
         """Returns it as plain values."""
@@ -53,16 +60,17 @@ def play(
 ) -> Summary:
     """Submits frames as they come, computes, and writes results until all videos have ended.
 
+    A video that cannot be read or written ends by itself, the others go on; all files are complete
+    with what there was.
+
     Args:
         engine: of the feeds.
         feeds: videos.
         stop: returns why to stop now, or None. Frames that wait are computed still.
         show: is handed a table of what goes on a few times per second.
-
-    Raises:
-        InputError: if a result cannot be written. The feeds' threads are ended then, too.
     """
     by_name, began, shown, stopped = {feed.name: feed for feed in feeds}, time.monotonic(), 0.0, ""
+    errors: list[str] = []
     try:
         while not all(feed.over for feed in feeds):
             if not stopped and (reason := stop()):
@@ -71,7 +79,11 @@ def play(
                     feed.stop()
             for feed in feeds:
                 feed.submit()
-            busy = engine.tick()
+            try:
+                busy = engine.tick()
+            except RuntimeError as error:  # of the device; the engine ends the streams concerned
+                errors.append(f"{type(error).__name__}: {error}")
+                busy = True
             for result in engine.poll():
                 by_name[result.stream].take(result)
             if time.monotonic() - shown > _SHOWN_EVERY:
@@ -81,10 +93,10 @@ def play(
                 time.sleep(_IDLE)
     finally:
         for feed in feeds:
-            feed.stop()
+            feed.finish()
     show(status_table(feeds))
     accounts = [feed.account() for feed in feeds]
-    return Summary(accounts, engine.statistics(), time.monotonic() - began, stopped)
+    return Summary(accounts, engine.statistics(), time.monotonic() - began, stopped, errors)
 
 
 def play_in_terminal(

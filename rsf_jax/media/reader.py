@@ -45,10 +45,12 @@ class Reader:
             return None
 
     def stop(self) -> None:
-        """Ends the thread and closes the source."""
+        """Ends the thread and closes the source, and waits for neither.
+
+        A camera or a pipe that sends nothing may hold the thread, which ends with the process.
+        """
         self._stopped.set()
         self.source.close()
-        self._thread.join()
 
     def _run(self) -> None:
         try:
@@ -58,6 +60,8 @@ class Reader:
                 self._put(picture)
         except Exception as error:  # of the thread that takes
             self._error = error
+        finally:
+            self.source.close()
 
     def _put(self, picture: Picture) -> None:
         while not self._stopped.is_set():

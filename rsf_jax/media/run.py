@@ -84,22 +84,21 @@ def run(
         channels = trained.config.input_channels
         sources = [stack.enter_context(open_source(i, size, channels)) for i in settings.inputs]
         names = distinct_names(sources)
-        files = [
-            stack.enter_context(
-                Outputs(
-                    settings.folder,
-                    name,
-                    settings.write,
-                    appearance,
-                    source.frames_per_second,
-                    settings.overwrite,
-                    inputs=[s.path for s in sources if s.path],
-                    most_steps=policy.max_steps,
-                    annotations=settings.annotations,
-                )
+        files = []
+        for name, source in zip(names, sources):
+            out = Outputs(
+                settings.folder,
+                name,
+                settings.write,
+                appearance,
+                source.frames_per_second,
+                settings.overwrite,
+                inputs=[s.path for s in sources if s.path],
+                most_steps=policy.max_steps,
+                annotations=settings.annotations,
             )
-            for name, source in zip(names, sources)
-        ]
+            stack.callback(out.discard)  # of what its feed has not completed
+            files.append(out)
         engine = trained.engine(
             policy,
             size,

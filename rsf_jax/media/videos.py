@@ -65,10 +65,13 @@ class VideoSource(Source):
             self.problem = self._reason()
 
     def close(self) -> None:
-        """Ends it; waits for a frame that is being read elsewhere."""
+        """Ends it; a thread that reads a frame meanwhile closes the file once it has it."""
         self._closed = True
-        with self._lock:
-            self._container.close()
+        if self._lock.acquire(blocking=False):
+            try:
+                self._container.close()
+            finally:
+                self._lock.release()
 
     def _next(self, packets: Iterator[av.Packet]) -> list[av.VideoFrame] | None:
         """Frames of the next packet: none, one or more; None at the end."""

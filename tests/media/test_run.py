@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import threading
+import time
 
 import av
 import jax
@@ -19,6 +20,7 @@ from rsf_jax.media import run as runs
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.play import summary_text
 from rsf_jax.media.source import Source
+from rsf_jax.streaming.program import Program
 from rsf_jax.trained.appearance import Appearance, load_appearance
 
 SIZE = (16, 18)
@@ -132,12 +134,7 @@ class Camera(Source):
 
 
 def test_a_camera_drops_what_is_too_much_and_counts_it(trained, tmp_path, monkeypatch):
-    opened = runs.open_source
-    monkeypatch.setattr(
-        runs,
-        "open_source",
-        lambda text, *args: Camera(_scenes(200)) if text == "camera:9" else opened(text, *args),
-    )
+    _instead(monkeypatch, **{"camera:9": Camera(_scenes(200))})
     clip = film(tmp_path / "clip.mp4", _scenes(6))
     kinds = ("overlay", "json")
     summary = _play(trained, tmp_path, ["camera:9", clip], rsf.FixedSchedule(3, 3), write=kinds)
@@ -180,15 +177,106 @@ def _threads():
     return [t for t in threading.enumerate() if not t.name.startswith("stream_engine")]
 
 
-def test_a_full_disk_ends_everything_with_one_line(trained, tmp_path):
+def test_a_full_disk_ends_what_is_written_there_alone(trained, tmp_path):
     clips = [film(tmp_path / f"{n}.mp4", _scenes(20)) for n in "ab"]
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.jsonl").symlink_to("/dev/full")
     before = _threads()
-    with pytest.raises(rsf.InputError, match=r"a\.jsonl cannot be written: No space left"):
-        _play(trained, tmp_path, clips, write=("json", "overlay"))
+    summary = _play(trained, tmp_path, clips, write=("json", "overlay"))
+    full, whole = summary.accounts
+    assert "a.jsonl cannot be written: No space left" in full.problem
+    assert (whole.done, whole.problem, summary.whole) == (20, "", False)
     assert _threads() == before
-    assert not list((tmp_path / "out").glob("*.mp4"))
+    assert [path.name for path in (tmp_path / "out").glob("*.mp4")] == ["b.mp4"]
+    assert len(_lines(tmp_path, "b")) == 20
+
+
+def _frames(path):
+    with av.open(str(path)) as video:
+        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+
+
+def test_a_source_that_changes_its_size_is_fitted_to_its_first(trained, tmp_path):
+    (tmp_path / "mixed").mkdir()
+    for n, (height, width) in enumerate([(240, 320), (480, 640), (240, 640), (24, 32)]):
+        image = Image.fromarray(np.full((height, width, 3), 200, np.uint8))
+        image.save(tmp_path / "mixed" / f"{n}.png")
+    other = film(tmp_path / "other.mp4", _scenes(4))
+    inputs = [tmp_path / "mixed", other]
+    kinds = ("overlay", "masks", "json")
+    accounts = _play(trained, tmp_path, inputs, write=kinds, annotations=()).accounts
+    assert [(a.done, a.problem) for a in accounts] == [(4, ""), (4, "")]
+    frames = _frames(tmp_path / "out" / "mixed.mp4")
+    assert {frame.shape for frame in frames} == {(240, 320, 3)}
+    filled = [(frame.max(-1) > 60).mean() for frame in frames]
+    # The third is half as high for its width: black above and below.
+    np.testing.assert_allclose(filled, [1, 1, 0.5, 1], atol=0.03)
+    assert len(_frames(tmp_path / "out" / "other.mp4")) == 4
+
+
+class Broken(Camera):
+    """Breaks down in a way that nobody has foreseen."""
+
+    def _read(self):
+        yield from super()._read()
+        raise ZeroDivisionError("in the decoder")
+
+
+class Stalled(Camera):
+    """Sends some frames, and then nothing, whatever it is asked."""
+
+    def _read(self):
+        yield from super()._read()
+        threading.Event().wait(30)
+
+
+def _instead(monkeypatch, **sources):
+    opened = runs.open_source
+    monkeypatch.setattr(
+        runs,
+        "open_source",
+        lambda text, *args: sources[text] if text in sources else opened(text, *args),
+    )
+
+
+def test_a_source_that_breaks_down_ends_alone(trained, tmp_path, monkeypatch):
+    _instead(monkeypatch, broken=Broken(_scenes(3)))
+    clip = film(tmp_path / "clip.mp4", _scenes(6))
+    broken, whole = _play(trained, tmp_path, ["broken", clip]).accounts
+    assert broken.problem == "it cannot be read on: ZeroDivisionError: in the decoder"
+    assert (whole.done, whole.problem) == (6, "")
+    assert len(_frames(tmp_path / "out" / "clip.mp4")) == 6
+
+
+@pytest.mark.parametrize("how", ["stopped", "enough frames"])
+def test_nobody_waits_for_a_source_that_sends_nothing(trained, tmp_path, monkeypatch, how):
+    _instead(monkeypatch, stalled=Stalled(_scenes(2)))
+    lines, began = tmp_path / "out" / "camera9.jsonl", time.monotonic()
+
+    def stop():
+        enough = lines.exists() and lines.read_text().count("\n") == 2
+        return "SIGINT received" if how == "stopped" and enough else None
+
+    most = 2 if how == "enough frames" else 0
+    kinds = ("json", "overlay")
+    summary = _play(trained, tmp_path, ["stalled"], write=kinds, stop=stop, max_frames=most)
+    assert time.monotonic() - began < 25
+    assert summary.accounts[0].done == 2
+    assert len(_frames(tmp_path / "out" / "camera9.mp4")) == 2
+
+
+def test_a_device_that_fails_once_loses_no_frame(trained, tmp_path, monkeypatch):
+    clip, tick, calls = film(tmp_path / "clip.mp4", _scenes(6)), Program.tick, iter(range(1000))
+
+    def failing(program, load):
+        if next(calls) == 5:
+            raise RuntimeError("RESOURCE_EXHAUSTED")
+        return tick(program, load)
+
+    monkeypatch.setattr(Program, "tick", failing)
+    summary = _play(trained, tmp_path, [clip])
+    assert summary.errors == ["RuntimeError: RESOURCE_EXHAUSTED"]
+    assert (summary.accounts[0].done, summary.whole) == (6, True)
 
 
 def test_weights_that_are_no_numbers_fail_the_stream(trained, tmp_path):
