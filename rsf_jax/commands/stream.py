@@ -19,7 +19,10 @@ from rsf_jax.trained.model import Trained
 from rsf_jax.training.stop import StopRequest
 
 _INPUTS = flags.DEFINE_list(
-    "inputs", [], "video files, folders of images, stream addresses, cameras (camera:0)"
+    "inputs",
+    [],
+    "video files, folders of images, stream addresses, cameras (camera:0), - for "
+    "the standard input",
 )
 _OUT = flags.DEFINE_string("out", "streamed", "folder for what is written")
 _WRITE = flags.DEFINE_list("write", [OVERLAY], f"what is written of each input: {', '.join(KINDS)}")
@@ -37,6 +40,15 @@ _SLOTS = flags.DEFINE_integer(
 )
 _BUDGET = flags.DEFINE_float(
     "budget_ms", None, "time from a frame to its result, after which it is read out as it is"
+)
+_RATE = flags.DEFINE_float(
+    "images_per_second", 25.0, "at which the images of folders were taken", lower_bound=0.001
+)
+_TIMEOUT = flags.DEFINE_float(
+    "timeout", 10.0, "seconds without data after which a camera or an address counts as gone", 0.1
+)
+_TRIES = flags.DEFINE_integer(
+    "tries", 5, "how often a camera or an address that has gone is opened again", 0
 )
 _WATCH = flags.DEFINE_float(
     "watch",
@@ -67,10 +79,16 @@ def main() -> None:
         slots=_SLOTS.value,
         budget=None if _BUDGET.value is None else _BUDGET.value / 1000,
         max_frames=_MAX_FRAMES.value,
+        images_per_second=_RATE.value,
+        timeout=_TIMEOUT.value,
+        tries=_TRIES.value,
         shadow=watched.shadow if watched else None,
     )
     with StopRequest(ending="streams end after the frames in hand") as request:
         summary = run.run(trained, policy, settings, lambda: request.reason)
+    if not any(account.read for account in summary.accounts) and not summary.whole:
+        # As of a single file that is none.
+        raise rsf.InputError("; ".join(a.problem for a in summary.accounts if a.problem))
     play.save_summary(summary, settings.folder)
     print(play.summary_text(summary))
     if watched:

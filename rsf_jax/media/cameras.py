@@ -8,6 +8,7 @@ from av.device import enumerate_input_devices
 from av.error import FFmpegError
 
 from rsf_jax.errors import InputError
+from rsf_jax.media.source import UnreachableError
 
 _PREFIX = "camera:"
 _FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
@@ -32,7 +33,7 @@ def open_camera(text: str, timeout: int | float) -> av.container.InputContainer:
         timeout: seconds to wait for it.
 
     Raises:
-        InputError: if there is no such camera, or it cannot be opened.
+        InputError: if it cannot be opened, an `UnreachableError` if it may be later.
     """
     form = _FORMATS.get(sys.platform, "v4l2")
     # avfoundation's own default is a rate that most cameras do not have.
@@ -41,7 +42,9 @@ def open_camera(text: str, timeout: int | float) -> av.container.InputContainer:
     try:
         return av.open(device, format=form, options=options, timeout=timeout)
     except FFmpegError as error:
-        raise InputError(f"{text} cannot be opened: {error.strerror}; {_present(form)}") from None
+        raise UnreachableError(
+            f"{text} cannot be opened: {error.strerror}; {_present(form)}"
+        ) from None
     except ValueError:  # PyAV was built without it
         raise InputError(
             f"{text} cannot be opened: this build of PyAV has no {form}; install PyAV from its "

@@ -8,6 +8,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.media.outputs import Outputs
 from rsf_jax.media.pictures import Picture
 from rsf_jax.media.reader import Reader
+from rsf_jax.media.recorder import Recorder
 from rsf_jax.media.source import Source
 from rsf_jax.streaming import FrameResult, Stream, StreamEngine
 
@@ -25,6 +26,8 @@ class Account:
         lost: given up before the engine saw them, because its ticks took too long.
         waiting: without a result when it was stopped.
         skipped: frames or files that could not be decoded.
+        damaged: frames that the decoder had to patch up.
+        undrawn: frames of a live source that its video leaves out, to keep up.
         steps: recurrent steps of all frames.
         problem: why it ended before its end; empty if it did not.
     """
@@ -39,6 +42,8 @@ class Account:
     lost: int
     waiting: int
     skipped: int
+    damaged: int
+    undrawn: int
     steps: int
     problem: str
 
@@ -66,16 +71,13 @@ class Feed:
         outputs: Outputs,
         max_frames: int = 0,
     ) -> None:
-        self.name, self._engine, self._outputs = name, engine, outputs
+        self.name, self._engine, self._recorder = name, engine, Recorder(outputs)
         self._max_frames = max_frames
-        self._live = source.live
-        self.stream: Stream = engine.open(
-            name, budget=budget, when_full="drop_oldest" if source.live else "error"
-        )
+        self.stream: Stream = engine.open(name, budget=budget, when_full="error")
         self._pictures: dict[int, Picture] = {}  # without a result yet
         self._counts: collections.Counter[str] = collections.Counter()
         self._recent: collections.deque[tuple[float, int]] = collections.deque()
-        self._failure, self._unwritable = "", False
+        self._failure = ""
         self._reader = Reader(source)
 
     @property
@@ -85,7 +87,7 @@ class Feed:
 
     def submit(self) -> None:
         """Submits what has been decoded and may be taken; trouble with it is this feed's alone."""
-        while not self.stream.closed and (self._live or self._engine.has_room(self.stream)):
+        while not self.stream.closed and self._has_room():
             try:
                 picture = self._reader.take()
             except Exception as error:  # of any decoder
@@ -106,31 +108,28 @@ class Feed:
             if self._max_frames and index + 1 >= self._max_frames:
                 self._end()
 
+    def _has_room(self) -> bool:
+        """Whether another frame may come: a file waits for its video to be written, too."""
+        if self._recorder.problem:
+            self._fail(self._recorder.problem)
+            return False
+        behind = not (self._recorder.has_room or self._reader.source.live)
+        return not behind and self._engine.has_room(self.stream)
+
     def take(self, result: FrameResult) -> None:
-        """Writes a result; if it cannot be written, this feed ends."""
+        """Hands a result on to be written."""
         self._counts[result.status] += 1
         self._counts["steps"] += result.steps
         self._recent.append((time.monotonic(), result.steps))
         picture = self._pictures.pop(result.index)
-        if not self._unwritable:
-            try:
-                self._outputs.write(result, picture)
-            except InputError as error:
-                self._unwritable = True
-                self._fail(str(error))
+        self._recorder.put(result, picture, may_skip=self._reader.source.live)
         if result.status == "failed":
             self._fail(result.reason)
 
     def finish(self) -> None:
         """Completes its files with all they have; of what could not be written nothing is left."""
         self.stop()
-        try:
-            if self._unwritable:
-                self._outputs.discard()
-            else:
-                self._outputs.close()
-        except InputError as error:
-            self._fail(str(error))
+        self._recorder.finish()
 
     def stop(self) -> None:
         """Takes no more frames, and reads no more."""
@@ -160,8 +159,10 @@ class Feed:
             lost=self._reader.lost,
             waiting=len(self._pictures),
             skipped=source.skipped,
+            damaged=source.damaged,
+            undrawn=self._recorder.undrawn,
             steps=counts["steps"],
-            problem=self._failure or source.problem,
+            problem=self._failure or self._recorder.problem or source.problem,
         )
 
     def _fail(self, reason: str) -> None:

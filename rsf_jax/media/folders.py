@@ -39,7 +39,8 @@ class FolderSource(Source):
                 self.skipped += 1
                 continue
             self.count += 1
-            yield self._shaper.picture_of_image(image, index * self._seconds_each)
+            seconds = index * self._seconds_each
+            yield self._shaper.picture_of_image(image, seconds, index, path.name)
 
     def close(self) -> None:
         """Ends it: no more images are read."""

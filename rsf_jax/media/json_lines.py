@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,10 +20,11 @@ from rsf_jax.streaming import FrameResult
 class JsonLinesWriter:
     """A text file with one JSON object a line, each on the disk before the next is written.
 
-    An object holds `stream`, `frame` (number of the frame), `seconds` (when it is shown), `status`,
-    `steps`, `latency_ms` and `share` (per cent of the pixels by class; null without a class map);
-    and `first` if it began from a fresh state as a video's first frame does, and the `reason` if
-    there is one.
+    An object holds `stream`, `frame` (number of the frame in its source), `seconds` (when it is
+    shown), `time` (when it was taken, in UTC), `status`, `steps`, `latency_ms` and `share` (per
+    cent of the pixels by class; null without a class map); the `file` of an image; `damaged` if the
+    decoder has patched it up; `first` if it began from a fresh state as a video's first frame does;
+    and the `reason` if there is one.
 
     Args:
         path: of the file.
@@ -41,26 +44,44 @@ class JsonLinesWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w", encoding="utf-8")
 
-    def write(self, result: FrameResult, seconds: int | float, classes: np.ndarray | None) -> None:
+    def write(
+        self,
+        result: FrameResult,
+        seconds: int | float,
+        classes: np.ndarray | None,
+        *,
+        frame: int | None = None,
+        file: str = "",
+        damaged: bool = False,
+    ) -> None:
         """Writes the line of one frame.
 
         Args:
             result: of the frame; its `outputs` are not looked at.
             seconds: when the frame is shown.
             classes: integer [H, W], class indices; None for a frame without a result.
+            frame: its number in the source; in its stream if None.
+            file: its name, if it is a file.
+            damaged: whether the decoder has patched it up.
 
         Raises:
             InputError: if the classes do not fit their names, or the disk is full.
         """
         line: dict[str, Any] = {
             "stream": result.stream,
-            "frame": result.index,
+            "frame": result.index if frame is None else frame,
             "seconds": round(seconds, 6),
             "status": result.status,
             "steps": result.steps,
             "latency_ms": round(1000 * result.seconds, 3),
             "share": None if classes is None else self._shares(classes),
         }
+        if math.isfinite(result.time):
+            line["time"] = datetime.fromtimestamp(result.time, UTC).isoformat()
+        if file:
+            line["file"] = file
+        if damaged:
+            line["damaged"] = True
         if result.first:
             line["first"] = True
         if result.reason:

@@ -95,23 +95,35 @@ class Outputs:
                 self._video = stack.enter_context(video)
             self._stack = stack.pop_all()
 
-    def write(self, result: FrameResult, picture: Picture) -> None:
+    def write(self, result: FrameResult, picture: Picture, draw: bool = True) -> None:
         """Writes what became of a frame; its `outputs` are class indices [H, W], or None.
+
+        Args:
+            result: of the frame.
+            picture: the frame.
+            draw: whether the video gets it.
 
         Raises:
             InputError: if the disk is full.
         """
         if self._lines:
-            self._lines.write(result, picture.seconds, result.outputs)
+            self._lines.write(
+                result,
+                picture.seconds,
+                result.outputs,
+                frame=picture.index,
+                file=picture.file,
+                damaged=picture.damaged,
+            )
         if self._masks and result.outputs is not None:
-            self._masks.write(result.index, result.outputs)
-        if self._video:
-            self._video.write(self._drawn(result, picture.image))
+            self._masks.write(picture.index, result.outputs)
+        if self._video and draw:
+            self._video.write(self._drawn(result, picture), picture.seconds)
 
-    def _drawn(self, result: FrameResult, image: np.ndarray) -> np.ndarray:
+    def _drawn(self, result: FrameResult, picture: Picture) -> np.ndarray:
         """A frame of the video."""
         look = self._appearance
-        drawn = draw(image, result.outputs, look.colors, "", transparent=look.background)
+        drawn = draw(picture.image, result.outputs, look.colors, "", transparent=look.background)
         self._size = self._size or drawn.shape[:2]
         drawn = fitted(drawn, self._size)
         height, width = self._size
@@ -120,7 +132,7 @@ class Outputs:
             self._chart.add(result)
             parts.append(self._chart.draw(letters, width))
         if CAPTION in self._annotations:
-            parts.append(strip(self._caption(result), letters, width))
+            parts.append(strip(self._caption(result, picture.index), letters, width))
         if LEGEND in self._annotations and (entries := self._entries()):
             parts.append(legend(entries, letters, width))
         return np.concatenate(parts)
@@ -135,8 +147,8 @@ class Outputs:
         ]
         return (*shown, *([Entry("fresh state", FRESH, line=True)] if self._chart else []))
 
-    def _caption(self, result: FrameResult) -> str:
-        place = f"{result.stream}, frame {result.index}"
+    def _caption(self, result: FrameResult, index: int) -> str:
+        place = f"{result.stream}, frame {index}"
         if result.outputs is None:
             return f"{place}: {result.status}"
         self._latencies.append(result.seconds)

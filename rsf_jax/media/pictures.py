@@ -1,6 +1,7 @@
 """A frame of a video, as it is shown and as a model takes it."""
 
 import dataclasses
+import functools
 
 import av
 import numpy as np
@@ -13,15 +14,36 @@ from rsf_jax.ops.pixels import luminance
 class Picture:
     """One frame.
 
+    It keeps what was decoded, half the bytes of an image or less; the image is made of it when it
+    is asked for, as many a frame of a camera is never drawn.
+
     Attributes:
-        image: uint8 [h, w, 3], the original, upright.
         frame: uint8 [H, W, 1 or 3], resized for the model.
         seconds: when it is shown, from the first frame on.
+        index: its place in the source, counted from 0; what could not be decoded has one too.
+        file: name of the file that it is, of a folder of images; empty otherwise.
     """
 
-    image: np.ndarray
-    frame: np.ndarray
+    decoded: av.VideoFrame = dataclasses.field(repr=False)
+    turns: int
+    frame: np.ndarray = dataclasses.field(repr=False)
     seconds: float
+    index: int = 0
+    file: str = ""
+
+    def moved(self, seconds: float, index: int) -> "Picture":
+        """Returns the picture with another time and place."""
+        return dataclasses.replace(self, seconds=seconds, index=index)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the decoder had to patch it up."""
+        return bool(self.decoded.is_corrupt)
+
+    @functools.cached_property
+    def image(self) -> np.ndarray:
+        """The original, uint8 [h, w, 3], upright."""
+        return _turned(self.decoded.to_ndarray(format="rgb24"), self.turns)
 
 
 class Shaper:
@@ -35,18 +57,23 @@ class Shaper:
     def __init__(self, shape: tuple[int, int] | None, channels: int) -> None:
         self.shape, self.channels = shape, channels
 
-    def picture(self, decoded: av.VideoFrame, seconds: float) -> Picture:
+    def picture(
+        self, decoded: av.VideoFrame, seconds: float, index: int = 0, file: str = ""
+    ) -> Picture:
         """Returns the picture of a decoded frame, turned upright."""
         # What the file says in degrees, counterclockwise; phones store upright videos lying.
         turns = round(decoded.rotation / 90) % 4
-        image = _turned(decoded.to_ndarray(format="rgb24"), turns)
         if self.shape is None:
-            self.shape = (image.shape[0], image.shape[1])
-        return Picture(image, self._frame(decoded, self.shape, turns), seconds)
+            shape = (decoded.height, decoded.width)
+            self.shape = shape[::-1] if turns % 2 else shape
+        frame = self._frame(decoded, self.shape, turns)
+        return Picture(decoded, turns, frame, seconds, index, file)
 
-    def picture_of_image(self, image: np.ndarray, seconds: float) -> Picture:
+    def picture_of_image(
+        self, image: np.ndarray, seconds: float, index: int = 0, file: str = ""
+    ) -> Picture:
         """Returns the picture of an image, uint8 [h, w, 3]."""
-        return self.picture(av.VideoFrame.from_ndarray(image, format="rgb24"), seconds)
+        return self.picture(av.VideoFrame.from_ndarray(image, format="rgb24"), seconds, index, file)
 
     def _frame(self, decoded: av.VideoFrame, shape: tuple[int, int], turns: int) -> np.ndarray:
         height, width = shape[::-1] if turns % 2 else shape

@@ -20,7 +20,7 @@ _IDLE = 0.002  # seconds to wait for a frame
 _SHOWN_EVERY = 0.25  # seconds
 _COUNTED = (
     *("frames/s", "steps", "frames", "repeated"),
-    *("cut", "dropped", "failed", "skipped"),
+    *("cut", "dropped", "failed", "bad"),
 )
 
 
@@ -135,7 +135,7 @@ def status_table(feeds: Sequence[Feed]) -> Table:
             account.cut,
             account.dropped + account.lost,
             account.failed,
-            account.skipped,
+            account.skipped + account.damaged,
         )
         table.add_row(account.name, f"{rate:.1f}", f"{steps:.2f}", *map(str, counts), state)
     return table

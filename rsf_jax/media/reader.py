@@ -1,15 +1,14 @@
 """Reads a source ahead, in a thread of its own."""
 
-import queue
 import threading
+from collections import deque
 
 from rsf_jax.media.pictures import Picture
 from rsf_jax.media.source import Source
 
-_AHEAD = 4  # pictures of a file that are decoded before they are asked for
-# A live source is emptied at every tick: so many come in between only if a tick takes seconds.
-_AHEAD_LIVE = 64
-_WAIT = 0.1  # seconds
+# Pictures that are decoded before they are asked for. Of a live source newer ones take the place of
+# those that wait: what is too much is given up here, before anything is made of it.
+_AHEAD, _AHEAD_LIVE = 4, 1
 
 
 class Reader:
@@ -24,8 +23,9 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self.source, self.lost = source, 0
-        self._pictures: queue.Queue[Picture] = queue.Queue(_AHEAD_LIVE if source.live else _AHEAD)
-        self._stopped = threading.Event()
+        self._pictures: deque[Picture] = deque()
+        self._changed = threading.Condition()
+        self._stopped = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -33,29 +33,32 @@ class Reader:
     @property
     def over(self) -> bool:
         """Whether there is nothing more to take."""
-        return not self._thread.is_alive() and self._pictures.empty()
+        return not self._thread.is_alive() and not self._pictures
 
     def take(self) -> Picture | None:
         """Returns the next picture, None if there is none yet; never waits."""
-        try:
-            return self._pictures.get_nowait()
-        except queue.Empty:
-            if self._error is not None:
-                raise self._error from None
-            return None
+        with self._changed:
+            if self._pictures:
+                self._changed.notify()
+                return self._pictures.popleft()
+        if self._error is not None:
+            raise self._error from None
+        return None
 
     def stop(self) -> None:
         """Ends the thread and closes the source, and waits for neither.
 
         A camera or a pipe that sends nothing may hold the thread, which ends with the process.
         """
-        self._stopped.set()
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
         self.source.close()
 
     def _run(self) -> None:
         try:
             for picture in self.source:
-                if self._stopped.is_set():
+                if self._stopped:
                     return
                 self._put(picture)
         except Exception as error:  # of the thread that takes
@@ -64,17 +67,9 @@ class Reader:
             self.source.close()
 
     def _put(self, picture: Picture) -> None:
-        while not self._stopped.is_set():
-            try:
-                return self._pictures.put(picture, timeout=0 if self.source.live else _WAIT)
-            except queue.Full:
-                if self.source.live and self._drop():
-                    self.lost += 1
-
-    def _drop(self) -> bool:
-        """Gives up the oldest picture; False if it has been taken meanwhile."""
-        try:
-            self._pictures.get_nowait()
-        except queue.Empty:
-            return False
-        return True
+        with self._changed:
+            while self.source.live and len(self._pictures) >= _AHEAD_LIVE:
+                self._pictures.popleft()
+                self.lost += 1
+            self._changed.wait_for(lambda: self._stopped or len(self._pictures) < _AHEAD)
+            self._pictures.append(picture)

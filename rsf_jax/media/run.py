@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from rsf_jax.errors import InputError
 from rsf_jax.media.feed import Feed
 from rsf_jax.media.kinds import ANNOTATIONS, OVERLAY, check_kinds
+from rsf_jax.media.late import LateSource
 from rsf_jax.media.outputs import Outputs
 from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
-from rsf_jax.media.sources import open_source
+from rsf_jax.media.sources import is_late, names_of, open_source
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import Shadow
 from rsf_jax.trained.appearance import Appearance
@@ -37,6 +38,9 @@ class Settings:
         budget: seconds from a frame to its result; None for any.
         max_frames: of each input; 0 for all.
         shadow: frames that are compared with a reference; None for none.
+        images_per_second: of folders.
+        timeout: seconds without data after which a camera or an address counts as gone.
+        tries: how often one of these that has gone is opened again before it is given up.
         annotations: what is below the frames of a video, of `kinds.ANNOTATIONS`.
     """
 
@@ -49,6 +53,9 @@ class Settings:
     budget: float | None = None
     max_frames: int = 0
     shadow: Shadow | None = None
+    images_per_second: int | float = 25.0
+    timeout: int | float = 10.0
+    tries: int = 5
     annotations: tuple[str, ...] = ANNOTATIONS
 
 
@@ -82,7 +89,9 @@ def run(
         raise InputError("the size of the frames of training is not known: give frame_size")
     with contextlib.ExitStack() as stack:
         channels = trained.config.input_channels
-        sources = [stack.enter_context(open_source(i, size, channels)) for i in settings.inputs]
+        sources = [
+            stack.enter_context(_source(text, size, channels, settings)) for text in settings.inputs
+        ]
         names = distinct_names(sources)
         files = []
         for name, source in zip(names, sources):
@@ -113,6 +122,23 @@ def run(
             for source, name, out in zip(sources, names, files)
         ]
         return play_in_terminal(engine, feeds, stop)
+
+
+def _source(text: str, size: tuple[int, int], channels: int, settings: Settings) -> Source:
+    """A source that is open, unless opening it could take its time."""
+
+    def open_it() -> Source:
+        return open_source(
+            text,
+            size,
+            channels,
+            images_per_second=settings.images_per_second,
+            timeout=settings.timeout,
+        )
+
+    if not is_late(text):
+        return open_it()
+    return LateSource(*names_of(text), open_it, settings.tries)
 
 
 def distinct_names(sources: Sequence[Source]) -> list[str]:

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from rsf_jax.errors import InputError
 from rsf_jax.media.pictures import Picture, Shaper
+
+
+class UnreachableError(InputError):
+    """A camera or an address does not answer; it may later."""
 
 
 class Source(abc.ABC):

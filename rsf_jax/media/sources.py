@@ -3,7 +3,7 @@
 import math
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import av
 from av.error import ExitError, FFmpegError
@@ -12,10 +12,18 @@ from rsf_jax.errors import InputError
 from rsf_jax.media.cameras import camera_name, is_camera, open_camera
 from rsf_jax.media.folders import FolderSource
 from rsf_jax.media.pictures import Shaper
-from rsf_jax.media.source import Source
+from rsf_jax.media.source import Source, UnreachableError
 from rsf_jax.media.videos import VideoSource
 from rsf_jax.paths import expand
 
+STANDARD_INPUT = "-"
+_STDIN = ("the standard input", "stdin", False, False)
+# Of an address: what trying again does not help.
+_FINAL = (
+    av.error.ProtocolNotFoundError,
+    av.error.InvalidDataError,
+    av.error.HTTPClientError,
+)
 _LISTED = 5  # names in a message
 
 
@@ -29,11 +37,12 @@ def open_source(
 ) -> Source:
     """Opens a source of frames.
 
-    A live source has to be read as fast as its frames come, in a thread of its own if need be.
+    A live source has to be read as fast as its frames come, in a thread of its own if need be. What
+    has an end, such as a file behind http://, is none: it waits until its frames are taken.
 
     Args:
-        text: a video file; a folder of images; a stream address such as "rtsp://host/door"; or a
-            camera, "camera:0" or "camera:/dev/video0".
+        text: a video file; a folder of images; a stream address such as "rtsp://host/door"; a
+            camera, "camera:0" or "camera:/dev/video0"; or "-", the standard input.
         frame_shape: (H, W) in pixels of the frames for the model; None for those of the first
             frame.
         channels: 3 for color, 1 for gray (Rec. 601 luma).
@@ -41,7 +50,8 @@ def open_source(
         timeout: seconds without data after which a camera or a stream counts as gone.
 
     Raises:
-        InputError: if there is nothing there that can be decoded, or an argument is not allowed.
+        InputError: if there is nothing there that can be decoded, or an argument is not allowed;
+            an `UnreachableError` if trying again later may help.
     """
     shaper = Shaper(_checked_shape(frame_shape), _checked_channels(channels))
     if not (math.isfinite(timeout) and timeout > 0):
@@ -50,11 +60,15 @@ def open_source(
     if is_camera(address):
         container = open_camera(address, timeout)
         return VideoSource(container, address, camera_name(address), True, True, shaper)
-    if "://" in address:
-        label, name = _address_names(address)
+    if address == STANDARD_INPUT:
+        return VideoSource(_open_pipe("pipe:0", "the standard input"), *_STDIN, shaper)
+    if is_address(address):
+        label, name = address_names(address)
         container = _open_address(address, label, timeout)
-        return VideoSource(container, label, name, True, False, shaper)
-    path = expand(text)
+        # What has no end is live; what has one can wait.
+        live = container.duration is None
+        return VideoSource(container, label, name, live, False, shaper)
+    path = path_of(text)
     source: Source
     if path.is_dir():
         source = FolderSource(path, images_per_second, shaper)
@@ -62,6 +76,45 @@ def open_source(
         source = VideoSource(_open_file(path), path.name, path.stem, False, False, shaper)
     source.path = path
     return source
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is the address of something that is no file here."""
+    return "://" in text and not text.startswith("file://")
+
+
+def path_of(text: str | Path) -> Path:
+    """Returns the path of a file or folder, which may be given as file://."""
+    address = str(text)
+    return Path(unquote(urlsplit(address).path)) if "://" in address else expand(text)
+
+
+def is_late(text: str | Path) -> bool:
+    """Whether to open something may take as long as others wish: cameras, addresses, pipes."""
+    address = str(text)
+    if is_camera(address) or is_address(address) or address == STANDARD_INPUT:
+        return True
+    return path_of(text).is_fifo()
+
+
+def names_of(text: str | Path) -> tuple[str, str]:
+    """Returns what messages call a source, and its name for files, without opening it."""
+    address = str(text)
+    if address == STANDARD_INPUT:
+        return _STDIN[:2]
+    if is_camera(address):
+        return address, camera_name(address)
+    if is_address(address):
+        return address_names(address)
+    path = path_of(text)
+    return path.name, path.stem
+
+
+def _open_pipe(name: str, label: str) -> av.container.InputContainer:
+    try:
+        return av.open(name)
+    except FFmpegError as error:
+        raise InputError(f"{label} cannot be read as a video: {error.strerror}") from None
 
 
 def _open_file(path: Path) -> av.container.InputContainer:
@@ -91,12 +144,13 @@ def _open_address(address: str, label: str, timeout: int | float) -> av.containe
     except FFmpegError as error:
         late = isinstance(error, ExitError)  # what PyAV makes of a timeout
         words = f"no answer within {timeout:g} seconds" if late else error.strerror
-        raise InputError(
+        kind = InputError if isinstance(error, _FINAL) else UnreachableError
+        raise kind(
             f"{label} cannot be opened: {words}; check the address, and that it sends"
         ) from None
 
 
-def _address_names(address: str) -> tuple[str, str]:
+def address_names(address: str) -> tuple[str, str]:
     """An address for messages, without passwords, and a name for files."""
     parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]

@@ -16,6 +16,9 @@ from rsf_jax.media.targets import check_free, disk_errors
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 _RATES = (0.1, 1000.0)  # frames per second
+# A second in units of times: whole numbers for all usual rates, 30000/1001 too. MPEG-4 has no more
+# than 65535.
+_TICKS = 60_000
 # The second, less good and not for browsers, is in every build of FFmpeg.
 _CODECS = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"qscale": "3"}}
 
@@ -53,12 +56,16 @@ class VideoWriter:
         self._rate = Fraction(frames_per_second).limit_denominator(1001)
         self._part = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
         self._size: tuple[int, int] | None = None
-        self._count = 0
+        self._count, self._last = 0, -1
 
-    def write(self, image: np.ndarray) -> None:
+    def write(self, image: np.ndarray, seconds: float | None = None) -> None:
         """Adds a frame, uint8 [h, w, 3].
 
         Where a size is odd, its last row or column is repeated: the usual format has none such.
+
+        Args:
+            image: uint8 [h, w, 3], red, green and blue.
+            seconds: when it is shown, from the first one on; as `frames_per_second` says if None.
 
         Raises:
             InputError: if it is no image, has another size than the first, or the disk is full.
@@ -75,7 +82,11 @@ class VideoWriter:
                 )
             even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
             frame = av.VideoFrame.from_ndarray(even, format="rgb24")
-            frame.pts, frame.time_base = self._count, 1 / self._rate
+            if seconds is None:
+                seconds = float(self._count / self._rate)
+            self._last = max(round(seconds * _TICKS), self._last + 1)
+            frame.pts, frame.time_base = self._last, Fraction(1, _TICKS)
+            frame.duration = round(_TICKS / self._rate)
             self._container.mux(self._stream.encode(frame))
             self._count += 1
 
@@ -116,6 +127,7 @@ class VideoWriter:
         self._stream = cast(av.VideoStream, stream)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, _TICKS)
         self._container.start_encoding()  # or what is wrong with the place shows much later
 
     def __enter__(self) -> "VideoWriter":

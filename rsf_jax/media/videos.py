@@ -9,6 +9,7 @@ from av.error import ExitError, FFmpegError
 from rsf_jax.errors import InputError
 from rsf_jax.media.pictures import Picture, Shaper
 from rsf_jax.media.source import Source
+from rsf_jax.media.times import Times
 
 _TOLERANCE = 1.5  # frames by which a file may end before its stated end
 # With sound the stated end is that of the longer, and the two seldom end together.
@@ -48,8 +49,8 @@ class VideoSource(Source):
         self._lock = threading.Lock()
         self._closed = False
         self._breakdown = ""
-        self._first: float | None = None
-        self._last, self._end = 0.0, 0.0  # seconds on the file's clock
+        self._times = Times(live)
+        self._end = 0.0  # seconds on the file's clock
         rate = self._stream.average_rate or self._stream.guessed_rate
         super().__init__(label, name, live, float(rate) if rate else None, shaper)
 
@@ -58,9 +59,10 @@ class VideoSource(Source):
         while (decoded := self._next(packets)) is not None:
             for frame in decoded:
                 seconds = self._time(frame)
+                index = self.count + self.skipped
                 self.count += 1
                 self.damaged += frame.is_corrupt
-                yield self._shaper.picture(frame, seconds)
+                yield self._shaper.picture(frame, seconds, index)
         if not self._closed:
             self.problem = self._reason()
 
@@ -95,15 +97,12 @@ class VideoSource(Source):
     def _time(self, frame: av.VideoFrame) -> float:
         """Seconds of a frame after the first one."""
         each = 1 / self.frames_per_second if self.frames_per_second else 0.0
-        time = frame.time
-        if time is None:  # Some streams have no times.
-            time = 0.0 if self._first is None else self._last + each
-        if self._first is None:
-            self._first = time
-        self._last = time
         length = float(frame.duration * frame.time_base) if frame.time_base else 0.0
-        self._end = max(self._end, time + (length or each))
-        return time - self._first
+        if frame.time is not None:
+            self._end = max(self._end, frame.time + (length or each))
+        else:
+            self._end += each
+        return self._times.of(frame.time, each)
 
     def _reason(self) -> str:
         """Why it has ended; empty if that was to be expected."""

@@ -7,7 +7,7 @@ import rsf_jax as rsf
 from rsf_jax.media import outputs
 from rsf_jax.media.legend import Entry, legend
 from rsf_jax.media.outputs import ANNOTATIONS, Outputs
-from rsf_jax.media.pictures import Picture
+from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.step_chart import BAR, FRESH, StepChart
 from rsf_jax.streaming import FrameResult
 from rsf_jax.trained.appearance import Appearance
@@ -80,15 +80,15 @@ def test_a_legend_shows_colors_and_breaks_lines():
 def _outputs(tmp_path, monkeypatch, **options):
     """Outputs, and the frames that they have written."""
     written = []
-    monkeypatch.setattr(outputs.VideoWriter, "write", lambda _, image: written.append(image))
+    monkeypatch.setattr(outputs.VideoWriter, "write", lambda _, image, at: written.append(image))
     look = Appearance(["ground", "disc", "square"], COLORS, (4, 6), 0)
     return Outputs(tmp_path, "door", ("overlay",), look, 5.0, **options), written
 
 
 def _show(found, results):
-    picture = Picture(np.full((240, 320, 3), 128, np.uint8), np.zeros((4, 6, 3), np.uint8), 0.0)
+    image, shaper = np.full((240, 320, 3), 128, np.uint8), Shaper((4, 6), 3)
     for result in results:
-        found.write(result, picture)
+        found.write(result, shaper.picture_of_image(image, 0.0, result.index))
 
 
 def test_the_video_says_what_its_colors_are_but_for_the_background(tmp_path, monkeypatch):

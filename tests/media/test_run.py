@@ -136,8 +136,8 @@ class Camera(Source):
 def test_a_camera_drops_what_is_too_much_and_counts_it(trained, tmp_path, monkeypatch):
     _instead(monkeypatch, **{"camera:9": Camera(_scenes(200))})
     clip = film(tmp_path / "clip.mp4", _scenes(6))
-    kinds = ("overlay", "json")
-    summary = _play(trained, tmp_path, ["camera:9", clip], rsf.FixedSchedule(3, 3), write=kinds)
+    kinds, policy = ("overlay", "json"), rsf.FixedSchedule(3, 3)
+    summary = _play(trained, tmp_path, ["camera:9", clip], policy, write=kinds, tries=1)
     camera, file = summary.accounts
     assert camera.problem == "camera:9 went away after 200 frames: unplugged"
     assert camera.read == 200
@@ -226,7 +226,9 @@ class Stalled(Camera):
     """Sends some frames, and then nothing, whatever it is asked."""
 
     def _read(self):
-        yield from super()._read()
+        for picture in super()._read():
+            yield picture
+            time.sleep(1)
         threading.Event().wait(30)
 
 
@@ -235,7 +237,9 @@ def _instead(monkeypatch, **sources):
     monkeypatch.setattr(
         runs,
         "open_source",
-        lambda text, *args: sources[text] if text in sources else opened(text, *args),
+        lambda text, *args, **more: (
+            sources[text] if text in sources else opened(text, *args, **more)
+        ),
     )
 
 
