@@ -3,10 +3,9 @@
 In: `sources` opens what a text names, `videos` reads files, streams and `cameras` (`late` those
 that may be away, `times` when their frames are shown), `folders` reads images, `pictures` resizes
 frames for a model; a `source` says how it ended, a `reader` reads it ahead. Out: a `recorder` hands
-results to `outputs`: `overlay` draws a
-class map over a frame, `step_chart` and `legend` what is below it (`lettering` its text),
-`video_writer`, `mask_writer` and `json_lines` write files, `targets` and `checks` are what they
-have in common.
+results to `outputs`: `overlay` draws a class map over a frame, `step_chart` and `legend` what is
+below it (`lettering` its text), `video_writer`, `mask_writer` and `json_lines` write files,
+`targets` and `checks` are what they have in common.
 
 It needs PyAV, whose import takes its time: each name is imported when it is asked for.
 """

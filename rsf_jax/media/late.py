@@ -61,7 +61,8 @@ class LateSource(Source):
                 return
             left -= 1
             print(f"{self.problem}; it is opened again", file=sys.stderr, flush=True)
-            self._closed.wait(wait)
+            if self._closed.wait(wait):
+                return
             wait = min(2 * wait, _LONGEST_WAIT)
             self.reconnects += 1
 
