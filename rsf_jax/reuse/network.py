@@ -1,6 +1,7 @@
 """Wraps a network so that it recomputes only what has changed since the last frame."""
 
 import difflib
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, SupportsIndex
 
@@ -79,6 +80,7 @@ class ReuseNetwork:
         self._apply = network.apply if isinstance(network, nn.Module) else network
         self._named = type(network).__name__ if network is not self._apply else short(network)
         self._variables = variables
+        self._number = next(_NUMBERS)
         self._method, self._thresholds = method, thresholds
         _check_thresholds(thresholds)
         self._compiled: dict[Any, _Compiled] = {}
@@ -120,8 +122,10 @@ class ReuseNetwork:
             The new state, and what the network returns for the frame.
 
         Raises:
-            InputError: if the frame's shape is another one.
+            InputError: if the frame's shape is another one, or the state is used up, or that of
+                another network, as of one with other weights.
         """
+        self._check_own(state)
         program, frame = self._for(frame), own_copy(frame)
         if state.stored[0].values.shape != program.shape:
             raise InputError(
@@ -157,7 +161,11 @@ class ReuseNetwork:
         Args:
             state: what a frame has left.
             frame: one of the sequence, for its shape.
+
+        Raises:
+            InputError: if the state is used up, or that of another network.
         """
+        self._check_own(state)
         return self._for(frame).maps(state)
 
     def layers(self, frame: Array) -> list[str]:
@@ -166,6 +174,17 @@ class ReuseNetwork:
         A map is named after the layer whose convolution or pooling leads to it.
         """
         return self._for(frame).names
+
+    def _check_own(self, state: ReuseState) -> None:
+        if state.owner != self._number:
+            raise InputError(
+                "the state is of another network, or of this one with other weights: begin with "
+                "init"
+            )
+        if state.is_used_up:
+            raise InputError(
+                "the state is used up by the step after it: go on from the one that step returned"
+            )
 
     def _for(self, frame: Array) -> "_Compiled":
         frame = jnp.asarray(frame)
@@ -177,12 +196,13 @@ class ReuseNetwork:
                 lambda x: self._apply(self._variables, x),
                 jax.ShapeDtypeStruct(frame.shape, frame.dtype),
             )
-            program = Program(graph, self._method, self._tile_side)
+            program = Program(graph, self._method, self._tile_side, self._number)
             thresholds = _by_stage(self._thresholds, program.names)
             self._compiled[key] = _Compiled(program, thresholds, self._refresh_every)
         return self._compiled[key]
 
 
+_NUMBERS = itertools.count(1)
 _AS_FLOATS = "frame.astype(np.float32) / 255"
 
 

@@ -30,10 +30,13 @@ class Program:
     Attributes:
         stages: in the order they are computed; the first is the frame.
         plans: one for each stage but the first.
+        owner: number of the network, which its states carry.
     """
 
-    def __init__(self, graph: Graph, method: str, tile_side: int | None = None) -> None:
-        self.graph = graph
+    def __init__(
+        self, graph: Graph, method: str, tile_side: int | None = None, owner: int = 0
+    ) -> None:
+        self.graph, self.owner = graph, owner
         self.stages = plan(graph)
         self.residual = method == "residual"
         self._must_reuse = tile_side is not None
@@ -103,6 +106,7 @@ class Program:
             jnp.bool_(False),
             jnp.int32(0),
             everything,
+            self.owner,
         )
         return state, self._output(weights.constants, list(maps.values()))
 
@@ -196,7 +200,13 @@ class Program:
         )
         age = jnp.where(refresh, 0, state.age + 1)
         state = ReuseState(
-            tuple(stored), before, state.plain, jnp.bool_(False), age, jnp.stack(shares)
+            tuple(stored),
+            before,
+            state.plain,
+            jnp.bool_(False),
+            age,
+            jnp.stack(shares),
+            self.owner,
         )
         return state, self._output(weights.constants, self.maps(state))
 

@@ -30,6 +30,7 @@ class ReuseState:
         is_plain: bool, whether it came after what is stored.
         age: int32, frames since all was computed as a whole.
         computed: float32 [stages], the share of every map that the last frame had computed.
+        owner: number of the network that it belongs to.
     """
 
     __repr__ = in_a_line
@@ -40,6 +41,13 @@ class ReuseState:
     is_plain: Leaf
     age: Leaf
     computed: Leaf
+    owner: int = flax.struct.field(pytree_node=False)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether its memory has become that of a later state."""
+        arrays = jax.tree.leaves(self.stored)
+        return any(isinstance(a, jax.Array) and a.is_deleted() for a in arrays)
 
     def passed_by(self, frame: Array) -> "ReuseState":
         """Returns the state after a frame of which nothing was stored."""

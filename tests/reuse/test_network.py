@@ -51,6 +51,21 @@ def test_a_refresh_ends_the_error_of_truncation(variables, method):
     assert min(errors[0], errors[1], errors[3]) > 1e-3
 
 
+def test_states_belong_to_their_network_and_are_used_once(variables):
+    frames = _drifting(2)
+    mine = ReuseNetwork(NETWORK, variables, tile_side=8)
+    tuned = ReuseNetwork(NETWORK, jax.tree.map(lambda x: 2 * x, variables), tile_side=8)
+    state = mine.init(frames[0])
+    for others in (tuned.step, tuned.maps):
+        with pytest.raises(rsf.InputError, match="of another network, or of this one with other"):
+            others(state, frames[1])
+    new, _ = mine.step(state, frames[1])
+    for again in (mine.step, mine.maps):
+        with pytest.raises(rsf.InputError, match="used up by the step after it"):
+            again(state, frames[1])
+    mine.step(new, frames[1])
+
+
 class Wide(nn.Module):
     """Slow enough to be worth saving of."""
 
