@@ -68,15 +68,10 @@ def _tick():
     assert isinstance(HALTING, StepwisePolicy)
     prepared = prepare(model, variables, SIZE)
 
-    def tick(prepared, policy, store, slots, load):
-        program = Program(prepared, policy, **options)
-        program.store, program.slots = store, slots
-        return program.tick(load), program.store, program.slots
-
     mask = np.zeros(2, bool)
     load = Load(mask, np.zeros((2, *SIZE, 1), np.float32), np.zeros(2, np.int32), mask, mask)
     program = Program(prepared, HALTING, **options)
-    return tick, (prepared, HALTING, program.store, program.slots, load)
+    return program.advance, (prepared, HALTING, program.store, program.slots, load)
 
 
 def _reuse(method, what):

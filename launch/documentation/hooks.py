@@ -16,8 +16,9 @@ from documentation import site, tables  # noqa: E402
 def on_files(files: Any, *, config: Any) -> Any:
     """Adds the pages and pictures that lie outside of `docs/`."""
     for path, uri in site.outside().items():
-        made = {"content": site.text_of(path)} if uri.endswith(".md") else {}
-        made = made or {"abs_src_path": str(site.ROOT / path)}
+        made: dict[str, Any] = {"abs_src_path": str(site.ROOT / path)}
+        if uri.endswith(".md"):
+            made = {"content": site.text_of(path)}
         files.append(File.generated(config, uri, **made))
     for uri, picture in site.pictures_of_notebooks():
         files.append(File.generated(config, uri, content=picture))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import markupsafe
 
 from rsf_jax.data.streams import EVENTS
 from rsf_jax.errors import InputError
@@ -140,7 +139,7 @@ def _told(content: dict[str, Any]) -> dict[str, Any]:
         "facts": facts(run),
         "words": explained(content),
         "columns": columns + len(run["frames_per_second"]),
-        "playback_data": markupsafe.Markup(data),
+        "playback_data": data,
         "keys": _keys(run),
     }
 

@@ -140,7 +140,7 @@ class Program:
         # One attribute, which changes at once.
         self._device = (self._new_store(), self._new_slots())
         # States are overwritten in place.
-        self._tick = jax.jit(self._advance, donate_argnums=(2, 3))
+        self._tick = jax.jit(self.advance, donate_argnums=(2, 3))
         self._ask = jax.jit(self._look, donate_argnums=(3,))
 
     def tick(self, load: Load) -> Ended:
@@ -199,9 +199,10 @@ class Program:
         none, zeros = jnp.zeros(count, bool), jnp.zeros(count, jnp.int32)
         return Slots(frame, carry, drive, memory, decision, zeros, none, none, zeros)
 
-    def _advance(
+    def advance(
         self, prepared: Prepared, policy: StepwisePolicy, store: Stored, slots: Slots, load: Load
     ) -> tuple[Stored, Slots, Ended]:
+        """Traceable body of `tick`: the states and slots after it, and what is for the host."""
         slots = _for_each(
             load.mask, lambda i, slots: self._begin(prepared, policy, store, slots, load, i), slots
         )
