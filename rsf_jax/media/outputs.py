@@ -5,7 +5,6 @@ import contextlib
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -169,14 +168,3 @@ class Outputs:
         """Ends files that could not be written; half a video is deleted."""
         with contextlib.suppress(InputError):
             self._stack.__exit__(InputError, InputError(), None)
-
-    def __enter__(self) -> "Outputs":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
