@@ -18,6 +18,7 @@ from benchmarks.refilling import (
     Pair,
     Throughput,
 )
+from benchmarks.submitting import THREADS, TICK_SECONDS, Wait, measure
 from benchmarks.suite import machine
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import first_videos, open_dataset
@@ -41,7 +42,8 @@ class Settings:
         streams: that send frames.
         many: streams of the test with many.
         loads: frames that arrive, over what the engine could compute.
-        seconds: of each load.
+        seconds: of each load, and of each length of ticks.
+        tick_seconds: lengths of ticks during which cameras call.
     """
 
     policy: StepPolicy
@@ -50,6 +52,7 @@ class Settings:
     many: int = 1000
     loads: tuple[float, ...] = LOADS
     seconds: float = 10.0
+    tick_seconds: tuple[float, ...] = TICK_SECONDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +64,14 @@ class Report:
         latency: of both, by load.
         difference: the largest between logits of both.
         other_steps: share of the frames whose steps differ: those with a ratio at the threshold.
+        waits: of cameras' threads for an engine that computes.
     """
 
     throughput: list[Throughput]
     latency: list[Latency]
     difference: float
     other_steps: float
+    waits: list[Wait]
 
 
 def run(trained: Trained, settings: Settings) -> Report:
@@ -83,7 +88,8 @@ def run(trained: Trained, settings: Settings) -> Report:
         for found in pair.latency(videos, load, capacity, settings.seconds)
     ]
     throughput.append(_many(trained, prepared, settings))
-    return Report(throughput, latency, difference, other_steps)
+    waits = measure(trained, videos, settings.slots, settings.seconds, settings.tick_seconds)
+    return Report(throughput, latency, difference, other_steps, waits)
 
 
 def load_videos(trained: Trained, count: int) -> np.ndarray:
@@ -142,8 +148,18 @@ def save(folder: Path, settings: Settings, report: Report) -> Path:
 
 
 def print_report(report: Report) -> None:
-    """Prints two tables."""
+    """Prints three tables."""
     console = Console()
+    console.print(_throughput_table(report))
+    console.print(_latency_table(report))
+    console.print(_waits_table(report))
+    console.print(
+        f"Between both, logits differ by {report.difference:.1e} at most, steps in "
+        f"{report.other_steps:.2%} of the frames."
+    )
+
+
+def _throughput_table(report: Report) -> Table:
     table = Table(title="All streams have frames waiting")
     for column in ("", "streams", "frames/s", "useful steps", "steps per frame", "memory (MB)"):
         table.add_column(column, justify="right" if column else "left")
@@ -156,7 +172,10 @@ def print_report(report: Report) -> None:
             f"{row.mean_steps:.2f}",
             f"{row.memory_mb:.0f}" if row.streams != report.throughput[0].streams else "",
         )
-    console.print(table)
+    return table
+
+
+def _latency_table(report: Report) -> Table:
     table = Table(title="Frames arrive at random: milliseconds to the result")
     table.add_column("load")
     for name in (ENGINE, LOCK_STEP):
@@ -166,8 +185,14 @@ def print_report(report: Report) -> None:
         rows = {row.name: row.milliseconds for row in report.latency if row.load == load}
         values = [rows[name][p] for name in (ENGINE, LOCK_STEP) for p in PERCENTILES]
         table.add_row(f"{load:.0%}", *(f"{value:.1f}" for value in values))
-    console.print(table)
-    console.print(
-        f"Between both, logits differ by {report.difference:.1e} at most, steps in "
-        f"{report.other_steps:.2%} of the frames."
-    )
+    return table
+
+
+def _waits_table(report: Report) -> Table:
+    table = Table(title=f"{THREADS} threads call while another computes: milliseconds of a call")
+    for column in ("", "tick (ms)", "calls", "median", "99 %", "longest"):
+        table.add_column(column, justify="right" if column else "left")
+    for wait in report.waits:
+        times = (f"{value:.2f}" for value in wait.milliseconds)
+        table.add_row(wait.call, f"{wait.tick_milliseconds:.0f}", str(wait.calls), *times)
+    return table

@@ -14,7 +14,9 @@ POLICY = rsf.DistanceHalting("l2", 1e-9, max_steps=5, rtol=0.05)
 
 @pytest.fixture(scope="module")
 def report(run):
-    settings = streaming.Settings(POLICY, slots=2, streams=5, many=7, loads=(0.5, 2.0), seconds=0.1)
+    settings = streaming.Settings(
+        POLICY, slots=2, streams=5, many=7, loads=(0.5, 2.0), seconds=0.1, tick_seconds=(0.05,)
+    )
     return settings, streaming.run(evaluation.load_trained(run[1]), settings)
 
 
@@ -45,11 +47,23 @@ def test_latencies_are_of_the_same_arrivals(report):
         assert 0 < percentiles[0] <= percentiles[1] <= percentiles[2]
 
 
+def test_cameras_do_not_wait_for_ticks(report):
+    waits = {wait.call: wait for wait in report[1].waits}
+    assert list(waits) == ["submit", "has_room", "statistics"]
+    for wait in waits.values():
+        median, late, longest = wait.milliseconds
+        assert 0 < median <= late <= longest
+        assert wait.calls > 8
+        # Half of all calls would wait for most of a tick.
+        assert median < wait.tick_milliseconds / 2
+
+
 def test_it_is_saved_printed_and_drawn(report, tmp_path, capsys):
     settings, found = report
     saved = json.loads(streaming.save(tmp_path, settings, found).read_text())
     assert saved["settings"]["policy"] == str(POLICY)
     assert len(saved["throughput"]) == 3
+    assert [wait["call"] for wait in saved["waits"]] == ["submit", "has_room", "statistics"]
     streaming.print_report(found)
     shown = capsys.readouterr().out
     assert f"{found.throughput[0].frames_per_second:.1f}" in shown
