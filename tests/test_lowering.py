@@ -15,7 +15,8 @@ from rsf_jax.data.batch import Batch
 from rsf_jax.models.base import prepare
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.reuse import ReuseNetwork, frame_network
-from rsf_jax.streaming.program import Load, Program
+from rsf_jax.streaming.program import Program
+from rsf_jax.streaming.slots import Load
 from rsf_jax.training.state import create_state
 from rsf_jax.training.step import make_train_step
 
@@ -69,7 +70,8 @@ def _tick():
     prepared = prepare(model, variables, SIZE)
 
     mask = np.zeros(2, bool)
-    load = Load(mask, np.zeros((2, *SIZE, 1), np.float32), np.zeros(2, np.int32), mask, mask)
+    frames, row = np.zeros((2, *SIZE, 1), np.float32), np.zeros(2, np.int32)
+    load = Load(np.int32(0), frames, row, mask, np.zeros(4, bool))
     program = Program(prepared, HALTING, **options)
     return program.advance, (prepared, HALTING, program.store, program.slots, load)
 

@@ -20,8 +20,9 @@ from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.policies.base import may_leave_out_frames
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.delivery import Delivery
-from rsf_jax.streaming.program import Ended, Load, Look, Program, Transform, to_host
+from rsf_jax.streaming.program import Program, to_host
 from rsf_jax.streaming.shadow import Shadow, Shadows
+from rsf_jax.streaming.slots import Ended, Load, Look
 from rsf_jax.streaming.statistics import Counter, Statistics
 from rsf_jax.streaming.streams import (
     CUT,
@@ -34,6 +35,7 @@ from rsf_jax.streaming.streams import (
     Stream,
     Waiting,
 )
+from rsf_jax.streaming.tick import Transform
 from rsf_jax.streaming.turns import Turns
 from rsf_jax.typing import Variables
 
@@ -73,8 +75,9 @@ class StreamEngine:
         queue: frames of a stream that may wait.
         when_full: what `submit` does then: "block" computes until there is room, "drop_oldest"
             drops the frame that has waited longest, "error" raises `InputError`.
-        steps_per_tick: recurrent steps between two looks at what has halted: more spare the host
-            work, and waste steps of slots that halt between.
+        steps_per_tick: recurrent steps of a tick in which no frame waits for a slot: more spare
+            the host work, and waste steps of slots that halt between. While frames wait, slots are
+            refilled within the tick, unless a stream has a budget.
         stateful: start each frame from the state the previous one left.
         transform: what is made on the device of logits [S, H, W, K], to bring less to the host, as
             `lambda logits: logits.argmax(-1)`; traceable, S first in whatever it returns.
@@ -141,6 +144,7 @@ class StreamEngine:
         self._streams: dict[str, Stream] = {}  # open, or with frames left
         self._names = itertools.count(1)
         self._rows = list(reversed(range(max_streams)))
+        self._with_budget = 0  # of the streams
         self._delivery = Delivery(self._books, unread_bytes, self._fail_for_callback)
         self._counter = Counter()
         self._tick_seconds: deque[float] = deque(maxlen=_RECENT)
@@ -148,7 +152,7 @@ class StreamEngine:
 
     def _compile(self) -> None:
         """Compiles, or the first frames would wait for it."""
-        jax.block_until_ready(self._program.tick(self._turns.load(0.0)))
+        jax.block_until_ready(self._program.tick(self._turns.load(0.0, fill=True)))
         if self._leaves_out:
             self._program.leaves_out(self._turns.nothing())
         if self._shadows:
@@ -211,6 +215,7 @@ class StreamEngine:
                 name, row, self._key, budget, when_full, on_result, priority, keep_frames
             )
             self._streams[name] = stream
+            self._with_budget += budget is not None
             return stream
 
     def submit(self, stream: Stream, frame: Any, tag: Any = None) -> int:
@@ -414,19 +419,25 @@ class StreamEngine:
         with self._books:
             # One that is not cut now could be cut by the next tick at the earliest.
             usual = statistics.median(self._tick_seconds) if self._tick_seconds else 0.0
-            load = self._turns.load(then=began + 2 * usual)
-            loaded = self._turns.loaded
+            # Deadlines need short ticks; and of what fails twice, little should be concerned.
+            fill = self._with_budget > 0 or self._failed_before
+            load = self._turns.load(then=began + 2 * usual, fill=fill)
+            loaded = self._turns.loaded + int(load.count)
         if loaded:
             self._cast_begun(load)
             ended = to_host(self._program.tick(load))
             now = self._clock()
             with self._books:
-                self._turns.begun()
                 self._tick_seconds.append(now - began)
-                useful = int(ended.useful)
-                self._counter.count_tick(self._slots, loaded, self._steps, useful, now - began)
-                for slot in np.flatnonzero(ended.ended):
-                    self._end(int(slot), ended, now)
+                self._counter.count_tick(
+                    self._slots,
+                    min(loaded, self._slots),
+                    int(ended.executed),
+                    int(ended.useful),
+                    now - began,
+                )
+                for entry, stream in self._turns.ticked(ended.ended, ended.holding).items():
+                    self._end(entry, stream, ended, now)
         self._compare()
         return loaded > 0
 
@@ -477,13 +488,12 @@ class StreamEngine:
                     self._shadows.cast(store, look.frames, place, stream.row, False)
 
     def _cast_begun(self, load: Load) -> None:
-        """Begins the shadows of frames that get slots."""
+        """Begins the shadows of frames that are about to begin."""
         if self._shadows:
-            for slot in map(int, np.flatnonzero(load.mask)):
-                stream = self._turns.holder(slot)
+            for place, stream in enumerate(self._turns.new()):
                 if stream.take_shadow():
-                    first, store = bool(load.first[slot]), self._program.store
-                    self._shadows.cast(store, load.frames, slot, stream.row, first)
+                    first, store = bool(load.first[place]), self._program.store
+                    self._shadows.cast(store, load.frames, place, stream.row, first)
 
     def _compare(self) -> None:
         """Takes what has come of shadows."""
@@ -494,17 +504,16 @@ class StreamEngine:
                     self._counter.count_shadow(loss)
                     self._delivery.call(self._shadows.on_loss, loss)
 
-    def _end(self, slot: int, ended: Ended, now: float) -> None:
-        """Takes a frame out of its slot."""
-        steps = int(ended.steps[slot])
-        # A copy, or each result would keep those of all slots.
-        outputs = jax.tree.map(lambda x: np.array(x[slot]), ended.outputs)
-        stream = self._turns.free(slot)
-        if ended.finite[slot]:
-            status = CUT if ended.cut[slot] else DONE if steps else REPEATED
+    def _end(self, entry: int, stream: Stream, ended: Ended, now: float) -> None:
+        """Ends a frame."""
+        steps = int(ended.steps[entry])
+        # A copy, or each result would keep those of all others.
+        outputs = jax.tree.map(lambda x: np.array(x[entry]), ended.outputs)
+        if ended.finite[entry]:
+            status = CUT if ended.cut[entry] else DONE if steps else REPEATED
             if self._leaves_out:
                 stream.outputs = jax.tree.map(np.copy, outputs)
-            due = stream.end(status, now, outputs, steps, first=bool(ended.first[slot]))
+            due = stream.end(status, now, outputs, steps, first=bool(ended.first[entry]))
         else:
             due = stream.end(FAILED, now, None, steps, "the state became NaN or infinite")
         self._put_out(stream, due)
@@ -582,4 +591,5 @@ class StreamEngine:
         """Gives back name and row of a stream that will have no more results."""
         if stream.closed and not stream.left and self._streams.get(stream.name) is stream:
             del self._streams[stream.name]
+            self._with_budget -= stream.budget is not None
             self._rows.append(stream.row)

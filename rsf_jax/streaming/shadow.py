@@ -18,7 +18,7 @@ from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.shadow import advance_with_shadow
 from rsf_jax.shown import in_a_line
-from rsf_jax.streaming.program import Stored
+from rsf_jax.streaming.slots import Stored
 from rsf_jax.typing import Array
 
 # (logits of the policy, logits of the reference) [B, H, W, K] -> [B] in 0..1

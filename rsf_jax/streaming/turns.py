@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from rsf_jax.ops.pixels import as_float
-from rsf_jax.streaming.program import Load, Look
+from rsf_jax.streaming.slots import NO_ENTRY, Load, Look
 from rsf_jax.streaming.streams import Stream
 
 _as_float = jax.jit(as_float)
@@ -59,7 +59,7 @@ class Turns:
         self._slots: list[Stream | None] = [None] * slots
         self._ready, self._unseen = Line(), Line()  # of the latter, the policy may leave out frames
         self._looked_at: list[Stream] = []
-        self._begun: list[int] = []  # slots
+        self._new: list[Stream] = []  # taken by `load`
         self._numbers = itertools.count()
         self._frame, self._rows = frame, rows
         # Already on the device: most ticks begin no frame.
@@ -128,42 +128,69 @@ class Turns:
         """Slots that hold a frame."""
         return sum(stream is not None for stream in self._slots)
 
-    def load(self, then: float) -> Load:
-        """Gives free slots to streams that wait.
+    def load(self, then: float, *, fill: bool) -> Load:
+        """Takes frames that may begin.
 
         Args:
             then: frames whose deadline is before that are cut.
+            fill: whether to take no more of them than there are free slots; otherwise the device
+                refills slots with others as they become free.
         """
         count = len(self._slots)
-        mask, first = np.zeros(count, bool), np.zeros(count, bool)
-        row = np.zeros(count, np.int32)
+        self._new = self._ready.next(count - self.loaded if fill else count)
+        first, row = np.zeros(count, bool), np.zeros(count, np.int32)
         frames: dict[int, np.ndarray] = {}
-        free = [slot for slot, holder in enumerate(self._slots) if holder is None]
-        for slot, stream in zip(free, self._ready.next(len(free))):
-            self._slots[slot] = stream
-            mask[slot], row[slot] = True, stream.row
-            frames[slot], first[slot] = stream.take()
-        self._begun = list(frames)
-        due = [stream is not None and stream.is_due(then) for stream in self._slots]
+        for place, stream in enumerate(self._new):
+            row[place] = stream.row
+            frames[place], first[place] = stream.take()
         batch = self._batch(frames) if frames else self._no_frames
-        return Load(mask, batch, row, first, np.array(due))
+        due = np.zeros(2 * count, bool)
+        for entry, stream in enumerate(self._entries()):
+            due[entry] = stream is not None and stream.is_due(then)
+        return Load(np.int32(len(self._new)), batch, row, first, due)
 
-    def begun(self) -> None:
-        """Confirms what `load` has taken."""
-        for slot in self._begun:
-            self.holder(slot).has_begun()
-        self._begun = []
+    def new(self) -> list[Stream]:
+        """The streams whose frames `load` has taken, in that order."""
+        return self._new
+
+    def _entries(self) -> list[Stream | None]:
+        return [*self._slots, *self._new]
+
+    def ticked(self, ended: np.ndarray, holding: np.ndarray) -> dict[int, Stream]:
+        """Confirms what `load` has taken; frames that have not begun wait again.
+
+        Args:
+            ended: bool [E], entries of the tick that have ended.
+            holding: int32 [S], the entry that each slot holds, or `NO_ENTRY`.
+
+        Returns:
+            The streams of those that have ended, by entry.
+        """
+        entries, count = self._entries(), len(self._slots)
+        new, self._new = self._new, []
+        held = set(holding.tolist())
+        for entry, stream in enumerate(new, count):
+            if ended[entry] or entry in held:
+                stream.has_begun()
+            else:
+                stream.put_back()
+                self._ready.join(stream)
+        self._slots = [None if entry == NO_ENTRY else entries[entry] for entry in holding]
+        return {
+            entry: stream
+            for entry, stream in enumerate(entries)
+            if stream is not None and ended[entry]
+        }
 
     def put_back(self) -> None:
         """Undoes `look` and `load`, as far as they are not confirmed."""
-        for slot in self._begun:
-            stream = self.free(slot)
+        for stream in self._new:
             stream.put_back()
             self._ready.join(stream)
         for stream in self._looked_at:
             stream.put_back()
             self._unseen.join(stream)
-        self._begun, self._looked_at = [], []
+        self._new, self._looked_at = [], []
 
     def _batch(self, begun: dict[int, np.ndarray]) -> Any:
         """Returns float32 [S, H, W, I], the frames of these slots and zeros."""
@@ -174,18 +201,6 @@ class Turns:
             frames[slot] = frame if are_bytes else as_float(frame)
         # A program of its own: inside the tick, another type would compile the tick anew.
         return _as_float(frames) if are_bytes else frames
-
-    def holder(self, slot: int) -> Stream:
-        """Returns the stream in a slot."""
-        stream = self._slots[slot]
-        if stream is None:
-            raise RuntimeError(f"slot {slot} is empty")
-        return stream
-
-    def free(self, slot: int) -> Stream:
-        """Takes a stream out of its slot."""
-        stream, self._slots[slot] = self.holder(slot), None
-        return stream
 
     def remove(self, stream: Stream) -> None:
         """Takes a stream out of slots and lines."""
