@@ -135,10 +135,10 @@ class Program:
     ) -> None:
         self.prepared, self.policy = prepared, policy
         self._steps, self._stateful, self._transform = steps, stateful, transform
-        self._new_store = jax.jit(lambda: self._fresh(rows))
-        self._new_slots = jax.jit(lambda: self._empty(slots))
+        self._new_store = jax.jit(lambda policy: self._fresh(policy, rows))
+        self._new_slots = jax.jit(lambda prepared, policy: self._empty(prepared, policy, slots))
         # One attribute, which changes at once.
-        self._device = (self._new_store(), self._new_slots())
+        self._device = self._new_device(prepared, policy)
         # States are overwritten in place.
         self._tick = jax.jit(self.advance, donate_argnums=(2, 3))
         self._ask = jax.jit(self._look, donate_argnums=(3,))
@@ -177,25 +177,83 @@ class Program:
 
     def renew(self) -> None:
         """Makes states and slots anew."""
-        self._device = (self._new_store(), self._new_slots())
+        self._device = self._new_device(self.prepared, self.policy)
 
     def empty_slots(self) -> None:
         """Takes all frames out of their slots; states of streams stay as they are."""
-        self._device = (self.store, self._new_slots())
+        self._device = (self.store, self._new_slots(self.prepared, self.policy))
+
+    def vacate(self, slots: np.ndarray) -> None:
+        """Takes the frames out of some slots, bool [S]; states of streams stay as they are."""
+        active = self.slots.active & ~slots
+        self._device = (self.store, dataclasses.replace(self.slots, active=active))
+
+    def read(self, rows: np.ndarray) -> Stored:
+        """Returns the states of some rows, int32 [R], on the host."""
+        return jax.device_get(jax.tree.map(lambda x: x[rows], self.store))
+
+    def write(self, rows: np.ndarray, states: Stored) -> None:
+        """Replaces the states of some rows, int32 [R]."""
+        store = jax.tree.map(lambda x, new: x.at[rows].set(new), self.store, states)
+        self._device = (store, self.slots)
+
+    def fresh(self) -> Stored:
+        """Returns the state of a stream before its first frame, one row."""
+        return self._fresh(self.policy, 1)
+
+    def shapes(self, policy: StepwisePolicy) -> Stored:
+        """Returns shapes and types of one stream's state under a policy, without a first axis."""
+        return _without_first(jax.eval_shape(lambda: self._fresh(policy, 1)))
+
+    def outputs(self) -> Any:
+        """Returns shapes and types of what is made of the logits of one frame."""
+        slots = jax.eval_shape(self._new_slots, self.prepared, self.policy)
+        return _without_first(jax.eval_shape(self._no_outputs, self.prepared, slots))
+
+    def states(self, policy: StepwisePolicy) -> Stored:
+        """Returns states of all rows before their first frames, under a policy."""
+        return self._new_store(policy)
+
+    def compile(
+        self, prepared: Prepared, policy: StepwisePolicy, load: Load, look: Look | None
+    ) -> None:
+        """Compiles for other variables and another policy, on states that are thrown away."""
+        *device, _ = self._tick(prepared, policy, *self._new_device(prepared, policy), load)
+        if look is not None:
+            store = device[0]
+            device = self._ask(prepared, policy, store.carry, store.memory, look)
+        jax.block_until_ready(device)
+
+    def change(self, prepared: Prepared, policy: StepwisePolicy, keeps_memory: bool) -> None:
+        """Goes on with other variables and another policy; all slots are emptied.
+
+        Args:
+            prepared: the same model with other variables.
+            policy: when frames end.
+            keeps_memory: whether it goes on with what the policy before has carried, which has
+                the same arrays; states of the model stay in any case.
+        """
+        store, slots = self._new_device(prepared, policy)
+        memory = self.store.memory if keeps_memory else store.memory
+        self._device = (Stored(self.store.carry, memory), slots)
+        self.prepared, self.policy = prepared, policy
+
+    def _new_device(self, prepared: Prepared, policy: StepwisePolicy) -> tuple[Stored, Slots]:
+        return self._new_store(policy), self._new_slots(prepared, policy)
 
     def _frames(self, count: int) -> Array:
         channels = self.prepared.model.input_channels
         return jnp.zeros((count, *self.prepared.frame_shape, channels), jnp.float32)
 
-    def _fresh(self, count: int) -> Stored:
-        memory = self.policy.init_memory(self._frames(count))
+    def _fresh(self, policy: StepwisePolicy, count: int) -> Stored:
+        memory = policy.init_memory(self._frames(count))
         return Stored(self.prepared.initial_carry(count), memory)
 
-    def _empty(self, count: int) -> Slots:
-        frame, (carry, memory) = self._frames(count), self._fresh(count)
-        drive = self.prepared.drive(frame)
-        recurrence = _recurrence(self.prepared, frame, drive, carry, carry)
-        decision = self.policy.init_state(self.policy.observe(recurrence, carry))
+    def _empty(self, prepared: Prepared, policy: StepwisePolicy, count: int) -> Slots:
+        frame, (carry, memory) = self._frames(count), self._fresh(policy, count)
+        drive = prepared.drive(frame)
+        recurrence = _recurrence(prepared, frame, drive, carry, carry)
+        decision = policy.init_state(policy.observe(recurrence, carry))
         none, zeros = jnp.zeros(count, bool), jnp.zeros(count, jnp.int32)
         return Slots(frame, carry, drive, memory, decision, zeros, none, none, zeros)
 
@@ -233,7 +291,7 @@ class Program:
     ) -> Slots:
         """Puts a frame into its slot."""
         mine: Load = _row(load, slot)
-        fresh, kept = self._fresh(1), _row(store, mine.row[0])
+        fresh, kept = self._fresh(policy, 1), _row(store, mine.row[0])
         memory = select(mine.first, fresh.memory, kept.memory)
         start = fresh.carry
         if self._stateful:
@@ -339,6 +397,10 @@ def _for_each(mask: Array, body: Callable[[Array, Any], Any], value: Any) -> Any
     # See docs/decisions/0020-streaming.md.
     order = jnp.argsort(~mask, stable=True)
     return lax.fori_loop(0, mask.sum(), lambda i, value: body(order[i], value), value)
+
+
+def _without_first(shapes: Any) -> Any:
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shapes)
 
 
 def _row(tree: Any, row: Array) -> Any:
