@@ -3,12 +3,14 @@
 A batch that halts sample by sample still runs until its slowest sample has halted. Here a slot is
 given the next frame as soon as its own has halted: `program` is what a tick computes, `turns` says
 whose frame gets a slot, `streams` what is known of a video, `engine` joins them, `statistics`
-counts. `shadow` compares frames with what a reference would have made of them.
+counts. `shadow` compares frames with what a reference would have made of them. `snapshot` is what
+is kept of streams outside of an engine, `moving` takes it out and puts it into one.
 """
 
 from rsf_jax.streaming.engine import StreamEngine
 from rsf_jax.streaming.shadow import Shadow
+from rsf_jax.streaming.snapshot import Snapshot
 from rsf_jax.streaming.statistics import Statistics
 from rsf_jax.streaming.streams import WHEN_FULL, FrameResult, Stream
 
-__all__ = ["WHEN_FULL", "FrameResult", "Shadow", "Statistics", "Stream", "StreamEngine"]
+__all__ = ["WHEN_FULL", "FrameResult", "Shadow", "Snapshot", "Statistics", "Stream", "StreamEngine"]

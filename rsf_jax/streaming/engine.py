@@ -1,6 +1,7 @@
 """The engine: takes frames of many videos, keeps the slots filled, hands out results."""
 
 import asyncio
+import contextlib
 import itertools
 import statistics
 import threading
@@ -17,12 +18,14 @@ from rsf_jax.checks import as_prepared
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy, policy_name
-from rsf_jax.policies.base import may_leave_out_frames
+from rsf_jax.policies.base import StepwisePolicy, may_leave_out_frames
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.delivery import Delivery
+from rsf_jax.streaming.moving import Mover, dropped_of, frames_of
 from rsf_jax.streaming.program import Program, to_host
 from rsf_jax.streaming.shadow import Shadow, Shadows
 from rsf_jax.streaming.slots import Ended, Load, Look
+from rsf_jax.streaming.snapshot import Snapshot, StreamState
 from rsf_jax.streaming.statistics import Counter, Statistics
 from rsf_jax.streaming.streams import (
     CUT,
@@ -127,7 +130,8 @@ class StreamEngine:
             stateful=stateful,
             transform=transform,
         )
-        self._shadows = shadow and Shadows(shadow, prepared, policy, stateful=stateful)
+        self._shadow, self._stateful = shadow, stateful
+        self._shadows = self._shadows_under(prepared, policy)
         self._frame = (*prepared.frame_shape, model.input_channels)
         self._queue, self._when_full = queue, when_full
         self._slots, self._steps, self._clock = slots, steps_per_tick, clock
@@ -148,16 +152,23 @@ class StreamEngine:
         self._delivery = Delivery(self._books, unread_bytes, self._fail_for_callback)
         self._counter = Counter()
         self._tick_seconds: deque[float] = deque(maxlen=_RECENT)
-        self._compile()
+        self._mover = Mover(self._program, self._turns, stateful)
+        # Or the first frames would wait for it.
+        self._compile(prepared, policy, self._shadows)
 
-    def _compile(self) -> None:
-        """Compiles, or the first frames would wait for it."""
-        jax.block_until_ready(self._program.tick(self._turns.load(0.0, fill=True)))
-        if self._leaves_out:
-            self._program.leaves_out(self._turns.nothing())
-        if self._shadows:
-            self._shadows.cast(self._program.store, self._turns.nothing().frames, 0, 0, False)
-            self._shadows.forget()
+    def _shadows_under(self, prepared: Prepared, policy: StepwisePolicy) -> Shadows | None:
+        if self._shadow is None:
+            return None
+        return Shadows(self._shadow, prepared, policy, stateful=self._stateful)
+
+    def _compile(self, prepared: Prepared, policy: StepwisePolicy, shadows: Shadows | None) -> None:
+        """Compiles what `_program` computes of a model and a policy."""
+        look = self._turns.nothing() if may_leave_out_frames(policy) else None
+        self._program.compile(prepared, policy, self._turns.no_load(), look)
+        if shadows:
+            states = self._program.states(policy)
+            shadows.cast(states, self._turns.nothing().frames, 0, 0, False)
+            shadows.forget()
 
     def __repr__(self) -> str:
         """Returns what it runs, and how busy it is."""
@@ -214,8 +225,7 @@ class StreamEngine:
             stream = Stream(
                 name, row, self._key, budget, when_full, on_result, priority, keep_frames
             )
-            self._streams[name] = stream
-            self._with_budget += budget is not None
+            self._add(stream)
             return stream
 
     def submit(self, stream: Stream, frame: Any, tag: Any = None) -> int:
@@ -314,6 +324,78 @@ class StreamEngine:
             stream.closed = True
             self._forget_if_over(stream)
 
+    def snapshot(self, *streams: Stream, remove: bool = False) -> Snapshot:
+        """Returns streams as they are between two ticks, to be kept or to go on elsewhere.
+
+        Frames that have had no result are part of it, those at work too: a stream that is restored
+        computes them from the state of the last frame that has ended.
+
+        Args:
+            streams: which ones; without any, all that have not failed.
+            remove: whether they end here at once, without results for those frames. Who awaits
+                `answer` gets an `InputError`.
+
+        Raises:
+            InputError: if one of the streams has failed, is over, or is another engine's.
+        """
+        return self._apart(lambda: self._snapshot(streams, remove))
+
+    def restore(
+        self,
+        snapshot: Snapshot,
+        *,
+        on_result: OnResult | None = None,
+        other_weights: bool = False,
+        other_policy: bool = False,
+    ) -> list[Stream]:
+        """Opens the streams of a snapshot, which go on where they were.
+
+        Their frames that wait are computed, whatever this engine's `queue`; budgets count from now.
+
+        Args:
+            snapshot: of an engine of the same model and frame size.
+            on_result: as for `open`, for all of them.
+            other_weights: whether states that other weights have left may be gone on with.
+            other_policy: whether the streams may go on under another policy. It keeps what the
+                policy before has carried if it is of the same kind, and begins anew otherwise.
+
+        Raises:
+            InputError: if it is of another model, frame size, policy or weights, has damaged
+                arrays, a name is in use, or too many streams would be open. Nothing has changed
+                then.
+        """
+        return self._apart(lambda: self._restore(snapshot, on_result, other_weights, other_policy))
+
+    def change(
+        self,
+        *,
+        variables: Variables | Prepared | None = None,
+        policy: StepPolicy | None = None,
+    ) -> None:
+        """Goes on with other weights or another policy; no stream is lost, and no frame.
+
+        What is needed is compiled before anything changes. Frames at work begin again, from the
+        state of the frame before: each is computed by one set of weights under one policy. States
+        of streams stay as they are; so does what a policy carries if the new one is of the same
+        kind. Not for two threads at once.
+
+        Args:
+            variables: of the same model; None for those it has.
+            policy: None for the one it has.
+
+        Raises:
+            InputError: if these are none of this model, or no policy for streams.
+        """
+        prepared, rule = self._program.prepared, self._program.policy
+        if variables is not None:
+            prepared = as_prepared(prepared.model, variables, prepared.frame_shape)
+        if policy is not None:
+            rule = checks.checked_policy(policy)
+        shadows = self._shadows_under(prepared, rule)
+        with jax.default_device(self._device):
+            self._compile(prepared, rule, shadows)
+        self._apart(lambda: self._change(prepared, rule, shadows))
+
     def tick(self) -> bool:
         """Fills free slots, makes the steps of a tick, and hands out what has ended.
 
@@ -354,6 +436,90 @@ class StreamEngine:
         with self._books:
             self._counter = Counter()
 
+    def _snapshot(self, streams: tuple[Stream, ...], remove: bool) -> Snapshot:
+        with self._no_tick(), self._books:
+            for stream in streams:
+                self._check_moves(stream)
+            chosen = streams or tuple(s for s in self._streams.values() if not s.failure)
+            if remove:
+                self._mover.rewind(chosen)
+            found = self._mover.snapshot(chosen)
+            if remove:
+                for stream in chosen:
+                    self._let_go(stream)
+        self._delivery.deliver()
+        return found
+
+    def _check_moves(self, stream: Stream) -> None:
+        self._check_own(stream)
+        if stream.failure:
+            raise InputError(f"stream {stream.name!r}: {stream.failure}")
+        if self._streams.get(stream.name) is not stream:
+            raise InputError(f"stream {stream.name!r} is over")
+
+    def _let_go(self, stream: Stream) -> None:
+        """Ends a stream that goes on elsewhere."""
+        self._turns.remove(stream)
+        stream.let_go(InputError(f"stream {stream.name!r} was moved to another engine"))
+        stream.closed = True
+        self._forget_if_over(stream)
+
+    def _restore(
+        self,
+        snapshot: Snapshot,
+        on_result: OnResult | None,
+        other_weights: bool,
+        other_policy: bool,
+    ) -> list[Stream]:
+        with self._no_tick(), self._books:
+            self._mover.check(snapshot, other_weights, other_policy)
+            names = [told.name for told in snapshot.streams]
+            if taken := sorted(self._streams.keys() & set(names)):
+                raise InputError(f"a stream named {taken[0]!r} is open: close it first")
+            if len(names) > len(self._rows):
+                raise InputError(
+                    f"{len(self._streams)} streams are open, and {len(names)} more than this "
+                    "engine keeps states of: make it with a larger max_streams"
+                )
+            rows = self._rows[len(self._rows) - len(names) :]
+            streams = [
+                self._continued(told, row, on_result) for told, row in zip(snapshot.streams, rows)
+            ]
+            self._mover.put(streams, snapshot)
+            del self._rows[len(self._rows) - len(names) :]
+            for stream in streams:
+                self._add(stream)
+                self._wait_or_forget(stream)
+            return streams
+
+    def _continued(self, told: StreamState, row: int, on_result: OnResult | None) -> Stream:
+        stream = Stream(
+            told.name,
+            row,
+            self._key,
+            told.budget,
+            told.when_full,
+            on_result,
+            told.priority,
+            told.keep_frames,
+        )
+        stream.closed, stream.submitted = told.closed, told.submitted
+        stream.begins, stream.begun = told.begins, told.begun
+        if self._leaves_out:
+            stream.outputs = self._mover.outputs(told)
+        stream.go_on(frames_of(told, self._clock()), dropped_of(told))
+        return stream
+
+    def _change(self, prepared: Prepared, policy: StepwisePolicy, shadows: Shadows | None) -> None:
+        with self._no_tick(), self._books:
+            self._mover.rewind(tuple(self._turns.held().values()))
+            self._program.change(prepared, policy, self._mover.keeps_memory(policy))
+            self._shadows, self._leaves_out = shadows, may_leave_out_frames(policy)
+            if not self._leaves_out:
+                for stream in self._streams.values():
+                    stream.outputs = None
+                    self._turns.dropped(stream)
+
     def _apart(self, work: Callable[[], T]) -> T:
         """Does work that must not be ended halfway.
 
@@ -378,18 +544,25 @@ class StreamEngine:
         return busy
 
     def _alone(self, work: Callable[[], bool]) -> bool:
-        """Lets the device work for one thread at a time; puts the books in order if it fails."""
+        """Lets the device work; puts the books in order if it fails."""
+        with self._no_tick():
+            slots = self._program.slots
+            try:
+                return work()
+            except BaseException as error:
+                with self._books:
+                    self._recover(error, any_advanced=self._program.slots is not slots)
+                raise
+
+    @contextlib.contextmanager
+    def _no_tick(self) -> Iterator[None]:
+        """Gives the device to one thread at a time."""
         with self._books:
             self._books.wait_for(lambda: not self._computing)
             self._computing = True
-        slots = self._program.slots
         try:
             with jax.default_device(self._device):
-                return work()
-        except BaseException as error:
-            with self._books:
-                self._recover(error, any_advanced=self._program.slots is not slots)
-            raise
+                yield
         finally:
             with self._books:
                 self._computing = False
@@ -586,6 +759,10 @@ class StreamEngine:
         self._put_out(stream, stream.drop(reason, self._clock()))
         if not stream.at_work:
             self._turns.dropped(stream)
+
+    def _add(self, stream: Stream) -> None:
+        self._streams[stream.name] = stream
+        self._with_budget += stream.budget is not None
 
     def _forget_if_over(self, stream: Stream) -> None:
         """Gives back name and row of a stream that will have no more results."""

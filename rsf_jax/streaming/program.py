@@ -1,5 +1,6 @@
 """The compiled tick, and the states it works on."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -36,12 +37,12 @@ class Program:
         transform: Transform,
     ) -> None:
         self.prepared, self.policy = prepared, policy
-        tick = Tick(slots, steps, stateful, transform)
+        self._traced = tick = Tick(slots, steps, stateful, transform)
         self.advance = tick.advance
-        self._new_store = jax.jit(lambda: tick.fresh(prepared, policy, rows))
-        self._new_slots = jax.jit(lambda: tick.empty(prepared, policy))
+        self._new_store = jax.jit(lambda *of: tick.fresh(*of, rows))
+        self._new_slots = jax.jit(tick.empty)
         # One attribute, which changes at once.
-        self._device = (self._new_store(), self._new_slots())
+        self._device = self._new_device(prepared, policy)
         # States are overwritten in place.
         self._tick = jax.jit(tick.advance, donate_argnums=(2, 3))
         self._ask = jax.jit(tick.look, donate_argnums=(3,))
@@ -80,11 +81,74 @@ class Program:
 
     def renew(self) -> None:
         """Makes states and slots anew."""
-        self._device = (self._new_store(), self._new_slots())
+        self._device = self._new_device(self.prepared, self.policy)
 
     def empty_slots(self) -> None:
         """Takes all frames out of their slots; states of streams stay as they are."""
-        self._device = (self.store, self._new_slots())
+        self._device = (self.store, self._new_slots(self.prepared, self.policy))
+
+    def vacate(self, slots: np.ndarray) -> None:
+        """Takes the frames out of some slots, bool [S]; states of streams stay as they are."""
+        active = self.slots.active & ~slots
+        self._device = (self.store, dataclasses.replace(self.slots, active=active))
+
+    def read(self, rows: np.ndarray) -> Stored:
+        """Returns the states of some rows, int32 [R], on the host."""
+        return jax.device_get(jax.tree.map(lambda x: x[rows], self.store))
+
+    def write(self, rows: np.ndarray, states: Stored) -> None:
+        """Replaces the states of some rows, int32 [R]."""
+        store = jax.tree.map(lambda x, new: x.at[rows].set(new), self.store, states)
+        self._device = (store, self.slots)
+
+    def fresh(self) -> Stored:
+        """Returns the state of a stream before its first frame, one row."""
+        return self._traced.fresh(self.prepared, self.policy, 1)
+
+    def shapes(self, policy: StepwisePolicy) -> Stored:
+        """Returns shapes and types of one stream's state under a policy, without a first axis."""
+        fresh = jax.eval_shape(lambda: self._traced.fresh(self.prepared, policy, 1))
+        return _without_first(fresh)
+
+    def outputs(self) -> Any:
+        """Returns shapes and types of what is made of the logits of one frame."""
+        carry = self.prepared.initial_carry(1)
+        return _without_first(jax.eval_shape(self._traced.no_outputs, self.prepared, carry))
+
+    def states(self, policy: StepwisePolicy) -> Stored:
+        """Returns states of all rows before their first frames, under a policy."""
+        return self._new_store(self.prepared, policy)
+
+    def compile(
+        self, prepared: Prepared, policy: StepwisePolicy, load: Load, look: Look | None
+    ) -> None:
+        """Compiles for other variables and another policy, on states that are thrown away."""
+        *device, _ = self._tick(prepared, policy, *self._new_device(prepared, policy), load)
+        if look is not None:
+            store = device[0]
+            device = self._ask(prepared, policy, store.carry, store.memory, look)
+        jax.block_until_ready(device)
+
+    def change(self, prepared: Prepared, policy: StepwisePolicy, keeps_memory: bool) -> None:
+        """Goes on with other variables and another policy; all slots are emptied.
+
+        Args:
+            prepared: the same model with other variables.
+            policy: when frames end.
+            keeps_memory: whether it goes on with what the policy before has carried, which has
+                the same arrays; states of the model stay in any case.
+        """
+        store, slots = self._new_device(prepared, policy)
+        memory = self.store.memory if keeps_memory else store.memory
+        self._device = (Stored(self.store.carry, memory), slots)
+        self.prepared, self.policy = prepared, policy
+
+    def _new_device(self, prepared: Prepared, policy: StepwisePolicy) -> tuple[Stored, Slots]:
+        return self._new_store(prepared, policy), self._new_slots(prepared, policy)
+
+
+def _without_first(shapes: Any) -> Any:
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shapes)
 
 
 def to_host(ended: Ended) -> Ended:

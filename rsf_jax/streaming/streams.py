@@ -166,11 +166,45 @@ class Stream:
         self._current = self.queue.popleft()
         return self._current.frame, self._current.first
 
-    def put_back(self) -> None:
-        """Undoes `take`."""
+    def put_back(self, frame: np.ndarray | None = None) -> None:
+        """Undoes `take`.
+
+        Args:
+            frame: the pixels, if they may have been dropped since.
+        """
         if self._current is not None:
+            self._current.frame = self.pixels_of(self._current, frame)
             self.queue.appendleft(self._current)
             self._current = None
+
+    @staticmethod
+    def pixels_of(waiting: Waiting, frame: np.ndarray | None) -> np.ndarray:
+        """Returns the pixels of a frame: its own, or those given if they are on the device."""
+        return frame if frame is not None and waiting.frame is _NO_FRAME else waiting.frame
+
+    @property
+    def unanswered(self) -> list[Waiting]:
+        """Frames at work or in the queue, in order."""
+        return [*([] if self._current is None else [self._current]), *self.queue]
+
+    @property
+    def held(self) -> list[FrameResult]:
+        """Results of frames that were dropped, which come after those of frames before them."""
+        return [result for result, _ in self._held]
+
+    def go_on(self, waiting: list[Waiting], held: list[FrameResult]) -> None:
+        """Takes over what `unanswered` and `held` of a stream were that it continues."""
+        self.queue.extend(waiting)
+        self._held = [(result, None) for result in held]
+
+    def let_go(self, error: Exception) -> None:
+        """Gives up all it has, without results; whoever waits for one alone gets the error."""
+        futures = [frame.future for frame in self.unanswered] + [f for _, f in self._held]
+        self._current, self._held = None, []
+        self.queue.clear()
+        for future in futures:
+            if future is not None and future.set_running_or_notify_cancel():
+                future.set_exception(error)
 
     def has_begun(self) -> None:
         """Notes that the device has the frame that was taken."""

@@ -77,6 +77,11 @@ class Tick:
         entry = jnp.full(self.slots, NO_ENTRY, jnp.int32)
         return Slots(frame, carry, drive, memory, decision, zeros, none, none, zeros, entry)
 
+    def no_outputs(self, prepared: Prepared, carry: Carry) -> Any:
+        """Returns zeros in place of the transformed logits of states."""
+        shapes = jax.eval_shape(lambda: self.transform(prepared.readout(carry)))
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
     def advance(
         self, prepared: Prepared, policy: StepwisePolicy, store: Stored, slots: Slots, load: Load
     ) -> tuple[Stored, Slots, Ended]:
@@ -263,7 +268,7 @@ class Tick:
             new = (sound, self.transform(logits))
             return jax.tree.map(lambda x, new: x.at[entries].set(new), (finite, outputs), new)
 
-        outputs = self._no_outputs(prepared, left.kept.carry)
+        outputs = self.no_outputs(prepared, left.kept.carry)
         groups = (left.ended.sum() + together - 1) // together
         finite, outputs = lax.fori_loop(0, groups, group, (jnp.ones_like(left.ended), outputs))
 
@@ -271,11 +276,6 @@ class Tick:
             return _set_rows(store, left.row[entry], _rows(left.kept, entry, 1))
 
         return _for_each(left.ended, keep, store), finite, outputs
-
-    def _no_outputs(self, prepared: Prepared, carry: Carry) -> Any:
-        """Zeros instead of transformed logits."""
-        shapes = jax.eval_shape(lambda: self.transform(prepared.readout(carry)))
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
 
 def _no_frames(prepared: Prepared, count: int) -> Array:

@@ -53,6 +53,9 @@ class Turns:
         slots: number of slots S.
         frame: (height, width, channels) of a frame.
         rows: number of streams, at most.
+
+    Attributes:
+        frame: as given.
     """
 
     def __init__(self, slots: int, frame: tuple[int, int, int], rows: int) -> None:
@@ -61,7 +64,7 @@ class Turns:
         self._looked_at: list[Stream] = []
         self._new: list[Stream] = []  # taken by `load`
         self._numbers = itertools.count()
-        self._frame, self._rows = frame, rows
+        self.frame, self._rows = frame, rows
         # Already on the device: most ticks begin no frame.
         self._no_frames = jax.device_put(np.zeros((slots, *frame), np.float32))
 
@@ -74,7 +77,7 @@ class Turns:
         return self._unseen if stream.may_repeat else self._ready
 
     def dropped(self, stream: Stream) -> None:
-        """Puts a stream that waits where it belongs once its oldest frame is gone."""
+        """Puts a stream that waits where it belongs once its oldest frame or its output is gone."""
         was_unseen = self._unseen.leave(stream)
         was_ready = self._ready.leave(stream)
         if not stream.queue:
@@ -182,6 +185,12 @@ class Turns:
             if stream is not None and ended[entry]
         }
 
+    def no_load(self) -> Load:
+        """Returns a load of no frame."""
+        count = len(self._slots)
+        row, none = np.zeros(count, np.int32), np.zeros(2 * count, bool)
+        return Load(np.int32(0), self._no_frames, row, none[:count], none)
+
     def put_back(self) -> None:
         """Undoes `look` and `load`, as far as they are not confirmed."""
         for stream in self._new:
@@ -196,11 +205,27 @@ class Turns:
         """Returns float32 [S, H, W, I], the frames of these slots and zeros."""
         are_bytes = all(frame.dtype == np.uint8 for frame in begun.values())
         dtype = np.uint8 if are_bytes else np.float32
-        frames = np.zeros((len(self._slots), *self._frame), dtype)
+        frames = np.zeros((len(self._slots), *self.frame), dtype)
         for slot, frame in begun.items():
             frames[slot] = frame if are_bytes else as_float(frame)
         # A program of its own: inside the tick, another type would compile the tick anew.
         return _as_float(frames) if are_bytes else frames
+
+    def held(self) -> dict[int, Stream]:
+        """Slots that hold a frame, and whose."""
+        return {slot: stream for slot, stream in enumerate(self._slots) if stream is not None}
+
+    def rewind(self, slot: int, frame: np.ndarray) -> None:
+        """Takes a frame out of its slot as if it had not begun; its stream keeps its turn.
+
+        Args:
+            slot: which one.
+            frame: its pixels, [H, W, I], which its stream may have dropped.
+        """
+        stream, self._slots[slot] = self._slots[slot], None
+        if stream is not None:
+            stream.put_back(frame)
+            self._ready.join(stream)
 
     def remove(self, stream: Stream) -> None:
         """Takes a stream out of slots and lines."""
