@@ -39,7 +39,7 @@ class Program:
         self.prepared, self.policy = prepared, policy
         self._traced = tick = Tick(slots, steps, stateful, transform)
         self.advance = tick.advance
-        self._new_store = jax.jit(lambda *of: tick.fresh(*of, rows))
+        self._new_store = jax.jit(lambda prepared, policy: tick.fresh(prepared, policy, rows))
         self._new_slots = jax.jit(tick.empty)
         # One attribute, which changes at once.
         self._device = self._new_device(prepared, policy)

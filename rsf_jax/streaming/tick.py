@@ -148,9 +148,8 @@ class Tick:
 
         def group(i: Array, new: Slots) -> Slots:
             place = i * together
-            mine = Load(
-                load.count, *_rows((load.frames, load.row, load.first), place, together), load.cut
-            )
+            frames, row, first = _rows((load.frames, load.row, load.first), place, together)
+            mine = load._replace(frames=frames, row=row, first=first)
             begun = self._begun(prepared, policy, store, mine, self.slots + place)
             return _set_rows(new, place, begun)
 
@@ -236,7 +235,7 @@ class Tick:
                 mine.row,
                 Stored(mine.carry, mine.memory),
             )
-            entry = slots.entry.at[slot].set(NO_ENTRY)
+            entry = _set_rows(slots.entry, slot, jnp.full(1, NO_ENTRY, jnp.int32))
             return loop._replace(
                 slots=dataclasses.replace(slots, entry=entry),
                 left=_set_rows(left, mine.entry[0], row),

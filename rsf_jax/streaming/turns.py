@@ -148,8 +148,8 @@ class Turns:
             frames[place], first[place] = stream.take()
         batch = self._batch(frames) if frames else self._no_frames
         due = np.zeros(2 * count, bool)
-        for entry, stream in enumerate(self._entries()):
-            due[entry] = stream is not None and stream.is_due(then)
+        for entry, holder in enumerate(self._entries()):
+            due[entry] = holder is not None and holder.is_due(then)
         return Load(np.int32(len(self._new)), batch, row, first, due)
 
     def new(self) -> list[Stream]:
