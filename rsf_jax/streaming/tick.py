@@ -218,7 +218,7 @@ class Tick:
         entry = jnp.where(cut, slots.entry, len(left.cut))  # past the end is written nowhere
         return loop._replace(
             slots=dataclasses.replace(slots, active=slots.active & ~cut),
-            left=left._replace(cut=left.cut.at[entry].set(True, mode="drop")),
+            left=left._replace(cut=jnp.asarray(left.cut).at[entry].set(True, mode="drop")),
         )
 
     def _take_out(self, loop: _Loop) -> _Loop:
