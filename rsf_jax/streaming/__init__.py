@@ -1,10 +1,11 @@
 """Many live videos on one model, each with its own number of steps, none waiting for the slowest.
 
 A batch that halts sample by sample still runs until its slowest sample has halted. Here a slot is
-given the next frame as soon as its own has halted: `program` is what a tick computes, `turns` says
-whose frame gets a slot, `streams` what is known of a video, `engine` joins them, `statistics`
-counts. `shadow` compares frames with what a reference would have made of them. `snapshot` is what
-is kept of streams outside of an engine, `moving` takes it out and puts it into one.
+given the next frame as soon as its own has halted. `engine` is what users call; `books` knows the
+streams (`streams`, whose frame is next in `turns`, results on their way in `delivery`), `worker`
+lets the device work at the compiled `program`, which is a `tick` of `slots`. `statistics` counts.
+`shadow` compares frames with what a reference would have made of them. `snapshot` is what is kept
+of streams outside of an engine, `moving` takes it out and puts it into one.
 """
 
 from rsf_jax.streaming.engine import StreamEngine

@@ -1,51 +1,25 @@
 """The engine: takes frames of many videos, keeps the slots filled, hands out results."""
 
 import asyncio
-import contextlib
-import itertools
-import statistics
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
-
-import jax
-import numpy as np
+from concurrent.futures import Future
+from typing import Any
 
 from rsf_jax.checks import as_prepared
-from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy, policy_name
-from rsf_jax.policies.base import StepwisePolicy, may_leave_out_frames
 from rsf_jax.streaming import checks
-from rsf_jax.streaming.delivery import Delivery
-from rsf_jax.streaming.moving import Mover, dropped_of, frames_of
-from rsf_jax.streaming.program import Program, to_host
-from rsf_jax.streaming.shadow import Shadow, Shadows
-from rsf_jax.streaming.slots import Ended, Load, Look
-from rsf_jax.streaming.snapshot import Snapshot, StreamState
+from rsf_jax.streaming.books import Books
+from rsf_jax.streaming.moving import Mover
+from rsf_jax.streaming.program import Program
+from rsf_jax.streaming.shadow import Shadow
+from rsf_jax.streaming.snapshot import Snapshot
 from rsf_jax.streaming.statistics import Counter, Statistics
-from rsf_jax.streaming.streams import (
-    CUT,
-    DONE,
-    FAILED,
-    REPEATED,
-    Due,
-    FrameResult,
-    OnResult,
-    Stream,
-    Waiting,
-)
+from rsf_jax.streaming.streams import FrameResult, OnResult, Stream
 from rsf_jax.streaming.tick import Transform
-from rsf_jax.streaming.turns import Turns
+from rsf_jax.streaming.worker import Worker
 from rsf_jax.typing import Variables
-
-T = TypeVar("T")
-
-# Ticks whose median duration deadlines are met by: one that was held up says nothing of the next.
-_RECENT = 15
 
 _NAMED = 60  # characters of a policy's name, where the engine is shown
 
@@ -120,8 +94,7 @@ class StreamEngine:
         checks.check_when_full(when_full)
         checks.check_model(model)
         prepared, policy = as_prepared(model, variables, frame_shape), checks.checked_policy(policy)
-        self._leaves_out = may_leave_out_frames(policy)
-        self._program = Program(
+        program = Program(
             prepared,
             policy,
             slots=slots,
@@ -130,53 +103,26 @@ class StreamEngine:
             stateful=stateful,
             transform=transform,
         )
-        self._shadow, self._stateful = shadow, stateful
-        self._shadows = self._shadows_under(prepared, policy)
-        self._frame = (*prepared.frame_shape, model.input_channels)
-        self._queue, self._when_full = queue, when_full
-        self._slots, self._steps, self._clock = slots, steps_per_tick, clock
-        self._key = object()  # of its streams
-        # Where it was made it works, whichever thread asks for it.
-        self._device = jax.config.jax_default_device  # type: ignore[attr-defined]
-        # Held for moments alone, never while the device works.
-        self._books = threading.Condition(threading.RLock())
-        self._computing = False
-        self._failed_before = False  # the last tick
-        # See _apart.
-        self._worker = ThreadPoolExecutor(1, "stream_engine")
-        self._turns = Turns(slots, self._frame, max_streams)
-        self._streams: dict[str, Stream] = {}  # open, or with frames left
-        self._names = itertools.count(1)
-        self._rows = list(reversed(range(max_streams)))
-        self._with_budget = 0  # of the streams
-        self._delivery = Delivery(self._books, unread_bytes, self._fail_for_callback)
-        self._counter = Counter()
-        self._tick_seconds: deque[float] = deque(maxlen=_RECENT)
-        self._mover = Mover(self._program, self._turns, stateful)
-        # Or the first frames would wait for it.
-        self._compile(prepared, policy, self._shadows)
-
-    def _shadows_under(self, prepared: Prepared, policy: StepwisePolicy) -> Shadows | None:
-        if self._shadow is None:
-            return None
-        return Shadows(self._shadow, prepared, policy, stateful=self._stateful)
-
-    def _compile(self, prepared: Prepared, policy: StepwisePolicy, shadows: Shadows | None) -> None:
-        """Compiles what `_program` computes of a model and a policy."""
-        look = self._turns.nothing() if may_leave_out_frames(policy) else None
-        self._program.compile(prepared, policy, self._turns.no_load(), look)
-        if shadows:
-            states = self._program.states(policy)
-            shadows.cast(states, self._turns.nothing().frames, 0, 0, False)
-            shadows.forget()
+        self._books = Books(
+            slots=slots,
+            frame=(*prepared.frame_shape, model.input_channels),
+            max_streams=max_streams,
+            queue=queue,
+            when_full=when_full,
+            unread_bytes=unread_bytes,
+            clock=clock,
+        )
+        self._worker = Worker(self._books, program, slots=slots, stateful=stateful, shadow=shadow)
+        self._mover = Mover(self._worker, self._books, stateful)
+        self._slots = slots
 
     def __repr__(self) -> str:
         """Returns what it runs, and how busy it is."""
-        streams = list(self._streams.values())
-        height, width, _ = self._frame
+        streams, program = self._books.streams, self._worker.program
+        height, width, _ = self._books.turns.frame
         return (
-            f"<StreamEngine {type(self._program.prepared.model).__name__} under "
-            f"{policy_name(self._program.policy)[:_NAMED]}, {self._slots} slots, frames of "
+            f"<StreamEngine {type(program.prepared.model).__name__} under "
+            f"{policy_name(program.policy)[:_NAMED]}, {self._slots} slots, frames of "
             f"{height}x{width} pixels, {len(streams)} streams, {sum(s.left for s in streams)} "
             "frames wait>"
         )
@@ -210,23 +156,9 @@ class StreamEngine:
             InputError: if the name is in use or as many streams are open as may be.
         """
         budget = checks.checked_budget(budget)
-        checks.check_when_full(when_full or self._when_full)
-        with self._books:
-            name = name or next(n for n in map(str, self._names) if n not in self._streams)
-            if name in self._streams:
-                raise InputError(f"a stream named {name!r} is open: choose another name")
-            if not self._rows:
-                raise InputError(
-                    f"{len(self._streams)} streams are open, as many as this engine keeps states "
-                    "of: close one, or make it with a larger max_streams"
-                )
-            when_full = when_full or self._when_full
-            row = self._rows.pop()
-            stream = Stream(
-                name, row, self._key, budget, when_full, on_result, priority, keep_frames
-            )
-            self._add(stream)
-            return stream
+        if when_full:
+            checks.check_when_full(when_full)
+        return self._books.open(name, budget, when_full, on_result, priority, keep_frames)
 
     def submit(self, stream: Stream, frame: Any, tag: Any = None) -> int:
         """Queues the next frame of a stream.
@@ -245,8 +177,8 @@ class StreamEngine:
                 full and `when_full` is "error". The frame is then counted as refused, and the
                 stream is as it was.
         """
-        waiting = self._checked(stream, frame, tag)
-        while not self._queued(stream, waiting):
+        waiting = self._books.checked(stream, frame, tag)
+        while not self._books.queued(stream, waiting):
             self.tick()
         return waiting.index
 
@@ -264,11 +196,11 @@ class StreamEngine:
         Raises:
             InputError: as `submit`.
         """
-        waiting = self._checked(stream, frame, tag)
+        waiting = self._books.checked(stream, frame, tag)
         waiting.future, run = Future(), asyncio.get_running_loop().run_in_executor
-        while not self._queued(stream, waiting) or not waiting.future.done():
-            await run(self._worker, self._tick)
-            self._delivery.deliver()
+        while not self._books.queued(stream, waiting) or not waiting.future.done():
+            await run(self._worker.thread, self._worker.tick)
+            self._books.delivery.deliver()
         return waiting.future.result()
 
     def reset(self, stream: Stream) -> None:
@@ -280,13 +212,7 @@ class StreamEngine:
         Raises:
             InputError: if the stream is closed, has failed or is another engine's.
         """
-        with self._books:
-            self._check_own(stream)
-            try:
-                stream.check_takes()
-            except InputError as error:
-                raise InputError(f"stream {stream.name!r}: {error}") from None
-            stream.begins = True
+        self._books.reset(stream)
 
     def has_room(self, stream: Stream) -> bool:
         """Whether another frame of a stream would be queued at once.
@@ -294,8 +220,7 @@ class StreamEngine:
         Raises:
             InputError: if it is a stream of another engine.
         """
-        self._check_own(stream)
-        return len(stream.queue) < self._queue
+        return self._books.has_room(stream)
 
     def discard(self, stream: Stream) -> int:
         """Drops the frames of a stream that wait; returns how many.
@@ -303,13 +228,7 @@ class StreamEngine:
         Raises:
             InputError: if it is a stream of another engine.
         """
-        with self._books:
-            self._check_own(stream)
-            count = len(stream.queue)
-            for _ in range(count):
-                self._drop(stream, "it was discarded")
-            self._forget_if_over(stream)
-            return count
+        return self._books.discard(stream)
 
     def close(self, stream: Stream) -> None:
         """Takes no more frames of a stream; those that wait are still computed, or see `discard`.
@@ -317,12 +236,7 @@ class StreamEngine:
         Raises:
             InputError: if it is closed already, or another engine's.
         """
-        with self._books:
-            self._check_own(stream)
-            if stream.closed:
-                raise InputError(f"stream {stream.name!r} is closed already")
-            stream.closed = True
-            self._forget_if_over(stream)
+        self._books.close(stream)
 
     def snapshot(self, *streams: Stream, remove: bool = False) -> Snapshot:
         """Returns streams as they are between two ticks, to be kept or to go on elsewhere.
@@ -338,7 +252,7 @@ class StreamEngine:
         Raises:
             InputError: if one of the streams has failed, is over, or is another engine's.
         """
-        return self._apart(lambda: self._snapshot(streams, remove))
+        return self._worker.apart(lambda: self._mover.take(streams, remove))
 
     def restore(
         self,
@@ -364,7 +278,9 @@ class StreamEngine:
                 arrays, a name is in use, or too many streams would be open. Nothing has changed
                 then.
         """
-        return self._apart(lambda: self._restore(snapshot, on_result, other_weights, other_policy))
+        return self._worker.apart(
+            lambda: self._mover.put(snapshot, on_result, other_weights, other_policy)
+        )
 
     def change(
         self,
@@ -386,15 +302,14 @@ class StreamEngine:
         Raises:
             InputError: if these are none of this model, or no policy for streams.
         """
-        prepared, rule = self._program.prepared, self._program.policy
+        program = self._worker.program
+        prepared, rule = program.prepared, program.policy
         if variables is not None:
             prepared = as_prepared(prepared.model, variables, prepared.frame_shape)
         if policy is not None:
             rule = checks.checked_policy(policy)
-        shadows = self._shadows_under(prepared, rule)
-        with jax.default_device(self._device):
-            self._compile(prepared, rule, shadows)
-        self._apart(lambda: self._change(prepared, rule, shadows))
+        shadows = self._worker.compiled(prepared, rule)
+        self._worker.apart(lambda: self._mover.change(prepared, rule, shadows))
 
     def tick(self) -> bool:
         """Fills free slots, makes the steps of a tick, and hands out what has ended.
@@ -402,20 +317,21 @@ class StreamEngine:
         Returns:
             Whether there was anything to do.
         """
-        busy = self._delivery.deliver()
-        if self._leaves_out:
+        deliver, apart = self._books.delivery.deliver, self._worker.apart
+        busy = deliver()
+        if self._books.repeats:
             # Before the rest, which takes its time.
-            busy |= self._apart(self._repeat_alone)
-            busy |= self._delivery.deliver()
-        busy |= self._apart(self._advance_alone)
-        return self._delivery.deliver() or busy
+            busy |= apart(self._worker.repeat)
+            busy |= deliver()
+        busy |= apart(self._worker.advance)
+        return deliver() or busy
 
     def results(self) -> Iterator[FrameResult]:
         """Yields results, in order within a stream, and computes until none is left to come."""
         while True:
-            result = self._delivery.pop()
+            result = self._books.delivery.pop()
             if result is None and not self.tick():
-                result = self._delivery.pop()  # of another thread's tick
+                result = self._books.delivery.pop()  # of another thread's tick
                 if result is None:
                     return
             if result is not None:
@@ -423,350 +339,14 @@ class StreamEngine:
 
     def poll(self) -> list[FrameResult]:
         """Returns the results that are there, without computing."""
-        self._delivery.deliver()
-        return self._delivery.take()
+        self._books.delivery.deliver()
+        return self._books.delivery.take()
 
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
-        with self._books:
-            return self._counter.statistics(sum(s.left for s in self._streams.values()))
+        return self._books.statistics()
 
     def reset_statistics(self) -> None:
         """Counts from here on."""
-        with self._books:
-            self._counter = Counter()
-
-    def _snapshot(self, streams: tuple[Stream, ...], remove: bool) -> Snapshot:
-        with self._no_tick(), self._books:
-            for stream in streams:
-                self._check_moves(stream)
-            chosen = streams or tuple(s for s in self._streams.values() if not s.failure)
-            if remove:
-                self._mover.rewind(chosen)
-            found = self._mover.snapshot(chosen)
-            if remove:
-                for stream in chosen:
-                    self._let_go(stream)
-        self._delivery.deliver()
-        return found
-
-    def _check_moves(self, stream: Stream) -> None:
-        self._check_own(stream)
-        if stream.failure:
-            raise InputError(f"stream {stream.name!r}: {stream.failure}")
-        if self._streams.get(stream.name) is not stream:
-            raise InputError(f"stream {stream.name!r} is over")
-
-    def _let_go(self, stream: Stream) -> None:
-        """Ends a stream that goes on elsewhere."""
-        self._turns.remove(stream)
-        stream.let_go(InputError(f"stream {stream.name!r} was moved to another engine"))
-        stream.closed = True
-        self._forget_if_over(stream)
-
-    def _restore(
-        self,
-        snapshot: Snapshot,
-        on_result: OnResult | None,
-        other_weights: bool,
-        other_policy: bool,
-    ) -> list[Stream]:
-        with self._no_tick(), self._books:
-            self._mover.check(snapshot, other_weights, other_policy)
-            names = [told.name for told in snapshot.streams]
-            if taken := sorted(self._streams.keys() & set(names)):
-                raise InputError(f"a stream named {taken[0]!r} is open: close it first")
-            if len(names) > len(self._rows):
-                raise InputError(
-                    f"{len(self._streams)} streams are open, and {len(names)} more than this "
-                    "engine keeps states of: make it with a larger max_streams"
-                )
-            rows = self._rows[len(self._rows) - len(names) :]
-            streams = [
-                self._continued(told, row, on_result) for told, row in zip(snapshot.streams, rows)
-            ]
-            self._mover.put(streams, snapshot)
-            del self._rows[len(self._rows) - len(names) :]
-            for stream in streams:
-                self._add(stream)
-                self._wait_or_forget(stream)
-            return streams
-
-    def _continued(self, told: StreamState, row: int, on_result: OnResult | None) -> Stream:
-        stream = Stream(
-            told.name,
-            row,
-            self._key,
-            told.budget,
-            told.when_full,
-            on_result,
-            told.priority,
-            told.keep_frames,
-        )
-        stream.closed, stream.submitted = told.closed, told.submitted
-        stream.begins, stream.begun = told.begins, told.begun
-        if self._leaves_out:
-            stream.outputs = self._mover.outputs(told)
-        stream.go_on(frames_of(told, self._clock()), dropped_of(told))
-        return stream
-
-    def _change(self, prepared: Prepared, policy: StepwisePolicy, shadows: Shadows | None) -> None:
-        with self._no_tick(), self._books:
-            self._mover.rewind(tuple(self._turns.held().values()))
-            self._program.change(prepared, policy, self._mover.keeps_memory(policy))
-            self._shadows, self._leaves_out = shadows, may_leave_out_frames(policy)
-            if not self._leaves_out:
-                for stream in self._streams.values():
-                    stream.outputs = None
-                    self._turns.dropped(stream)
-
-    def _apart(self, work: Callable[[], T]) -> T:
-        """Does work that must not be ended halfway.
-
-        Ctrl-C raises in the main thread, wherever that is: between a frame that has left its slot
-        and its result, it would be lost. Other threads are never interrupted.
-        """
-        if threading.current_thread() is threading.main_thread():
-            return self._worker.submit(work).result()
-        return work()
-
-    def _tick(self) -> bool:
-        """A tick, without delivering what came of it."""
-        repeated = self._leaves_out and self._repeat_alone()
-        return self._advance_alone() or repeated
-
-    def _repeat_alone(self) -> bool:
-        return self._alone(self._repeat)
-
-    def _advance_alone(self) -> bool:
-        busy = self._alone(self._advance)
-        self._failed_before = False
-        return busy
-
-    def _alone(self, work: Callable[[], bool]) -> bool:
-        """Lets the device work; puts the books in order if it fails."""
-        with self._no_tick():
-            slots = self._program.slots
-            try:
-                return work()
-            except BaseException as error:
-                with self._books:
-                    self._recover(error, any_advanced=self._program.slots is not slots)
-                raise
-
-    @contextlib.contextmanager
-    def _no_tick(self) -> Iterator[None]:
-        """Gives the device to one thread at a time."""
-        with self._books:
-            self._books.wait_for(lambda: not self._computing)
-            self._computing = True
-        try:
-            with jax.default_device(self._device):
-                yield
-        finally:
-            with self._books:
-                self._computing = False
-                self._books.notify_all()
-
-    def _repeat(self) -> bool:
-        """Answers frames that the policy leaves out, until all that wait need a step."""
-        any_repeated = False
-        while (look := self._looked()) is not None:
-            self._cast_looked_at(look)
-            left_out = self._program.leaves_out(look)
-            now = self._clock()
-            with self._books:
-                for stream in self._turns.seen(left_out):
-                    any_repeated = True
-                    self._put_out(stream, stream.repeat(now))
-                    self._wait_or_forget(stream)
-        return any_repeated
-
-    def _looked(self) -> Look | None:
-        with self._books:
-            return self._turns.look()
-
-    def _advance(self) -> bool:
-        """Fills slots and makes steps; returns whether any slot holds a frame."""
-        began = self._clock()
-        with self._books:
-            # One that is not cut now could be cut by the next tick at the earliest.
-            usual = statistics.median(self._tick_seconds) if self._tick_seconds else 0.0
-            # Deadlines need short ticks; and of what fails twice, little should be concerned.
-            fill = self._with_budget > 0 or self._failed_before
-            load = self._turns.load(then=began + 2 * usual, fill=fill)
-            loaded = self._turns.loaded + int(load.count)
-        if loaded:
-            self._cast_begun(load)
-            ended = to_host(self._program.tick(load))
-            now = self._clock()
-            with self._books:
-                self._tick_seconds.append(now - began)
-                self._counter.count_tick(
-                    self._slots,
-                    min(loaded, self._slots),
-                    int(ended.executed),
-                    int(ended.useful),
-                    now - began,
-                )
-                for entry, stream in self._turns.ticked(ended.ended, ended.holding).items():
-                    self._end(entry, stream, ended, now)
-        self._compare()
-        return loaded > 0
-
-    def _recover(self, error: BaseException, any_advanced: bool) -> None:
-        """Puts the books in order after a tick that failed."""
-        again, self._failed_before = self._failed_before, True
-        lost = not self._program.is_whole()
-        if lost:
-            self._program.renew()
-            concerned = [s for s in self._streams.values() if s.begun or s.at_work]
-        elif any_advanced or again:
-            # What has ended is not known; or the same frames have failed twice.
-            self._program.empty_slots()
-            concerned = [s for s in self._streams.values() if s.at_work]
-        else:
-            concerned = []
-        self._turns.put_back()
-        what = "its state was lost" if lost else "the engine could not compute it"
-        for stream in concerned:
-            self._fail(stream, f"{what}: {type(error).__name__}: {error}")
-
-    def _fail(self, stream: Stream, reason: str) -> None:
-        """Ends a stream with what it has left."""
-        now = self._clock()
-        self._turns.remove(stream)
-        if stream.at_work or stream.queue:
-            if not stream.at_work:
-                stream.take()
-            self._put_out(stream, stream.end(FAILED, now, None, 0, reason))
-        else:
-            stream.fail(f"it failed after frame {stream.submitted - 1}: {reason}", now)
-        self._forget_if_over(stream)
-
-    def _fail_for_callback(self, stream: Stream, error: Exception) -> None:
-        """Ends a stream whose callback has raised; a frame at work is still read out."""
-        if not stream.at_work:
-            self._turns.remove(stream)
-        reason = f"its on_result raised {type(error).__name__}: {error}"
-        self._put_out(stream, stream.fail(reason, self._clock()))
-        self._forget_if_over(stream)
-
-    def _cast_looked_at(self, look: Look) -> None:
-        """Begins the shadows of frames that may be left out, from the states before them."""
-        if self._shadows:
-            for place, stream in enumerate(self._turns.looked_at()):
-                if stream.take_shadow():
-                    store = self._program.store
-                    self._shadows.cast(store, look.frames, place, stream.row, False)
-
-    def _cast_begun(self, load: Load) -> None:
-        """Begins the shadows of frames that are about to begin."""
-        if self._shadows:
-            for place, stream in enumerate(self._turns.new()):
-                if stream.take_shadow():
-                    first, store = bool(load.first[place]), self._program.store
-                    self._shadows.cast(store, load.frames, place, stream.row, first)
-
-    def _compare(self) -> None:
-        """Takes what has come of shadows."""
-        if self._shadows:
-            losses = self._shadows.losses()
-            with self._books:
-                for loss in losses:
-                    self._counter.count_shadow(loss)
-                    self._delivery.call(self._shadows.on_loss, loss)
-
-    def _end(self, entry: int, stream: Stream, ended: Ended, now: float) -> None:
-        """Ends a frame."""
-        steps = int(ended.steps[entry])
-        # A copy, or each result would keep those of all others.
-        outputs = jax.tree.map(lambda x: np.array(x[entry]), ended.outputs)
-        if ended.finite[entry]:
-            status = CUT if ended.cut[entry] else DONE if steps else REPEATED
-            if self._leaves_out:
-                stream.outputs = jax.tree.map(np.copy, outputs)
-            due = stream.end(status, now, outputs, steps, first=bool(ended.first[entry]))
-        else:
-            due = stream.end(FAILED, now, None, steps, "the state became NaN or infinite")
-        self._put_out(stream, due)
-        self._wait_or_forget(stream)
-
-    def _wait_or_forget(self, stream: Stream) -> None:
-        if stream.queue:
-            self._turns.wait(stream)
-        self._forget_if_over(stream)
-
-    def _put_out(self, stream: Stream, due: list[Due]) -> None:
-        for result, future in due:
-            self._counter.count_result(result.status, result.seconds)
-            self._delivery.put(stream, (result, future))
-
-    def _checked(self, stream: Stream, frame: Any, tag: Any) -> Waiting:
-        """A frame that may be queued."""
-        self._check_own(stream)
-        try:
-            stream.check_takes()
-            copy = checks.checked_frame(frame, self._frame)
-        except InputError as error:
-            raise self._refused(stream, error) from None
-        return Waiting(-1, copy, self._clock(), None, False, tag=tag, time=time.time())
-
-    def _check_own(self, stream: Stream) -> None:
-        if stream.owner is not self._key:
-            raise InputError(f"stream {stream.name!r} is of another engine")
-
-    def _refused(self, stream: Stream, error: InputError) -> InputError:
-        with self._books:
-            self._counter.refused += 1
-        return InputError(f"stream {stream.name!r}: {error}")
-
-    def _queued(self, stream: Stream, waiting: Waiting) -> bool:
-        """Queues a frame if there is room, or can be made; once."""
-        with self._books:
-            if waiting.index >= 0:
-                return True
-            try:
-                stream.check_takes()
-                if stream.on_result is None and waiting.future is None:
-                    self._delivery.check_room()
-                if not self._make_room(stream):
-                    return False
-            except InputError as error:
-                raise self._refused(stream, error) from None
-            if self._shadows:
-                waiting.in_shadow = self._shadows.drawn()
-            stream.put(waiting)
-            if not stream.at_work and len(stream.queue) == 1:
-                self._turns.wait(stream)
-            return True
-
-    def _make_room(self, stream: Stream) -> bool:
-        """Does what the stream's `when_full` says, if the queue is full; not "block"."""
-        while len(stream.queue) >= self._queue:
-            if stream.when_full == "block":
-                return False
-            if stream.when_full == "error":
-                raise InputError(
-                    f"its queue is full ({self._queue}): submit fewer frames, make the engine "
-                    'with a longer queue, or with when_full="block" or "drop_oldest"'
-                )
-            self._drop(stream, "newer frames came")
-        return True
-
-    def _drop(self, stream: Stream, reason: str) -> None:
-        """Drops the oldest frame of a stream that waits."""
-        self._put_out(stream, stream.drop(reason, self._clock()))
-        if not stream.at_work:
-            self._turns.dropped(stream)
-
-    def _add(self, stream: Stream) -> None:
-        self._streams[stream.name] = stream
-        self._with_budget += stream.budget is not None
-
-    def _forget_if_over(self, stream: Stream) -> None:
-        """Gives back name and row of a stream that will have no more results."""
-        if stream.closed and not stream.left and self._streams.get(stream.name) is stream:
-            del self._streams[stream.name]
-            self._with_budget -= stream.budget is not None
-            self._rows.append(stream.row)
+        with self._books.lock:
+            self._books.counter = Counter()

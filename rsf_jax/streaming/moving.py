@@ -14,32 +14,73 @@ from rsf_jax.ops.prepared import SPECTRA
 from rsf_jax.policies import policy_name
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.shown import short
-from rsf_jax.streaming.program import Program
+from rsf_jax.streaming.books import Books
+from rsf_jax.streaming.shadow import Shadows
 from rsf_jax.streaming.slots import Stored
 from rsf_jax.streaming.snapshot import Snapshot, StreamState, UnansweredFrame
-from rsf_jax.streaming.streams import DROPPED, FrameResult, Stream, Waiting
-from rsf_jax.streaming.turns import Turns
+from rsf_jax.streaming.streams import DROPPED, FrameResult, OnResult, Stream, Waiting
+from rsf_jax.streaming.worker import Worker
 
 _GONE = np.zeros(0, np.uint8)
 
 
 class Mover:
-    """Reads and writes what an engine's device has of its streams.
-
-    Every method is called while no tick is under way.
+    """Moves streams between an engine and what is kept of them outside.
 
     Args:
-        program: the engine's.
-        turns: the engine's.
+        worker: the engine's.
+        books: the engine's.
         stateful: whether frames start from the states that others left.
     """
 
-    def __init__(self, program: Program, turns: Turns, stateful: bool) -> None:
-        self._program, self._turns, self._stateful = program, turns, stateful
+    def __init__(self, worker: Worker, books: Books, stateful: bool) -> None:
+        self._worker, self._books, self._stateful = worker, books, stateful
+        self._program, self._turns = worker.program, books.turns
         self._weights: tuple[Any, str] = (None, "")
 
-    def snapshot(self, streams: Sequence[Stream]) -> Snapshot:
-        """Returns what is known of streams that have not failed."""
+    def take(self, streams: tuple[Stream, ...], remove: bool) -> Snapshot:
+        """Returns what is known of streams, of all if there are none; see `StreamEngine`."""
+        books = self._books
+        with self._worker.alone(), books.lock:
+            for stream in streams:
+                books.check_moves(stream)
+            chosen = streams or tuple(s for s in books.streams if not s.failure)
+            if remove:
+                self._rewind(chosen)
+            found = self._snapshot(chosen)
+            if remove:
+                for stream in chosen:
+                    books.let_go(stream)
+        books.delivery.deliver()
+        return found
+
+    def put(
+        self,
+        snapshot: Snapshot,
+        on_result: OnResult | None,
+        other_weights: bool,
+        other_policy: bool,
+    ) -> list[Stream]:
+        """Opens the streams of a snapshot; see `StreamEngine.restore`."""
+        books = self._books
+        with self._worker.alone(), books.lock:
+            self._check(snapshot, other_weights, other_policy)
+            rows = books.room_for([told.name for told in snapshot.streams])
+            streams = [
+                self._continued(told, row, on_result) for told, row in zip(snapshot.streams, rows)
+            ]
+            self._put_states(streams, snapshot)
+            books.adopt(streams)
+            return streams
+
+    def change(self, prepared: Prepared, policy: StepwisePolicy, shadows: Shadows | None) -> None:
+        """Goes on with other weights or another policy; see `StreamEngine`."""
+        with self._worker.alone(), self._books.lock:
+            self._rewind(tuple(self._turns.held().values()))
+            goes_on = self._kind(policy) == self._kind(self._program.policy)
+            self._worker.change(prepared, policy, shadows, keeps_memory=goes_on)
+
+    def _snapshot(self, streams: Sequence[Stream]) -> Snapshot:
         frames = self._frames_in_slots()
         pixels = {id(stream): frames[slot] for slot, stream in self._turns.held().items()}
         states = self._program.read(np.array([s.row for s in streams], np.int32))
@@ -56,7 +97,7 @@ class Mover:
             ),
         )
 
-    def rewind(self, streams: Sequence[Stream]) -> None:
+    def _rewind(self, streams: Sequence[Stream]) -> None:
         """Takes the frames of streams out of their slots, as if they had not begun."""
         slots = {slot for slot, holder in self._turns.held().items() if holder in streams}
         if not slots:
@@ -67,7 +108,7 @@ class Mover:
         for slot in sorted(slots):
             self._turns.rewind(slot, frames[slot])
 
-    def check(self, snapshot: Snapshot, other_weights: bool, other_policy: bool) -> None:
+    def _check(self, snapshot: Snapshot, other_weights: bool, other_policy: bool) -> None:
         """Raises InputError unless the streams of a snapshot can go on here."""
         for name, told, here in (
             ("model", snapshot.model, described(self._program.prepared)),
@@ -92,8 +133,27 @@ class Mover:
         for stream in snapshot.streams:
             self._check_arrays(stream, snapshot)
 
-    def put(self, streams: Sequence[Stream], snapshot: Snapshot) -> None:
-        """Gives streams that were just opened the states of a snapshot that was checked."""
+    def _continued(self, told: StreamState, row: int, on_result: OnResult | None) -> Stream:
+        stream = Stream(
+            told.name,
+            row,
+            None,
+            told.budget,
+            told.when_full,
+            on_result,
+            told.priority,
+            told.keep_frames,
+        )
+        stream.closed, stream.submitted = told.closed, told.submitted
+        stream.begins, stream.begun = told.begins, told.begun
+        if self._books.repeats and told.outputs is not None:
+            stream.outputs = jax.tree.unflatten(
+                jax.tree.structure(self._program.outputs()), told.outputs
+            )
+        stream.go_on(frames_of(told, self._books.clock()), dropped_of(told))
+        return stream
+
+    def _put_states(self, streams: Sequence[Stream], snapshot: Snapshot) -> None:
         if not streams:
             return
         fresh = self._program.fresh()
@@ -102,16 +162,6 @@ class Mover:
         memories = [told.memory if goes_on else _leaves(fresh, 0)[1] for told in snapshot.streams]
         states = Stored(_joined(fresh.carry, carries), _joined(fresh.memory, memories))
         self._program.write(np.array([s.row for s in streams], np.int32), states)
-
-    def outputs(self, told: StreamState) -> Any:
-        """Returns what a stream repeats, in the form that this engine's results have."""
-        if told.outputs is None:
-            return None
-        return jax.tree.unflatten(jax.tree.structure(self._program.outputs()), told.outputs)
-
-    def keeps_memory(self, policy: StepwisePolicy) -> bool:
-        """Whether another policy could go on with what this engine's has carried."""
-        return self._kind(policy) == self._kind(self._program.policy)
 
     def _keeps_memory(self, snapshot: Snapshot) -> bool:
         return snapshot.policy_kind == self._kind(self._program.policy)

@@ -1,0 +1,324 @@
+"""What an engine knows of its streams: who waits, who is at work, what has ended."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.streaming import checks
+from rsf_jax.streaming.delivery import Delivery
+from rsf_jax.streaming.slots import Ended
+from rsf_jax.streaming.statistics import Counter, Statistics
+from rsf_jax.streaming.streams import (
+    CUT,
+    DONE,
+    FAILED,
+    REPEATED,
+    Due,
+    OnResult,
+    Stream,
+    Waiting,
+)
+from rsf_jax.streaming.turns import Turns
+
+
+class Books:
+    """The streams of an engine, on the host.
+
+    The lock is held for moments alone, never while the device works. Who calls several methods that
+    belong together holds it meanwhile.
+
+    Args:
+        slots: frames computed together.
+        frame: (height, width, channels) of a frame.
+        max_streams: streams that may be open at once.
+        queue: frames of a stream that may wait.
+        when_full: what streams do then that do not say it themselves.
+        unread_bytes: of results that wait to be read.
+        clock: seconds.
+
+    Attributes:
+        lock: of all of this.
+        turns: whose frame is next.
+        delivery: results on their way.
+        counter: what has been done.
+        repeats: whether outputs are kept, for frames that the policy leaves out.
+        in_shadow: says whether a frame that is queued gets a shadow.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        frame: tuple[int, int, int],
+        max_streams: int,
+        queue: int,
+        when_full: str,
+        unread_bytes: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.lock = threading.Condition(threading.RLock())
+        self.clock = clock
+        self.turns = Turns(slots, frame, max_streams)
+        self.delivery = Delivery(self.lock, unread_bytes, self._fail_for_callback)
+        self.counter = Counter()
+        self.repeats = False
+        self.in_shadow: Callable[[], bool] = lambda: False
+        self._frame, self._queue, self._when_full = frame, queue, when_full
+        self._key = object()  # of its streams
+        self._streams: dict[str, Stream] = {}  # open, or with frames left
+        self._names = itertools.count(1)
+        self._rows = list(reversed(range(max_streams)))
+        self._with_budget = 0  # of the streams
+
+    @property
+    def streams(self) -> list[Stream]:
+        """Those that are open, or have frames left."""
+        return list(self._streams.values())
+
+    @property
+    def hurries(self) -> bool:
+        """Whether a stream has a budget."""
+        return self._with_budget > 0
+
+    def statistics(self) -> Statistics:
+        """Returns what has been done so far."""
+        with self.lock:
+            return self.counter.statistics(sum(s.left for s in self._streams.values()))
+
+    def open(
+        self,
+        name: str,
+        budget: float | None,
+        when_full: str,
+        on_result: OnResult | None,
+        priority: int,
+        keep_frames: bool,
+    ) -> Stream:
+        """Opens a stream; see `StreamEngine.open`."""
+        with self.lock:
+            name = name or next(n for n in map(str, self._names) if n not in self._streams)
+            if name in self._streams:
+                raise InputError(f"a stream named {name!r} is open: choose another name")
+            if not self._rows:
+                raise InputError(
+                    f"{len(self._streams)} streams are open, as many as this engine keeps states "
+                    "of: close one, or make it with a larger max_streams"
+                )
+            when_full, row = when_full or self._when_full, self._rows.pop()
+            stream = Stream(
+                name, row, self._key, budget, when_full, on_result, priority, keep_frames
+            )
+            self._add(stream)
+            return stream
+
+    def room_for(self, names: list[str]) -> list[int]:
+        """Returns rows that streams could have which were elsewhere before.
+
+        Raises:
+            InputError: if a name is in use, or there are not as many rows.
+        """
+        if taken := sorted(self._streams.keys() & set(names)):
+            raise InputError(f"a stream named {taken[0]!r} is open: close it first")
+        if len(names) > len(self._rows):
+            raise InputError(
+                f"{len(self._streams)} streams are open, and {len(names)} more than this "
+                "engine keeps states of: make it with a larger max_streams"
+            )
+        return self._rows[len(self._rows) - len(names) :]
+
+    def adopt(self, streams: list[Stream]) -> None:
+        """Opens streams that have the rows of `room_for`."""
+        del self._rows[len(self._rows) - len(streams) :]
+        for stream in streams:
+            stream.owner = self._key
+            self._add(stream)
+            self.wait_or_forget(stream)
+
+    def checked(self, stream: Stream, frame: Any, tag: Any) -> Waiting:
+        """Returns a frame that may be queued.
+
+        Raises:
+            InputError: if the stream takes none, or not this one.
+        """
+        self.check_own(stream)
+        try:
+            stream.check_takes()
+            copy = checks.checked_frame(frame, self._frame)
+        except InputError as error:
+            raise self._refused(stream, error) from None
+        return Waiting(-1, copy, self.clock(), None, False, tag=tag, time=time.time())
+
+    def queued(self, stream: Stream, waiting: Waiting) -> bool:
+        """Queues a frame if there is room, or can be made; once.
+
+        Raises:
+            InputError: if the stream takes no more, or too many results are unread.
+        """
+        with self.lock:
+            if waiting.index >= 0:
+                return True
+            try:
+                stream.check_takes()
+                if stream.on_result is None and waiting.future is None:
+                    self.delivery.check_room()
+                if not self._make_room(stream):
+                    return False
+            except InputError as error:
+                raise self._refused(stream, error) from None
+            waiting.in_shadow = self.in_shadow()
+            stream.put(waiting)
+            if not stream.at_work and len(stream.queue) == 1:
+                self.turns.wait(stream)
+            return True
+
+    def has_room(self, stream: Stream) -> bool:
+        """Whether another frame of a stream would be queued at once."""
+        self.check_own(stream)
+        return len(stream.queue) < self._queue
+
+    def reset(self, stream: Stream) -> None:
+        """Makes the next frame that is submitted the first of a video."""
+        with self.lock:
+            self.check_own(stream)
+            try:
+                stream.check_takes()
+            except InputError as error:
+                raise InputError(f"stream {stream.name!r}: {error}") from None
+            stream.begins = True
+
+    def discard(self, stream: Stream) -> int:
+        """Drops the frames of a stream that wait; returns how many."""
+        with self.lock:
+            self.check_own(stream)
+            count = len(stream.queue)
+            for _ in range(count):
+                self._drop(stream, "it was discarded")
+            self._forget_if_over(stream)
+            return count
+
+    def close(self, stream: Stream) -> None:
+        """Takes no more frames of a stream."""
+        with self.lock:
+            self.check_own(stream)
+            if stream.closed:
+                raise InputError(f"stream {stream.name!r} is closed already")
+            stream.closed = True
+            self._forget_if_over(stream)
+
+    def let_go(self, stream: Stream) -> None:
+        """Ends a stream that goes on elsewhere."""
+        self.turns.remove(stream)
+        stream.let_go(InputError(f"stream {stream.name!r} was moved to another engine"))
+        stream.closed = True
+        self._forget_if_over(stream)
+
+    def check_own(self, stream: Stream) -> None:
+        """Raises InputError if it is a stream of another engine."""
+        if stream.owner is not self._key:
+            raise InputError(f"stream {stream.name!r} is of another engine")
+
+    def check_moves(self, stream: Stream) -> None:
+        """Raises InputError unless a stream may go on elsewhere."""
+        self.check_own(stream)
+        if stream.failure:
+            raise InputError(f"stream {stream.name!r}: {stream.failure}")
+        if self._streams.get(stream.name) is not stream:
+            raise InputError(f"stream {stream.name!r} is over")
+
+    def repeat(self, stream: Stream) -> None:
+        """Answers a frame at work by the outputs of the one before."""
+        self._put_out(stream, stream.repeat(self.clock()))
+        self.wait_or_forget(stream)
+
+    def end(self, entry: int, stream: Stream, ended: Ended) -> None:
+        """Ends a frame at work with what a tick has left."""
+        now, steps = self.clock(), int(ended.steps[entry])
+        # A copy, or each result would keep those of all others.
+        outputs = jax.tree.map(lambda x: np.array(x[entry]), ended.outputs)
+        if ended.finite[entry]:
+            status = CUT if ended.cut[entry] else DONE if steps else REPEATED
+            if self.repeats:
+                stream.outputs = jax.tree.map(np.copy, outputs)
+            due = stream.end(status, now, outputs, steps, first=bool(ended.first[entry]))
+        else:
+            due = stream.end(FAILED, now, None, steps, "the state became NaN or infinite")
+        self._put_out(stream, due)
+        self.wait_or_forget(stream)
+
+    def fail(self, stream: Stream, reason: str) -> None:
+        """Ends a stream with what it has left."""
+        now = self.clock()
+        self.turns.remove(stream)
+        if stream.at_work or stream.queue:
+            if not stream.at_work:
+                stream.take()
+            self._put_out(stream, stream.end(FAILED, now, None, 0, reason))
+        else:
+            stream.fail(f"it failed after frame {stream.submitted - 1}: {reason}", now)
+        self._forget_if_over(stream)
+
+    def forget_outputs(self) -> None:
+        """Lets no stream repeat what it has given."""
+        for stream in self.streams:
+            stream.outputs = None
+            self.turns.dropped(stream)
+
+    def wait_or_forget(self, stream: Stream) -> None:
+        """Puts a stream where it belongs that has no frame at work."""
+        if stream.queue:
+            self.turns.wait(stream)
+        self._forget_if_over(stream)
+
+    def _fail_for_callback(self, stream: Stream, error: Exception) -> None:
+        """Ends a stream whose callback has raised; a frame at work is still read out."""
+        if not stream.at_work:
+            self.turns.remove(stream)
+        reason = f"its on_result raised {type(error).__name__}: {error}"
+        self._put_out(stream, stream.fail(reason, self.clock()))
+        self._forget_if_over(stream)
+
+    def _put_out(self, stream: Stream, due: list[Due]) -> None:
+        for result, future in due:
+            self.counter.count_result(result.status, result.seconds)
+            self.delivery.put(stream, (result, future))
+
+    def _refused(self, stream: Stream, error: InputError) -> InputError:
+        with self.lock:
+            self.counter.refused += 1
+        return InputError(f"stream {stream.name!r}: {error}")
+
+    def _make_room(self, stream: Stream) -> bool:
+        """Does what the stream's `when_full` says, if the queue is full; not "block"."""
+        while len(stream.queue) >= self._queue:
+            if stream.when_full == "block":
+                return False
+            if stream.when_full == "error":
+                raise InputError(
+                    f"its queue is full ({self._queue}): submit fewer frames, make the engine "
+                    'with a longer queue, or with when_full="block" or "drop_oldest"'
+                )
+            self._drop(stream, "newer frames came")
+        return True
+
+    def _drop(self, stream: Stream, reason: str) -> None:
+        """Drops the oldest frame of a stream that waits."""
+        self._put_out(stream, stream.drop(reason, self.clock()))
+        if not stream.at_work:
+            self.turns.dropped(stream)
+
+    def _add(self, stream: Stream) -> None:
+        self._streams[stream.name] = stream
+        self._with_budget += stream.budget is not None
+
+    def _forget_if_over(self, stream: Stream) -> None:
+        """Gives back name and row of a stream that will have no more results."""
+        if stream.closed and not stream.left and self._streams.get(stream.name) is stream:
+            del self._streams[stream.name]
+            self._with_budget -= stream.budget is not None
+            self._rows.append(stream.row)
