@@ -15,7 +15,7 @@ from rsf_jax.policies.base import StepwisePolicy, may_leave_out_frames
 from rsf_jax.streaming.books import Books
 from rsf_jax.streaming.program import Program, to_host
 from rsf_jax.streaming.shadow import Shadow, Shadows
-from rsf_jax.streaming.slots import Look
+from rsf_jax.streaming.slots import Load, Look
 
 T = TypeVar("T")
 
@@ -164,7 +164,7 @@ class Worker:
             load = books.turns.load(then=began + 2 * usual, fill=fill)
             loaded = books.turns.loaded + int(load.count)
         if loaded:
-            self._cast_begun(load.frames, load.first)
+            self._cast_begun(load)
             ended = to_host(self.program.tick(load))
             seconds = books.clock() - began
             with books.lock:
@@ -203,13 +203,13 @@ class Worker:
                     store = self.program.store
                     self._shadows.cast(store, look.frames, place, stream.row, False)
 
-    def _cast_begun(self, frames: jax.Array, first: jax.Array) -> None:
+    def _cast_begun(self, load: Load) -> None:
         """Begins the shadows of frames that are about to begin."""
         if self._shadows:
             for place, stream in enumerate(self._books.turns.new()):
                 if stream.take_shadow():
-                    store = self.program.store
-                    self._shadows.cast(store, frames, place, stream.row, bool(first[place]))
+                    first, store = bool(load.first[place]), self.program.store
+                    self._shadows.cast(store, load.frames, place, stream.row, first)
 
     def _compare(self) -> None:
         """Takes what has come of shadows."""
