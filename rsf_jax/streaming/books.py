@@ -74,7 +74,7 @@ class Books:
         self._streams: dict[str, Stream] = {}  # open, or with frames left
         self._names = itertools.count(1)
         self._rows = list(reversed(range(max_streams)))
-        self._with_budget = 0  # of the streams
+        self._urgent = 0  # streams
 
     @property
     def streams(self) -> list[Stream]:
@@ -83,8 +83,8 @@ class Books:
 
     @property
     def hurries(self) -> bool:
-        """Whether a stream has a budget."""
-        return self._with_budget > 0
+        """Whether a stream has a budget or a priority, and so may need a slot before others."""
+        return self._urgent > 0
 
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
@@ -314,11 +314,15 @@ class Books:
 
     def _add(self, stream: Stream) -> None:
         self._streams[stream.name] = stream
-        self._with_budget += stream.budget is not None
+        self._urgent += _is_urgent(stream)
 
     def _forget_if_over(self, stream: Stream) -> None:
         """Gives back name and row of a stream that will have no more results."""
         if stream.closed and not stream.left and self._streams.get(stream.name) is stream:
             del self._streams[stream.name]
-            self._with_budget -= stream.budget is not None
+            self._urgent -= _is_urgent(stream)
             self._rows.append(stream.row)
+
+
+def _is_urgent(stream: Stream) -> bool:
+    return stream.budget is not None or stream.priority != 0

@@ -54,7 +54,7 @@ class StreamEngine:
             drops the frame that has waited longest, "error" raises `InputError`.
         steps_per_tick: recurrent steps of a tick in which no frame waits for a slot: more spare
             the host work, and waste steps of slots that halt between. While frames wait, slots are
-            refilled within the tick, unless a stream has a budget.
+            refilled within the tick, unless a stream has a budget or a priority.
         stateful: start each frame from the state the previous one left.
         transform: what is made on the device of logits [S, H, W, K], to bring less to the host, as
             `lambda logits: logits.argmax(-1)`; traceable, S first in whatever it returns.

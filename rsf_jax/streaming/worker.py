@@ -159,7 +159,7 @@ class Worker:
         with books.lock:
             # One that is not cut now could be cut by the next tick at the earliest.
             usual = statistics.median(self._tick_seconds) if self._tick_seconds else 0.0
-            # Deadlines need short ticks; and of what fails twice, little should be concerned.
+            # Deadlines and priorities need short ticks; of what fails twice, little is concerned.
             fill = books.hurries or self._failed_before
             load = books.turns.load(then=began + 2 * usual, fill=fill)
             loaded = books.turns.loaded + int(load.count)
