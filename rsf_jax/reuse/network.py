@@ -232,7 +232,7 @@ class _Compiled:
         self.advance = jax.jit(advance, donate_argnums=1)
         frame = program.stages[0]
         shapes = jax.eval_shape(
-            program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, jnp.float32)
+            program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, frame.dtype)
         )
         self.shape = shapes[0].stored[0].values.shape
 

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.ops.conv import kernel_spectrum
-from rsf_jax.reuse.evaluate import Constants, dense, evaluate_rest, kernel_of, uses_spectrum
+from rsf_jax.reuse.ending import evaluate_end
+from rsf_jax.reuse.evaluate import Constants, dense, kernel_of, uses_spectrum
 from rsf_jax.reuse.graph import Graph
-from rsf_jax.reuse.maps import Margins, margins, pad, read, whole
+from rsf_jax.reuse.maps import Margins, differs, margins, pad, read, whole
 from rsf_jax.reuse.outlook import WORTH, share_of_time
 from rsf_jax.reuse.parts import Plan, Reads, Stored
-from rsf_jax.reuse.stages import Stage, plan
+from rsf_jax.reuse.stages import Stage, at_the_end, in_order, plan
 from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.tiling import tiles_to_compute
 from rsf_jax.reuse.tuning import tune
@@ -30,6 +31,7 @@ class Program:
     Attributes:
         stages: in the order they are computed; the first is the frame.
         plans: one for each stage but the first.
+        end: what is computed anew for every frame, each after its operands.
         owner: number of the network, which its states carry.
     """
 
@@ -38,6 +40,8 @@ class Program:
     ) -> None:
         self.graph, self.owner = graph, owner
         self.stages = plan(graph)
+        end = at_the_end(graph)
+        self.end = [node for node in in_order(graph) if node in end]
         self.residual = method == "residual"
         self._must_reuse = tile_side is not None
         self._around = {stage: margins(stage, self.stages) for stage in self.stages}
@@ -83,7 +87,7 @@ class Program:
 
         Args:
             weights: as `weights` returns them.
-            frame: float32 [B, H, W, C].
+            frame: float [B, H, W, C].
 
         Returns:
             The state after it, and the network's output.
@@ -102,7 +106,7 @@ class Program:
         state = ReuseState(
             tuple(stored),
             before,
-            jnp.zeros(frame.shape),
+            jnp.zeros_like(frame),
             jnp.bool_(False),
             jnp.int32(0),
             everything,
@@ -132,7 +136,7 @@ class Program:
         Truncation by layers cannot be foreseen: only scene cuts are taken apart then.
         """
         old = read(state.stored[0].values, self._around[self.stages[0]], whole(self.stages[0]))
-        changed = _moves(frame, old, thresholds[0]).any(-1)
+        changed = differs(frame, old, thresholds[0]).any(-1)
         cut = jnp.where(changed.mean() > _CUT, Way.RESTART, Way.ADVANCE)
         if self._must_reuse:
             return cut
@@ -141,7 +145,7 @@ class Program:
             return share_of_time(self.plans, changed) < WORTH
 
         def since_plain() -> Array:
-            changed = _moves(frame, state.plain, thresholds[0]).any(-1)
+            changed = differs(frame, state.plain, thresholds[0]).any(-1)
             return jnp.where(state.is_plain & is_worth(changed), Way.RESTART, Way.PLAIN)
 
         foreseen = jax.lax.cond(
@@ -173,7 +177,7 @@ class Program:
         Args:
             weights: as `weights` returns them.
             state: after the last frame.
-            frame: float32 [B, H, W, C].
+            frame: float [B, H, W, C].
             thresholds: float32 [stages]; a value that would change by no more keeps the old one.
                 Below 0 whatever is computed counts as changed, even if it has the same value.
             refresh: whether to compute everything.
@@ -222,7 +226,7 @@ class Program:
     ) -> tuple[Stored, Array]:
         around = self._around[self.stages[0]]
         old = read(state.stored[0].values, around, whole(self.stages[0]))
-        moves = _moves(frame, old, threshold)
+        moves = differs(frame, old, threshold)
         return Stored(pad(jnp.where(moves, frame, old), around), None), moves.any(-1)
 
     def _reads(
@@ -245,10 +249,5 @@ class Program:
 
     def _output(self, constants: Constants, maps: list[Array]) -> Any:
         values = {stage.node: x for stage, x in zip(self.stages, maps)}
-        leaves = evaluate_rest(self.graph.outputs, values.__getitem__, constants)
+        leaves = evaluate_end(self.graph, self.end, values, constants)
         return jax.tree.unflatten(self.graph.treedef, leaves)
-
-
-def _moves(frame: Array, old: Array, threshold: Array) -> jax.Array:
-    """Which values are not as they were. NaN never is."""
-    return ~(jnp.abs(jnp.asarray(frame) - old) <= threshold)
