@@ -50,10 +50,11 @@ def sliced(x: View, rest: Sequence[Any], eqn: Any, name: str) -> list[View] | No
     return [x]
 
 
-def padded(x: View, value: Any, borders: Sequence[tuple[int, int, int]], name: str) -> View:
+def padded(x: View, value: Any, borders: Sequence[Sequence[Any]], name: str) -> View:
     """Returns a map with a border of a number, or without some of its own."""
     fill = float(known(value))
-    for position, (before, after, between) in enumerate(borders):
+    for position, border in enumerate(borders):
+        before, after, between = map(int, border)
         size = x.shape[position]
         index = np.full(max(size + (size - 1) * between, 0), -1)
         index[:: between + 1] = np.arange(size)
@@ -167,5 +168,3 @@ def _sorted(
 
         found.append(met(args, shape, one, name, keep))
     return found
-
-

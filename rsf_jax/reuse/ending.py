@@ -81,5 +81,3 @@ def _of_window(op: Window, node: Node, args: list[Any]) -> jax.Array:
         for axis, reach in ((ROWS, op.rows), (COLUMNS, op.columns))
     )
     return jnp.asarray(window_of(op, args[0], kernel, place, (rows, columns)))
-
-

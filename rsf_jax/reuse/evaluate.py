@@ -59,7 +59,7 @@ def _least(dtype: Any) -> np.ndarray:
     """What is never the largest."""
     if jnp.issubdtype(dtype, jnp.inexact):
         return np.array(-jnp.inf, dtype)
-    return np.array(False if dtype == bool else jnp.iinfo(dtype).min, dtype)
+    return np.array(False if jnp.issubdtype(dtype, jnp.bool_) else jnp.iinfo(dtype).min, dtype)
 
 
 def apply_window(
@@ -133,7 +133,10 @@ def uses_spectrum(stage: Stage) -> bool:
     )
     area = op.rows.size * op.columns.size
     return (
-        plain and stage.dtype == np.float32 and area >= _SPECTRAL_FROM and choose_method(op.rows.size, op.columns.size) == "fft"
+        plain
+        and stage.dtype == np.float32
+        and area >= _SPECTRAL_FROM
+        and choose_method(op.rows.size, op.columns.size) == "fft"
     )
 
 

@@ -65,7 +65,8 @@ def write(stored: Array, around: Margins, rectangle: Rectangle, values: Array) -
     b, y, x = rectangle.start
     if isinstance(b, int):
         return pad(values, around)  # of the whole
-    return lax.dynamic_update_slice(stored, values, (b, y + around.top, x + around.left, 0))
+    start = [jnp.asarray(at, jnp.int32) for at in (b, y + around.top, x + around.left, 0)]
+    return lax.dynamic_update_slice(stored, values, start)
 
 
 def pad(values: Array, around: Margins) -> Array:
@@ -115,4 +116,4 @@ def slice_of(values: Array, start: tuple[Any, ...], size: tuple[int, ...]) -> Ar
         return values
     if all(isinstance(place, int) for place in start):
         return lax.slice(values, start, [a + n for a, n in zip(start, size)])
-    return lax.dynamic_slice(values, start, size)
+    return lax.dynamic_slice(values, [jnp.asarray(place, jnp.int32) for place in start], size)

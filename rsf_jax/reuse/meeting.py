@@ -51,7 +51,7 @@ def _of_rank(view: View, shape: tuple[int, ...]) -> View:
 
 
 def broadcasting(apply: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a function of arrays of one shape one of such as broadcast; scalars stay as they are."""
+    """Makes a function of arrays of one shape one of such as broadcast, scalars as they are."""
 
     def full(*args: Array) -> Any:
         shape = jnp.broadcast_shapes(*(x.shape for x in args))
@@ -106,18 +106,16 @@ def _joined(
         layouts = {x.layout for x in args}
         if len({(node, beside) for node, _, beside in of}) == len(layouts) == 1:
             node, _, beside = of[0]
-            parts = [
-                np.arange(node.shape[axis]) if one is None else one.index for _, one, _ in of
-            ]
+            parts = [np.arange(node.shape[axis]) if one is None else one.index for _, one, _ in of]
             if not any(one is not None and one.fills for _, one, _ in of):
                 joined = Selection(node.shape[axis], np.concatenate(parts))
-                for other, index in beside:
-                    one = Selection(node.shape[other], np.array(index))
+                for other, same in beside:
+                    one = Selection(node.shape[other], np.array(same))
                     node = resampled(node, other, one, node.channels, name)
                 node = resampled(node, axis, joined, node.channels, name)
                 return View(node, args[0].layout, shape)
     ends = np.cumsum([x.shape[position] for x in args])
-    padded = []
+    padded: list[Any] = []
     for x, end in zip(args, ends):
         index = np.full(shape[position], -1)
         index[end - x.shape[position] : end] = np.arange(x.shape[position])

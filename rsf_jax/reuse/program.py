@@ -13,10 +13,11 @@ from rsf_jax.reuse.graph import Graph
 from rsf_jax.reuse.maps import Margins, differs, margins, pad, read, whole
 from rsf_jax.reuse.outlook import WORTH, share_of_time
 from rsf_jax.reuse.parts import Plan, Reads, Stored
+from rsf_jax.reuse.products import products
 from rsf_jax.reuse.stages import Stage, at_the_end, in_order, plan
 from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.tiling import tiles_to_compute
-from rsf_jax.reuse.tuning import tune
+from rsf_jax.reuse.tuning import time_of_products, tune
 from rsf_jax.reuse.update import bring_up_to_date
 from rsf_jax.typing import Array
 
@@ -49,6 +50,7 @@ class Program:
             stage.source for stage in self.stages if self.residual and stage.is_convolution
         }
         self.plans = [self._plan(stage, tile_side) for stage in self.stages[1:]]
+        self._end_time = time_of_products(sum(map(products, self.end), 0.0))
 
     @property
     def names(self) -> list[str]:
@@ -102,7 +104,7 @@ class Program:
             values if stage in self._compared else None
             for stage, values in zip(self.stages, padded)
         )
-        everything = jnp.ones(len(self.stages))
+        everything = jnp.ones(len(self.stages), jnp.float32)
         state = ReuseState(
             tuple(stored),
             before,
@@ -142,7 +144,7 @@ class Program:
             return cut
 
         def is_worth(changed: Array) -> Array:
-            return share_of_time(self.plans, changed) < WORTH
+            return share_of_time(self.plans, changed, self._end_time) < WORTH
 
         def since_plain() -> Array:
             changed = differs(frame, state.plain, thresholds[0]).any(-1)
@@ -152,6 +154,22 @@ class Program:
             is_worth(changed), lambda: jnp.full_like(cut, Way.ADVANCE), since_plain
         )
         return jnp.where((thresholds[1:] > 0).any(), cut, foreseen)
+
+    def next(
+        self,
+        weights: Weights,
+        state: ReuseState,
+        frame: Array,
+        thresholds: Array,
+        refresh: Array | bool = False,
+    ) -> tuple[ReuseState, Any]:
+        """Processes a frame the way that is foreseen to be the fastest; see `advance`."""
+        ways = {
+            Way.ADVANCE: lambda: self.advance(weights, state, frame, thresholds, refresh),
+            Way.RESTART: lambda: self.start(weights, frame),
+            Way.PLAIN: lambda: (state.passed_by(frame), self.whole(weights, frame)[0]),
+        }
+        return jax.lax.switch(self.way(state, frame, thresholds), [ways[way] for way in Way])
 
     def whole(self, weights: Weights, frame: Array) -> tuple[Any, Array]:
         """Computes everything of a frame, and stores nothing.
@@ -198,7 +216,8 @@ class Program:
                 each, reads, state.stored[i], weights.spectra.get(i), indices, count
             )
             stored.append(new)
-            shares.append(jnp.where(count > each.most, 1.0, count / each.cut.tiles))
+            share = count.astype(jnp.float32) / each.cut.tiles
+            shares.append(jnp.where(count > each.most, 1, share))
         before = tuple(
             None if old is None else new.values for old, new in zip(state.before, stored)
         )

@@ -75,9 +75,7 @@ def _replaced(view: View, ins: range, outs: Sequence[int], name: str) -> View:
     raise NotLocal("a map that is flattened")
 
 
-def _with(
-    view: View, ins: range, axes: Sequence[int | None], outs: Sequence[int]
-) -> View:
+def _with(view: View, ins: range, axes: Sequence[int | None], outs: Sequence[int]) -> View:
     layout, shape = list(layout_of(view)), list(view.shape)
     layout[ins.start : ins.stop], shape[ins.start : ins.stop] = axes, outs
     return View(view.node, tuple(layout), tuple(shape))
@@ -116,7 +114,9 @@ def _split(view: View, position: int, outs: Sequence[int], name: str) -> View:
     view = View(node, view.layout, view.shape)
     one = range(position, position + 1)
     view = _numbered(_with(view, one, [axis, CHANNELS], [outs[0], parts]))
-    return view if len(outs) == 2 else _regrouped(view, range(one.stop, one.stop + 1), outs[1:], name)
+    return (
+        view if len(outs) == 2 else _regrouped(view, range(one.stop, one.stop + 1), outs[1:], name)
+    )
 
 
 def _merged(view: View, ins: range, outs: Sequence[int], name: str) -> View:

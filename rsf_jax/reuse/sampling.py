@@ -131,7 +131,8 @@ class Weighting(Sampling):
 
     def _sample(self, seen: jax.Array, axis: int, at: Any, start: Any, count: int) -> jax.Array:
         weights = jnp.asarray(self.weights, seen.dtype)
-        weights = lax.dynamic_slice(weights, (at, start), (count, seen.shape[axis]))
+        place = [jnp.asarray(i, jnp.int32) for i in (at, start)]
+        weights = lax.dynamic_slice(weights, place, (count, seen.shape[axis]))
         sums = jnp.tensordot(weights, seen, (1, axis), precision=self.precision)
         return jnp.moveaxis(sums, 0, axis)
 
@@ -150,9 +151,7 @@ class Merging(Sampling):
         shape = list(seen.shape)
         del shape[self.axis]
         shape[axis] *= self.parts
-        return lax.dynamic_slice_in_dim(
-            beside.reshape(shape), at - start * self.parts, count, axis
-        )
+        return lax.dynamic_slice_in_dim(beside.reshape(shape), at - start * self.parts, count, axis)
 
 
 class Splitting(Sampling):

@@ -1,5 +1,6 @@
 """From a network, any function of JAX, to its graph."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,10 +39,10 @@ _POINTWISE = frozenset({
     "cbrt", "ceil", "clamp", "convert_element_type", "copy", "copy_p", "cos", "cosh", "digamma",
     "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt", "imag",
     "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max", "min",
-    "mul", "name", "ne", "neg", "nextafter", "not", "optimization_barrier", "or", "population_count",
-    "pow", "real", "reduce_precision", "rem", "round", "rsqrt", "select_n", "shift_left",
-    "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt", "square",
-    "stop_gradient", "sub", "tan", "tanh", "xor",
+    "mul", "name", "ne", "neg", "nextafter", "not", "optimization_barrier", "or",
+    "population_count", "pow", "real", "reduce_precision", "rem", "round", "rsqrt", "select_n",
+    "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "sqrt",
+    "square", "stop_gradient", "sub", "tan", "tanh", "xor",
 })
 # fmt: on
 _STEM = getattr(convolve_frame, "__name__")  # noqa: B009
@@ -108,7 +109,7 @@ class _Tracer:
 
         def read(atom: Any) -> Any:
             if isinstance(atom, Literal):
-                return np.asarray(atom.val, atom.aval.dtype)
+                return np.asarray(atom.val, getattr(atom.aval, "dtype", None))
             return values[atom]
 
         for eqn in jaxpr.eqns:
@@ -121,8 +122,9 @@ class _Tracer:
         primitive = eqn.primitive.name
         if not any(isinstance(x, View) for x in args):
             return _of_constants(eqn, args)
-        if eqn.params.get("name") == _STEM and args[0].is_map:
-            return [stem(args[0], args[1], eqn.outvars[0].aval, _layer(name), self.keep)]
+        if eqn.params.get("name") == _STEM and isinstance(args[0], View) and args[0].is_map:
+            with contextlib.suppress(NotLocal):
+                return [stem(args[0], args[1], eqn.outvars[0].aval, _layer(name), self.keep)]
         if primitive in _CALLS:
             body = eqn.params[_CALLS[primitive]]
             inner, consts = getattr(body, "jaxpr", body), getattr(body, "consts", ())

@@ -62,7 +62,10 @@ def channel_positions(view: View) -> list[int]:
 
 
 def pointwise(
-    apply: Callable[..., Array], operands: Sequence[Node | Constant], shapes: Sequence[Any], name: str
+    apply: Callable[..., Array],
+    operands: Sequence[Node | Constant],
+    shapes: Sequence[Any],
+    name: str,
 ) -> Node:
     """Returns the node of an operation at every pixel alone.
 
@@ -82,9 +85,7 @@ def of_channels(view: View, apply: Callable[[Array], Array], name: str) -> Node:
     return pointwise(apply, [node], [jax.ShapeDtypeStruct(node.shape, node.dtype)], name)
 
 
-def arranged(
-    view: View, positions: Iterable[int], name: str, full: Iterable[int] = ()
-) -> View:
+def arranged(view: View, positions: Iterable[int], name: str, full: Iterable[int] = ()) -> View:
     """Returns a view whose node's channels are these axes, in this order.
 
     Args:
@@ -103,8 +104,8 @@ def arranged(
     spatial = [p for p in positions if layout[p] is not None and not is_channel(view, p)]
     if any(view.node.shape[layout[p] or 0] > 1 for p in spatial):
         raise NotLocal("rows or columns that meet channels")
-    order = [layout[p] for p in positions if is_channel(view, p)]
-    order += [layout[p] for p in dropped]
+    kept = [p for p in positions if is_channel(view, p)]
+    order = [a for a in (layout[p] for p in (*kept, *dropped)) if a is not None]
     sizes = tuple(view.shape[p] if is_channel(view, p) else 1 for p in positions)
     large = tuple(view.shape[p] if p in full else n for p, n in zip(positions, sizes))
 
@@ -121,7 +122,9 @@ def arranged(
     return View(of_channels(view, apply, name), tuple(new), view.shape)
 
 
-def resampled(node: Node, axis: int, sampling: Sampling, channels: tuple[int, ...], name: str) -> Node:
+def resampled(
+    node: Node, axis: int, sampling: Sampling, channels: tuple[int, ...], name: str
+) -> Node:
     """Returns the node of a map whose rows or columns are sampled.
 
     Args:
@@ -131,7 +134,7 @@ def resampled(node: Node, axis: int, sampling: Sampling, channels: tuple[int, ..
         channels: shape of what the result has at every pixel.
         name: of the layer.
     """
-    shape = list((*node.shape[:CHANNELS], *channels))
+    shape = [*node.shape[:CHANNELS], *channels]
     shape[axis] = sampling.outputs
     steps: tuple[tuple[int, Sampling], ...] = ((axis, sampling),)
     if isinstance(node.op, Resampling):

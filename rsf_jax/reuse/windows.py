@@ -100,9 +100,7 @@ def _without_border(
         if (
             not isinstance(step, Selection)
             or (step.fills and step.fill != value)
-            or not np.array_equal(
-                step.index[before : step.outputs - after], np.arange(step.inputs)
-            )
+            or not np.array_equal(step.index[before : step.outputs - after], np.arange(step.inputs))
         ):
             return node, reaches
         found.append(reach._replace(before=reach.before + before, after=reach.after + after))
@@ -138,7 +136,8 @@ def _transposed(
     weight = jnp.moveaxis(weight, 5, 3)
     channels = weight.shape[3:]
     flat = keep(weight.reshape(kh, kw, into, -1))
-    op = Convolution(*low, groups, params["precision"], params["preferred_element_type"])
+    options = groups, params["precision"], params["preferred_element_type"]
+    op = Convolution(low[0], low[1], *options)
     shape = (node.shape[BATCH], *(-(-n // d) for n, d in zip(sizes, phases)))
     dtype = eqn.outvars[0].aval.dtype
     node = Node(op, (node, flat), (*shape, math.prod(channels)), dtype, name)
@@ -165,7 +164,7 @@ def _by_phase(weight: jax.Array, axis: int, reach: Reach, d: int) -> tuple[jax.A
     for phase, k, m in taps:
         place[m - first, phase] = k
     found = jnp.take(weight, jnp.asarray(np.maximum(place, 0)), axis)  # [.., size, d, .., out]
-    is_there = (place >= 0).reshape([*place.shape, *[1] * (weight.ndim - axis - 1)])
+    is_there = (place >= 0).reshape([*[1] * axis, *place.shape, *[1] * (weight.ndim - axis - 1)])
     found = jnp.where(is_there, found, 0)
     return jnp.moveaxis(found, axis + 1, -2), Reach(len(place), before=-first)
 
@@ -186,7 +185,7 @@ def pooled(x: View, eqn: Any, name: str) -> View:
     if any(d != 1 for d in params["base_dilation"]):
         raise NotLocal("pooling with base dilation")
     windows = [p for p, reach in enumerate(reaches) if reach != Reach()]
-    if all(layout_of(x)[p] is None or layout_of(x)[p] >= CHANNELS for p in windows):
+    if not any(_is_of_pixels(x, p) for p in windows):
         return _over_channels(x, eqn, name)
     x = as_map(x, _map_like(x), name)
     layout = layout_of(x)
@@ -207,6 +206,12 @@ def pooled(x: View, eqn: Any, name: str) -> View:
     return View(of_channels(view, jnp.negative, name), layout, view.shape) if sign else view
 
 
+def _is_of_pixels(x: View, position: int) -> bool:
+    """Whether an axis is that of the batch, rows or columns."""
+    axis = layout_of(x)[position]
+    return axis is not None and axis < CHANNELS
+
+
 def _map_like(x: View) -> tuple[int, ...]:
     """What the four axes of a map are, those of which size and name say nothing in their order."""
     if len(x.shape) != 4:
@@ -225,7 +230,7 @@ def _map_like(x: View) -> tuple[int, ...]:
 def _over_channels(x: View, eqn: Any, name: str) -> View:
     params = dict(eqn.params)
     positions = list(range(len(x.shape)))
-    channels = [p for p in positions if layout_of(x)[p] is None or layout_of(x)[p] >= CHANNELS]
+    channels = [p for p in positions if not _is_of_pixels(x, p)]
     x = arranged(x, channels, name, channels)
     for what in ("window_dimensions", "window_strides", "window_dilation", "base_dilation"):
         params[what] = (1, 1, 1, *(params[what][p] for p in channels))
@@ -254,8 +259,7 @@ def multiplied(args: Sequence[Any], eqn: Any, name: str, keep: Keep) -> View:
     options = eqn.params["precision"], eqn.params.get("preferred_element_type")
     if len(mine) == len(free) == 1 and axes & {ROWS, COLUMNS}:
         return _summed(x, weight, (mine[0], its[0]), side, eqn, name)
-    if any(a is not None and a < CHANNELS and x.shape[p] > 1 for p, a in
-           ((p, layout_of(x)[p]) for p in mine)):
+    if any(_is_of_pixels(x, p) and x.shape[p] > 1 for p in mine):
         raise NotLocal("a product of whole rows or columns")
     matrix = jnp.transpose(jnp.asarray(weight), (*its, *free))
     kept = [p for p in range(len(x.shape)) if p not in mine]
@@ -378,7 +382,12 @@ def _statistics(node: Node, over: Sequence[int], apply: Any, what: str, name: st
 
 
 def stem(frame: View, kernel: Array, aval: Any, name: str, keep: Keep) -> View:
-    """Returns this library's first convolution, which is written as a product."""
+    """Returns this library's first convolution, which is written as a product.
+
+    Raises:
+        NotLocal: if the frame is no map any more.
+    """
+    frame = as_map(frame, (BATCH, ROWS, COLUMNS, CHANNELS), name)
     high, wide, _, channels = kernel.shape
     rows, columns = (Reach(k, before=k // 2, after=k // 2) for k in (high, wide))
     op: Window = Convolution(rows, columns, precision="highest")
