@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.reuse.graph import CHANNELS, Node, View
-from rsf_jax.reuse.meeting import Keep, met
+from rsf_jax.reuse.meeting import Keep, concatenated, met
 from rsf_jax.reuse.views import (
     NotLocal,
     arranged,
@@ -22,14 +22,20 @@ from rsf_jax.typing import Array
 
 
 def sliced(x: View, rest: Sequence[Any], eqn: Any, name: str) -> list[View] | None:
-    """Returns parts of a map, or a map in reverse; None if an operation is none of these."""
+    """Returns parts of a map, or a map repeated or in reverse; None if it is none of these."""
     primitive, params = eqn.primitive.name, eqn.params
     if primitive == "split":
         ends = np.cumsum(params["sizes"])
         starts = ends - np.asarray(params["sizes"])
         return [select(x, params["axis"], np.arange(a, b), name) for a, b in zip(starts, ends)]
+    if primitive == "unstack":
+        axis = params["axis"]
+        ones = (select(x, axis, np.array([i]), name) for i in range(x.shape[axis]))
+        return [_without(one, axis, name) for one in ones]
     indices: list[np.ndarray]
-    if primitive == "slice":
+    if primitive == "tile":
+        indices = [np.tile(np.arange(n), r) for n, r in zip(x.shape, params["reps"])]
+    elif primitive == "slice":
         strides = params["strides"] or (1,) * len(x.shape)
         limits = zip(params["start_indices"], params["limit_indices"], strides)
         indices = [np.arange(*limit) for limit in limits]
@@ -115,6 +121,19 @@ def broadcasted(x: View, places: Sequence[int], shape: tuple[int, ...], name: st
     for p, place in enumerate(places):
         layout[place] = None if p in repeated else layout_of(x)[p]
     return View(x.node, tuple(layout), shape)
+
+
+def stacked(
+    args: Sequence[Any], position: int, shape: tuple[int, ...], name: str, keep: Keep
+) -> View:
+    """Returns maps, and constants, side by side along an axis of their own."""
+    one = (*shape[:position], 1, *shape[position + 1 :])
+    places = [p for p in range(len(shape)) if p != position]
+    parts = [
+        broadcasted(x, places, one, name) if isinstance(x, View) else jnp.expand_dims(x, position)
+        for x in args
+    ]
+    return concatenated(parts, position, shape, name, keep)
 
 
 def along(args: Sequence[Any], eqn: Any, name: str, keep: Keep) -> list[View] | None:

@@ -11,7 +11,7 @@ from jax.extend.core import Literal, Var
 
 from rsf_jax.errors import InputError
 from rsf_jax.models.recurrent import convolve_frame
-from rsf_jax.reuse.axes import along, broadcasted, gathered, padded, sliced
+from rsf_jax.reuse.axes import along, broadcasted, gathered, padded, sliced, stacked
 from rsf_jax.reuse.graph import (
     BATCH,
     CHANNELS,
@@ -163,6 +163,8 @@ class _Tracer:
             return [convolved(args[0], args[1], eqn, name, self.keep)]
         if primitive == "dot_general":
             return [multiplied(args, eqn, name, self.keep)]
+        if primitive == "stack":
+            return [stacked(args, params["axis"], shape, name, self.keep)]
         if primitive in _ALONG:
             return along(args, eqn, name, self.keep)
         if not isinstance(args[0], View):

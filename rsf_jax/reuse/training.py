@@ -14,7 +14,7 @@ from rsf_jax.typing import Array, Variables
 
 
 def run_clip(
-    network: Network, variables: Variables, clip: Array, *, tile_side: int | None = None
+    network: Network, variables: Variables | None, clip: Array, *, tile_side: int | None = None
 ) -> Any:
     """Runs a network over a clip, computing of each frame only what has changed: for training.
 
@@ -36,7 +36,7 @@ def run_clip(
         What the network returns for every frame, with the frames as second axis, [B, T, ...].
 
     Raises:
-        InputError: if the clip has another shape.
+        InputError: if the clip has another shape, or variables are missing.
 
     Source: Khachatourian 2019, for training with reuse.
     """
