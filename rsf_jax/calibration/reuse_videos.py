@@ -86,10 +86,7 @@ def calibrated_thresholds(folder: Path) -> dict[str, float]:
     """
     path = folder / TRIAL
     if not path.is_file():
-        raise InputError(
-            f"{path} does not exist: run this command without --inputs first, which calibrates, or "
-            "give --truncation=exact"
-        )
+        raise InputError(f"{path} does not exist: calibrate thresholds first, or take none")
     return dict(json.loads(path.read_text())["thresholds"])
 
 

@@ -27,9 +27,10 @@ def sliced(x: View, rest: Sequence[Any], eqn: Any, name: str) -> list[View] | No
     if primitive == "split":
         ends = np.cumsum(params["sizes"])
         starts = ends - np.asarray(params["sizes"])
-        return [select(x, params["axis"], np.arange(a, b), name) for a, b in zip(starts, ends)]
+        axis = int(params["axis"])
+        return [select(x, axis, np.arange(a, b), name) for a, b in zip(starts, ends)]
     if primitive == "unstack":
-        axis = params["axis"]
+        axis = int(params["axis"])
         ones = (select(x, axis, np.array([i]), name) for i in range(x.shape[axis]))
         return [_without(one, axis, name) for one in ones]
     indices: list[np.ndarray]
@@ -78,7 +79,7 @@ def gathered(x: View, places: Any, eqn: Any, name: str) -> View:
     batching = (*numbers.operand_batching_dims, *numbers.start_indices_batching_dims)
     if batching or len(axes) != 1 or index.ndim > 2:
         raise NotLocal("indices of several axes")
-    (position,) = axes
+    position = int(axes[0])
     others = [n for p, n in enumerate(x.shape) if p != position]
     if sizes[position] != 1 or [n for p, n in enumerate(sizes) if p != position] != others:
         raise NotLocal("indices of parts of a map")
@@ -140,7 +141,7 @@ def along(args: Sequence[Any], eqn: Any, name: str, keep: Keep) -> list[View] | 
     """Returns sums along, or orders of, channels; None if they are of anything but one map."""
     params = dict(eqn.params)
     what = next(key for key in ("axis", "dimension") if key in params)
-    position = params[what]
+    position = int(params[what])
     if len(args) > 1:  # values that are ordered together: as one map
         return _sorted(args, position, eqn, name, keep)
     (x,) = args

@@ -152,7 +152,7 @@ class ReuseNetwork:
         chosen = program.thresholds
         if thresholds is not None:
             chosen = _for_all(thresholds, program.names)
-        if _is_traced((state, frame, chosen, program.weights)):
+        if _is_traced((state, frame, chosen)):
             return program.next(program.weights, state, frame, chosen)
         way = program.way(state, frame, chosen)
         if way == Way.ADVANCE:

@@ -158,13 +158,13 @@ class _Tracer:
             one = broadcasting(lambda *xs: evaluate_equation(eqn, xs)[0])
             return [met(args, shape, one, name, self.keep)]
         if primitive == "concatenate":
-            return [concatenated(args, params["dimension"], shape, name, self.keep)]
+            return [concatenated(args, int(params["dimension"]), shape, name, self.keep)]
         if primitive == "conv_general_dilated":
             return [convolved(args[0], args[1], eqn, name, self.keep)]
         if primitive == "dot_general":
             return [multiplied(args, eqn, name, self.keep)]
         if primitive == "stack":
-            return [stacked(args, params["axis"], shape, name, self.keep)]
+            return [stacked(args, int(params["axis"]), shape, name, self.keep)]
         if primitive in _ALONG:
             return along(args, eqn, name, self.keep)
         if not isinstance(args[0], View):
@@ -180,7 +180,7 @@ class _Tracer:
         if primitive in ("reshape", "squeeze"):
             return [reshaped(x, shape, name)]
         if primitive == "broadcast_in_dim":
-            return [broadcasted(x, params["broadcast_dimensions"], shape, name)]
+            return [broadcasted(x, tuple(map(int, params["broadcast_dimensions"])), shape, name)]
         if primitive == "gather":
             return [gathered(x, rest[0], eqn, name)]
         if primitive == "pad":

@@ -252,7 +252,7 @@ def multiplied(args: Sequence[Any], eqn: Any, name: str, keep: Keep) -> View:
         raise NotLocal("a product of two values that depend on the frame")
     if batched[0]:
         raise NotLocal("products of a batch of matrices")
-    mine, its = tuple(contracted[side]), tuple(contracted[1 - side])
+    mine, its = (tuple(map(int, contracted[i])) for i in (side, 1 - side))
     free = [p for p in range(weight.ndim) if p not in its]
     axes = {layout_of(x)[p] for p in mine}
     aval = eqn.outvars[0].aval
@@ -344,7 +344,7 @@ def reduced(x: View, eqn: Any, name: str) -> View:
     Raises:
         NotLocal: if they are of the batch.
     """
-    axes = tuple(eqn.params["axes"])
+    axes = tuple(map(int, eqn.params["axes"]))
     constant = [p for p in axes if layout_of(x)[p] is None]
     x = arranged(x, sorted({*channel_positions(x), *constant}), name, constant)
     layout = layout_of(x)
