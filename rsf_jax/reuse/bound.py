@@ -11,6 +11,7 @@ import numpy as np
 
 from rsf_jax.reuse.evaluate import kernel_shape
 from rsf_jax.reuse.graph import CHANNELS
+from rsf_jax.reuse.products import products
 from rsf_jax.reuse.program import Program
 from rsf_jax.reuse.stages import Stage
 from rsf_jax.reuse.tiling import sees_change
@@ -18,7 +19,10 @@ from rsf_jax.typing import Array
 
 
 class Work(NamedTuple):
-    """Multiply-adds of convolutions and dense layers at every pixel, as shares of all of them.
+    """Multiply-adds of convolutions and dense layers, as shares of all of them.
+
+    What is computed for every frame whatever has changed, behind the last map or of the whole
+    frame, is part of both.
 
     Attributes:
         pixels: those of pixels that see a changed one, grown from layer to layer.
@@ -32,6 +36,22 @@ class Work(NamedTuple):
 def multiply_adds(program: Program) -> np.ndarray:
     """Returns the multiply-adds of every stage for one batch of frames, float64 [stages]."""
     return np.array([_multiply_adds(stage) for stage in program.stages])
+
+
+def always(program: Program) -> float:
+    """Returns the multiply-adds of what is computed for every batch of frames, come what may."""
+    return float(sum(map(products, program.end)))
+
+
+def share_of_work(program: Program, computed: Array) -> float:
+    """Returns the share of all multiply-adds that a frame had computed.
+
+    Args:
+        program: of the network.
+        computed: float [stages], as `ReuseState.computed` has it.
+    """
+    adds, rest = multiply_adds(program), always(program)
+    return float((np.asarray(computed) @ adds + rest) / max(adds.sum() + rest, 1))
 
 
 def _multiply_adds(stage: Stage) -> float:
@@ -50,12 +70,12 @@ def work_left(program: Program, frames: Iterable[np.ndarray]) -> Work:
     Returns:
         Means over all frames but the first.
     """
-    weights = multiply_adds(program)
-    weights /= weights.sum()
+    weights, rest = multiply_adds(program), always(program)
+    total = max(weights.sum() + rest, 1)
     frames = list(frames)
     grow = jax.jit(lambda changed: _shares(program.stages, changed))
     found = [
-        np.asarray(grow(jnp.asarray((new != old).any(-1)))) @ weights
+        (np.asarray(grow(jnp.asarray((new != old).any(-1)))) @ weights + rest) / total
         for old, new in itertools.pairwise(frames)
     ]
     return Work(*np.mean(found, axis=0).tolist())

@@ -1,6 +1,6 @@
 """Computes a stage over a rectangle of its map, or the whole of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -19,8 +19,9 @@ from rsf_jax.reuse.graph import (
     Node,
     Pointwise,
     Pooling,
-    Whole,
-    evaluate_equation,
+    Reduction,
+    Resampling,
+    Window,
 )
 from rsf_jax.reuse.maps import Margins, Rectangle, needed_margins, read, slice_of, whole
 from rsf_jax.reuse.stages import Stage
@@ -49,30 +50,66 @@ def hide_padding(stage: Stage, values: Array, seen: Rectangle) -> Array:
             continue
         at = lax.broadcasted_iota(jnp.int32, (1, *values.shape[1:3], 1), axis)
         at += jnp.reshape(start, (-1, 1, 1, 1))
-        least = jnp.array(-jnp.inf, values.dtype)
+        least = _least(values.dtype)
         values = jnp.where((at >= 0) & (at < inputs), values, least)
     return values
 
 
+def _least(dtype: Any) -> np.ndarray:
+    """What is never the largest."""
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return np.array(-jnp.inf, dtype)
+    return np.array(False if jnp.issubdtype(dtype, jnp.bool_) else jnp.iinfo(dtype).min, dtype)
+
+
 def apply_window(
-    stage: Stage, seen: Array, constants: Constants, padding: Padding = _NO_PADDING
+    stage: Stage,
+    seen: Array,
+    constants: Constants,
+    place: Rectangle,
+    padding: Padding = _NO_PADDING,
 ) -> Array:
-    """Applies a stage's convolution or pooling to what it reads, padded by so much."""
-    op = stage.op
+    """Applies a stage's window to what it reads.
+
+    Args:
+        stage: the stage.
+        seen: of the map its window slides over, [b, h, w, C].
+        constants: those it uses.
+        place: the rectangle of the stage that is computed.
+        padding: what the map is padded by, of a convolution or pooling.
+    """
+    assert stage.source is not None
+    assert stage.window is not None
+    seen = jnp.reshape(seen, (*seen.shape[:CHANNELS], *stage.source.node.channels))
+    kernel = kernel_of(stage, constants) if stage.is_convolution else None
+    return window_of(stage.op, seen, kernel, place, padding)
+
+
+def window_of(
+    op: Window, seen: Array, kernel: Array | None, place: Rectangle, padding: Padding
+) -> Array:
+    """Applies a window to what it reads, [b, h, w, ...]; of a convolution with its kernel."""
+    if isinstance(op, Reduction):
+        return op.apply(seen)
+    if isinstance(op, Resampling):
+        for axis, sampling in op.steps:
+            seen = sampling.sample(seen, axis, place.start[axis], place.size[axis])
+        return seen
     strides = (op.rows.stride, op.columns.stride)
     dilation = (op.rows.dilation, op.columns.dilation)
     if isinstance(op, Convolution):
         return lax.conv_general_dilated(
             jnp.asarray(seen),
-            jnp.asarray(kernel_of(stage, constants)),
+            jnp.asarray(kernel),
             strides,
             padding,
             rhs_dilation=dilation,
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=op.groups,
             precision=op.precision,
+            preferred_element_type=op.dtype,
         )
-    start, combine = (-jnp.inf, lax.max) if op.largest else (0.0, lax.add)
+    start, combine = (_least(seen.dtype), lax.max) if op.largest else (0, lax.add)
     return lax.reduce_window(
         seen,
         np.array(start, seen.dtype),  # not of JAX, or it could not be differentiated
@@ -96,7 +133,10 @@ def uses_spectrum(stage: Stage) -> bool:
     )
     area = op.rows.size * op.columns.size
     return (
-        plain and area >= _SPECTRAL_FROM and choose_method(op.rows.size, op.columns.size) == "fft"
+        plain
+        and stage.dtype == np.float32
+        and area >= _SPECTRAL_FROM
+        and choose_method(op.rows.size, op.columns.size) == "fft"
     )
 
 
@@ -144,61 +184,36 @@ def finish(
         constants: of the graph.
         rectangle: what is computed.
     """
-    values = dict(beside)
+    # Axes of channels, which are kept as one.
+    values = {n: jnp.reshape(x, (*x.shape[:CHANNELS], *n.channels)) for n, x in beside.items()}
     if stage.window is not None:
         assert linear is not None
-        values[stage.window] = linear
+        values[stage.window] = jnp.asarray(linear)
     for node in stage.pointwise:
         assert isinstance(node.op, Pointwise)
         args = [
             values[x] if isinstance(x, Node) else _constant_in(constants[x.number], rectangle)
             for x in node.operands
         ]
-        values[node] = node.op.primitive.bind(*args, **node.op.params)
-    return values[stage.node]
+        values[node] = jnp.asarray(node.op.apply(*args))
+    found = values[stage.node]
+    return found.reshape(*found.shape[:CHANNELS], stage.channels)
 
 
 def _constant_in(value: Array, rectangle: Rectangle) -> Array:
     """The part of a constant that meets a rectangle; most are the same at every pixel."""
-    if value.ndim == 0 or max(value.shape[:3]) == 1:
+    if value.ndim == 0 or max(value.shape[:CHANNELS]) == 1:
         return value
+    channels = value.shape[CHANNELS:]
     size = tuple(m if m == 1 else n for m, n in zip(value.shape, rectangle.size))
 
     def part(start: tuple[Any, Any, Any]) -> Array:
         place = (0 if m == 1 else at for m, at in zip(value.shape, start))
-        return slice_of(value, (*place, 0), (*size, value.shape[3]))
+        return slice_of(value, (*place, *(0 for _ in channels)), (*size, *channels))
 
     if jnp.ndim(rectangle.start[0]) == 0:
         return part(rectangle.start)
     return lax.map(lambda start: part(start)[0], rectangle.start)
-
-
-def evaluate_rest(
-    outputs: Sequence[tuple[Node | Constant, Any]],
-    value_of: Callable[[Node], Array],
-    constants: Constants,
-) -> list[Array]:
-    """Computes what lies behind the last maps, and returns all outputs in the network's layouts.
-
-    Args:
-        outputs: of the graph.
-        value_of: gives a map, [B, H, W, C].
-        constants: of the graph.
-    """
-    found: dict[Node, Array] = {}
-
-    def value(x: Node | Constant, layout: Any) -> Array:
-        if isinstance(x, Constant):
-            return constants[x.number]
-        if layout is not None:
-            return jnp.transpose(value_of(x), layout)
-        if x not in found:
-            assert isinstance(x.op, Whole)
-            args = list(map(value, x.operands, x.op.layouts))
-            (found[x],) = evaluate_equation(x.op.equation, args)
-        return found[x]
-
-    return [value(x, layout) for x, layout in outputs]
 
 
 def dense(
@@ -231,8 +246,8 @@ def dense(
         else:
             shape = jax.eval_shape(compute)
             linear = lax.cond(is_due, compute, lambda: jnp.zeros(shape.shape, shape.dtype))
-    beside = {s.node: read(stored[s], around[s], whole(s)) for s in stage.beside}
-    return linear, finish(stage, linear, beside, constants, everything)
+    maps = {s.node: read(stored[s], around[s], whole(s)) for s in stage.beside}
+    return linear, finish(stage, linear, maps, constants, everything)
 
 
 def _window_of_whole(
@@ -249,4 +264,5 @@ def _window_of_whole(
     # Padded as the network has it: XLA's convolution without padding took 1.3 times as long.
     top, bottom, left, right = needed_margins(stage.source, stage)
     padding = ((top, bottom), (left, right))
-    return apply_window(stage, read(source, margin, whole(stage.source)), constants, padding)
+    seen = read(source, margin, whole(stage.source))
+    return apply_window(stage, seen, constants, whole(stage), padding)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -48,7 +49,7 @@ def needed_margins(source: Stage, stage: Stage) -> Margins:
     op = stage.op
     sides: list[int] = []
     for reach, outputs, inputs in zip((op.rows, op.columns), stage.size, source.size):
-        sides += [reach.before, reach.span(outputs) - reach.before - inputs]
+        sides += reach.margin(outputs, inputs)
     return Margins(*sides)
 
 
@@ -64,7 +65,8 @@ def write(stored: Array, around: Margins, rectangle: Rectangle, values: Array) -
     b, y, x = rectangle.start
     if isinstance(b, int):
         return pad(values, around)  # of the whole
-    return lax.dynamic_update_slice(stored, values, (b, y + around.top, x + around.left, 0))
+    start = [jnp.asarray(at, jnp.int32) for at in (b, y + around.top, x + around.left, 0)]
+    return lax.dynamic_update_slice(stored, values, start)
 
 
 def pad(values: Array, around: Margins) -> Array:
@@ -79,9 +81,33 @@ def seen_by(stage: Stage, rectangle: Rectangle) -> Rectangle:
     (b, *origin), (count, *size) = rectangle
     starts, spans = [], []
     for reach, place, outputs in zip((op.rows, op.columns), origin, size):
-        starts.append(place * reach.stride - reach.before)
+        starts.append(reach.start(place, outputs))
         spans.append(reach.span(outputs))
     return Rectangle((b, starts[0], starts[1]), (count, spans[0], spans[1]))
+
+
+def beside(stage: Stage, other: Stage, rectangle: Rectangle) -> Rectangle:
+    """Returns what a rectangle of a stage reads of a map that it meets at every pixel.
+
+    Of one that has a single row or column, or one for all frames, that one.
+    """
+    mine, its = (stage.batch, *stage.size), (other.batch, *other.size)
+    one = [n == 1 != m for n, m in zip(its, mine)]
+    start = tuple(at * 0 if is_one else at for at, is_one in zip(rectangle.start, one))
+    size = tuple(1 if is_one else n for n, is_one in zip(rectangle.size, one))
+    return Rectangle((start[0], start[1], start[2]), (size[0], size[1], size[2]))
+
+
+def differs(new: Array, old: Array, threshold: Any) -> jax.Array:
+    """Returns which values differ by more than a threshold. NaN always does.
+
+    Of numbers that count or name something all that are not the same do, unless the threshold is
+    below 0: then all do.
+    """
+    new = jnp.asarray(new)
+    if not jnp.issubdtype(new.dtype, jnp.inexact):
+        return (new != old) | (threshold < 0)
+    return ~(jnp.abs(new - old) <= threshold)
 
 
 def slice_of(values: Array, start: tuple[Any, ...], size: tuple[int, ...]) -> Array:
@@ -90,4 +116,4 @@ def slice_of(values: Array, start: tuple[Any, ...], size: tuple[int, ...]) -> Ar
         return values
     if all(isinstance(place, int) for place in start):
         return lax.slice(values, start, [a + n for a, n in zip(start, size)])
-    return lax.dynamic_slice(values, start, size)
+    return lax.dynamic_slice(values, [jnp.asarray(place, jnp.int32) for place in start], size)

@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, SupportsIndex
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,13 +14,14 @@ from rsf_jax.checks import own_copy
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.models.feedforward import FeedforwardModel
+from rsf_jax.reuse.description import computed_densely, describe
+from rsf_jax.reuse.functions import Network, as_function
+from rsf_jax.reuse.graph import Node
 from rsf_jax.reuse.program import METHODS, Program
 from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.trace import trace
 from rsf_jax.shown import short
 from rsf_jax.typing import Array, Variables
-
-Network = nn.Module | Callable[[Variables, Array], Any]
 
 
 class ReuseNetwork:
@@ -31,26 +31,34 @@ class ReuseNetwork:
         state = reuse.init(frame)
         state, output = reuse.step(state, next_frame)
 
-    The network is traced, not rewritten: any Flax module, or function of JAX, made of convolutions,
-    pooling, normalization with fixed statistics, dense layers, additions, concatenations of
-    channels and what acts at every pixel alone, in any order and with any skips; behind the last
-    map anything goes, and is always computed anew.
+    The network is traced, not rewritten: any Flax module, or function of JAX. Convolutions,
+    transposed ones too, pooling, resizing, slices, borders, what acts at every pixel alone (dense
+    layers, normalization with fixed statistics or over channels, softmax), in any order and with
+    any skips, are computed where something has changed. Statistics of the whole frame, as in
+    squeeze-and-excitation or group normalization, are kept like maps: once they change, so does
+    everything behind them. From where a network cannot be reused it is computed densely, for every
+    frame; `describe` says from where.
 
     Every map is compared with the last frame's by tiles. Tiles that see a change are computed
     again, in a loop over them that is compiled once; where too many do, the whole map is. A frame
     of which reuse could not save enough, as after a scene cut, is processed as the dense network
     does it; reuse begins anew with the first frame that resembles the one before.
 
+    `init` and `step` are also for `jax.jit` and `jax.lax.scan`, the state being a pytree:
+
+        state, outputs = jax.lax.scan(reuse.step, reuse.init(clip[0]), clip)
+
     Args:
-        network: a Flax module that maps a frame to an output of any structure, or a function
-            `(variables, frame) -> output`.
-        variables: its variables.
+        network: a Flax module that maps a frame to an output of any structure, of Linen or NNX, or
+            a function `(variables, frame) -> output`. It is run as it is called: an NNX module that
+            is to be in inference is set so (`eval`) before.
+        variables: its variables; of an NNX module None for its own.
         method: "region" computes what has changed from its inputs; "residual", the Recurrent
             Residual Module, convolves the difference to the former input and adds it to the former
             result.
         thresholds: a value of a map that would change by no more keeps the old one. One number for
-            all layers, or a mapping of names of layers, see `layers`, in which those left out
-            have 0. With 0 the result is that of the network, to rounding.
+            all layers, one for each, or a mapping of names of layers, see `layers`, in which those
+            left out have 0. With 0 the result is that of the network, to rounding.
         refresh_every: frames after which everything is computed as a whole; 0 for never. It ends
             what truncation and, with "residual", rounding have added up to.
         tile_side: height and width of a tile in pixels: tiles are computed unless all are due.
@@ -66,10 +74,10 @@ class ReuseNetwork:
     def __init__(
         self,
         network: Network,
-        variables: Variables,
+        variables: Variables | None = None,
         *,
         method: str = "region",
-        thresholds: float | Mapping[str, float] = 0.0,
+        thresholds: float | np.ndarray | Mapping[str, float] = 0.0,
         refresh_every: SupportsIndex = 0,
         tile_side: SupportsIndex | None = None,
     ) -> None:
@@ -77,20 +85,29 @@ class ReuseNetwork:
             raise InputError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
         self._refresh_every = whole("refresh_every", refresh_every, 0)
         self._tile_side = None if tile_side is None else whole("tile_side", tile_side)
-        self._apply = network.apply if isinstance(network, nn.Module) else network
+        self._apply, self._variables = as_function(network, variables)
         self._named = type(network).__name__ if network is not self._apply else short(network)
-        self._variables = variables
         self._number = next(_NUMBERS)
         self._method, self._thresholds = method, thresholds
         _check_thresholds(thresholds)
         self._compiled: dict[Any, _Compiled] = {}
 
     def __repr__(self) -> str:
-        """Returns a line: what it runs and how."""
+        """Returns a line: what it runs and how, and what is not reused of frames it has seen."""
+        dense = {node.name for c in self._compiled.values() for node in _first_dense(c)}
+        known = f", computed densely from layer {' or '.join(sorted(dense))} on" if dense else ""
         return (
             f"<ReuseNetwork {self._named}, {short(self._variables)}, method {self._method}, "
-            f"thresholds {short(self._thresholds)}>"
+            f"thresholds {short(self._thresholds)}{known}>"
         )
+
+    def describe(self, frame: Array) -> str:
+        """Says what of the network is reused, and from which layer on it is computed densely.
+
+        Args:
+            frame: float [B, H, W, C], of which the shape counts.
+        """
+        return describe(self._for(frame).program)
 
     def init(self, frame: Array) -> ReuseState:
         """Returns the state in front of a sequence, everything of `frame` computed.
@@ -100,7 +117,7 @@ class ReuseNetwork:
                 gives its output at hardly any cost.
 
         Raises:
-            InputError: if a layer cannot be reused; the message names it.
+            InputError: if the frame is no such array.
         """
         program, frame = self._for(frame), own_copy(frame)
         return program.start(program.weights, frame)[0]
@@ -110,7 +127,8 @@ class ReuseNetwork:
     ) -> tuple[ReuseState, Any]:
         """Processes the next frame.
 
-        The old state is used up: its memory becomes that of the new one.
+        The old state is used up: its memory becomes that of the new one. Under a transformation of
+        JAX this is a pure function, and the way a frame is processed a branch of its program.
 
         Args:
             state: what the last frame has left.
@@ -122,8 +140,8 @@ class ReuseNetwork:
             The new state, and what the network returns for the frame.
 
         Raises:
-            InputError: if the frame's shape is another one, or the state is used up, or that of
-                another network, as of one with other weights.
+            InputError: if the frame's shape is another one, the state is used up, or that of
+                another network, as of one with other weights, or thresholds are of another number.
         """
         self._check_own(state)
         program, frame = self._for(frame), own_copy(frame)
@@ -133,7 +151,9 @@ class ReuseNetwork:
             )
         chosen = program.thresholds
         if thresholds is not None:
-            chosen = jnp.broadcast_to(jnp.asarray(thresholds, jnp.float32), chosen.shape)
+            chosen = _for_all(thresholds, program.names)
+        if _is_traced((state, frame, chosen)):
+            return program.next(program.weights, state, frame, chosen)
         way = program.way(state, frame, chosen)
         if way == Way.ADVANCE:
             return program.advance(program.weights, state, frame, chosen)
@@ -192,14 +212,19 @@ class ReuseNetwork:
             raise InputError(f"frame is of type {frame.dtype}: give floats, as {_AS_FLOATS}")
         key = (frame.shape, frame.dtype)
         if key not in self._compiled:
-            graph = trace(
-                lambda x: self._apply(self._variables, x),
-                jax.ShapeDtypeStruct(frame.shape, frame.dtype),
-            )
-            program = Program(graph, self._method, self._tile_side, self._number)
-            thresholds = _by_stage(self._thresholds, program.names)
-            self._compiled[key] = _Compiled(program, thresholds, self._refresh_every)
+            if _is_traced(self._variables):
+                self._compiled[key] = self._compile(frame)
+            else:  # what is kept must not be of the transformation that is going on
+                with jax.ensure_compile_time_eval():
+                    self._compiled[key] = self._compile(frame)
         return self._compiled[key]
+
+    def _compile(self, frame: Array) -> "_Compiled":
+        spec = jax.ShapeDtypeStruct(frame.shape, frame.dtype)
+        graph = trace(lambda x: self._apply(self._variables, x), spec)
+        program = Program(graph, self._method, self._tile_side, self._number)
+        thresholds = _by_stage(self._thresholds, program.names)
+        return _Compiled(program, thresholds, self._refresh_every)
 
 
 _NUMBERS = itertools.count(1)
@@ -210,11 +235,18 @@ class _Compiled:
     """A program for frames of one shape."""
 
     def __init__(self, program: Program, thresholds: Array, refresh_every: int) -> None:
+        def is_due(state: ReuseState) -> Any:
+            return refresh_every > 0 and state.age + 1 >= refresh_every
+
         def advance(
             weights: Weights, state: ReuseState, frame: Array, thresholds: Array
         ) -> tuple[ReuseState, Any]:
-            due = refresh_every > 0 and state.age + 1 >= refresh_every
-            return program.advance(weights, state, frame, thresholds, due)
+            return program.advance(weights, state, frame, thresholds, is_due(state))
+
+        def following(
+            weights: Weights, state: ReuseState, frame: Array, thresholds: Array
+        ) -> tuple[ReuseState, Any]:
+            return program.next(weights, state, frame, thresholds, is_due(state))
 
         self.names, self.thresholds = program.names, thresholds
         self.weights = jax.jit(program.weights)()
@@ -230,9 +262,10 @@ class _Compiled:
         self.restart = jax.jit(restart, donate_argnums=1, keep_unused=True)
         self.start = jax.jit(program.start)
         self.advance = jax.jit(advance, donate_argnums=1)
+        self.next = jax.jit(following)
         frame = program.stages[0]
         shapes = jax.eval_shape(
-            program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, jnp.float32)
+            program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, frame.dtype)
         )
         self.shape = shapes[0].stored[0].values.shape
 
@@ -265,16 +298,36 @@ def frame_network(model: VideoModel) -> Callable[[Variables, Array], jax.Array]:
     return network
 
 
-def _check_thresholds(thresholds: float | Mapping[str, float]) -> None:
+def _is_traced(tree: Any) -> bool:
+    """Whether values are seen by a transformation of JAX, and not known."""
+    return any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(tree))
+
+
+def _first_dense(compiled: _Compiled) -> list[Node]:
+    return computed_densely(compiled.program)[:1]
+
+
+def _check_thresholds(thresholds: float | np.ndarray | Mapping[str, float]) -> None:
     values = thresholds.values() if isinstance(thresholds, Mapping) else [thresholds]
     for value in values:
-        if not np.isfinite(value):
+        if not np.isfinite(value).all():
             raise InputError(f"threshold is {value}: a finite number is needed")
 
 
-def _by_stage(thresholds: float | Mapping[str, float], names: list[str]) -> Array:
+def _for_all(thresholds: Any, names: list[str]) -> Array:
+    """Thresholds of all maps, of one for all or one each."""
+    shape = np.shape(thresholds)
+    if shape not in ((), (len(names),)):
+        raise InputError(
+            f"thresholds have shape {shape}: give one for all, or {len(names)}, one for each of "
+            f"{', '.join(names)}"
+        )
+    return jnp.broadcast_to(jnp.asarray(thresholds, jnp.float32), (len(names),))
+
+
+def _by_stage(thresholds: float | np.ndarray | Mapping[str, float], names: list[str]) -> Array:
     if not isinstance(thresholds, Mapping):
-        return jnp.full(len(names), thresholds, jnp.float32)
+        return _for_all(thresholds, names)
     for name in thresholds:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)

@@ -15,7 +15,7 @@ from rsf_jax.typing import Array
 WORTH = 0.95
 
 
-def share_of_time(plans: Sequence[Plan], changed: Array) -> Array:
+def share_of_time(plans: Sequence[Plan], changed: Array, always: float = 0.0) -> Array:
     """Foresees the time of a frame with reuse, relative to that of computing everything.
 
     A change is grown from stage to stage by what each window sees. It is an upper bound: what a
@@ -24,12 +24,13 @@ def share_of_time(plans: Sequence[Plan], changed: Array) -> Array:
     Args:
         plans: of all stages but the frame, in order.
         changed: bool [B, H, W], which pixels of the frame have changed.
+        always: milliseconds of what is computed for every frame, whatever has changed.
 
     Returns:
         float32, above 1 where nothing can be left out.
     """
     masks: dict[Stage, Array] = {}
-    spent, whole = jnp.float32(0), 0.0
+    spent, whole = jnp.float32(always), always
     for plan in plans:
         stage = plan.stage
         for read in (*stage.beside, *([stage.source] if stage.source else [])):

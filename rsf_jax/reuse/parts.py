@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.reuse.graph import Constant
-from rsf_jax.reuse.maps import Margins, Rectangle, read, seen_by, write
+from rsf_jax.reuse.maps import Margins, Rectangle, beside, read, seen_by, write
 from rsf_jax.reuse.stages import Stage
 from rsf_jax.reuse.tiling import Tiling
 from rsf_jax.typing import Array
@@ -135,10 +135,11 @@ def parts_of(plan: Plan, reads: Reads, place: Rectangle) -> Reads:
         None if x is None else read(x, plan.around_source, seen_by(plan.stage, place))
         for x in (reads.source, reads.before)
     )
-    beside = tuple(
-        read(values, around, place) for values, around in zip(reads.beside, plan.around_beside)
+    others = tuple(
+        read(values, around, beside(plan.stage, other, place))
+        for values, around, other in zip(reads.beside, plan.around_beside, plan.stage.beside)
     )
-    return Reads(source, before, beside, (), None)
+    return Reads(source, before, others, (), None)
 
 
 def stored_of(plan: Plan, stored: Stored, place: Rectangle) -> Stored:
@@ -168,11 +169,13 @@ def add_parts(plan: Plan, total: Reads, parts: Reads, place: Rectangle) -> Reads
         None if t is None else add(t, plan.around_source, seen_by(plan.stage, place), p)
         for t, p in ((total.source, parts.source), (total.before, parts.before))
     )
-    beside = tuple(
-        add(t, around, place, p)
-        for t, around, p in zip(total.beside, plan.around_beside, parts.beside)
+    others = tuple(
+        add(t, around, beside(plan.stage, other, place), p)
+        for t, around, other, p in zip(
+            total.beside, plan.around_beside, plan.stage.beside, parts.beside
+        )
     )
     constants, threshold = jax.tree.map(
         jnp.add, (total.constants, total.threshold), (parts.constants, parts.threshold)
     )
-    return Reads(source, before, beside, constants, threshold)
+    return Reads(source, before, others, constants, threshold)

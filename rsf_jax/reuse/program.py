@@ -7,15 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.ops.conv import kernel_spectrum
-from rsf_jax.reuse.evaluate import Constants, dense, evaluate_rest, kernel_of, uses_spectrum
+from rsf_jax.reuse.ending import evaluate_end
+from rsf_jax.reuse.evaluate import Constants, dense, kernel_of, uses_spectrum
 from rsf_jax.reuse.graph import Graph
-from rsf_jax.reuse.maps import Margins, margins, pad, read, whole
+from rsf_jax.reuse.maps import Margins, differs, margins, pad, read, whole
 from rsf_jax.reuse.outlook import WORTH, share_of_time
 from rsf_jax.reuse.parts import Plan, Reads, Stored
-from rsf_jax.reuse.stages import Stage, plan
+from rsf_jax.reuse.products import products
+from rsf_jax.reuse.stages import Stage, at_the_end, in_order, plan
 from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.tiling import tiles_to_compute
-from rsf_jax.reuse.tuning import tune
+from rsf_jax.reuse.tuning import time_of_products, tune
 from rsf_jax.reuse.update import bring_up_to_date
 from rsf_jax.typing import Array
 
@@ -30,6 +32,7 @@ class Program:
     Attributes:
         stages: in the order they are computed; the first is the frame.
         plans: one for each stage but the first.
+        end: what is computed anew for every frame, each after its operands.
         owner: number of the network, which its states carry.
     """
 
@@ -38,6 +41,8 @@ class Program:
     ) -> None:
         self.graph, self.owner = graph, owner
         self.stages = plan(graph)
+        end = at_the_end(graph)
+        self.end = [node for node in in_order(graph) if node in end]
         self.residual = method == "residual"
         self._must_reuse = tile_side is not None
         self._around = {stage: margins(stage, self.stages) for stage in self.stages}
@@ -45,6 +50,7 @@ class Program:
             stage.source for stage in self.stages if self.residual and stage.is_convolution
         }
         self.plans = [self._plan(stage, tile_side) for stage in self.stages[1:]]
+        self._end_time = time_of_products(sum(map(products, self.end), 0.0))
 
     @property
     def names(self) -> list[str]:
@@ -83,7 +89,7 @@ class Program:
 
         Args:
             weights: as `weights` returns them.
-            frame: float32 [B, H, W, C].
+            frame: float [B, H, W, C].
 
         Returns:
             The state after it, and the network's output.
@@ -98,11 +104,11 @@ class Program:
             values if stage in self._compared else None
             for stage, values in zip(self.stages, padded)
         )
-        everything = jnp.ones(len(self.stages))
+        everything = jnp.ones(len(self.stages), jnp.float32)
         state = ReuseState(
             tuple(stored),
             before,
-            jnp.zeros(frame.shape),
+            jnp.zeros_like(frame),
             jnp.bool_(False),
             jnp.int32(0),
             everything,
@@ -132,22 +138,38 @@ class Program:
         Truncation by layers cannot be foreseen: only scene cuts are taken apart then.
         """
         old = read(state.stored[0].values, self._around[self.stages[0]], whole(self.stages[0]))
-        changed = _moves(frame, old, thresholds[0]).any(-1)
+        changed = differs(frame, old, thresholds[0]).any(-1)
         cut = jnp.where(changed.mean() > _CUT, Way.RESTART, Way.ADVANCE)
         if self._must_reuse:
             return cut
 
         def is_worth(changed: Array) -> Array:
-            return share_of_time(self.plans, changed) < WORTH
+            return share_of_time(self.plans, changed, self._end_time) < WORTH
 
         def since_plain() -> Array:
-            changed = _moves(frame, state.plain, thresholds[0]).any(-1)
+            changed = differs(frame, state.plain, thresholds[0]).any(-1)
             return jnp.where(state.is_plain & is_worth(changed), Way.RESTART, Way.PLAIN)
 
         foreseen = jax.lax.cond(
             is_worth(changed), lambda: jnp.full_like(cut, Way.ADVANCE), since_plain
         )
         return jnp.where((thresholds[1:] > 0).any(), cut, foreseen)
+
+    def next(
+        self,
+        weights: Weights,
+        state: ReuseState,
+        frame: Array,
+        thresholds: Array,
+        refresh: Array | bool = False,
+    ) -> tuple[ReuseState, Any]:
+        """Processes a frame the way that is foreseen to be the fastest; see `advance`."""
+        ways = {
+            Way.ADVANCE: lambda: self.advance(weights, state, frame, thresholds, refresh),
+            Way.RESTART: lambda: self.start(weights, frame),
+            Way.PLAIN: lambda: (state.passed_by(frame), self.whole(weights, frame)[0]),
+        }
+        return jax.lax.switch(self.way(state, frame, thresholds), [ways[way] for way in Way])
 
     def whole(self, weights: Weights, frame: Array) -> tuple[Any, Array]:
         """Computes everything of a frame, and stores nothing.
@@ -173,7 +195,7 @@ class Program:
         Args:
             weights: as `weights` returns them.
             state: after the last frame.
-            frame: float32 [B, H, W, C].
+            frame: float [B, H, W, C].
             thresholds: float32 [stages]; a value that would change by no more keeps the old one.
                 Below 0 whatever is computed counts as changed, even if it has the same value.
             refresh: whether to compute everything.
@@ -194,7 +216,8 @@ class Program:
                 each, reads, state.stored[i], weights.spectra.get(i), indices, count
             )
             stored.append(new)
-            shares.append(jnp.where(count > each.most, 1.0, count / each.cut.tiles))
+            share = count.astype(jnp.float32) / each.cut.tiles
+            shares.append(jnp.where(count > each.most, 1, share))
         before = tuple(
             None if old is None else new.values for old, new in zip(state.before, stored)
         )
@@ -222,7 +245,7 @@ class Program:
     ) -> tuple[Stored, Array]:
         around = self._around[self.stages[0]]
         old = read(state.stored[0].values, around, whole(self.stages[0]))
-        moves = _moves(frame, old, threshold)
+        moves = differs(frame, old, threshold)
         return Stored(pad(jnp.where(moves, frame, old), around), None), moves.any(-1)
 
     def _reads(
@@ -245,10 +268,5 @@ class Program:
 
     def _output(self, constants: Constants, maps: list[Array]) -> Any:
         values = {stage.node: x for stage, x in zip(self.stages, maps)}
-        leaves = evaluate_rest(self.graph.outputs, values.__getitem__, constants)
+        leaves = evaluate_end(self.graph, self.end, values, constants)
         return jax.tree.unflatten(self.graph.treedef, leaves)
-
-
-def _moves(frame: Array, old: Array, threshold: Array) -> jax.Array:
-    """Which values are not as they were. NaN never is."""
-    return ~(jnp.abs(jnp.asarray(frame) - old) <= threshold)

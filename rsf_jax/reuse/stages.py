@@ -1,9 +1,22 @@
 """From a graph to stages: which maps are stored, and what is computed in one go between them."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
-from rsf_jax.reuse.graph import BATCH, CHANNELS, COLUMNS, ROWS, Convolution, Graph, Node, Window
+import numpy as np
+
+from rsf_jax.reuse.graph import (
+    BATCH,
+    COLUMNS,
+    ROWS,
+    Convolution,
+    Graph,
+    Node,
+    Reduction,
+    View,
+    Window,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -12,9 +25,11 @@ class Stage:
 
     Attributes:
         node: the value that is stored.
-        window: the convolution or pooling it begins with; None if it has none.
+        window: what it begins with that reads other pixels: a convolution, pooling, resampling or
+            statistics; None if it has none.
         source: the stage whose map the window slides over; None without a window.
-        beside: stages whose maps are read at the pixel that is computed.
+        beside: stages whose maps are read at the pixel that is computed; those of a single pixel,
+            row or column are read at every one.
         pointwise: what follows the window, in order; the last one is `node`.
     """
 
@@ -36,12 +51,17 @@ class Stage:
 
     @property
     def channels(self) -> int:
-        """Channels of the map."""
-        return self.node.shape[CHANNELS]
+        """Channels of the map, all of its axes of channels together."""
+        return math.prod(self.node.channels)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values of the map."""
+        return self.node.dtype
 
     @property
     def op(self) -> Window:
-        """The convolution or pooling it begins with."""
+        """What it begins with."""
         assert self.window is not None
         assert isinstance(self.window.op, Window)
         return self.window.op
@@ -61,7 +81,7 @@ def in_order(graph: Graph) -> list[Node]:
     """Returns all nodes that the outputs need, each after its operands."""
     found: dict[Node, None] = {graph.frame: None}
     # Depth first, without recursion: networks are deep.
-    pending = [(node, False) for node, _ in reversed(graph.outputs) if isinstance(node, Node)]
+    pending = [(node, False) for node in reversed(output_nodes(graph))]
     while pending:
         node, is_ready = pending.pop()
         if is_ready:
@@ -72,15 +92,46 @@ def in_order(graph: Graph) -> list[Node]:
     return list(found)
 
 
+def output_nodes(graph: Graph) -> list[Node]:
+    """Returns the nodes that a network returns."""
+    return [x.node for x in graph.outputs if isinstance(x, View)]
+
+
+def at_the_end(graph: Graph) -> set[Node]:
+    """Returns the nodes that are computed anew for every frame: nothing is stored of them.
+
+    They are what needs whole maps, and statistics of whole frames, with what is computed of them,
+    from which nothing leads to a map again.
+    """
+    nodes = in_order(graph)
+    readers: dict[Node, list[Node]] = {node: [] for node in nodes}
+    for node in nodes:
+        for operand in node.nodes:
+            readers[operand].append(node)
+    of_frames: set[Node] = set()
+    for node in nodes:
+        is_first = isinstance(node.op, Reduction) or not node.is_map
+        if is_first or any(x in of_frames for x in node.nodes):
+            of_frames.add(node)
+    found: set[Node] = set()
+    for node in reversed(nodes):
+        is_single = node.is_map and node.shape[ROWS] == node.shape[COLUMNS] == 1
+        ends = node in of_frames and is_single and all(x in found for x in readers[node])
+        if ends or not node.is_map:
+            found.add(node)
+    return found
+
+
 def plan(graph: Graph) -> list[Stage]:
     """Returns the stages of a graph, each after those it reads; the first is the frame.
 
     Stored are the frame, maps that windows slide over, those that leave the maps (as outputs, or
-    into what needs whole maps), and maps that two stages have in common. A stage has one window
-    at most: where two meet, one of them is stored.
+    into what needs whole maps), what is of one pixel and meets maps of many, and maps that two
+    stages have in common. A stage has one window at most: where two meet, one of them is stored.
     """
-    nodes = [node for node in in_order(graph) if node.is_map]
-    stored = set(_needed(graph))
+    end = at_the_end(graph)
+    nodes = [node for node in in_order(graph) if node not in end]
+    stored = set(_needed(graph, end))
     while True:
         owners = _owners(nodes, stored)
         more = _shared(nodes, stored, owners) or _second_window(nodes, stored, owners)
@@ -89,14 +140,16 @@ def plan(graph: Graph) -> list[Stage]:
         stored.add(more)
 
 
-def _needed(graph: Graph) -> Iterator[Node]:
+def _needed(graph: Graph, end: set[Node]) -> Iterator[Node]:
     yield graph.frame
     for node in in_order(graph):
-        if isinstance(node.op, Window):
+        if node in end:
+            yield from (x for x in node.nodes if x not in end)
+        elif isinstance(node.op, Window):
             yield node.nodes[0]
-        elif not node.is_map:
-            yield from (x for x in node.nodes if x.is_map)
-    yield from (node for node, _ in graph.outputs if isinstance(node, Node) and node.is_map)
+        else:
+            yield from (x for x in node.nodes if x.shape[:3] != node.shape[:3])
+    yield from (node for node in output_nodes(graph) if node not in end)
 
 
 def _owners(nodes: Sequence[Node], stored: set[Node]) -> dict[Node, set[Node]]:

@@ -26,7 +26,7 @@ class ReuseState:
     Attributes:
         stored: what every stage keeps, of the last frame that was not processed plainly.
         before: for each stage the map that differences are taken to; None where none are.
-        plain: float32 [B, H, W, C], the last frame that was.
+        plain: float [B, H, W, C], the last frame that was.
         is_plain: bool, whether it came after what is stored.
         age: int32, frames since all was computed as a whole.
         computed: float32 [stages], the share of every map that the last frame had computed.
@@ -46,8 +46,8 @@ class ReuseState:
     @property
     def is_used_up(self) -> bool:
         """Whether its memory has become that of a later state."""
-        arrays = jax.tree.leaves(self.stored)
-        return any(isinstance(a, jax.Array) and a.is_deleted() for a in arrays)
+        arrays = [a for a in jax.tree.leaves(self.stored) if isinstance(a, jax.Array)]
+        return any(not isinstance(a, jax.core.Tracer) and a.is_deleted() for a in arrays)
 
     def passed_by(self, frame: Array) -> "ReuseState":
         """Returns the state after a frame of which nothing was stored."""

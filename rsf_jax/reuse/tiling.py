@@ -7,8 +7,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from rsf_jax.reuse.graph import Reach
+from rsf_jax.reuse.graph import COLUMNS, ROWS, Reach
 from rsf_jax.reuse.maps import Rectangle
+from rsf_jax.reuse.sampling import Sampling
 from rsf_jax.reuse.stages import Stage
 from rsf_jax.typing import Array
 
@@ -81,10 +82,18 @@ def sees_change(stage: Stage, tile: tuple[int, int], changed: Mapping[Stage, Arr
     Returns:
         bool [B, tiles in a column, tiles in a row].
     """
-    seen = [_seen(changed[s], stage.size, tile, Reach(), Reach()) for s in stage.beside]
+    all_pixels = (stage.batch, *stage.size)
+    seen = [
+        _seen(jnp.broadcast_to(changed[s], all_pixels), stage.size, tile, Reach(), Reach())
+        for s in stage.beside
+    ]
     if stage.source is not None:
-        op = stage.op
-        seen.append(_seen(changed[stage.source], stage.size, tile, op.rows, op.columns))
+        mask, reaches = changed[stage.source], []
+        for axis, reach in zip((ROWS, COLUMNS), (stage.op.rows, stage.op.columns)):
+            if isinstance(reach, Sampling):
+                mask, reach = reach.changes(mask, axis), Reach()
+            reaches.append(reach)
+        seen.append(_seen(mask, stage.size, tile, *reaches))
     return jnp.stack(seen).any(0)
 
 

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
-from rsf_jax.reuse.network import Network
+from rsf_jax.reuse.functions import Network, as_function
 from rsf_jax.reuse.program import Program
 from rsf_jax.reuse.state import ReuseState
 from rsf_jax.reuse.trace import trace
@@ -15,7 +14,7 @@ from rsf_jax.typing import Array, Variables
 
 
 def run_clip(
-    network: Network, variables: Variables, clip: Array, *, tile_side: int | None = None
+    network: Network, variables: Variables | None, clip: Array, *, tile_side: int | None = None
 ) -> Any:
     """Runs a network over a clip, computing of each frame only what has changed: for training.
 
@@ -37,13 +36,13 @@ def run_clip(
         What the network returns for every frame, with the frames as second axis, [B, T, ...].
 
     Raises:
-        InputError: if a layer cannot be reused.
+        InputError: if the clip has another shape, or variables are missing.
 
     Source: Khachatourian 2019, for training with reuse.
     """
     if clip.ndim != 5 or clip.shape[1] < 1:
         raise InputError(f"clip has shape {clip.shape}: [B, T, H, W, C] is needed")
-    apply = network.apply if isinstance(network, nn.Module) else network
+    apply, variables = as_function(network, variables)
     frames = jnp.moveaxis(jnp.asarray(clip), 1, 0)
     spec = jax.ShapeDtypeStruct(frames.shape[1:], frames.dtype)
     program = Program(trace(lambda frame: apply(variables, frame), spec), "region", tile_side)

@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 from rsf_jax.reuse.evaluate import kernel_shape, uses_spectrum
-from rsf_jax.reuse.graph import Pooling
+from rsf_jax.reuse.graph import Pooling, Reduction, Resampling
 from rsf_jax.reuse.stages import Stage
 from rsf_jax.reuse.tiling import Tiling, tiling
 
@@ -83,13 +83,23 @@ def time_of_tiles(stage: Stage, cut: Tiling, together: int) -> float:
     """Returns the milliseconds of so many tiles of a stage, computed together."""
     pixels = together * math.prod(cut.tile)
     rate = _TILES_FEW if _channels(stage) <= _FEW else _TILES
-    return _CALL + _kernel(stage) + together * _TILE + _work(stage, pixels, rate)
+    time = _CALL + _kernel(stage) + together * _TILE + _work(stage, pixels, rate)
+    if stage.source is not None and isinstance(stage.op, Resampling):
+        # A tile may read far more than it has pixels, as one whose rows come from both ends does.
+        seen = math.prod(r.span(n) for r, n in zip((stage.op.rows, stage.op.columns), cut.tile))
+        time += _VALUES * 1e-6 * together * seen * stage.source.channels
+    return time
 
 
 def time_of_whole(stage: Stage) -> float:
     """Returns the milliseconds of a stage's whole map."""
     rate = _WHOLE * _SPECTRAL if uses_spectrum(stage) else _WHOLE
     return _CALL + _kernel(stage) + _work(stage, stage.batch * math.prod(stage.size), rate)
+
+
+def time_of_products(multiply_adds: float) -> float:
+    """Returns the milliseconds of so many multiply-adds of what is always computed."""
+    return _WHOLE * 1e-6 * multiply_adds
 
 
 def _kernel(stage: Stage) -> float:
@@ -102,6 +112,9 @@ def _work(stage: Stage, pixels: int, rate: float) -> float:
     if stage.is_convolution:
         height, width, inputs, outputs = kernel_shape(stage)
         return time + rate * 1e-6 * pixels * height * width * inputs * outputs
-    if stage.window is not None and isinstance(stage.window.op, Pooling):
-        time *= stage.window.op.rows.size * stage.window.op.columns.size
+    if stage.window is None:
+        return time
+    op = stage.op
+    if isinstance(op, Pooling | Reduction):  # values read for each that is written
+        time *= op.rows.size * op.columns.size
     return time

@@ -9,7 +9,7 @@ from jax import lax
 
 from rsf_jax.ops.conv import KernelSpectrum
 from rsf_jax.reuse.evaluate import apply_window, dense, finish, hide_padding
-from rsf_jax.reuse.maps import Rectangle, read, seen_by, whole, write
+from rsf_jax.reuse.maps import Rectangle, differs, read, seen_by, whole, write
 from rsf_jax.reuse.parts import (
     Done,
     Plan,
@@ -98,7 +98,7 @@ def _compute_whole(
 
 def _keep_small(new: Array, old: Array, reads: Reads) -> tuple[Array, Array]:
     """Keeps old values that would hardly change; which pixels change. NaN always does."""
-    moves = ~(jnp.abs(new - old) <= reads.threshold)
+    moves = differs(new, old, reads.threshold)
     return jnp.where(moves, new, old), moves.any(-1, keepdims=True)
 
 
@@ -114,11 +114,11 @@ def _compute_tiles(
     if reads.source is not None:
         values = reads.source if reads.before is None else reads.source - reads.before
         values = hide_padding(stage, values, seen_by(stage, place))
-        linear = apply_window(stage, values, constants)
+        linear = apply_window(stage, values, constants, place)
         if old.linear is not None:
             linear = jnp.where(is_computed, old.linear, old.linear + linear)
-    beside = {s.node: values for s, values in zip(stage.beside, reads.beside)}
-    values = finish(stage, linear, beside, constants, place)
+    others = {s.node: values for s, values in zip(stage.beside, reads.beside)}
+    values = finish(stage, linear, others, constants, place)
     values, moves = _keep_small(values, old.values, reads)
     return Stored(values, None if old.linear is None else linear), moves
 

@@ -5,13 +5,24 @@ given the next frame as soon as its own has halted. `engine` is what users call;
 streams (`streams`, whose frame is next in `turns`, results on their way in `delivery`), `worker`
 lets the device work at the compiled `program`, which is a `tick` of `slots`. `statistics` counts.
 `shadow` compares frames with what a reference would have made of them. `snapshot` is what is kept
-of streams outside of an engine, `moving` takes it out and puts it into one.
+of streams outside of an engine, `moving` takes it out and puts it into one. `reuse_engine` is
+for networks without recurrence.
 """
 
 from rsf_jax.streaming.engine import StreamEngine
+from rsf_jax.streaming.reuse_engine import ReuseEngine
 from rsf_jax.streaming.shadow import Shadow
 from rsf_jax.streaming.snapshot import Snapshot
 from rsf_jax.streaming.statistics import Statistics
 from rsf_jax.streaming.streams import WHEN_FULL, FrameResult, Stream
 
-__all__ = ["WHEN_FULL", "FrameResult", "Shadow", "Snapshot", "Statistics", "Stream", "StreamEngine"]
+__all__ = [
+    "WHEN_FULL",
+    "FrameResult",
+    "ReuseEngine",
+    "Shadow",
+    "Snapshot",
+    "Statistics",
+    "Stream",
+    "StreamEngine",
+]
