@@ -44,6 +44,57 @@ def fixed_camera(
     return clip
 
 
+def surveillance(
+    size: tuple[int, int], *, share: float = 0.01, frames: int = 36, seed: int = 0
+) -> Clip:
+    """A still camera before a textured scene, through which one textured object walks.
+
+    Values are those of 8 bits, as of a camera without noise.
+
+    Args:
+        size: height and width in pixels.
+        share: of the pixels that change from frame to frame, about.
+        frames: number of frames.
+        seed: of scene, object and its way: another seed is another scene.
+    """
+    rng = np.random.default_rng(seed)
+    background = _texture(rng, size)
+    step = max(1, round(min(size) / 90))
+    side = min(max(2, round(np.sqrt(share * np.prod(size)) - step / 2)), *size)
+    thing = _texture(rng, (side, side))
+    room = size[0] - side, size[1] - side
+    top, start = (int(rng.integers(0, most + 1)) for most in room)
+    clip = []
+    for t in range(frames):
+        # There and back again between the edges.
+        left = room[1] - abs((start + t * step) % (2 * room[1] + 1) - room[1])
+        frame = background.copy()
+        frame[top : top + side, left : left + side] = thing
+        clip.append(as_bytes(frame[None]))
+    return clip
+
+
+def _texture(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A scene [H, W, 3] in 0..1 of blots of all sizes, down to pixels, around a middle gray."""
+    image = np.full((*size, 3), 0.5, np.float32)
+    for octave in range(_OCTAVES):
+        grain = 2**octave
+        blots = rng.standard_normal((*(-(-n // grain) for n in size), 3), np.float32)
+        large = blots.repeat(grain, 0).repeat(grain, 1)[: size[0], : size[1]]
+        image += _DEVIATIONS[octave] * large
+    return image.clip(0, 1)
+
+
+# Of the blots of 1, 2, 4 ... pixels' side.
+_DEVIATIONS = (0.02, 0.03, 0.04, 0.06, 0.08, 0.1)
+_OCTAVES = len(_DEVIATIONS)
+
+
+def as_bytes(frame: np.ndarray) -> np.ndarray:
+    """Values in 0..1 as a file of 8 bits has them, float32 in 0..1."""
+    return (np.round(255 * frame.clip(0, 1)) / 255).astype(np.float32)
+
+
 def noisy(clip: Clip, deviation: float, seed: int = 0) -> Clip:
     """A clip as a sensor gives it: with normal noise at every value, of its own in each frame.
 
