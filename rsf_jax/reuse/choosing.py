@@ -1,17 +1,21 @@
 """Chooses thresholds for a clip and an allowed error, without labels."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.reuse.bound import multiply_adds, work_left
+from rsf_jax.ops.pixels import as_float
+from rsf_jax.reuse.bound import multiply_adds
 from rsf_jax.reuse.expected import time_by_model
 from rsf_jax.reuse.judging import Judge, pieces
 from rsf_jax.reuse.noise import noise_of
+from rsf_jax.reuse.program import Program
 from rsf_jax.reuse.search import FRAME_LEVELS, MAP_LEVELS, Search, Trial
 from rsf_jax.reuse.thresholds import save_thresholds
 from rsf_jax.shown import in_a_line
@@ -23,12 +27,14 @@ if TYPE_CHECKING:
 _HELD_OUT = 1 / 3  # of every clip, its end
 _LEAST = 6  # frames of a clip
 # Frames by which thresholds are chosen: parts of neighbors, from all clips and places in them.
-_PART, _PARTS = 8, 2
+_PART, _PARTS = 6, 2
 _CHECKED = 60  # frames of a clip that are held out, at most
 # Of the range of the frames: noise below counts as this, a quarter of a gray level of 8 bits.
 _LEAST_NOISE = 1 / 1024
 # What fails on the held-out frames asks for less error on the others, at most this share of it.
 _BACK = 0.9
+# Where more of the blocks of so many pixels' side change, nothing can be saved.
+_BLOCK, _ALL = 8, 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +51,6 @@ class Chosen:
         deviations: of the outputs between scenes, see `Judge`.
         held_out: what they come to on the frames that are held out.
         exact: what thresholds of 0 come to there.
-        bound: the speed by multiply-adds if exactly what sees a change were computed, there.
         trials: what was tried on the other frames, in that order.
         given_up: how many of these failed on the frames that are held out.
     """
@@ -60,7 +65,6 @@ class Chosen:
     deviations: list[float]
     held_out: Trial
     exact: Trial
-    bound: float
     trials: list[Trial]
     given_up: int
 
@@ -69,22 +73,23 @@ class Chosen:
         """Times faster than dense on the held-out frames, by the model of costs."""
         return 1 / self.held_out.time
 
-    def save(self, path: str | Path) -> None:
-        """Writes the thresholds and what they come to; `load_thresholds` reads the file."""
-        save_thresholds(path, self.thresholds, self.found())
+    def save(self, path: str | Path, **more: Any) -> None:
+        """Writes the thresholds and what they come to; `load_thresholds` reads the file.
 
-    def found(self) -> dict[str, Any]:
-        """Returns what is written of it beside the thresholds."""
-        return {
+        Args:
+            path: of the file, JSON.
+            more: what else is written.
+        """
+        found = {
             "max_error": self.max_error,
             "noise": self.noise,
             "deviations": self.deviations,
             "held_out": _told(self.held_out),
             "exact": _told(self.exact),
-            "bound": self.bound,
             "tried": len(self.trials),
             "given_up": self.given_up,
         }
+        save_thresholds(path, self.thresholds, found | more)
 
     def __str__(self) -> str:
         """Returns a table."""
@@ -115,7 +120,7 @@ def choose(
     clips = _checked(clips, max_error)
     cuts = [len(clip) - max(2, round(_HELD_OUT * len(clip))) for clip in clips]
     seen = [clip[:cut] for clip, cut in zip(clips, cuts)]
-    firsts = [clip[0] for clip in clips]
+    firsts = [np.asarray(as_float(clip[0])) for clip in clips]
     judge = Judge(reuse.whole, scenes or [piece for first in firsts for piece in pieces(first)])
     noise, sizes = noise_of(seen), _sizes(reuse, firsts)
     films = [_Film(reuse, judge, part) for clip in seen for part in _parts(clip, len(seen))]
@@ -127,9 +132,10 @@ def choose(
             on_trial(len(tried), tried[-1])
         return tried[-1]
 
-    spread = float(np.max(clips[0]) - np.min(clips[0]))
+    spread = max(float(np.ptp(first)) for first in firsts)
     units = np.array([max(noise, _LEAST_NOISE * spread), *sizes[1:]])
     levels = [unit * np.array(MAP_LEVELS if i else FRAME_LEVELS) for i, unit in enumerate(units)]
+    levels[0] = _promising(films, levels[0])
     search = Search(measure, levels)
     # From the last frame that was seen on: the first is computed anew, and not judged.
     held = [_Film(reuse, judge, clip[cut - 1 :][:_CHECKED]) for clip, cut in zip(clips, cuts)]
@@ -145,23 +151,26 @@ def choose(
         judge.deviations,
         chosen,
         _measured(held, np.zeros(len(names), np.float32)),
-        _bound(reuse, held),
         tried,
         given_up,
     )
 
 
 class _Film:
-    """Frames, and what the dense network makes of them."""
+    """Frames, which may stay bytes, and what the dense network makes of them."""
 
     def __init__(self, reuse: "ReuseNetwork", judge: Judge, frames: Array) -> None:
-        self.reuse, self.judge, self.frames = reuse, judge, list(frames)
-        self.expected = [reuse.whole(frame) for frame in self.frames[1:]]
+        self.reuse, self.judge, self.frames = reuse, judge, np.asarray(frames)
+        self.expected = [jax.device_get(reuse.whole(frame)) for frame in self.floats()][1:]
+
+    def floats(self) -> Iterator[np.ndarray]:
+        return map(as_float, self.frames)
 
     def follow(self, thresholds: np.ndarray) -> tuple[list[float], list[np.ndarray]]:
         """Returns the errors and the computed shares of all frames but the first."""
-        state, errors, shares = self.reuse.init(self.frames[0]), [], []
-        for frame, expected in zip(self.frames[1:], self.expected):
+        frames, errors, shares = self.floats(), [], []
+        state = self.reuse.init(next(frames))
+        for frame, expected in zip(frames, self.expected, strict=True):
             state, output = self.reuse.step(state, frame, thresholds)
             errors.append(self.judge.error(output, expected))
             shares.append(np.asarray(state.computed))
@@ -172,7 +181,7 @@ def _measured(films: Sequence[_Film], thresholds: np.ndarray) -> Trial:
     found = [film.follow(thresholds) for film in films]
     errors = np.concatenate([errors for errors, _ in found])
     shares = np.concatenate([shares for _, shares in found]).astype(np.float64)
-    program = films[0].reuse.program(films[0].frames[0])
+    program = _program(films)
     adds = multiply_adds(program)
     return Trial(
         thresholds,
@@ -195,6 +204,21 @@ def _that_holds(held: Sequence[_Film], search: Search, max_error: float) -> tupl
         given_up += 1
 
 
+def _promising(films: Sequence[_Film], levels: np.ndarray) -> np.ndarray:
+    """Those thresholds of the frame by which anything can be saved; and 0."""
+    steps = [pair for film in films for pair in itertools.pairwise(film.floats())]
+    differences = [_of_blocks(np.abs(new - old).max(-1)) for old, new in steps]
+    still = [min(float((each > level).mean()) for each in differences) < _ALL for level in levels]
+    return levels[np.array(still) | (levels == 0)]
+
+
+def _of_blocks(differences: np.ndarray) -> np.ndarray:
+    """The largest value of every block, of [B, H, W]; what is left at the far edges is not used."""
+    height, width = (n // _BLOCK * _BLOCK for n in differences.shape[1:])
+    cut = differences[:, :height, :width]
+    return cut.reshape(-1, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).max((2, 4))
+
+
 def _parts(clip: Array, clips: int) -> list[Array]:
     """Parts of neighboring frames from all over a clip; of one clip two, of several one each."""
     parts = _PARTS if clips == 1 and len(clip) >= _PARTS * _PART else 1
@@ -211,10 +235,8 @@ def _sizes(reuse: "ReuseNetwork", frames: Sequence[Array]) -> np.ndarray:
     return np.sqrt(np.mean(squares, axis=0))
 
 
-def _bound(reuse: "ReuseNetwork", held: Sequence[_Film]) -> float:
-    program = reuse.program(held[0].frames[0])
-    left = [work_left(program, list(map(np.asarray, film.frames))).pixels for film in held]
-    return 1 / max(float(np.mean(left)), 1e-9)
+def _program(films: Sequence[_Film]) -> Program:
+    return films[0].reuse.program(next(films[0].floats()))
 
 
 def _told(trial: Trial) -> dict[str, float]:

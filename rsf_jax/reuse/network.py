@@ -205,7 +205,8 @@ class ReuseNetwork:
         `rsf_jax.calibration.truncation.calibrate`, that says nothing of other cameras.
 
         Args:
-            clips: float [T, B, H, W, C], one or several, of six frames or more.
+            clips: float [T, B, H, W, C], one or several, of six frames or more; or uint8, 0..255
+                for 0..1.
             max_error: root of the mean square over frames and values of the outputs, in units of
                 what outputs of different scenes deviate by, above 0.
             scenes: float [B, H, W, C] each, as different as what is to be told apart; None for

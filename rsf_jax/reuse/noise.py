@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rsf_jax.ops.pixels import as_float
 from rsf_jax.typing import Array
 
 # Up to three quarters of the values may move, as in docs/decisions/0022-gates.md.
@@ -22,7 +23,7 @@ def noise_of(clips: Sequence[Array]) -> float:
     camera without noise whose picture was compressed has a noise of a fraction of one.
 
     Args:
-        clips: float [T, B, H, W, C] each, two frames or more.
+        clips: float [T, B, H, W, C] each, two frames or more, or bytes of 0..1.
 
     Returns:
         The noisiest channel's, in the median over pairs of frames; 0 if nothing differs.
@@ -38,7 +39,7 @@ def _pairs(clip: Array) -> list[tuple[Array, Array]]:
 
 
 def _between(old: Array, new: Array) -> float:
-    difference = np.abs(np.asarray(new, np.float64) - np.asarray(old, np.float64))
+    difference = np.abs(np.asarray(as_float(new)) - np.asarray(as_float(old)))
     by_channel = difference.reshape(-1, difference.shape[-1])
     stride = math.ceil(len(by_channel) / _MOST)
     return max(_deviation(values) for values in by_channel[::stride].T) / math.sqrt(2)
@@ -52,8 +53,8 @@ def _deviation(sizes: np.ndarray) -> float:
     if last + 1 == len(values):  # nothing differs, or all by the same
         return float(values[last])
     # What was rounded lay up to halfway between a value and the next.
-    edge = (values[last] + values[last + 1]) / 2
-    return edge / statistics.NormalDist().inv_cdf((1 + shares[last]) / 2)
+    edge = float(values[last] + values[last + 1]) / 2
+    return edge / statistics.NormalDist().inv_cdf((1 + float(shares[last])) / 2)
 
 
 _DIGITS = 6

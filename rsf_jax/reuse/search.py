@@ -10,7 +10,7 @@ FRAME_LEVELS = (0.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0, 24.0, 32.0,
 MAP_LEVELS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 # Shares of the dense network's time: less is no gain.
 _GAIN = 0.002
-_FLAT = 3  # levels without a gain, after which higher ones of the frame are not tried
+_FLAT = 4  # levels without a gain, after which higher ones of the frame are not tried
 _ROUNDS = 3
 _NO_COST = 1e-9
 _HALF = 0.5**0.5  # errors add by their squares
@@ -38,10 +38,10 @@ class Search:
     """Tries thresholds, and remembers what they came to.
 
     The frame's threshold is raised alone first, then those of all maps by the same level, beside
-    the best for the frame and beside the best that leaves half of the error. From the best of these
-    on every map's is tried one level higher, by itself; those steps that save the most time for the
-    error they add are taken together, as many as the error allows, and so again. In the end
-    thresholds that save nothing are taken back.
+    the best for the frame and beside the best that leaves half of the error. From the best on, and
+    from the best that leaves half of the error, every map's is tried one level higher, by itself;
+    those steps that save the most time for the error they add are taken together, as many as the
+    error allows, and so again. In the end thresholds that save nothing are taken back.
 
     Args:
         measure: tries thresholds.
@@ -62,13 +62,11 @@ class Search:
         nothing = (0,) * len(self._levels)
         self._try(nothing)
         self._raise_frame(nothing)
-        for start in dict.fromkeys([self._best(), self._best(_HALF * max_error)]):
+        less = _HALF * max_error
+        for start in dict.fromkeys([self._best(), self._best(less)]):
             self._raise_all(start)
-        for _ in range(_ROUNDS):
-            before = self._time(self._best())
-            self._raise_some(self._best())
-            if self._time(self._best()) > before - _GAIN:
-                break
+        for start in dict.fromkeys([self._best(), self._best(less)]):
+            self._climb(start)
         return self._trials[self._take_back(self._best())]
 
     @property
@@ -109,7 +107,14 @@ class Search:
             if not self._allows(trial):
                 return
 
-    def _raise_some(self, at: tuple[int, ...]) -> None:
+    def _climb(self, at: tuple[int, ...]) -> None:
+        for _ in range(_ROUNDS):
+            higher = self._raise_some(at)
+            if self._time(higher) > self._time(at) - _GAIN:
+                return
+            at = higher
+
+    def _raise_some(self, at: tuple[int, ...]) -> tuple[int, ...]:
         here, steps = self._trials[at], []
         for i, levels in enumerate(self._levels):
             if at[i] + 1 < len(levels):
@@ -126,6 +131,7 @@ class Search:
                 low = middle
             else:
                 high = middle
+        return _raised(at, order[:low])
 
     def _take_back(self, at: tuple[int, ...]) -> tuple[int, ...]:
         most = self._time(at) + _GAIN
