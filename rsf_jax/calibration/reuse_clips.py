@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,44 +64,46 @@ def calibrate_on(
     reuse = ReuseNetwork(network, trained.variables, method=method)
     found = reuse.calibrate(clips, max_error=max_error, on_trial=on_trial)
     dense = partial(jax.jit(network), trained.variables)
-    milliseconds = time_on(found, dense, clips[0][-_TIMED:])
+    ways = {"exact": found.network.with_thresholds(0.0), "chosen": found.network}
+    milliseconds = time_on(ways, dense, clips[0][-_TIMED:])
     found.save(Path(workdir, FILE), milliseconds=milliseconds, inputs=list(map(str, inputs)))
     return found, milliseconds
 
 
 def time_on(
-    found: Chosen, dense: Callable[[Array], Any], clip: Array, seconds: float = 1.0
+    ways: Mapping[str, ReuseNetwork],
+    dense: Callable[[Array], Any],
+    clip: Array,
+    seconds: float = 1.0,
 ) -> dict[str, float]:
     """Measures, in turns, what a frame takes.
 
     Args:
-        found: the choice.
+        ways: networks of the same weights, by name.
         dense: the network, compiled.
-        clip: [T, B, H, W, C], as for `ReuseNetwork.calibrate`.
+        clip: [T, B, H, W, C], as for `ReuseNetwork.calibrate`, three frames or more.
         seconds: spent on each.
 
     Returns:
-        Milliseconds, in the median: "dense", the faster of the compiled network and of reuse's own
-        way to compute everything; "exact", with thresholds of 0; "chosen".
+        Milliseconds, in the median, by name; "dense" is the faster of the compiled network and of
+        reuse's own way to compute everything.
     """
     frames = [jax.device_put(as_float(frame)) for frame in clip]
     # There and back again: a clip without an end. Never to the first, which may still be stored.
-    order = [*range(1, len(frames)), *range(len(frames) - 2, 1, -1)]
-    film = [frames[i] for i in order]
-    exact = found.network.with_thresholds(0.0)
-    cases = {
-        "dense": partial(_through, dense, film),
-        "layers": partial(_through, exact.whole, film),
-        "exact": partial(_through, _Stepping(exact, frames[0]), film),
-        "chosen": partial(_through, _Stepping(found.network, frames[0]), film),
+    film = [frames[i] for i in (*range(1, len(frames)), *range(len(frames) - 2, 1, -1))]
+    calls = {name: partial(_through, _Stepping(way, frames[0]), film) for name, way in ways.items()}
+    whole_frames = next(iter(ways.values())).whole
+    calls |= {
+        _DENSE: partial(_through, dense, film),
+        _LAYERS: partial(_through, whole_frames, film),
     }
-    timed = time_in_turns({name: Case(call, len(film)) for name, call in cases.items()}, seconds)
+    timed = time_in_turns({name: Case(call, len(film)) for name, call in calls.items()}, seconds)
     times = {name: 1e3 * timing.median for name, timing in timed.items()}
-    return {
-        "dense": min(times["dense"], times["layers"]),
-        "exact": times["exact"],
-        "chosen": times["chosen"],
-    }
+    layers = times.pop(_LAYERS)
+    return times | {_DENSE: min(times[_DENSE], layers)}
+
+
+_DENSE, _LAYERS = "dense", "layers"
 
 
 def _through(network: Callable[[Array], Any], frames: Sequence[Array]) -> None:

@@ -145,4 +145,3 @@ class Search:
 
 def _raised(at: tuple[int, ...], steps: Sequence[int]) -> tuple[int, ...]:
     return tuple(n + (i in steps) for i, n in enumerate(at))
-
