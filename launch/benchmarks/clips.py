@@ -129,8 +129,8 @@ def coded(clip: Clip, crf: int = 23) -> Clip:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
-        images = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(file, "r") as film:
+        images = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
     return [(image[None] / 255).astype(np.float32) for image in images]
 
 

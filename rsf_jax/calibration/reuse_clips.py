@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from rsf_jax.arguments import whole
@@ -36,7 +37,6 @@ def calibrate_on(
     method: str = "region",
     frames: int = FRAMES,
     frame_size: tuple[int, int] | None = None,
-    on_trial: Callable[[int, Trial], None] | None = None,
 ) -> tuple[Chosen, dict[str, float]]:
     """Chooses thresholds for what cameras have recorded; writes `reuse_thresholds.json`.
 
@@ -48,7 +48,6 @@ def calibrate_on(
         method: of reuse.
         frames: of each input, at most: its first ones.
         frame_size: (H, W) that frames are resized to; None for that of training.
-        on_trial: as `ReuseNetwork.calibrate` has it.
 
     Returns:
         The choice; and milliseconds of a frame at batch 1: "dense", "exact" and "chosen".
@@ -62,7 +61,9 @@ def calibrate_on(
     if not clips:
         raise InputError("there are no inputs: give video files or folders of images")
     reuse = ReuseNetwork(network, trained.variables, method=method)
-    found = reuse.calibrate(clips, max_error=max_error, on_trial=on_trial)
+    with Console().status("measuring the clips") as status:  # of which a log shows nothing
+        tell = partial(_tell, status)
+        found = reuse.calibrate(clips, max_error=max_error, on_trial=tell)
     dense = partial(jax.jit(network), trained.variables)
     ways = {"exact": found.network.with_thresholds(0.0), "chosen": found.network}
     milliseconds = time_on(ways, dense, clips[0][-_TIMED:])
@@ -92,11 +93,8 @@ def time_on(
     # There and back again: a clip without an end. Never to the first, which may still be stored.
     film = [frames[i] for i in (*range(1, len(frames)), *range(len(frames) - 2, 1, -1))]
     calls = {name: partial(_through, _Stepping(way, frames[0]), film) for name, way in ways.items()}
-    whole_frames = next(iter(ways.values())).whole
-    calls |= {
-        _DENSE: partial(_through, dense, film),
-        _LAYERS: partial(_through, whole_frames, film),
-    }
+    calls[_DENSE] = partial(_through, dense, film)
+    calls[_LAYERS] = partial(_through, next(iter(ways.values())).whole, film)
     timed = time_in_turns({name: Case(call, len(film)) for name, call in calls.items()}, seconds)
     times = {name: 1e3 * timing.median for name, timing in timed.items()}
     layers = times.pop(_LAYERS)
@@ -109,6 +107,10 @@ _DENSE, _LAYERS = "dense", "layers"
 def _through(network: Callable[[Array], Any], frames: Sequence[Array]) -> None:
     for frame in frames:
         jax.block_until_ready(network(frame))
+
+
+def _tell(status: Status, number: int, trial: Trial) -> None:
+    status.update(f"{number} thresholds tried; error {trial.error:.3f}, work {trial.work:.0%}")
 
 
 class _Stepping:

@@ -23,7 +23,8 @@ _DROP = flags.DEFINE_float(
 _INPUTS = flags.DEFINE_list(
     "inputs",
     [],
-    "choose thresholds for these instead: video files, folders of images, stream addresses, cameras",
+    "choose thresholds for these instead: video files, folders of images, stream addresses, "
+    "cameras",
 )
 _ERROR = flags.DEFINE_float(
     "max_error",

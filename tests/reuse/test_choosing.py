@@ -20,7 +20,7 @@ FRAMES = 12  # of which four are held out
 
 
 def _clip(faint=0.0):
-    """A bright square walks through a scene; in the last third half of it becomes a bit brighter."""
+    """A bright square walks through a scene, half of which becomes brighter in the last third."""
     rng = np.random.default_rng(0)
     scene = rng.random(SHAPE)
     clip = []

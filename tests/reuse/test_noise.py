@@ -14,7 +14,7 @@ def _clip(noise, *, rounded=False, moving=0.3, frames=6):
     clip = []
     for t in range(frames):
         frame = scene.copy()
-        frame[:, :, : int(moving * SIZE[2])] = np.random.default_rng(t).random(SIZE[0:2] + (1, 3))
+        frame[:, :, : int(moving * SIZE[2])] = np.random.default_rng(t).random((*SIZE[:2], 1, 3))
         frame += noise * rng.standard_normal(SIZE)
         clip.append(np.round(255 * frame) / 255 if rounded else frame)
     return np.array(clip, np.float32)
