@@ -34,7 +34,7 @@ _LEAST_NOISE = 1 / 1024
 # What fails on the held-out frames asks for less error on the others, at most this share of it.
 _BACK = 0.9
 # Where more of the blocks of so many pixels' side change, nothing can be saved.
-_BLOCK, _ALL = 8, 0.9
+_BLOCK, _ALL = 16, 0.9
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""Thresholds of reuse for video of one's own, by the library and by the command."""
+"""Thresholds of reuse for video of one's own, by the library."""
 
 import json
 
 import filming
 import jax
-import launching
 import numpy as np
 import pytest
 
@@ -60,17 +59,3 @@ def test_what_cannot_be_calibrated_on_is_named(trained, tmp_path, change, messag
     given = {"inputs": [film], "max_error": 0.3, "frame_size": (12, 12)} | change
     with pytest.raises(rsf.InputError, match=message):
         reuse_clips.calibrate_on(trained, given.pop("inputs"), tmp_path, **given)
-
-
-@pytest.mark.slow
-def test_the_command_chooses_thresholds_for_a_video(tmp_path):
-    flags = (
-        *("--config=quickstart_ff6", "--config.channels=2", "--config.kernel_size=3"),
-        f"--workdir={tmp_path / 'run'}",
-    )
-    film = filming.film(tmp_path / "door.mp4", filming.scenes(8))
-    launched = launching.start(
-        tmp_path, "reuse", *flags, f"--inputs={film}", "--max_error=0.3", "--frame_size=24x32"
-    ).wait()
-    assert launched.returncode == 0, launched.stderr
-    assert "reuse_thresholds.json" in launched.stdout
