@@ -214,9 +214,10 @@ def _promising(films: Sequence[_Film], levels: np.ndarray) -> np.ndarray:
 
 def _of_blocks(differences: np.ndarray) -> np.ndarray:
     """The largest value of every block, of [B, H, W]; what is left at the far edges is not used."""
-    height, width = (n // _BLOCK * _BLOCK for n in differences.shape[1:])
-    cut = differences[:, :height, :width]
-    return cut.reshape(-1, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).max((2, 4))
+    side = min(_BLOCK, *differences.shape[1:])
+    rows, columns = (n // side for n in differences.shape[1:])
+    cut = differences[:, : rows * side, : columns * side]
+    return cut.reshape(-1, rows, side, columns, side).max((2, 4))
 
 
 def _parts(clip: Array, clips: int) -> list[Array]:

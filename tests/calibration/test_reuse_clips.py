@@ -27,7 +27,7 @@ def trained():
 def test_thresholds_are_chosen_for_a_video(trained, tmp_path, capsys):
     film = filming.film(tmp_path / "door.mp4", filming.scenes(9))
     found, milliseconds = reuse_clips.calibrate_on(
-        trained, [film], tmp_path, max_error=0.3, frames=8, frame_size=(24, 32)
+        trained, [film], tmp_path, max_error=0.3, frames=8, frame_size=(12, 40)
     )
     assert found.held_out.error <= 0.3
     assert milliseconds.keys() == {"dense", "exact", "chosen"}
@@ -38,7 +38,7 @@ def test_thresholds_are_chosen_for_a_video(trained, tmp_path, capsys):
     thresholds = load_thresholds(path)
     assert thresholds == found.thresholds
     reuse = ReuseNetwork(frame_network(trained.model), trained.variables, thresholds=thresholds)
-    assert reuse.layers(np.zeros((1, 24, 32, 1), np.float32)) == list(thresholds)
+    assert reuse.layers(np.zeros((1, 12, 40, 1), np.float32)) == list(thresholds)
     reuse_clips.print_choice(found, milliseconds)
     said = capsys.readouterr().out
     assert f"{found.held_out.error:.4f}" in said
