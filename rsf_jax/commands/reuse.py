@@ -28,12 +28,12 @@ _INPUTS = flags.DEFINE_list(
 )
 _ERROR = flags.DEFINE_float(
     "max_error",
-    0.1,
+    None,
     "with --inputs, take the quickest thresholds whose outputs are at most this far from dense "
     "(root of the mean square, in units of what outputs of different scenes deviate by)",
     lower_bound=0.0,
 )
-_FRAMES = flags.DEFINE_integer("max_frames", 120, "frames of each of --inputs", 1)
+_FRAMES = flags.DEFINE_integer("max_frames", 0, "frames of each of --inputs; 0 for 120", 0)
 _SIZE = choices.frame_size("those of --inputs are resized to those of training")
 _CONFIDENCE = choices.confidence()
 _METHOD = flags.DEFINE_enum("method", METHODS[0], METHODS, "method of reuse")
@@ -57,6 +57,8 @@ def _check_flags() -> None:
         if flags.FLAGS[name].present:
             use = "is not used with --inputs" if _INPUTS.value else "is used with --inputs alone"
             raise rsf.InputError(f"--{name} {use}: leave it out")
+    if _INPUTS.value and _ERROR.value is None:
+        raise rsf.InputError("--inputs is used with an error that is allowed: --max_error=0.15")
 
 
 def _on_inputs(trained: Trained, folder: Any) -> None:
@@ -69,7 +71,7 @@ def _on_inputs(trained: Trained, folder: Any) -> None:
         folder,
         max_error=_ERROR.value,
         method=_METHOD.value,
-        frames=_FRAMES.value,
+        frames=_FRAMES.value or reuse_clips.FRAMES,
         frame_size=shared.frame_size(_SIZE.value) if _SIZE.value else None,
     )
     reuse_clips.print_choice(found, milliseconds)
