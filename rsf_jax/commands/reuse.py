@@ -69,7 +69,7 @@ def _on_inputs(trained: Trained, folder: Any) -> None:
         trained,
         _INPUTS.value,
         folder,
-        max_error=_ERROR.value,
+        max_error=float(_ERROR.value or 0),
         method=_METHOD.value,
         frames=_FRAMES.value or reuse_clips.FRAMES,
         frame_size=shared.frame_size(_SIZE.value) if _SIZE.value else None,

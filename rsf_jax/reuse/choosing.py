@@ -194,14 +194,13 @@ def _measured(films: Sequence[_Film], thresholds: np.ndarray) -> Trial:
 
 def _that_holds(held: Sequence[_Film], search: Search, max_error: float) -> tuple[Trial, int]:
     """The choice whose error is allowed on the held-out frames too; how many failed there."""
-    limit, given_up = max_error, 0
+    limit, given_up, trial = max_error, 0, search.run(max_error)
     while True:
-        trial = search.run(limit)
         found = _measured(held, trial.thresholds)
         if found.error <= max_error or not trial.thresholds.any():
             return found, given_up
         limit = min(_BACK * trial.error, limit * max_error / found.error)
-        given_up += 1
+        trial, given_up = search.less(limit), given_up + 1
 
 
 def _promising(films: Sequence[_Film], levels: np.ndarray) -> np.ndarray:

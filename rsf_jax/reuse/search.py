@@ -57,7 +57,7 @@ class Search:
         self._trials: dict[tuple[int, ...], Trial] = {}
 
     def run(self, max_error: float) -> Trial:
-        """Returns the choice for an error that a trial may have; may be called again for less."""
+        """Returns the choice for an error that a trial may have."""
         self._max_error = max_error
         nothing = (0,) * len(self._levels)
         self._try(nothing)
@@ -67,6 +67,11 @@ class Search:
             self._raise_all(start)
         for start in dict.fromkeys([self._best(), self._best(less)]):
             self._climb(start)
+        return self._trials[self._take_back(self._best())]
+
+    def less(self, max_error: float) -> Trial:
+        """Returns the choice for less error than was searched for, of what was tried."""
+        self._max_error = max_error
         return self._trials[self._take_back(self._best())]
 
     @property
@@ -87,9 +92,12 @@ class Search:
         return trial.error <= self._max_error
 
     def _best(self, max_error: float | None = None) -> tuple[int, ...]:
-        """The quickest of an error that is allowed; of those alike the one with the least."""
+        """The quickest of an error that is allowed; of those alike the one with the least.
+
+        Thresholds of 0 always are, whatever rounding has made of them.
+        """
         most = self._max_error if max_error is None else max_error
-        allowed = {at: trial for at, trial in self._trials.items() if trial.error <= most}
+        allowed = {at: x for at, x in self._trials.items() if x.error <= most or not any(at)}
         return min(allowed, key=lambda at: (round(allowed[at].time, 3), allowed[at].error))
 
     def _raise_frame(self, at: tuple[int, ...]) -> None:

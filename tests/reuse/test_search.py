@@ -52,14 +52,19 @@ def test_error_is_spent_where_it_saves_most():
     assert chosen.thresholds.tolist() == [2, 2, 0, 0]
 
 
-def test_a_search_goes_on_for_less_error_from_what_it_has_tried():
+def test_for_less_error_there_is_a_choice_of_what_was_tried():
     known = _random(0)
     search = Search(known, LEVELS)
     first = search.run(0.8)
     before = known.calls
-    second = search.run(0.4)
+    second = search.less(0.4)
     assert second.error <= 0.4 < first.error
     assert first.time < second.time
     assert known.calls == len({tuple(trial.thresholds) for trial in search.trials})
-    assert known.calls - before < before
-    assert not search.run(0.0).error
+    assert known.calls - before < 4
+    assert not search.less(0.0).error
+
+
+def test_nothing_is_chosen_where_even_rounding_is_too_much():
+    chosen = Search(lambda x: Trial(x, 1e-7, 1e-7, 1.0, 1 - float(x.sum()) / 99), LEVELS).run(1e-9)
+    assert not chosen.thresholds.any()
