@@ -41,6 +41,7 @@ _GIVEN = {
         "variables": {"weights": np.ones((1, 2), np.float32)},
         "frame": _noise(1, 16, 16, 1),
         "next_frame": _noise(1, 16, 16, 1),
+        "recording": _noise(6, 1, 16, 16, 1),
     },
     "docs/live.md": lambda: {"frames": _noise(1, 2, 36, 36, 1)},
 }

@@ -1,7 +1,6 @@
 """A trained feedforward network with reuse on video files: what it saves, and what that costs."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.calibration.reuse_trial import FILE as TRIAL
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
 from rsf_jax.media.kinds import CAPTION, LEGEND, check_kinds
@@ -76,18 +74,6 @@ class Measured:
     error: list[float] = dataclasses.field(default_factory=list)
     other_classes: list[float] = dataclasses.field(default_factory=list)
     problem: str = ""
-
-
-def calibrated_thresholds(folder: Path) -> dict[str, float]:
-    """Returns the thresholds that the calibration in a run's folder has found.
-
-    Raises:
-        InputError: if there is none.
-    """
-    path = folder / TRIAL
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: calibrate thresholds first, or take none")
-    return dict(json.loads(path.read_text())["thresholds"])
 
 
 def run_on_videos(

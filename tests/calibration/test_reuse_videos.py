@@ -11,7 +11,7 @@ from PIL import Image
 import rsf_jax as rsf
 from rsf_jax.calibration import reuse_videos
 from rsf_jax.calibration.reuse_videos import Settings, network_of, run_on_videos
-from rsf_jax.reuse import ReuseNetwork, frame_network
+from rsf_jax.reuse import ReuseNetwork, frame_network, load_thresholds, save_thresholds
 from rsf_jax.trained.model import Trained
 
 SIZE = (24, 32)
@@ -62,11 +62,9 @@ def test_every_frame_is_measured_and_its_mask_written(trained, clip, tmp_path):
         run_on_videos(trained, network_of(trained, "region", {}), settings)
 
 
-def test_thresholds_that_were_calibrated_are_taken(trained, clip, tmp_path):
-    with pytest.raises(rsf.InputError, match=r"reuse.json does not exist: calibrate thresholds"):
-        reuse_videos.calibrated_thresholds(tmp_path)
-    (tmp_path / "reuse.json").write_text(json.dumps({"thresholds": {"frame": 2.0}}))
-    thresholds = reuse_videos.calibrated_thresholds(tmp_path)
+def test_thresholds_of_a_file_are_taken(trained, clip, tmp_path):
+    save_thresholds(tmp_path / "thresholds.json", {"frame": 2.0})
+    thresholds = load_thresholds(tmp_path / "thresholds.json")
     settings = Settings([str(clip)], tmp_path, frame_size=SIZE, max_frames=3)
     (found,) = run_on_videos(trained, _by_tiles(trained, thresholds), settings)
     assert found.work[1:] == [0, 0]  # nothing of the frame changes by that much
