@@ -45,12 +45,12 @@ class MaskWriter:
 
         Args:
             index: number of the frame, which the file is called after.
-            classes: integer [H, W] in 0..K - 1.
+            classes: integer [H, W] in 0..K - 1, or 255 (black) where the model was shown nothing.
 
         Raises:
             InputError: if the classes are not such, or the disk is full.
         """
-        check_classes(classes, len(self._colors))
+        check_classes(classes, len(self._colors), unseen=True)
         mask = Image.fromarray(classes.astype(np.uint8)).convert("P")
         mask.putpalette(self._colors.tobytes())
         path = self.folder / f"{index:06d}.png"

@@ -4,8 +4,9 @@ import numpy as np
 from PIL import Image
 
 from rsf_jax.errors import InputError
-from rsf_jax.media.checks import check_classes, check_colors, check_image
+from rsf_jax.media.checks import UNSEEN, check_classes, check_colors, check_image
 from rsf_jax.media.lettering import letters_for, strip
+from rsf_jax.media.resizing import nearest
 from rsf_jax.ops.pixels import luminance
 
 _LEAST_WIDTH = 320  # pixels; on less a caption is not legible
@@ -28,7 +29,8 @@ def draw(
 
     Args:
         image: uint8 [h, w, 3].
-        classes: integer [H, W], class indices; None for none.
+        classes: integer [H, W], class indices; None for none. Where they are 255 and there is no
+            such class, the model was shown nothing: the image is darker there.
         colors: uint8 [K, 3], red, green and blue of each class.
         caption: one line, made smaller and at last cut off where it does not fit; empty for none.
         opacity: of the colors, in 0..1.
@@ -48,8 +50,8 @@ def draw(
     factor = -(-_LEAST_WIDTH // image.shape[1])
     drawn = image.repeat(factor, 0).repeat(factor, 1)
     if classes is not None:
-        check_classes(classes, check_colors(colors))
-        enlarged = _nearest(classes, drawn.shape[0], drawn.shape[1])
+        check_classes(classes, check_colors(colors), unseen=True)
+        enlarged = nearest(classes, drawn.shape[0], drawn.shape[1])
         drawn = _blend(drawn, enlarged, colors, opacity, transparent)
     if not caption:
         return drawn
@@ -75,12 +77,6 @@ def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return found
 
 
-def _nearest(classes: np.ndarray, height: int, width: int) -> np.ndarray:
-    rows = (2 * np.arange(height) + 1) * classes.shape[0] // (2 * height)
-    columns = (2 * np.arange(width) + 1) * classes.shape[1] // (2 * width)
-    return classes[rows][:, columns]
-
-
 def _blend(
     image: np.ndarray,
     classes: np.ndarray,
@@ -89,10 +85,15 @@ def _blend(
     transparent: int | None,
 ) -> np.ndarray:
     """Mixes by a table: `figures.segmentation.overlay` takes 0.4 s for 1920x1080, this 0.04 s."""
+    unseen = classes == UNSEEN if len(colors) <= UNSEEN and classes.max() == UNSEEN else None
+    if unseen is not None:
+        classes = np.where(unseen, 0, classes)
     values = np.arange(256)
     table = np.rint(opacity * colors[:, :, None] + (1 - opacity) * values).astype(np.uint8)
     entries = (classes.astype(np.uint16) << 8) | luminance(image)[..., 0]
     mixed = np.stack([np.take(table[:, c].ravel(), entries) for c in range(3)], -1)
-    if transparent is None:
-        return mixed
-    return np.where((classes == transparent)[..., None], image, mixed)
+    if transparent is not None:
+        mixed = np.where((classes == transparent)[..., None], image, mixed)
+    if unseen is not None:
+        mixed = np.where(unseen[..., None], image // 2, mixed)
+    return mixed

@@ -1,5 +1,6 @@
 """Writes what becomes of a video's frames, in a thread of its own."""
 
+import dataclasses
 import threading
 from collections import deque
 
@@ -41,7 +42,7 @@ class Recorder:
         """Takes a result.
 
         Args:
-            result: of the frame.
+            result: of the frame; its `outputs` are a class map [H, W] of each of the picture's.
             picture: the frame.
             may_skip: whether the video may do without it, as it may of a live source.
         """
@@ -71,6 +72,8 @@ class Recorder:
 
     def _write(self, result: FrameResult, picture: Picture, draw: bool) -> None:
         try:
+            if result.outputs is not None:
+                result = dataclasses.replace(result, outputs=picture.mask(result.outputs))
             self._outputs.write(result, picture, draw=draw)
         except InputError as error:
             self.problem = str(error)

@@ -9,7 +9,9 @@ import av
 from av.error import ExitError, FFmpegError
 
 from rsf_jax.errors import InputError
+from rsf_jax.media.animations import AnimationSource, is_animated_webp
 from rsf_jax.media.cameras import camera_name, is_camera, open_camera
+from rsf_jax.media.fitting import SQUEEZE
 from rsf_jax.media.folders import FolderSource
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.source import Source, UnreachableError
@@ -34,6 +36,7 @@ def open_source(
     *,
     images_per_second: int | float = 25.0,
     timeout: int | float = 10.0,
+    fit: str = SQUEEZE,
 ) -> Source:
     """Opens a source of frames.
 
@@ -48,12 +51,13 @@ def open_source(
         channels: 3 for color, 1 for gray (Rec. 601 luma).
         images_per_second: at which the images of a folder were taken.
         timeout: seconds without data after which a camera or a stream counts as gone.
+        fit: how frames of another shape become those of the model, see `Fit`.
 
     Raises:
         InputError: if there is nothing there that can be decoded, or an argument is not allowed;
             an `UnreachableError` if trying again later may help.
     """
-    shaper = Shaper(_checked_shape(frame_shape), _checked_channels(channels))
+    shaper = Shaper(_checked_shape(frame_shape), _checked_channels(channels), fit)
     if not (math.isfinite(timeout) and timeout > 0):
         raise InputError(f"timeout is {timeout}: it has to be a number of seconds above 0")
     address = str(text)
@@ -72,6 +76,8 @@ def open_source(
     source: Source
     if path.is_dir():
         source = FolderSource(path, images_per_second, shaper)
+    elif path.is_file() and is_animated_webp(path):
+        source = AnimationSource(path, shaper)
     else:
         source = VideoSource(_open_file(path), path.name, path.stem, False, False, shaper)
     source.path = path
