@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from rsf_jax.errors import InputError
-from rsf_jax.media.checks import check_classes, check_colors
+from rsf_jax.media.checks import UNSEEN, check_classes, check_colors
 from rsf_jax.media.targets import disk_errors
 
 _MASKS = "[0-9]" * 6 + ".png"
@@ -52,7 +52,9 @@ class MaskWriter:
         """
         check_classes(classes, len(self._colors), unseen=True)
         mask = Image.fromarray(classes.astype(np.uint8)).convert("P")
-        mask.putpalette(self._colors.tobytes())
+        # Of a short palette Pillow writes short pixels, in which 255 has no place.
+        spare = 256 - len(self._colors) if classes.max() == UNSEEN else 0
+        mask.putpalette(self._colors.tobytes() + bytes(3 * spare))
         path = self.folder / f"{index:06d}.png"
         with disk_errors(path):
             try:
