@@ -4,6 +4,7 @@ import copy
 import functools
 import math
 import re
+from collections.abc import Sequence
 
 import av
 import numpy as np
@@ -111,7 +112,7 @@ class Fit:
         return found
 
     def mask(
-        self, maps: "list[np.ndarray] | np.ndarray", shape: tuple[int, int] | None = None
+        self, maps: Sequence[np.ndarray] | np.ndarray, shape: tuple[int, int] | None = None
     ) -> np.ndarray:
         """Returns the class map of the source of those of the model's frames.
 

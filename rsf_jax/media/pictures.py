@@ -60,7 +60,7 @@ class Picture:
         stored = self.orientation.shape(*self.fit.shape)
         return self.orientation.applied(resized(self.decoded, *stored))
 
-    def mask(self, maps: Sequence[np.ndarray]) -> np.ndarray:
+    def mask(self, maps: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Returns the class map of the whole of those of its frames.
 
         Args:
@@ -73,7 +73,7 @@ class Picture:
         if self.fit.name == SQUEEZE:
             return maps[0]
         shape = self.orientation.shape(self.decoded.height, self.decoded.width)
-        return self.fit.mask(list(maps), shape)
+        return self.fit.mask(maps, shape)
 
 
 class Shaper:

@@ -140,7 +140,7 @@ def _streams_of(source: Source, settings: Settings) -> int:
     """How many streams of the engine a source needs: one, or as many as there are tiles."""
     if settings.fit in (SQUEEZE, LETTERBOX, CROP):
         return 1
-    if isinstance(source, LateSource):
+    if source.path is None:
         return _LATE_TILES
     first = source.first()
     return len(first.frames) if first else 1

@@ -12,7 +12,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.media.animations import AnimationSource, is_animated_webp
 from rsf_jax.media.cameras import camera_name, is_camera, open_camera
 from rsf_jax.media.fitting import SQUEEZE
-from rsf_jax.media.folders import FolderSource
+from rsf_jax.media.folders import FolderSource, is_image
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.source import Source, UnreachableError
 from rsf_jax.media.videos import VideoSource
@@ -44,8 +44,9 @@ def open_source(
     has an end, such as a file behind http://, is none: it waits until its frames are taken.
 
     Args:
-        text: a video file; a folder of images; a stream address such as "rtsp://host/door"; a
-            camera, "camera:0" or "camera:/dev/video0"; or "-", the standard input.
+        text: a video file; an image, or a folder of them; a stream address such as
+            "rtsp://host/door"; a camera, "camera:0" or "camera:/dev/video0"; or "-", the standard
+            input.
         frame_shape: (H, W) in pixels of the frames for the model; None for those of the first
             frame.
         channels: 3 for color, 1 for gray (Rec. 601 luma).
@@ -74,7 +75,7 @@ def open_source(
         return VideoSource(container, label, name, live, False, shaper)
     path = path_of(text)
     source: Source
-    if path.is_dir():
+    if path.is_dir() or is_image(path):
         source = FolderSource(path, images_per_second, shaper)
     elif path.is_file() and is_animated_webp(path):
         source = AnimationSource(path, shaper)

@@ -35,7 +35,12 @@ def orientation(frame: av.VideoFrame) -> Orientation:
 
     Angles between quarters, which nothing in use writes, are rounded.
     """
-    data = cast(Any, frame.side_data).get("DISPLAYMATRIX")
+    if not frame.rotation and not len(frame.side_data):
+        return Orientation()
+    try:
+        data = cast(Any, frame.side_data).get("DISPLAYMATRIX")
+    except ValueError:  # PyAV gives none, if it does not know one of the frame's kinds of data
+        return Orientation(round(frame.rotation / 90) % 4)
     return Orientation() if data is None else of_matrix(np.frombuffer(bytes(data), np.int32))
 
 
