@@ -1,5 +1,6 @@
 """Whether a file has ended where it should have."""
 
+import math
 import re
 
 import av
@@ -30,6 +31,7 @@ class Ending:
         self._container, self._stream, self._rate = container, stream, rate
         self._each = 1 / rate if rate else 0.0
         self.video = self._all = 0.0
+        self._begun = math.nan
 
     def packet(self, packet: av.Packet) -> None:
         """Takes notice of a packet of any stream."""
@@ -41,6 +43,8 @@ class Ending:
     def frame(self, frame: av.VideoFrame) -> None:
         """Takes notice of a decoded frame."""
         length = float(frame.duration * frame.time_base) if frame.time_base else 0.0
+        if math.isnan(self._begun):
+            self._begun = frame.time or 0.0
         if frame.time is not None:
             self.video = max(self.video, frame.time + (length or self._each))
         else:
@@ -62,7 +66,8 @@ class Ending:
             return None
         elif len(self._container.streams) > 1:
             return f"{count} frames"
-        total = self._stream.frames or round((of_video or self._stated()) * self._rate)
+        length = (of_video or self._stated()) - max(0.0, self._begun)
+        total = self._stream.frames or round(length * self._rate)
         return f"{count} of {total} frames"
 
     def _is_whole(self) -> bool:

@@ -61,7 +61,12 @@ def is_image(path: Path) -> bool:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    # What begins with a dot is hidden, as what macOS writes beside each file of other systems.
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
     if not found:
         raise InputError(
             f"folder {folder} holds no images: files that end in {', '.join(IMAGE_SUFFIXES)} are "

@@ -140,7 +140,7 @@ def status_table(feeds: Sequence[Feed]) -> Table:
     table.add_column("video", no_wrap=True, max_width=18)
     for heading in _COUNTED:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("state")
+    table.add_column("state", no_wrap=True)
     for feed in feeds:
         account, (rate, steps) = feed.account(), feed.rates()
         state = account.problem or ("ended" if feed.over else "runs")

@@ -140,7 +140,8 @@ def _video_stream(container: av.container.InputContainer, label: str) -> av.Vide
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:
-        held = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        types = {stream.type for stream in container.streams} - {"video"}
+        held = ", ".join(sorted(types) + ["a cover"] * bool(container.streams.video)) or "nothing"
         raise InputError(f"{label} has no video in it, but {held}: give a video")
     if streams[0].codec_context is None:
         raise InputError(

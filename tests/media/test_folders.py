@@ -19,6 +19,7 @@ def test_images_come_in_natural_order(tmp_path):
     for level, name in enumerate(("a1.png", "A2.png", "a10.png", "b1_2.png", "b1_11.png")):
         _save(tmp_path / name, 10 * level)
     (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "._a1.png").write_text("of a Macintosh")
     (tmp_path / "later").mkdir()
     with open_source(tmp_path, (24, 32)) as source:
         assert _levels(source) == [0, 10, 20, 30, 40]
