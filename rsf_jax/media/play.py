@@ -143,7 +143,8 @@ def status_table(feeds: Sequence[Feed]) -> Table:
     table.add_column("state", no_wrap=True)
     for feed in feeds:
         account, (rate, steps) = feed.account(), feed.rates()
-        state = account.problem or ("ended" if feed.over else "runs")
+        # Which one, the summary says: here is no room for it.
+        state = "problem" if account.problem else "ended" if feed.over else "runs"
         counts = (
             account.done + account.cut + account.repeated,
             account.repeated,

@@ -121,7 +121,8 @@ def test_squeezing_is_told_once_of_each_input_and_names_are_shown_as_they_are(
     notes = [account["notes"] for account in summary.to_json()["accounts"]]
     assert [len(texts) for texts in notes] == [1, 0, 1]
     assert " Title [dQ4] :b: " in shown.getvalue()
-    assert "[b]x[b].mkv ends after" in shown.getvalue()
+    assert " [b]x[b] " in shown.getvalue()
+    assert "problem: [b]x[b].mkv ends after" in play.summary_text(summary)
 
 
 class Camera(Source):
