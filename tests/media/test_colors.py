@@ -161,10 +161,11 @@ def test_high_dynamic_range_is_mapped_to_what_screens_show(tmp_path, transfer, n
 
 
 def test_high_dynamic_range_that_cannot_be_mapped_is_told(tmp_path, monkeypatch):
-    def older(frame, wanted):
-        raise ValueError("Option not found")
+    class Older:
+        def add(self, name, arguments):
+            raise ValueError("Option not found")
 
-    monkeypatch.setattr(filters, "_graph", older)
+    monkeypatch.setattr(filters, "Graph", Older)
     notes, pictures = _hdr(tmp_path / "clip.mkv", 16)
     (note,) = notes
     assert note.startswith("clip.mkv: it is HDR (PQ): its colors are shown as they are, pale")
