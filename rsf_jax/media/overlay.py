@@ -9,6 +9,7 @@ from rsf_jax.media.lettering import letters_for, strip
 from rsf_jax.media.resizing import nearest
 from rsf_jax.ops.pixels import luminance
 
+_BAND = 128  # rows
 _LEAST_WIDTH = 320  # pixels; on less a caption is not legible
 
 
@@ -48,13 +49,13 @@ def draw(
     if not 0 <= opacity <= 1:
         raise InputError(f"opacity is {opacity}: it lies between 0 (clear) and 1")
     factor = -(-_LEAST_WIDTH // image.shape[1])
-    drawn = image.repeat(factor, 0).repeat(factor, 1)
+    drawn = image if factor == 1 else image.repeat(factor, 0).repeat(factor, 1)
     if classes is not None:
         check_classes(classes, check_colors(colors), unseen=True)
         enlarged = nearest(classes, drawn.shape[0], drawn.shape[1])
-        drawn = _blend(drawn, enlarged, colors, opacity, transparent)
+        drawn = _blended(drawn, enlarged, colors, opacity, transparent)
     if not caption:
-        return drawn
+        return drawn.copy() if drawn is image else drawn
     height, width = drawn.shape[:2]
     return np.concatenate([drawn, strip(caption, letters_for(height, width), width)])
 
@@ -74,6 +75,21 @@ def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     found = np.zeros((*size, 3), np.uint8)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     found[top : top + height, left : left + width] = shrunk
+    return found
+
+
+def _blended(
+    image: np.ndarray,
+    classes: np.ndarray,
+    colors: np.ndarray,
+    opacity: int | float,
+    transparent: int | None,
+) -> np.ndarray:
+    """Mixes band by band: what is needed on the way is many times a 4K frame's 25 MB."""
+    found = np.empty_like(image)
+    for top in range(0, len(image), _BAND):
+        band = slice(top, top + _BAND)
+        found[band] = _blend(image[band], classes[band], colors, opacity, transparent)
     return found
 
 

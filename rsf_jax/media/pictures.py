@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -26,19 +27,32 @@ class Picture:
     Attributes:
         frames: uint8 [N, H, W, 1 or 3], for the model: one, or as many as there are tiles.
         fit: what they are of the image.
+        stored: (height, width) of the decoded frame.
         orientation: what turns the decoded frame upright.
         seconds: when it is shown, from the first frame on.
         index: its place in the source, counted from 0; what could not be decoded has one too.
         file: name of the file that it is, of a folder of images; empty otherwise.
+        damaged: whether the decoder had to patch it up.
     """
 
-    decoded: av.VideoFrame = dataclasses.field(repr=False)
+    decoded: av.VideoFrame | None = dataclasses.field(repr=False)
     frames: np.ndarray = dataclasses.field(repr=False)
     fit: Fit = dataclasses.field(repr=False)
+    stored: tuple[int, int]
     orientation: Orientation
     seconds: float
     index: int = 0
     file: str = ""
+    damaged: bool = False
+
+    def lean(self) -> "Picture":
+        """Returns the picture without its pixels, which has no image: for what is not drawn."""
+        return dataclasses.replace(self, decoded=None)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds, about, as long as no image was made of it."""
+        return self.frames.nbytes + (3 * math.prod(self.stored) // 2 if self.decoded else 0)
 
     def moved(self, seconds: float, index: int) -> "Picture":
         """Returns the picture with another time and place."""
@@ -49,16 +63,13 @@ class Picture:
         """The (first) frame for the model, uint8 [H, W, 1 or 3]."""
         return self.frames[0]
 
-    @property
-    def damaged(self) -> bool:
-        """Whether the decoder had to patch it up."""
-        return bool(self.decoded.is_corrupt)
-
     @functools.cached_property
     def image(self) -> np.ndarray:
         """The original as it is shown, uint8 [h, w, 3]: upright, its pixels square."""
-        stored = self.orientation.shape(*self.fit.shape)
-        return self.orientation.applied(resized(self.decoded, *stored))
+        if self.decoded is None:
+            raise ValueError("the picture has been made lean: it has no pixels")
+        lying = self.orientation.shape(*self.fit.shape)
+        return self.orientation.applied(resized(self.decoded, *lying))
 
     def mask(self, maps: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Returns the class map of the whole of those of its frames.
@@ -72,8 +83,7 @@ class Picture:
         """
         if self.fit.name == SQUEEZE:
             return maps[0]
-        shape = self.orientation.shape(self.decoded.height, self.decoded.width)
-        return self.fit.mask(maps, shape)
+        return self.fit.mask(maps, self.orientation.shape(*self.stored))
 
 
 class Shaper:
@@ -106,7 +116,8 @@ class Shaper:
         fit = self._fit(shown, self.shape)
         image = turned.applied(resized(decoded, *turned.shape(*fit.scaled)))
         frames = fit.cut(image if self.channels == 3 else luminance(image))
-        return Picture(decoded, frames, fit, turned, seconds, index, file)
+        stored, damaged = (decoded.height, decoded.width), bool(decoded.is_corrupt)
+        return Picture(decoded, frames, fit, stored, turned, seconds, index, file, damaged)
 
     def picture_of_image(
         self, image: np.ndarray, seconds: float, index: int = 0, file: str = ""

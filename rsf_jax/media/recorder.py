@@ -10,7 +10,7 @@ from rsf_jax.media.pictures import Picture
 from rsf_jax.streaming import FrameResult
 
 # Results that may wait: drawing and encoding a frame takes longer than a small model does.
-_MOST = 4
+_MOST, _MOST_BYTES = 4, 2**24
 
 
 class Recorder:
@@ -36,7 +36,9 @@ class Recorder:
     @property
     def has_room(self) -> bool:
         """Whether it keeps up."""
-        return len(self._waiting) < _MOST
+        waiting = list(self._waiting)
+        held = sum(picture.nbytes for _, picture, _ in waiting)
+        return not waiting or (len(waiting) < _MOST and held < _MOST_BYTES)
 
     def put(self, result: FrameResult, picture: Picture, may_skip: bool) -> None:
         """Takes a result.
@@ -49,7 +51,8 @@ class Recorder:
         with self._changed:
             draw = self.has_room or not may_skip
             self.undrawn += not draw
-            self._waiting.append((result, picture, draw))
+            # Of what is not drawn no pixels wait: there may be many, while one is encoded.
+            self._waiting.append((result, picture if draw else picture.lean(), draw))
             self._changed.notify()
 
     def finish(self) -> None:

@@ -21,6 +21,9 @@ RATES = (0.0001, 1000.0)  # frames per second; the least is one in three hours
 # A second in units of times: whole numbers for all usual rates, 30000/1001 too. MPEG-4 has no more
 # than 65535.
 _TICKS = 60_000
+# Large frames are not kept to look ahead: x264 would hold thirty of them, 650 MB at 3840x2160.
+_LARGE = 2_500_000  # pixels
+_SPARING = {"libx264": {"tune": "zerolatency", "x264-params": "subme=0"}}
 # The second, less good and not for browsers, is in every build of FFmpeg.
 _CODECS = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"qscale": "3"}}
 
@@ -88,8 +91,10 @@ class VideoWriter:
                     f"{self.path}: a frame is {list(image.shape[:2])} pixels and the first was "
                     f"{list(self._size or ())}: one video holds frames of one size"
                 )
-            even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            frame = colors.coded(av.VideoFrame.from_ndarray(even, format="rgb24"))
+            if height % 2 or width % 2:
+                image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            shown = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
+            frame = colors.coded(shown)
             if seconds is None:
                 seconds = float(self._count / self._rate)
             self._last = max(round(seconds * _TICKS), self._last + 1)
@@ -133,7 +138,9 @@ class VideoWriter:
         form = _FORMATS[self.path.suffix.lower()]
         self._container = av.open(f"file:{self._part}", "w", format=form)
         self._size = (height, width)
-        stream = self._container.add_stream(codec, rate=self._rate, options=_CODECS[codec])
+        sparing = _SPARING.get(codec, {}) if height * width > _LARGE else {}
+        options = _CODECS[codec] | sparing
+        stream = self._container.add_stream(codec, rate=self._rate, options=options)
         self._stream = cast(av.VideoStream, stream)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
