@@ -33,9 +33,24 @@ def film(path, images, codec="libx264", options=None, codec_options=None, **more
             stream.color_range = 2
         if "rotation" in more:
             stream.set_display_rotation(more["rotation"])
+        if more.get("matrix"):
+            stream.set_display_matrix(more["matrix"])
+        if "aspect" in more:  # of pixels
+            stream.codec_context.sample_aspect_ratio = more["aspect"]
+        matrix, tag, transfer = (*more.get("colors", (None, None)), None)[:3]
+        if tag:
+            stream.codec_context.colorspace = tag
+        if transfer:
+            stream.codec_context.color_trc = transfer
+            stream.codec_context.color_primaries = 9
         sound = container.add_stream("aac", rate=16000, layout="mono") if "sound" in more else None
         for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            if matrix:
+                frame = frame.reformat(format="yuv420p", dst_colorspace=matrix)
+                frame.colorspace = tag or 2
+                frame.color_trc = transfer or 2
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if sound:
             add_silence(container, sound, more["sound"])
@@ -54,6 +69,19 @@ def add_silence(container, stream, seconds):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         frame.sample_rate, frame.pts = 16000, 1024 * n
         container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def add_tone(container, stream, seconds, quiet_before=0.0):
+    """Adds a tone of 440 Hz in mono, 16000 samples a second, silent before a time."""
+    times = np.arange(int(16000 * seconds)) / 16000
+    samples = np.int16(12000 * np.sin(880 * np.pi * times) * (times >= quiet_before))
+    resampler = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=16000)
+    for begin in range(0, len(samples) - 1023, 1024):
+        frame = av.AudioFrame.from_ndarray(samples[None, begin : begin + 1024], "s16", "mono")
+        frame.sample_rate, frame.pts = 16000, begin
+        for part in resampler.resample(frame):
+            container.mux(stream.encode(part))
     container.mux(stream.encode(None))
 
 

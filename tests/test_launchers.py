@@ -200,17 +200,24 @@ def test_exported_weights_are_tested_and_trained_on(launch, run, tmp_path):
 
 def test_videos_are_streamed_to_files(launch, run, tmp_path):
     clip = filming.film(tmp_path / "clip.mp4", filming.scenes(5))
+    twice = shutil.copy(clip, tmp_path / "one,two [x].mp4")
     flags = [f"--workdir={run[1]}", f"--inputs={clip}", f"--out={tmp_path / 'out'}"]
-    done = launch("stream", *flags, "--write=masks,json", "--policy=l2:0.5:4", "--budget_ms=60000")
+    more = [f"--input={twice}", "--fit=letterbox"]
+    kinds = ["--write=masks,json", "--policy=l2:0.5:4", "--budget_ms=60000"]
+    done = launch("stream", *flags, *more, *kinds)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"5 frames in [\d.]+ s", done.stdout)
-    account = json.loads((tmp_path / "out" / "summary.json").read_text())["accounts"][0]
-    assert (account["name"], account["read"], account["done"]) == ("clip", 5, 5)
+    assert re.search(r"10 frames in [\d.]+ s", done.stdout)
+    accounts = json.loads((tmp_path / "out" / "summary.json").read_text())["accounts"]
+    assert [(a["name"], a["read"], a["done"]) for a in accounts] == [
+        ("clip", 5, 5), ("one,two [x]", 5, 5),
+    ]  # fmt: skip
     assert len(list((tmp_path / "out" / "clip_masks").iterdir())) == 5
     for more, message in (
-        (["--frame_size=36"], "frame_size '36' is no HEIGHTxWIDTH"),
-        ([f"--inputs={tmp_path / 'none.mp4'}"], "none.mp4 does not exist"),
-        ([], "clip.jsonl exists already"),
+        (["--frame_size=36", "--overwrite"], "frame_size '36' is no HEIGHTxWIDTH"),
+        ([f"--inputs={tmp_path / 'none.mp4'}", "--overwrite"], "none.mp4 does not exist"),
+        ([f"--inputs={twice}", "--overwrite"], "is taken apart at commas: write --input="),
+        ([], "summary.json exists already: give another"),
+        (["--fit=tile", "--overwrite"], "fit is 'tile': choose squeeze, letterbox, crop"),
     ):
         bad = launch("stream", *flags, "--write=json", *more)
         assert bad.returncode == 1

@@ -5,6 +5,7 @@ ends it: frames that wait are computed, and the files are complete.
 With exit code 2 an input could not be read or written to its end; the others are whole.
 """
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ _INPUTS = flags.DEFINE_list(
     "video files, folders of images, stream addresses, cameras (camera:0), - for "
     "the standard input",
 )
+_INPUT = flags.DEFINE_multi_string(
+    "input", [], "an input as it is, commas and all; may be given several times"
+)
 _OUT = flags.DEFINE_string("out", "streamed", "folder for what is written")
 _WRITE = flags.DEFINE_list("write", [OVERLAY], f"what is written of each input: {', '.join(KINDS)}")
 _ANNOTATIONS = flags.DEFINE_list(
@@ -35,6 +39,14 @@ _ANNOTATIONS = flags.DEFINE_list(
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "replace files of an earlier call")
 _POLICY = choices.policy_or_calibrated()
 _SIZE = choices.frame_size("resized to those of training")
+_FIT = flags.DEFINE_string(
+    "fit",
+    "squeeze",
+    "how frames of another shape become those of the model: squeeze; letterbox (black bars); crop "
+    "(the middle alone); tiles (model-sized, overlapping, each with a state of its own); tiles:2 "
+    "(the frame made smaller first, such that two cover its shorter side)",
+)
+_SOUND = flags.DEFINE_boolean("sound", False, "give overlays the sound of the files")
 _SLOTS = flags.DEFINE_integer(
     "slots", 0, "frames computed together; 0 for as many as inputs, up to 8", 0
 )
@@ -63,15 +75,18 @@ _MAX_FRAMES = flags.DEFINE_integer("max_frames", 0, "frames of each input; 0 for
 
 def main() -> None:
     from rsf_jax.media import play, run
+    from rsf_jax.media.targets import check_free
 
     if _WATCH.value and _POLICY.value != choices.CALIBRATED:
         raise rsf.InputError("--watch is used with --policy=calibrated alone: add that")
     trained, workdir = opening.open_trained()
     policy = choices.chosen(_POLICY.value, trained, workdir)
     watched = _watched(trained, workdir) if _WATCH.value else None
+    folder = writable_folder(Path(_OUT.value))
+    check_free(folder / play.SUMMARY, _OVERWRITE.value)
     settings = run.Settings(
-        inputs=_INPUTS.value,
-        folder=writable_folder(Path(_OUT.value)),
+        inputs=_inputs(),
+        folder=folder,
         write=tuple(_WRITE.value),
         annotations=tuple(_ANNOTATIONS.value),
         overwrite=_OVERWRITE.value,
@@ -83,9 +98,11 @@ def main() -> None:
         timeout=_TIMEOUT.value,
         tries=_TRIES.value,
         shadow=watched.shadow if watched else None,
+        fit=_FIT.value,
+        sound=_SOUND.value,
     )
     with StopRequest(ending="streams end after the frames in hand") as request:
-        summary = run.run(trained, policy, settings, lambda: request.reason)
+        summary = run.run(trained, policy, settings, lambda: request.reason, tell=_tell)
     if not any(account.read for account in summary.accounts) and not summary.whole:
         # As of a single file that is none.
         raise rsf.InputError("; ".join(a.problem for a in summary.accounts if a.problem))
@@ -96,6 +113,21 @@ def main() -> None:
     print(f"What was written is in {settings.folder}")
     if not summary.whole:
         sys.exit(program.INCOMPLETE)
+
+
+def _inputs() -> list[str]:
+    """All inputs; a name that was taken apart at its comma is a mistake that is told."""
+    for first, second in itertools.pairwise(_INPUTS.value):
+        name = f"{first},{second}"
+        if Path(name).exists() and not Path(first).exists():
+            raise rsf.InputError(
+                f"--inputs is taken apart at commas: write --input='{name}', which is not"
+            )
+    return [*_INPUTS.value, *_INPUT.value]
+
+
+def _tell(note: str) -> None:
+    print(note.replace("fit=", "--fit="), file=sys.stderr, flush=True)
 
 
 def _watched(trained: Trained, folder: Path) -> Any:

@@ -4,6 +4,8 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 
+UNSEEN = 255  # of a class map, where the model was shown nothing
+
 
 def check_image(image: np.ndarray) -> None:
     """Raises InputError unless it is uint8 [h, w, 3] and not empty."""
@@ -22,13 +24,14 @@ def check_colors(colors: np.ndarray) -> int:
     return len(colors)
 
 
-def check_classes(classes: np.ndarray, count: int) -> None:
-    """Raises InputError unless they are integers [H, W] in 0..count - 1."""
+def check_classes(classes: np.ndarray, count: int, unseen: bool = False) -> None:
+    """Raises InputError unless they are integers [H, W] in 0..count - 1, with `unseen` 255 too."""
     if classes.ndim != 2 or not np.issubdtype(classes.dtype, np.integer) or not classes.size:
         raise InputError(
             f"classes are {classes.dtype} {list(classes.shape)}: give integers [H, W], such as "
             "`logits.argmax(-1)`"
         )
-    if classes.min() < 0 or classes.max() >= count:
-        wrong = classes.min() if classes.min() < 0 else classes.max()
+    found = classes[classes != UNSEEN] if unseen and classes.max() == UNSEEN else classes
+    if found.size and (found.min() < 0 or found.max() >= count):
+        wrong = found.min() if found.min() < 0 else found.max()
         raise InputError(f"a pixel has class {wrong}: there are colors for 0 to {count - 1}")

@@ -5,6 +5,7 @@ import dataclasses
 import time
 
 from rsf_jax.errors import InputError
+from rsf_jax.media.gathering import Gathering
 from rsf_jax.media.outputs import Outputs
 from rsf_jax.media.pictures import Picture
 from rsf_jax.media.reader import Reader
@@ -28,8 +29,10 @@ class Account:
         skipped: frames or files that could not be decoded.
         damaged: frames that the decoder had to patch up.
         undrawn: frames of a live source that its video leaves out, to keep up.
-        steps: recurrent steps of all frames.
+        steps: recurrent steps of all frames, of all their tiles if they have some.
+        reconnects: how often a camera or an address was opened again.
         problem: why it ended before its end; empty if it did not.
+        notes: what a user should know of it, such as that its frames are squeezed.
     """
 
     name: str
@@ -45,7 +48,9 @@ class Account:
     damaged: int
     undrawn: int
     steps: int
+    reconnects: int
     problem: str
+    notes: list[str]
 
 
 class Feed:
@@ -73,8 +78,11 @@ class Feed:
     ) -> None:
         self.name, self._engine, self._recorder = name, engine, Recorder(outputs)
         self._max_frames = max_frames
-        self.stream: Stream = engine.open(name, budget=budget, when_full="error")
-        self._pictures: dict[int, Picture] = {}  # without a result yet
+        self._budget = budget
+        self._streams: list[Stream] = [self._opened(name)]  # one for each tile of a frame
+        self._waiting = Gathering([name])
+        self._closed = False
+        self._told = 0  # notes
         self._counts: collections.Counter[str] = collections.Counter()
         self._recent: collections.deque[tuple[float, int]] = collections.deque()
         self._failure = ""
@@ -83,13 +91,24 @@ class Feed:
     @property
     def over(self) -> bool:
         """Whether all results have come."""
-        return self.stream.closed and not self._pictures
+        return self._is_closed and not self._waiting
+
+    @property
+    def _is_closed(self) -> bool:
+        """Whether it takes no more frames; a stream that fails closes itself."""
+        return any(stream.closed for stream in self._streams)
+
+    def _opened(self, name: str) -> Stream:
+        return self._engine.open(name, budget=self._budget, when_full="error")
 
     def submit(self) -> None:
         """Submits what has been decoded and may be taken; trouble with it is this feed's alone."""
-        while not self.stream.closed and self._has_room():
+        while not self._is_closed and self._has_room():
             try:
                 picture = self._reader.take()
+            except InputError as error:
+                self._fail(str(error))
+                return
             except Exception as error:  # of any decoder
                 self._fail(f"it cannot be read on: {type(error).__name__}: {error}")
                 return
@@ -98,15 +117,36 @@ class Feed:
                     self._end()
                 return
             self._counts["taken"] += 1
-            try:
-                index = self._engine.submit(self.stream, picture.frame)
-            except InputError as error:
-                self._counts["failed"] += 1
-                self._fail(str(error))
+            if not self._submit(picture):
                 return
-            self._pictures[index] = picture
-            if self._max_frames and index + 1 >= self._max_frames:
+            if self._max_frames and self._counts["taken"] >= self._max_frames:
                 self._end()
+
+    def _submit(self, picture: Picture) -> bool:
+        """Submits the frames of a picture; returns whether the engine has taken them all."""
+        taken, index = 0, 0
+        try:
+            self._open_all(len(picture.frames))
+            for stream, frame in zip(self._streams, picture.frames):
+                index = self._engine.submit(stream, frame, tag=self)
+                taken += 1
+        except InputError as error:
+            if taken:
+                self._waiting.begin(index, picture, taken)
+            else:
+                self._counts["failed"] += 1
+            self._fail(str(error))
+            return False
+        self._waiting.begin(index, picture, taken)
+        return True
+
+    def _open_all(self, count: int) -> None:
+        """Opens a stream for each frame of a picture; the first is open."""
+        if count == len(self._streams):
+            return
+        names = [self.name, *(f"{self.name} (tile {n})" for n in range(2, count + 1))]
+        self._streams += [self._opened(name) for name in names[1:]]
+        self._waiting = Gathering(names)
 
     def _has_room(self) -> bool:
         """Whether another frame may come: a file waits for its video to be written, too."""
@@ -114,17 +154,20 @@ class Feed:
             self._fail(self._recorder.problem)
             return False
         behind = not (self._recorder.has_room or self._reader.source.live)
-        return not behind and self._engine.has_room(self.stream)
+        return not behind and all(map(self._engine.has_room, self._streams))
 
     def take(self, result: FrameResult) -> None:
-        """Hands a result on to be written."""
-        self._counts[result.status] += 1
+        """Takes a result of one of its streams; that of a whole picture is written."""
         self._counts["steps"] += result.steps
-        self._recent.append((time.monotonic(), result.steps))
-        picture = self._pictures.pop(result.index)
-        self._recorder.put(result, picture, may_skip=self._reader.source.live)
+        gathered = self._waiting.add(result)
         if result.status == "failed":
             self._fail(result.reason)
+        if gathered is None:
+            return
+        whole, picture = gathered
+        self._counts[whole.status] += 1
+        self._recent.append((time.monotonic(), whole.steps))
+        self._recorder.put(whole, picture, may_skip=self._reader.source.live)
 
     def finish(self) -> None:
         """Completes its files with all they have; of what could not be written nothing is left."""
@@ -133,8 +176,14 @@ class Feed:
 
     def stop(self) -> None:
         """Takes no more frames, and reads no more."""
-        if not self.stream.closed:
+        if not self._closed:
             self._end()
+
+    def news(self) -> list[str]:
+        """Returns notes that it has not returned before."""
+        notes = self._reader.source.notes
+        new, self._told = notes[self._told :], len(notes)
+        return new
 
     def rates(self) -> tuple[float, float]:
         """Returns frames per second and steps per frame, of the last two seconds."""
@@ -157,12 +206,14 @@ class Feed:
             dropped=counts["dropped"],
             failed=counts["failed"],
             lost=self._reader.lost,
-            waiting=len(self._pictures),
+            waiting=len(self._waiting),
             skipped=source.skipped,
             damaged=source.damaged,
             undrawn=self._recorder.undrawn,
             steps=counts["steps"],
+            reconnects=source.reconnects,
             problem=self._failure or self._recorder.problem or source.problem,
+            notes=list(source.notes),
         )
 
     def _fail(self, reason: str) -> None:
@@ -170,5 +221,8 @@ class Feed:
         self.stop()
 
     def _end(self) -> None:
-        self._engine.close(self.stream)
+        self._closed = True
+        for stream in self._streams:
+            if not stream.closed:
+                self._engine.close(stream)
         self._reader.stop()

@@ -17,18 +17,19 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 class FolderSource(Source):
-    """The images of a folder in natural order: 2 before 10."""
+    """The images of a folder in natural order, 2 before 10; or one image by itself."""
 
-    def __init__(self, folder: Path, images_per_second: int | float, shaper: Shaper) -> None:
+    def __init__(self, path: Path, images_per_second: int | float, shaper: Shaper) -> None:
         if not images_per_second > 0:
             raise InputError(
                 f"images_per_second is {images_per_second}: it has to be above 0, for example 25"
             )
-        self._paths = _images_in(folder)
+        self._paths = _images_in(path) if path.is_dir() else [path]
         self._seconds_each = 1 / images_per_second
         self._closed = False
-        name = folder.resolve().name or "images"
-        super().__init__(f"{name}/", name, False, float(images_per_second), shaper)
+        name = path.resolve().name or "images"
+        label, name = (f"{name}/", name) if path.is_dir() else (path.name, path.stem)
+        super().__init__(label, name, False, float(images_per_second), shaper)
 
     def _read(self) -> Iterator[Picture]:
         for index, path in enumerate(self._paths):
@@ -47,8 +48,25 @@ class FolderSource(Source):
         self._closed = True
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by itself, as a photograph is, and no animation."""
+    if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+        return False
+    try:
+        with Image.open(path, formats=_FORMATS) as opened:
+            # A photograph may have a second one, as for depth, behind it; pages are no frames.
+            return opened.format in ("JPEG", "MPO", "TIFF") or getattr(opened, "n_frames", 1) == 1
+    except Exception:  # by what is damaged, see below
+        return False
+
+
 def _images_in(folder: Path) -> list[Path]:
-    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    # What begins with a dot is hidden, as what macOS writes beside each file of other systems.
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
     if not found:
         raise InputError(
             f"folder {folder} holds no images: files that end in {', '.join(IMAGE_SUFFIXES)} are "

@@ -22,9 +22,9 @@ class JsonLinesWriter:
 
     An object holds `stream`, `frame` (number of the frame in its source), `seconds` (when it is
     shown), `time` (when it was taken, in UTC), `status`, `steps`, `latency_ms` and `share` (per
-    cent of the pixels by class; null without a class map); the `file` of an image; `damaged` if the
-    decoder has patched it up; `first` if it began from a fresh state as a video's first frame does;
-    and the `reason` if there is one.
+    cent by class of the pixels that the model was shown; null without a class map); the `file` of
+    an image; `damaged` if the decoder has patched it up; `first` if it began from a fresh state as
+    a video's first frame does; and the `reason` if there is one.
 
     Args:
         path: of the file.
@@ -100,9 +100,11 @@ class JsonLinesWriter:
             self._file.close()
 
     def _shares(self, classes: np.ndarray) -> dict[str, float]:
-        check_classes(classes, len(self._class_names))
-        counts = np.bincount(classes.ravel(), minlength=len(self._class_names))
-        shares = (100 * counts / classes.size).round(2).tolist()
+        count = len(self._class_names)
+        check_classes(classes, count, unseen=True)
+        # What the model was shown nothing of, 255, is no share of anything.
+        counts = np.bincount(classes.ravel(), minlength=count)[:count]
+        shares = (100 * counts / max(1, counts.sum())).round(2).tolist()
         return dict(zip(self._class_names, shares))
 
     def __enter__(self) -> "JsonLinesWriter":

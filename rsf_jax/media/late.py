@@ -19,9 +19,6 @@ class LateSource(Source):
     pictures and goes away is opened again, after 1, 2, 4 ... seconds, 30 at most; its pictures go
     on in time.
 
-    Attributes:
-        reconnects: how often it was opened again.
-
     Args:
         label: for messages.
         name: for files.
@@ -41,7 +38,6 @@ class LateSource(Source):
         self._open, self._tries, self._first_wait = open_it, tries, wait
         self._source: Source | None = None
         self._closed = threading.Event()
-        self.reconnects = 0
         super().__init__(label, name, True, None, Shaper(None, 3))
 
     def _read(self) -> Iterator[Picture]:
@@ -78,6 +74,9 @@ class LateSource(Source):
             self.problem, self._final = str(error), True
             return
         self.live, self.frames_per_second = source.live, source.frames_per_second
+        for text in source.notes:
+            self.note(text)
+        source.notes = self.notes
         skipped, damaged = self.skipped, self.damaged
         try:
             for picture in source:

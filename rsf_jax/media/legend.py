@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rsf_jax.media.lettering import STRIP, TEXT_COLOR, font
+from rsf_jax.media.lettering import STRIP, TEXT_COLOR
+from rsf_jax.media.typefaces import font, legible
 
 
 class Entry(NamedTuple):
@@ -35,7 +36,8 @@ def legend(entries: tuple[Entry, ...], letters: int, width: int) -> np.ndarray:
             half, right = letters // 2, left if entry.line else left + letters
             pen.rectangle((left, middle - half, right, middle + half), fill=entry.color)
             place = (right + letters // 2, middle)
-            pen.text(place, entry.name, TEXT_COLOR, font(letters), anchor="lm")
+            face, name = legible(entry.name)
+            pen.text(place, name, TEXT_COLOR, font(letters, face), anchor="lm")
     return np.array(canvas)
 
 
@@ -44,7 +46,8 @@ def _lines(entries: tuple[Entry, ...], letters: int, width: int) -> list[list[tu
     lines: list[list[tuple[int, Entry]]] = [[]]
     left = start = letters // 2
     for entry in entries:
-        length = int(1.5 * letters + font(letters).getlength(entry.name))
+        face, name = legible(entry.name)
+        length = int(1.5 * letters + font(letters, face).getlength(name))
         if lines[-1] and left + length > width:
             lines.append([])
             left = start

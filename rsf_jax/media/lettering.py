@@ -1,11 +1,9 @@
 """Text in pictures."""
 
-import functools
-
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rsf_jax.errors import InputError
+from rsf_jax.media.typefaces import font, legible
 
 STRIP = 1.6  # height of a line, in heights of letters
 TEXT_COLOR = (255, 255, 255)
@@ -35,28 +33,15 @@ def strip(text: str, letters: int, width: int) -> np.ndarray:
 
 def _fit(caption: str, size: int, width: int) -> tuple[ImageFont.FreeTypeFont, str]:
     """The largest font of at most `size` in which a caption fits, and what of it fits."""
-    text = " ".join(caption.split())
+    face, text = legible(" ".join(caption.split()))
     room = width - size
-    length = font(size).getlength(text)
+    length = font(size, face).getlength(text)
     if length <= room:
-        return font(size), text
-    smaller = font(max(_LEAST_LETTERS, int(size * room / length)))
+        return font(size, face), text
+    smaller = font(max(_LEAST_LETTERS, int(size * room / length)), face)
     if smaller.getlength(text) <= room:
         return smaller, text
     text = text[: int(len(text) * room / smaller.getlength(text))]
     while text and smaller.getlength(text + "...") > room:
         text = text[:-1]
     return smaller, text + "..."
-
-
-@functools.cache
-def font(size: int) -> ImageFont.FreeTypeFont:
-    """Returns Pillow's own font, in pixels.
-
-    Raises:
-        InputError: if this build of Pillow has none.
-    """
-    found = ImageFont.load_default(size)
-    if not isinstance(found, ImageFont.FreeTypeFont):
-        raise InputError("this build of Pillow has no FreeType: install Pillow from its wheel")
-    return found

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from rsf_jax.errors import InputError
-from rsf_jax.media.checks import check_classes, check_colors
+from rsf_jax.media.checks import UNSEEN, check_classes, check_colors
 from rsf_jax.media.targets import disk_errors
 
 _MASKS = "[0-9]" * 6 + ".png"
@@ -45,14 +45,16 @@ class MaskWriter:
 
         Args:
             index: number of the frame, which the file is called after.
-            classes: integer [H, W] in 0..K - 1.
+            classes: integer [H, W] in 0..K - 1, or 255 (black) where the model was shown nothing.
 
         Raises:
             InputError: if the classes are not such, or the disk is full.
         """
-        check_classes(classes, len(self._colors))
+        check_classes(classes, len(self._colors), unseen=True)
         mask = Image.fromarray(classes.astype(np.uint8)).convert("P")
-        mask.putpalette(self._colors.tobytes())
+        # Of a short palette Pillow writes short pixels, in which 255 has no place.
+        spare = 256 - len(self._colors) if classes.max() == UNSEEN else 0
+        mask.putpalette(self._colors.tobytes() + bytes(3 * spare))
         path = self.folder / f"{index:06d}.png"
         with disk_errors(path):
             try:

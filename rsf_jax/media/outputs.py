@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,9 +26,11 @@ from rsf_jax.media.lettering import letters_for, strip
 from rsf_jax.media.mask_writer import MaskWriter
 from rsf_jax.media.overlay import draw, fitted
 from rsf_jax.media.pictures import Picture
+from rsf_jax.media.sound import add_sound
+from rsf_jax.media.source import Source
 from rsf_jax.media.step_chart import FRESH, StepChart
 from rsf_jax.media.targets import check_spares
-from rsf_jax.media.video_writer import VideoWriter
+from rsf_jax.media.video_writer import RATES, VideoWriter
 from rsf_jax.streaming import FrameResult
 from rsf_jax.trained.appearance import Appearance, class_label
 
@@ -53,6 +56,7 @@ class Outputs:
         inputs: files and folders that are read, which nothing may take the place of.
         most_steps: that a frame can get; None draws no steps.
         annotations: which of `ANNOTATIONS` are below the frames of the video.
+        sound_of: source whose sound the video gets; None for none.
 
     Raises:
         InputError: if a kind is none of these, a file exists, is an input or cannot be written.
@@ -70,6 +74,7 @@ class Outputs:
         inputs: Sequence[Path] = (),
         most_steps: int | None = None,
         annotations: tuple[str, ...] = ANNOTATIONS,
+        sound_of: Source | None = None,
     ) -> None:
         check_kinds(kinds, annotations)
         paths = {kind: folder / f"{name}{ending}" for kind, ending in _ENDINGS.items()}
@@ -89,8 +94,9 @@ class Outputs:
             if MASKS in kinds:
                 self._masks = MaskWriter(paths[MASKS], appearance.colors, overwrite)
             if OVERLAY in kinds:
-                rate = frames_per_second or _USUAL_RATE
-                video = VideoWriter(paths[OVERLAY], rate, overwrite)
+                rate = min(max(frames_per_second or _USUAL_RATE, RATES[0]), RATES[1])
+                finish = functools.partial(_give_sound, sound_of) if sound_of else None
+                video = VideoWriter(paths[OVERLAY], rate, overwrite, finish)
                 self._video = stack.enter_context(video)
             self._stack = stack.pop_all()
 
@@ -168,3 +174,14 @@ class Outputs:
         """Ends files that could not be written; half a video is deleted."""
         with contextlib.suppress(InputError):
             self._stack.__exit__(InputError, InputError(), None)
+
+
+def _give_sound(source: Source, video: Path, seconds: float) -> None:
+    """Gives a finished video the sound of its source, or notes why it has none."""
+    if source.path is None or not source.path.is_file():
+        # What an address or a pipe has sent is gone by now.
+        why = "the sound of files alone is kept"
+    else:
+        why = add_sound(video, source.path, source.began, seconds)
+    if why:
+        source.note(f"{source.label}: {why}")

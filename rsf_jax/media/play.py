@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from rsf_jax.json_files import write_json
 from rsf_jax.media.feed import Account, Feed
@@ -22,6 +23,7 @@ _COUNTED = (
     *("frames/s", "steps", "frames", "repeated"),
     *("cut", "dropped", "failed", "bad"),
 )
+_SUMMED = ("done", "repeated", "cut", "dropped", "failed", "lost", "skipped", "damaged")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,7 @@ def play(
     feeds: Sequence[Feed],
     stop: Callable[[], str | None] = lambda: None,
     show: Callable[[Table], None] = lambda table: None,
+    tell: Callable[[str], None] = lambda note: None,
 ) -> Summary:
     """Submits frames as they come, computes, and writes results until all videos have ended.
 
@@ -68,8 +71,9 @@ def play(
         feeds: videos.
         stop: returns why to stop now, or None. Frames that wait are computed still.
         show: is handed a table of what goes on a few times per second.
+        tell: is handed what a user should know of a video, once.
     """
-    by_name, began, shown, stopped = {feed.name: feed for feed in feeds}, time.monotonic(), 0.0, ""
+    began, shown, stopped = time.monotonic(), 0.0, ""
     errors: list[str] = []
     try:
         while not all(feed.over for feed in feeds):
@@ -85,7 +89,8 @@ def play(
                 errors.append(f"{type(error).__name__}: {error}")
                 busy = True
             for result in engine.poll():
-                by_name[result.stream].take(result)
+                result.tag.take(result)  # its feed
+            _tell_news(feeds, tell)
             if time.monotonic() - shown > _SHOWN_EVERY:
                 shown = time.monotonic()
                 show(status_table(feeds))
@@ -94,22 +99,32 @@ def play(
     finally:
         for feed in feeds:
             feed.finish()
+    _tell_news(feeds, tell)
     show(status_table(feeds))
     accounts = [feed.account() for feed in feeds]
     return Summary(accounts, engine.statistics(), time.monotonic() - began, stopped, errors)
 
 
+def _tell_news(feeds: Sequence[Feed], tell: Callable[[str], None]) -> None:
+    for feed in feeds:
+        for note in feed.news():
+            tell(note)
+
+
 def play_in_terminal(
-    engine: StreamEngine, feeds: Sequence[Feed], stop: Callable[[], str | None]
+    engine: StreamEngine,
+    feeds: Sequence[Feed],
+    stop: Callable[[], str | None],
+    tell: Callable[[str], None],
 ) -> Summary:
     """Runs `play` with a live table; without a terminal the last one alone is printed."""
     console = Console()
     if not console.is_terminal:
-        summary = play(engine, feeds, stop)
+        summary = play(engine, feeds, stop, tell=tell)
         console.print(status_table(feeds))
         return summary
     with Live(status_table(feeds), console=console, auto_refresh=False) as live:
-        return play(engine, feeds, stop, lambda table: live.update(table, refresh=True))
+        return play(engine, feeds, stop, lambda table: live.update(table, refresh=True), tell)
 
 
 def save_summary(summary: Summary, folder: Path) -> Path:
@@ -122,13 +137,14 @@ def save_summary(summary: Summary, folder: Path) -> Path:
 def status_table(feeds: Sequence[Feed]) -> Table:
     """Returns a row for each video: rates now, and counts so far."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits 80 columns
-    table.add_column("video", no_wrap=True)
+    table.add_column("video", no_wrap=True, max_width=18)
     for heading in _COUNTED:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("state")
+    table.add_column("state", no_wrap=True)
     for feed in feeds:
         account, (rate, steps) = feed.account(), feed.rates()
-        state = account.problem or ("ended" if feed.over else "runs")
+        # Which one, the summary says: here is no room for it.
+        state = "problem" if account.problem else "ended" if feed.over else "runs"
         counts = (
             account.done + account.cut + account.repeated,
             account.repeated,
@@ -137,14 +153,19 @@ def status_table(feeds: Sequence[Feed]) -> Table:
             account.failed,
             account.skipped + account.damaged,
         )
-        table.add_row(account.name, f"{rate:.1f}", f"{steps:.2f}", *map(str, counts), state)
+        # Texts of their own: a name in brackets is no markup.
+        texts = account.name, f"{rate:.1f}", f"{steps:.2f}", *map(str, counts), state
+        table.add_row(*map(Text, texts))
     return table
 
 
 def summary_text(summary: Summary) -> str:
     """Returns the totals in a few lines."""
-    s = summary.statistics
-    frames = s.done + s.cut + s.repeated
+    s, accounts = summary.statistics, summary.accounts
+    frames, repeated, cut, dropped, failed, lost, skipped, damaged = (
+        sum(getattr(account, name) for account in accounts) for name in _SUMMED
+    )
+    frames += cut + repeated
     lines = [
         f"{frames} frames in {summary.seconds:.1f} s, {frames / summary.seconds:.1f} a second, "
         f"{s.useful_steps / max(frames, 1):.2f} steps per frame; {s.useful_share:.0%} of the steps "
@@ -153,12 +174,14 @@ def summary_text(summary: Summary) -> str:
     if s.latency:
         shown = ", ".join(f"{p} % within {1000 * t:.0f} ms" for p, t in s.latency.items())
         lines.append(f"from frame to result: {shown}")
-    if s.repeated:
+    if repeated:
         shown = ", ".join(f"{p} % within {1000 * t:.1f} ms" for p, t in s.repeated_latency.items())
-        lines.append(f"{s.repeated / frames:.0%} of the frames repeat the one before: {shown}")
-    lost = sum(a.lost for a in summary.accounts)
-    if s.cut or s.dropped or s.failed or lost:
-        lines.append(f"cut {s.cut}, dropped {s.dropped + lost}, failed {s.failed}")
+        lines.append(f"{repeated / frames:.0%} of the frames repeat the one before: {shown}")
+    if cut or dropped or failed or lost:
+        lines.append(f"cut {cut}, dropped {dropped + lost}, failed {failed}")
+    if skipped or damaged:
+        lines.append(f"{skipped} could not be decoded, {damaged} were patched up by the decoder")
     if summary.stopped:
         lines.append(f"stopped: {summary.stopped}")
-    return "\n".join(lines + [f"problem: {a.problem}" for a in summary.accounts if a.problem])
+    lines += [f"{a.name} was opened again {a.reconnects} times" for a in accounts if a.reconnects]
+    return "\n".join(lines + [f"problem: {a.problem}" for a in accounts if a.problem])

@@ -9,6 +9,7 @@ from rsf_jax.media.source import Source
 # Pictures that are decoded before they are asked for. Of a live source newer ones take the place of
 # those that wait: what is too much is given up here, before anything is made of it.
 _AHEAD, _AHEAD_LIVE = 4, 1
+_AHEAD_BYTES = 2**24
 
 
 class Reader:
@@ -71,5 +72,9 @@ class Reader:
             while self.source.live and len(self._pictures) >= _AHEAD_LIVE:
                 self._pictures.popleft()
                 self.lost += 1
-            self._changed.wait_for(lambda: self._stopped or len(self._pictures) < _AHEAD)
+            self._changed.wait_for(lambda: self._stopped or self._has_room())
             self._pictures.append(picture)
+
+    def _has_room(self) -> bool:
+        held = sum(picture.nbytes for picture in self._pictures)
+        return not held or (len(self._pictures) < _AHEAD and held < _AHEAD_BYTES)

@@ -1,5 +1,6 @@
 """Writes what becomes of a video's frames, in a thread of its own."""
 
+import dataclasses
 import threading
 from collections import deque
 
@@ -9,7 +10,7 @@ from rsf_jax.media.pictures import Picture
 from rsf_jax.streaming import FrameResult
 
 # Results that may wait: drawing and encoding a frame takes longer than a small model does.
-_MOST = 4
+_MOST, _MOST_BYTES = 4, 2**24
 
 
 class Recorder:
@@ -35,20 +36,23 @@ class Recorder:
     @property
     def has_room(self) -> bool:
         """Whether it keeps up."""
-        return len(self._waiting) < _MOST
+        waiting = list(self._waiting)
+        held = sum(picture.nbytes for _, picture, _ in waiting)
+        return not waiting or (len(waiting) < _MOST and held < _MOST_BYTES)
 
     def put(self, result: FrameResult, picture: Picture, may_skip: bool) -> None:
         """Takes a result.
 
         Args:
-            result: of the frame.
+            result: of the frame; its `outputs` are a class map [H, W] of each of the picture's.
             picture: the frame.
             may_skip: whether the video may do without it, as it may of a live source.
         """
         with self._changed:
             draw = self.has_room or not may_skip
             self.undrawn += not draw
-            self._waiting.append((result, picture, draw))
+            # Of what is not drawn no pixels wait: there may be many, while one is encoded.
+            self._waiting.append((result, picture if draw else picture.lean(), draw))
             self._changed.notify()
 
     def finish(self) -> None:
@@ -71,6 +75,8 @@ class Recorder:
 
     def _write(self, result: FrameResult, picture: Picture, draw: bool) -> None:
         try:
+            if result.outputs is not None:
+                result = dataclasses.replace(result, outputs=picture.mask(result.outputs))
             self._outputs.write(result, picture, draw=draw)
         except InputError as error:
             self.problem = str(error)

@@ -8,7 +8,9 @@ from pathlib import Path
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
+from rsf_jax.media.checks import UNSEEN
 from rsf_jax.media.feed import Feed
+from rsf_jax.media.fitting import CROP, LETTERBOX, SQUEEZE, check_fit
 from rsf_jax.media.kinds import ANNOTATIONS, OVERLAY, check_kinds
 from rsf_jax.media.late import LateSource
 from rsf_jax.media.outputs import Outputs
@@ -21,6 +23,8 @@ from rsf_jax.trained.appearance import Appearance
 from rsf_jax.trained.model import Trained
 
 _MOST_SLOTS = 8
+# Of a camera or an address, whose frames are not known before it is opened.
+_LATE_TILES = 32
 _QUEUE = 2  # frames of a video that wait: more of a live one would only be older
 
 
@@ -42,6 +46,8 @@ class Settings:
         timeout: seconds without data after which a camera or an address counts as gone.
         tries: how often one of these that has gone is opened again before it is given up.
         annotations: what is below the frames of a video, of `kinds.ANNOTATIONS`.
+        fit: how frames of another shape become those of the model, of `fitting.FITS`.
+        sound: whether videos get the sound of the files that they are made of.
     """
 
     inputs: Sequence[str]
@@ -57,6 +63,8 @@ class Settings:
     timeout: int | float = 10.0
     tries: int = 5
     annotations: tuple[str, ...] = ANNOTATIONS
+    fit: str = SQUEEZE
+    sound: bool = False
 
 
 def run(
@@ -66,6 +74,7 @@ def run(
     stop: Callable[[], str | None],
     *,
     appearance: Appearance | None = None,
+    tell: Callable[[str], None] = lambda note: None,
 ) -> Summary:
     """Runs a model on all inputs at once, and writes files.
 
@@ -75,44 +84,30 @@ def run(
         settings: what is run on what.
         stop: returns why to stop now, or None.
         appearance: names and colors of the classes; None for those of training.
+        tell: is handed what a user should know of an input, once.
 
     Raises:
         InputError: if an input cannot be opened, a file not be written, or a setting is not
             allowed.
     """
-    if not settings.inputs:
-        raise InputError("no inputs: give a video file, a folder of images or camera:0")
-    check_kinds(settings.write, settings.annotations)
     appearance = appearance or trained.appearance
-    size = settings.frame_size or appearance.frame_size
-    if size is None:
-        raise InputError("the size of the frames of training is not known: give frame_size")
+    size = _checked(settings, appearance)
     with contextlib.ExitStack() as stack:
         channels = trained.config.input_channels
         sources = [
             stack.enter_context(_source(text, size, channels, settings)) for text in settings.inputs
         ]
-        names = distinct_names(sources)
+        names, rooms = distinct_names(sources), [_streams_of(s, settings) for s in sources]
         files = []
         for name, source in zip(names, sources):
-            out = Outputs(
-                settings.folder,
-                name,
-                settings.write,
-                appearance,
-                source.frames_per_second,
-                settings.overwrite,
-                inputs=[s.path for s in sources if s.path],
-                most_steps=policy.max_steps,
-                annotations=settings.annotations,
-            )
+            out = _outputs(name, source, policy, settings, appearance, sources)
             stack.callback(out.discard)  # of what its feed has not completed
             files.append(out)
         engine = trained.engine(
             policy,
             size,
-            slots=settings.slots or min(len(sources), _MOST_SLOTS),
-            max_streams=len(sources),
+            slots=settings.slots or min(sum(rooms), _MOST_SLOTS),
+            max_streams=sum(rooms),
             queue=_QUEUE,
             transform=lambda logits: logits.argmax(-1).astype(jnp.uint8),
             shadow=settings.shadow,
@@ -121,7 +116,56 @@ def run(
             Feed(source, engine, name, settings.budget, out, settings.max_frames)
             for source, name, out in zip(sources, names, files)
         ]
-        return play_in_terminal(engine, feeds, stop)
+        return play_in_terminal(engine, feeds, stop, tell)
+
+
+def _checked(settings: Settings, appearance: Appearance) -> tuple[int, int]:
+    """Checks what can be before anything is opened; returns the size of the model's frames."""
+    if not settings.inputs:
+        raise InputError("no inputs: give a video file, a folder of images or camera:0")
+    check_kinds(settings.write, settings.annotations)
+    check_fit(settings.fit)
+    if settings.fit == CROP and len(appearance.class_names) > UNSEEN:
+        raise InputError(
+            f"of {len(appearance.class_names)} classes none is left for what fit=crop leaves out: "
+            "choose another fit"
+        )
+    size = settings.frame_size or appearance.frame_size
+    if size is None:
+        raise InputError("the size of the frames of training is not known: give frame_size")
+    return size
+
+
+def _streams_of(source: Source, settings: Settings) -> int:
+    """How many streams of the engine a source needs: one, or as many as there are tiles."""
+    if settings.fit in (SQUEEZE, LETTERBOX, CROP):
+        return 1
+    if source.path is None:
+        return _LATE_TILES
+    first = source.first()
+    return len(first.frames) if first else 1
+
+
+def _outputs(
+    name: str,
+    source: Source,
+    policy: StepPolicy,
+    settings: Settings,
+    appearance: Appearance,
+    sources: Sequence[Source],
+) -> Outputs:
+    return Outputs(
+        settings.folder,
+        name,
+        settings.write,
+        appearance,
+        source.frames_per_second,
+        settings.overwrite,
+        inputs=[s.path for s in sources if s.path],
+        most_steps=policy.max_steps,
+        annotations=settings.annotations,
+        sound_of=source if settings.sound else None,
+    )
 
 
 def _source(text: str, size: tuple[int, int], channels: int, settings: Settings) -> Source:
@@ -134,6 +178,7 @@ def _source(text: str, size: tuple[int, int], channels: int, settings: Settings)
             channels,
             images_per_second=settings.images_per_second,
             timeout=settings.timeout,
+            fit=settings.fit,
         )
 
     if not is_late(text):

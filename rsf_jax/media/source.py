@@ -1,16 +1,21 @@
 """What all sources of frames have in common."""
 
 import abc
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from rsf_jax.errors import InputError
+from rsf_jax.media.fitting import Fit
 from rsf_jax.media.pictures import Picture, Shaper
 
 
 class UnreachableError(InputError):
     """A camera or an address does not answer; it may later."""
+
+
+_SQUEEZED = 1.1  # times as narrow or as wide, from which on it is said
 
 
 class Source(abc.ABC):
@@ -29,9 +34,14 @@ class Source(abc.ABC):
         damaged: how many of these the decoder had to patch up.
         skipped: frames or files that could not be decoded so far.
         problem: why it ended before its end; empty while there is none.
+        notes: what a user should know of it, each once: what was done to its frames.
+        began: seconds of the first picture on the source's own clock.
+        reconnects: how often it was opened again.
     """
 
     path: Path | None = None
+    began = 0.0
+    reconnects = 0
 
     def __init__(
         self, label: str, name: str, live: bool, frames_per_second: float | None, shaper: Shaper
@@ -39,8 +49,9 @@ class Source(abc.ABC):
         self.label, self.name, self.live = label, name, live
         self.frames_per_second = frames_per_second
         self.count, self.damaged, self.skipped, self.problem = 0, 0, 0, ""
+        self.notes: list[str] = []
         self._shaper = shaper
-        self._pictures = self._read()
+        self._pictures: Iterator[Picture] = self._noted(self._read())
 
     @abc.abstractmethod
     def _read(self) -> Iterator[Picture]:
@@ -49,6 +60,26 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Ends it; may be called from another thread than the one that iterates, and twice."""
+
+    def first(self) -> Picture | None:
+        """Returns the next picture, which is yielded still; None if there is none."""
+        picture = next(self._pictures, None)
+        if picture is not None:
+            self._pictures = itertools.chain([picture], self._pictures)
+        return picture
+
+    def note(self, text: str) -> None:
+        """Adds to `notes`."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _noted(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        said = False
+        for picture in pictures:
+            if not said and (words := squeezed_words(picture.fit)):
+                said = True
+                self.note(f"{self.label}: {words}")
+            yield picture
 
     def __iter__(self) -> Iterator[Picture]:
         """Returns what is left of its pictures."""
@@ -64,3 +95,15 @@ class Source(abc.ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def squeezed_words(fit: Fit) -> str:
+    """Returns what to say of frames whose shape is changed by more than a tenth, or nothing."""
+    narrower, times = fit.narrowing > 1, max(fit.narrowing, 1 / fit.narrowing)
+    if times <= _SQUEEZED:
+        return ""
+    (h, w), (height, width) = fit.shape, fit.model
+    return (
+        f"{w}x{h} squeezed into the model's {width}x{height} makes all {times:.2f} times as "
+        f"{'narrow' if narrower else 'wide'}; fit=letterbox, fit=crop and fit=tiles:1 keep shapes"
+    )

@@ -9,8 +9,10 @@ import av
 from av.error import ExitError, FFmpegError
 
 from rsf_jax.errors import InputError
+from rsf_jax.media.animations import AnimationSource, is_animated_webp
 from rsf_jax.media.cameras import camera_name, is_camera, open_camera
-from rsf_jax.media.folders import FolderSource
+from rsf_jax.media.fitting import SQUEEZE
+from rsf_jax.media.folders import FolderSource, is_image
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.source import Source, UnreachableError
 from rsf_jax.media.videos import VideoSource
@@ -34,6 +36,7 @@ def open_source(
     *,
     images_per_second: int | float = 25.0,
     timeout: int | float = 10.0,
+    fit: str = SQUEEZE,
 ) -> Source:
     """Opens a source of frames.
 
@@ -41,19 +44,21 @@ def open_source(
     has an end, such as a file behind http://, is none: it waits until its frames are taken.
 
     Args:
-        text: a video file; a folder of images; a stream address such as "rtsp://host/door"; a
-            camera, "camera:0" or "camera:/dev/video0"; or "-", the standard input.
+        text: a video file; an image, or a folder of them; a stream address such as
+            "rtsp://host/door"; a camera, "camera:0" or "camera:/dev/video0"; or "-", the standard
+            input.
         frame_shape: (H, W) in pixels of the frames for the model; None for those of the first
             frame.
         channels: 3 for color, 1 for gray (Rec. 601 luma).
         images_per_second: at which the images of a folder were taken.
         timeout: seconds without data after which a camera or a stream counts as gone.
+        fit: how frames of another shape become those of the model, see `Fit`.
 
     Raises:
         InputError: if there is nothing there that can be decoded, or an argument is not allowed;
             an `UnreachableError` if trying again later may help.
     """
-    shaper = Shaper(_checked_shape(frame_shape), _checked_channels(channels))
+    shaper = Shaper(_checked_shape(frame_shape), _checked_channels(channels), fit)
     if not (math.isfinite(timeout) and timeout > 0):
         raise InputError(f"timeout is {timeout}: it has to be a number of seconds above 0")
     address = str(text)
@@ -70,8 +75,10 @@ def open_source(
         return VideoSource(container, label, name, live, False, shaper)
     path = path_of(text)
     source: Source
-    if path.is_dir():
+    if path.is_dir() or is_image(path):
         source = FolderSource(path, images_per_second, shaper)
+    elif path.is_file() and is_animated_webp(path):
+        source = AnimationSource(path, shaper)
     else:
         source = VideoSource(_open_file(path), path.name, path.stem, False, False, shaper)
     source.path = path

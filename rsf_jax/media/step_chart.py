@@ -5,7 +5,8 @@ import collections
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rsf_jax.media.lettering import TEXT_COLOR, font
+from rsf_jax.media.lettering import TEXT_COLOR
+from rsf_jax.media.typefaces import font
 from rsf_jax.streaming import FrameResult
 
 # Of Okabe and Ito's colors, told apart by color-blind readers too.

@@ -1,5 +1,6 @@
 """When frames are shown: the times of a source, made to go forward."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ class Times:
         self._live, self._clock = live, clock
         self._began: float | None = None  # on the clock
         self._offset = 0.0
+        self._offset_before = math.nan  # the frame before, if that went back
         self._last = 0.0
 
     def of(self, stated: float | None, each: float) -> float:
@@ -38,9 +40,17 @@ class Times:
         found = self._last + each if stated is None else stated + self._offset
         if self._live and abs(found - arrived) > _JUMP:
             found = max(arrived, self._last)
+        elif stated is not None and self._was_one_frame(stated, each):
+            found = max(self._last, stated + self._offset_before)
         elif found < self._last:
-            found = self._last + each
+            self._offset_before, found = self._offset, self._last + each
+        else:
+            self._offset_before = math.nan
         if stated is not None:
             self._offset = found - stated
         self._last = found
         return found
+
+    def _was_one_frame(self, stated: float, each: float) -> bool:
+        """Whether the frame before alone went back, as lost packets make it, and no second file."""
+        return 0 <= stated + self._offset_before - self._last + each <= _JUMP

@@ -1,6 +1,7 @@
 """Writes images to a video file."""
 
 import contextlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -11,14 +12,18 @@ import numpy as np
 from av.error import FFmpegError
 
 from rsf_jax.errors import InputError
+from rsf_jax.media import colors
 from rsf_jax.media.checks import check_image
 from rsf_jax.media.targets import check_free, disk_errors
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
-_RATES = (0.1, 1000.0)  # frames per second
+RATES = (0.0001, 1000.0)  # frames per second; the least is one in three hours
 # A second in units of times: whole numbers for all usual rates, 30000/1001 too. MPEG-4 has no more
 # than 65535.
 _TICKS = 60_000
+# Large frames are not kept to look ahead: x264 would hold thirty of them, 650 MB at 3840x2160.
+_LARGE = 2_500_000  # pixels
+_SPARING = {"libx264": {"tune": "zerolatency", "x264-params": "subme=0"}}
 # The second, less good and not for browsers, is in every build of FFmpeg.
 _CODECS = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"qscale": "3"}}
 
@@ -26,19 +31,26 @@ _CODECS = {"libx264": {"crf": "20", "preset": "veryfast"}, "mpeg4": {"qscale": "
 class VideoWriter:
     """A video file, complete once it is closed.
 
-    Until then it is called `name.part.mp4`. Leaving the `with` block by an exception deletes that.
+    Its pixels are square, its colors those of sRGB, coded and tagged as players take a video of its
+    size for: BT.709 from HD on, BT.601 below. Until it is closed it is called `name.part.mp4`.
+    Leaving the `with` block by an exception deletes that.
 
     Args:
         path: ends in .mp4 or .mkv.
-        frames_per_second: 0.1 to 1000.
+        frames_per_second: 0.0001 to 1000.
         overwrite: whether a file of that name may be replaced.
+        finish: called with the complete file, before it gets its name, and its length in seconds.
 
     Raises:
         InputError: if an argument is not allowed, or the file exists.
     """
 
     def __init__(
-        self, path: str | Path, frames_per_second: int | float, overwrite: bool = False
+        self,
+        path: str | Path,
+        frames_per_second: int | float,
+        overwrite: bool = False,
+        finish: Callable[[Path, float], None] | None = None,
     ) -> None:
         self.path = Path(path)
         suffix = self.path.suffix.lower()
@@ -46,17 +58,16 @@ class VideoWriter:
             raise InputError(
                 f"{self.path} ends in {suffix or 'nothing'}: choose {' or '.join(_FORMATS)}"
             )
-        if not _RATES[0] <= frames_per_second <= _RATES[1]:
+        if not RATES[0] <= frames_per_second <= RATES[1]:
             raise InputError(
-                f"frames_per_second is {frames_per_second}: it lies between {_RATES[0]:g} and "
-                f"{_RATES[1]:g}"
+                f"frames_per_second is {frames_per_second}: it lies between {RATES[0]:g} and "
+                f"{RATES[1]:g}"
             )
         check_free(self.path, overwrite)
-        # Such that 30000/1001 stays what it is.
-        self._rate = Fraction(frames_per_second).limit_denominator(1001)
+        self._rate = _fraction(frames_per_second)
         self._part = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
         self._size: tuple[int, int] | None = None
-        self._count, self._last = 0, -1
+        self._count, self._last, self._finish = 0, -1, finish
 
     def write(self, image: np.ndarray, seconds: float | None = None) -> None:
         """Adds a frame, uint8 [h, w, 3].
@@ -80,8 +91,10 @@ class VideoWriter:
                     f"{self.path}: a frame is {list(image.shape[:2])} pixels and the first was "
                     f"{list(self._size or ())}: one video holds frames of one size"
                 )
-            even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+            if height % 2 or width % 2:
+                image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            shown = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
+            frame = colors.coded(shown)
             if seconds is None:
                 seconds = float(self._count / self._rate)
             self._last = max(round(seconds * _TICKS), self._last + 1)
@@ -102,6 +115,8 @@ class VideoWriter:
             with disk_errors(self.path):
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
+                if self._finish:
+                    self._finish(self._part, self._last / _TICKS + float(1 / self._rate))
                 self._part.replace(self.path)
                 self._size = None
         finally:
@@ -123,11 +138,14 @@ class VideoWriter:
         form = _FORMATS[self.path.suffix.lower()]
         self._container = av.open(f"file:{self._part}", "w", format=form)
         self._size = (height, width)
-        stream = self._container.add_stream(codec, rate=self._rate, options=_CODECS[codec])
+        sparing = _SPARING.get(codec, {}) if height * width > _LARGE else {}
+        options = _CODECS[codec] | sparing
+        stream = self._container.add_stream(codec, rate=self._rate, options=options)
         self._stream = cast(av.VideoStream, stream)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        colors.tag(self._stream)
         self._container.start_encoding()  # or what is wrong with the place shows much later
 
     def __enter__(self) -> "VideoWriter":
@@ -143,3 +161,10 @@ class VideoWriter:
             self.close()
         else:
             self.discard()
+
+
+def _fraction(rate: int | float) -> Fraction:
+    """A rate such that 30000/1001 stays what it is, and one in an hour, too."""
+    if rate < 1:
+        return 1 / Fraction(1 / rate).limit_denominator(1001)
+    return Fraction(rate).limit_denominator(1001)

@@ -2,18 +2,19 @@
 
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 
 import av
 from av.error import ExitError, FFmpegError
 
 from rsf_jax.errors import InputError
+from rsf_jax.media.endings import Ending
+from rsf_jax.media.filters import Filters
 from rsf_jax.media.pictures import Picture, Shaper
 from rsf_jax.media.source import Source
 from rsf_jax.media.times import Times
 
-_TOLERANCE = 1.5  # frames by which a file may end before its stated end
-# With sound the stated end is that of the longer, and the two seldom end together.
-_SOUND_TOLERANCE = 1.0  # seconds
+_MOST_ASPECT = 10  # of pixels: more, or less than one in it, is an error of a file
 
 
 class VideoSource(Source):
@@ -49,20 +50,23 @@ class VideoSource(Source):
         self._lock = threading.Lock()
         self._closed = False
         self._breakdown = ""
-        self._times = Times(live)
-        self._end = 0.0  # seconds on the file's clock
+        self._times, self._filters = Times(live), Filters()
         rate = self._stream.average_rate or self._stream.guessed_rate
+        self._ending = Ending(container, self._stream, float(rate) if rate else None)
+        shaper.aspect = _pixel_aspect(self._stream)
         super().__init__(label, name, live, float(rate) if rate else None, shaper)
 
     def _read(self) -> Iterator[Picture]:
-        packets = self._container.demux(self._stream)
-        while (decoded := self._next(packets)) is not None:
-            for frame in decoded:
-                seconds = self._time(frame)
-                index = self.count + self.skipped
-                self.count += 1
-                self.damaged += frame.is_corrupt
-                yield self._shaper.picture(frame, seconds, index)
+        for frame in self._frames():
+            if not self.count:
+                self.began = frame.time or 0.0
+            self._ending.frame(frame)
+            each = 1 / self.frames_per_second if self.frames_per_second else 0.0
+            seconds = self._times.of(frame.time, each)
+            index = self.count + self.skipped
+            self.count += 1
+            self.damaged += frame.is_corrupt
+            yield self._shaper.picture(frame, seconds, index)
         if not self._closed:
             self.problem = self._reason()
 
@@ -74,6 +78,16 @@ class VideoSource(Source):
                 self._container.close()
             finally:
                 self._lock.release()
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        """All frames as they are looked at."""
+        packets = self._container.demux(self._stream) if self.live else self._container.demux()
+        while (decoded := self._next(packets)) is not None:
+            yield from self._filters.frames(decoded)
+            for text in self._filters.notes:
+                self.note(f"{self.label}: {text}")
+        if not self._closed:
+            yield from self._filters.rest()
 
     def _next(self, packets: Iterator[av.Packet]) -> list[av.VideoFrame] | None:
         """Frames of the next packet: none, one or more; None at the end."""
@@ -88,21 +102,14 @@ class VideoSource(Source):
                 packet.stream = self._stream
             if packet is None:
                 return None
+            self._ending.packet(packet)
+            if packet.stream.index != self._stream.index:
+                return []
             try:
                 return list(self._stream.decode(packet))
             except FFmpegError:
                 self.skipped += 1
                 return []
-
-    def _time(self, frame: av.VideoFrame) -> float:
-        """Seconds of a frame after the first one."""
-        each = 1 / self.frames_per_second if self.frames_per_second else 0.0
-        length = float(frame.duration * frame.time_base) if frame.time_base else 0.0
-        if frame.time is not None:
-            self._end = max(self._end, frame.time + (length or each))
-        else:
-            self._end += each
-        return self._times.of(frame.time, each)
 
     def _reason(self) -> str:
         """Why it has ended; empty if that was to be expected."""
@@ -112,18 +119,20 @@ class VideoSource(Source):
             return f"{self.label} {verb} {after}: {self._breakdown}"
         if self._endless:
             return f"{self.label} went away {after}: it sends no more"
-        if self.live or not self.frames_per_second:
+        if not self.count:
+            return (
+                f"{self.label} has no frame that can be decoded: it is damaged, or of a kind that "
+                "this build of FFmpeg does not know"
+            )
+        if self.live or (short := self._ending.shortfall(self.count)) is None:
             return ""
-        stated = _stated_seconds(self._container, self._stream)
-        if self._end >= stated - self._tolerance(self.frames_per_second):
-            return ""
-        total = self._stream.frames or round(stated * self.frames_per_second)
-        return f"{self.label} ends after {self.count} of {total} frames: it is cut short or damaged"
+        return f"{self.label} ends after {short}: it is cut short or damaged"
 
-    def _tolerance(self, rate: float) -> float:
-        """Seconds by which a file may end before its stated end."""
-        with_sound = len(self._container.streams) > 1 and not self._stream.duration
-        return _TOLERANCE / rate + (_SOUND_TOLERANCE if with_sound else 0)
+
+def _pixel_aspect(stream: av.VideoStream) -> Fraction:
+    """Width of a pixel by its height; 1 where a file says nothing, or nonsense."""
+    stated = stream.sample_aspect_ratio or Fraction(1)
+    return stated if 1 / _MOST_ASPECT <= stated <= _MOST_ASPECT else Fraction(1)
 
 
 def _video_stream(container: av.container.InputContainer, label: str) -> av.VideoStream:
@@ -131,7 +140,8 @@ def _video_stream(container: av.container.InputContainer, label: str) -> av.Vide
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:
-        held = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        types = {stream.type for stream in container.streams} - {"video"}
+        held = ", ".join(sorted(types) + ["a cover"] * bool(container.streams.video)) or "nothing"
         raise InputError(f"{label} has no video in it, but {held}: give a video")
     if streams[0].codec_context is None:
         raise InputError(
@@ -139,20 +149,6 @@ def _video_stream(container: av.container.InputContainer, label: str) -> av.Vide
             "for example to H.264 in an .mp4"
         )
     return streams[0]
-
-
-def _stated_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """When a file should end; 0 if it does not say."""
-    stated = 0.0
-    if stream.duration and stream.time_base:
-        stated = float(stream.duration * stream.time_base)
-    elif container.duration:
-        stated = container.duration / av.time_base
-    # FFmpeg corrects the duration of a cut AVI, but not its number of frames. In an MP4 that number
-    # counts also what an edit list cuts away.
-    if container.format.name == "avi" and stream.average_rate:
-        stated = max(stated, float(stream.frames / stream.average_rate))
-    return stated
 
 
 def _words(error: FFmpegError) -> str:

@@ -19,6 +19,7 @@ def test_images_come_in_natural_order(tmp_path):
     for level, name in enumerate(("a1.png", "A2.png", "a10.png", "b1_2.png", "b1_11.png")):
         _save(tmp_path / name, 10 * level)
     (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "._a1.png").write_text("of a Macintosh")
     (tmp_path / "later").mkdir()
     with open_source(tmp_path, (24, 32)) as source:
         assert _levels(source) == [0, 10, 20, 30, 40]
@@ -87,6 +88,50 @@ def test_sixteen_bits_become_eight(tmp_path):
     with open_source(tmp_path, None) as source:
         (picture,) = source
     np.testing.assert_array_equal(picture.image[..., 1], image >> 8)
+
+
+def _animation(path, count):
+    """Writes an animated WebP whose frames last 100, 200, ... milliseconds."""
+    frames = [Image.fromarray(image) for image in scenes(count)]
+    times = [100 * (n + 1) for n in range(count)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, lossless=True)
+    return path
+
+
+def test_an_animated_webp_is_a_video(tmp_path):
+    path = _animation(tmp_path / "clip.webp", 4)
+    with open_source(path, (24, 32)) as source:
+        assert (source.name, source.live, source.frames_per_second) == ("clip", False, 10)
+        assert source.first().index == 0
+        pictures = list(source)
+    np.testing.assert_allclose([p.seconds for p in pictures], [0, 0.1, 0.3, 0.6])
+    np.testing.assert_array_equal([p.image for p in pictures], scenes(4))
+    assert [p.index for p in pictures] == [0, 1, 2, 3]
+    assert (source.count, source.problem) == (4, "")
+
+
+def test_an_animated_webp_that_is_cut_short_says_so(tmp_path):
+    path = _animation(tmp_path / "clip.webp", 5)
+    content = path.read_bytes()
+    begins = [at for at in range(len(content)) if content[at : at + 4] == b"ANMF"]
+    at = begins[3] + 36  # behind the headers of a frame
+    path.write_bytes(content[:at] + bytes(20) + content[at + 20 :])
+    with open_source(path, None) as source:
+        count = len(list(source))
+    assert count < 5
+    assert f"clip.webp ends after {count} of 5 frames: it is cut short" in source.problem
+    path.write_bytes(content[:100])
+    with pytest.raises(InputError, match=r"clip\.webp cannot be read as an animation"):
+        open_source(path, None)
+
+
+def test_a_single_image_is_a_video_of_one_frame(tmp_path):
+    for name in ("a.webp", "b.png", "c.tif"):
+        _save(tmp_path / name, 90)
+        with open_source(tmp_path / name, (24, 32)) as source:
+            assert _levels(source) == [90]
+        assert (source.name, source.label) == (name[0], name)
+        assert source.path == tmp_path / name
 
 
 def test_a_closed_folder_yields_no_more(tmp_path):

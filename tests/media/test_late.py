@@ -98,6 +98,17 @@ def test_times_go_forward_whatever_a_source_says():
     np.testing.assert_allclose(found, [0, 0.5, 1, 1.5, 2, 2.5, 3])
 
 
+def test_a_single_frame_that_goes_back_moves_no_other():
+    # As FFmpeg decodes what lost packets have left; the frames that follow are in time.
+    times = Times(live=False)
+    found = [times.of(t, 0.04) for t in (1.0, 1.04, 1.2, 1.08, 1.24, 1.28)]
+    np.testing.assert_allclose(found, [0, 0.04, 0.2, 0.24, 0.24, 0.28])
+    # A second file is one, however short the first was.
+    times = Times(live=False)
+    found = [times.of(t, 0.04) for t in (1.0, 1.04, 1.08, 1.0, 1.04, 1.08)]
+    np.testing.assert_allclose(found, np.arange(6) * 0.04)
+
+
 def test_times_of_a_camera_follow_the_clock_once_it_has_been_away():
     now = iter([100.0, 100.1, 100.2, 130.0, 130.1])
     times = Times(live=True, clock=lambda: next(now))

@@ -107,6 +107,62 @@ def test_sound_beside_the_video_is_passed_over(tmp_path):
         assert source.problem == ""
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".flv", ".ts"])
+@pytest.mark.parametrize("untagged", [False, True])
+def test_sound_may_be_much_longer_than_the_picture(tmp_path, suffix, untagged):
+    path = film(tmp_path / f"loud{suffix}", noise(10), sound=4.0)
+    if untagged:  # by other programs than FFmpeg
+        path.write_bytes(path.read_bytes().replace(b"DURATION", b"COMMENTS"))
+    with open_source(path, None) as source:
+        assert len(list(source)) == 10
+    assert source.problem == ""
+    if suffix in (".mp4", ".ts"):  # one has no index, of the other nothing can be known
+        return
+    with open_source(cut(path, 0.5), None) as source:
+        count = len(list(source))
+    assert 0 < count < 10
+    of = " of 10" if suffix == ".mkv" and not untagged else ""
+    said = f"cut{suffix} ends after {count}{of} frames: it is cut short or damaged"
+    assert source.problem == said
+
+
+def _with_subtitles(path, seconds):
+    """A Matroska file whose last words are shown long after its picture."""
+    given = film(path.with_name("silent.mp4"), scenes(10))
+    words = path.with_name("words.srt")
+    words.write_text(f"1\n00:00:00,000 --> 00:00:{seconds:02d},000\nwords\n")
+    with av.open(given) as video, av.open(words) as subtitles, av.open(path, "w") as out:
+        streams = [
+            (i.streams[0], out.add_stream_from_template(i.streams[0])) for i in (video, subtitles)
+        ]
+        for container, (read, written) in zip((subtitles, video), reversed(streams)):
+            for packet in container.demux(read):
+                if packet.dts is not None:
+                    packet.stream = written
+                    out.mux(packet)
+    return path
+
+
+def test_words_may_be_shown_longer_than_the_picture(tmp_path):
+    path = _with_subtitles(tmp_path / "told.mkv", 20)
+    path.write_bytes(path.read_bytes().replace(b"DURATION", b"COMMENTS"))
+    with open_source(path, None) as source:
+        assert len(list(source)) == 10
+    assert source.problem == ""
+
+
+def test_a_file_of_which_no_frame_can_be_decoded_says_so(tmp_path):
+    path = film(tmp_path / "clip.avi", noise(5), "mjpeg")
+    content = bytearray(path.read_bytes())
+    for at in range(len(content)):
+        if content[at : at + 3] == b"\xff\xd8\xff":
+            content[at : at + 700] = bytes(700)
+    path.write_bytes(content)
+    with open_source(path, None) as source:
+        assert list(source) == []
+    assert source.problem.startswith("clip.avi has no frame that can be decoded: it is damaged")
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "options", "share"),
     [

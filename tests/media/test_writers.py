@@ -98,7 +98,7 @@ def test_an_interrupted_video_leaves_the_old_one(tmp_path):
     [
         ("clip.gif", 10, r"clip\.gif ends in \.gif: choose \.mp4 or \.mkv"),
         ("clip", 10, "ends in nothing: choose"),
-        ("clip.mp4", 0, r"frames_per_second is 0: it lies between 0\.1 and 1000"),
+        ("clip.mp4", 0, r"frames_per_second is 0: it lies between 0\.0001 and 1000"),
         ("clip.mp4", float("nan"), "frames_per_second is nan"),
         ("folder.mp4", 10, "is a folder: give the name of a file"),
     ],
