@@ -21,6 +21,7 @@ LAYERS = {
     "training": "training",
     "evaluation": "evaluation figures experiment",
     "tools": "calibration analysis media",
+    "servers": "serving",
     "commands": "commands __main__",
 }
 LAYER_OF = {

@@ -138,6 +138,8 @@ class StreamEngine:
         # Held for moments alone, never while the device works.
         self._books = threading.Condition(threading.RLock())
         self._computing = False
+        # Or one that ticks and ticks again would keep the others out.
+        self._asking: deque[object] = deque()
         self._failed_before = False  # the last tick
         # See _apart.
         self._worker = ThreadPoolExecutor(1, "stream_engine")
@@ -552,10 +554,15 @@ class StreamEngine:
 
     @contextlib.contextmanager
     def _no_tick(self) -> Iterator[None]:
-        """Gives the device to one thread at a time."""
+        """Gives the device to one thread at a time, in the order in which they ask."""
+        mine = object()
         with self._books:
-            self._books.wait_for(lambda: not self._computing)
-            self._computing = True
+            self._asking.append(mine)
+            try:
+                self._books.wait_for(lambda: not self._computing and self._asking[0] is mine)
+                self._computing = True
+            finally:
+                self._asking.remove(mine)
         try:
             with jax.default_device(self._device):
                 yield
