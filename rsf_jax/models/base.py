@@ -16,6 +16,7 @@ from rsf_jax.ops.pixels import as_float
 from rsf_jax.ops.prepared import SPECTRA
 from rsf_jax.shown import in_a_line, short
 from rsf_jax.typing import (
+    BatchSize,
     Carry,
     FeatureMap,
     Frame,
@@ -88,7 +89,7 @@ class Prepared:
         """Returns the logits [B, H, W, K] of a carry."""
         return self.apply("readout", carry)
 
-    def initial_carry(self, batch_size: int) -> Carry:
+    def initial_carry(self, batch_size: BatchSize) -> Carry:
         """Returns what a step starts from before the first frame."""
         return self.model.initial_carry(batch_size, *self.frame_shape)
 
@@ -156,7 +157,7 @@ class VideoModel(nn.Module):
 
         return run_video(self, self.variables, frames, policy).logits
 
-    def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
+    def initial_state(self, batch_size: BatchSize, frame_shape: tuple[int, int]) -> State:
         """Returns the state before the first frame; needs no variables.
 
         Args:
@@ -166,7 +167,7 @@ class VideoModel(nn.Module):
         carry = self.initial_carry(batch_size, *frame_shape)
         return State(carry, jnp.zeros((batch_size,), jnp.int32))
 
-    def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
+    def initial_carry(self, batch_size: BatchSize, height: int, width: int) -> Carry:
         """Returns what a step starts from before the first frame."""
         raise NotImplementedError
 

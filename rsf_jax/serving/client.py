@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from rsf_jax.errors import InputError
 from rsf_jax.serving.guard import PROTOCOL
@@ -135,7 +136,7 @@ class Client:
         socket: Any = connect(
             address,
             additional_headers=self._headers,
-            subprotocols=[PROTOCOL],
+            subprotocols=[Subprotocol(PROTOCOL)],
             max_size=_MOST_BYTES,
             open_timeout=self._timeout,
             compression=None,
