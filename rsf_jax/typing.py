@@ -29,6 +29,7 @@ Leaf = Any  # in a pytree: an array, or what takes its place while the tree is t
 BatchSize = Any
 
 Carry = Any  # a recurrent state: a pytree of arrays whose first axis is the batch
+Drive = Any  # what enters every step of a frame: a feature map, in the library's own models
 Step = Callable[[Carry], Carry]  # one recurrent step for a fixed drive
 
 Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of arrays, ...}
@@ -47,6 +48,7 @@ __all__ = [
     "Array",
     "BatchSize",
     "Carry",
+    "Drive",
     "FeatureMap",
     "Float",
     "Frame",

@@ -18,6 +18,7 @@ from rsf_jax.shown import in_a_line, short
 from rsf_jax.typing import (
     BatchSize,
     Carry,
+    Drive,
     FeatureMap,
     Frame,
     FrameLogits,
@@ -73,11 +74,11 @@ class Prepared:
         """Calls a method of the model, or a function of it, with the variables."""
         return self.model.apply(self.variables, *args, method=method)
 
-    def drive(self, frame: Frame) -> FeatureMap:
+    def drive(self, frame: Frame) -> Drive:
         """Returns x_t, which enters every step of a frame [B, H, W, I]."""
         return self.apply("drive", frame)
 
-    def step(self, carry: Carry, drive: FeatureMap) -> Carry:
+    def step(self, carry: Carry, drive: Drive) -> Carry:
         """Applies one recurrent step."""
         return self.apply("step", carry, drive)
 

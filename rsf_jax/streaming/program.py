@@ -13,7 +13,7 @@ from jax import lax
 from rsf_jax.models.base import Prepared
 from rsf_jax.ops.select import select
 from rsf_jax.policies.base import Recurrence, StepwisePolicy
-from rsf_jax.typing import Array, Carry, Leaf
+from rsf_jax.typing import Array, Carry, Drive, Leaf
 
 Transform = Callable[[Array], Any]
 
@@ -25,7 +25,7 @@ class Slots:
     Attributes:
         frame: float32 [S, H, W, I], the pixels.
         carry: the states, S first.
-        drive: float32 [S, C, H, W], what enters every step.
+        drive: what enters every step, S first.
         memory: what the policy carries to the streams' next frames.
         decision: what the policy's last decision has left.
         steps: int32 [S], steps made.
@@ -374,7 +374,7 @@ class Program:
 
 
 def _recurrence(
-    prepared: Prepared, frame: Array, drive: Array, start: Carry, fresh: Carry, last: Carry = None
+    prepared: Prepared, frame: Array, drive: Drive, start: Carry, fresh: Carry, last: Carry = None
 ) -> Recurrence:
     """The recurrence of frames whose drive is known."""
     return Recurrence(
