@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import browser
 import numpy as np
 import pytest
+from benchmarks import serving
 
 import rsf_jax as rsf
 from rsf_jax.serving.client import Client
@@ -165,6 +167,28 @@ def _bother(port):
         for beginning in beginnings:
             with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
                 connection.sendall(beginning)
+
+
+def test_many_streams_at_once_are_not_mixed_up(start, tmp_path):
+    flags = (f"--pretrained={MODEL}", f"--workdir={tmp_path}", "--policy=s3f2", "--slots=3")
+    server = start(*flags)
+    load = serving.under_load(server.address, FRAMES, streams=12, seconds=2.0)
+    assert load.wrong == 0
+    assert load.frames >= 12
+    assert "| server | " in serving.report(load, load)
+    masks, sure = _masks()
+
+    def run(number):  # each begins at another frame
+        with server.client.stream(f"own-{number}", masks="raw") as stream:
+            stream.ask(FRAMES[number])
+            stream.reset()
+            return [stream.ask(frame).mask for frame in FRAMES]
+
+    with ThreadPoolExecutor(6) as pool:
+        for found in pool.map(run, range(6)):
+            for mask, wanted, clear in zip(found, masks, sure, strict=True):
+                np.testing.assert_array_equal(mask[clear], wanted[clear])
+    assert server.client.streams() == []
 
 
 def test_who_reaches_it_from_elsewhere_needs_the_token(start, tmp_path):

@@ -8,8 +8,8 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import SIZE
 from PIL import Image
+from served import SIZE
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import SIZE
+from served import SIZE
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
