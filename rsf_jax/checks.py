@@ -19,7 +19,7 @@ from rsf_jax.models.base import (
 )
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy, Stepwise
-from rsf_jax.typing import Array, Frame, Variables
+from rsf_jax.typing import Array, BatchSize, Frame, Variables
 
 
 def check_frames(frames: Any, rank: int, axes: str, channels: int = 1) -> None:
@@ -206,7 +206,7 @@ def with_memory(policy: StepPolicy, state: State, frame: Frame) -> State:
 
 
 @functools.lru_cache(maxsize=64)  # tracing it took most of a live frame's time outside the model
-def _initial_state(model: VideoModel, batch: int, size: tuple[int, int]) -> Any:
+def _initial_state(model: VideoModel, batch: BatchSize, size: tuple[int, int]) -> Any:
     return jax.eval_shape(lambda: model.initial_state(batch, size))
 
 
@@ -218,7 +218,7 @@ def _memory(policy: StepPolicy, frame: Frame) -> Any:
 
 
 @functools.lru_cache(maxsize=64)  # as above
-def _memory_of_kind(structure: Any, kinds: tuple, shape: tuple[int, ...], dtype: Any) -> Any:
+def _memory_of_kind(structure: Any, kinds: tuple, shape: tuple[BatchSize, ...], dtype: Any) -> Any:
     policy = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*kind) for kind in kinds])
     frame = jax.ShapeDtypeStruct(shape, dtype)
     return jax.eval_shape(lambda p, f: p.init_memory(as_float(f)), policy, frame)

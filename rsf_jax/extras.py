@@ -20,11 +20,14 @@ EXTRAS = {
     "jinja2": "plots",
     "matplotlib": "plots",
     "PIL": "train",
+    "starlette": "serve",
     "tensorboardX": "train",
     "tensorflow_datasets": "train",
+    "uvicorn": "serve",
+    "websockets": "serve",
 }
 # What these parts of the library need is in their own extra.
-PARTS = {"rsf_jax.media": "video"}
+PARTS = {"rsf_jax.media": "video", "rsf_jax.serving": "serve"}
 
 
 class MissingExtraError(InputError, ModuleNotFoundError):

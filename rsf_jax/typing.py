@@ -25,7 +25,11 @@ from jaxtyping import Float, Int, Num, UInt8
 Array = jax.Array | np.ndarray
 Leaf = Any  # in a pytree: an array, or what takes its place while the tree is transformed
 
+# How many videos: a whole number, or a symbol of `jax.export` in a program for any number of them.
+BatchSize = Any
+
 Carry = Any  # a recurrent state: a pytree of arrays whose first axis is the batch
+Drive = Any  # what enters every step of a frame: a feature map, in the library's own models
 Step = Callable[[Carry], Carry]  # one recurrent step for a fixed drive
 
 Variables = Mapping[str, Any]  # Flax variables: {"params": nested mapping of arrays, ...}
@@ -42,7 +46,9 @@ Kernel = Float[Array, "KH KW C_in C_out"]
 
 __all__ = [
     "Array",
+    "BatchSize",
     "Carry",
+    "Drive",
     "FeatureMap",
     "Float",
     "Frame",

@@ -20,7 +20,8 @@ LAYERS = {
     "weights": "interop weights trained pretrained",
     "training": "training",
     "evaluation": "evaluation figures experiment",
-    "tools": "calibration analysis media",
+    "tools": "calibration analysis media programs",
+    "servers": "serving",
     "commands": "commands __main__",
 }
 LAYER_OF = {

@@ -13,6 +13,7 @@ _BRITISH = re.compile(
 )
 # Names that others have given, or that data on disk have.
 _STAY = {
+    "task.cancelled()",  # Python's
     '"unlabelled"',  # folders of CamVid, and metadata of built datasets
     "`unlabelled`",
     '"colour"',  # a misspelled setting of a test

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from rsf_jax.arguments import check_choice, check_odd, whole
 from rsf_jax.ops.norm import STATISTICS
 from rsf_jax.ops.prepared import PreparedModule
-from rsf_jax.typing import Array, Carry, FeatureMap
+from rsf_jax.typing import Array, BatchSize, Carry, FeatureMap
 
 
 class RecurrentCell(PreparedModule):
@@ -55,7 +55,7 @@ class RecurrentCell(PreparedModule):
         check_choice("norm_statistics", self.norm_statistics, STATISTICS)
         super().__post_init__()
 
-    def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
+    def initial_carry(self, batch_size: BatchSize, height: int, width: int) -> Carry:
         """Returns the state before the first frame: zeros, float32 [B, C, H, W].
 
         It must not need parameters.

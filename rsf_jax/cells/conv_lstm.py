@@ -8,7 +8,7 @@ from rsf_jax.cells.base import RecurrentCell
 from rsf_jax.ops.activations import sigmoid
 from rsf_jax.ops.initializers import torch_uniform
 from rsf_jax.ops.norm import per_channel
-from rsf_jax.typing import Array, FeatureMap, Float
+from rsf_jax.typing import Array, BatchSize, FeatureMap, Float
 
 
 class LSTMState(NamedTuple):
@@ -51,7 +51,7 @@ class ConvLSTMCell(RecurrentCell):
         self.input_bias = self.param("input_bias", uniform, (4 * c,), jnp.float32)
         self.hidden_kernel = self.param("hidden_kernel", uniform, (k, k, c, 4 * c), jnp.float32)
 
-    def initial_carry(self, batch_size: int, height: int, width: int) -> LSTMState:
+    def initial_carry(self, batch_size: BatchSize, height: int, width: int) -> LSTMState:
         """Returns h = c = 0."""
         zeros = jnp.zeros((batch_size, self.channels, height, width), jnp.float32)
         return LSTMState(zeros, zeros)

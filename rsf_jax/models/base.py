@@ -16,7 +16,9 @@ from rsf_jax.ops.pixels import as_float
 from rsf_jax.ops.prepared import SPECTRA
 from rsf_jax.shown import in_a_line, short
 from rsf_jax.typing import (
+    BatchSize,
     Carry,
+    Drive,
     FeatureMap,
     Frame,
     FrameLogits,
@@ -72,11 +74,11 @@ class Prepared:
         """Calls a method of the model, or a function of it, with the variables."""
         return self.model.apply(self.variables, *args, method=method)
 
-    def drive(self, frame: Frame) -> FeatureMap:
+    def drive(self, frame: Frame) -> Drive:
         """Returns x_t, which enters every step of a frame [B, H, W, I]."""
         return self.apply("drive", frame)
 
-    def step(self, carry: Carry, drive: FeatureMap) -> Carry:
+    def step(self, carry: Carry, drive: Drive) -> Carry:
         """Applies one recurrent step."""
         return self.apply("step", carry, drive)
 
@@ -88,7 +90,7 @@ class Prepared:
         """Returns the logits [B, H, W, K] of a carry."""
         return self.apply("readout", carry)
 
-    def initial_carry(self, batch_size: int) -> Carry:
+    def initial_carry(self, batch_size: BatchSize) -> Carry:
         """Returns what a step starts from before the first frame."""
         return self.model.initial_carry(batch_size, *self.frame_shape)
 
@@ -156,7 +158,7 @@ class VideoModel(nn.Module):
 
         return run_video(self, self.variables, frames, policy).logits
 
-    def initial_state(self, batch_size: int, frame_shape: tuple[int, int]) -> State:
+    def initial_state(self, batch_size: BatchSize, frame_shape: tuple[int, int]) -> State:
         """Returns the state before the first frame; needs no variables.
 
         Args:
@@ -166,7 +168,7 @@ class VideoModel(nn.Module):
         carry = self.initial_carry(batch_size, *frame_shape)
         return State(carry, jnp.zeros((batch_size,), jnp.int32))
 
-    def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
+    def initial_carry(self, batch_size: BatchSize, height: int, width: int) -> Carry:
         """Returns what a step starts from before the first frame."""
         raise NotImplementedError
 

@@ -14,7 +14,16 @@ from rsf_jax.ops.conv import METHODS
 from rsf_jax.ops.initializers import torch_uniform
 from rsf_jax.ops.norm import RUNNING_STATISTICS, RunningNorm, per_channel
 from rsf_jax.ops.prepared import PreparedModule
-from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits, Video, VideoLogits
+from rsf_jax.typing import (
+    Array,
+    BatchSize,
+    FeatureMap,
+    Float,
+    Frame,
+    FrameLogits,
+    Video,
+    VideoLogits,
+)
 
 SKIPS = ("none", "own", "published")
 
@@ -162,7 +171,7 @@ class FeedforwardModel(VideoModel):
             self.classes, (1, 1), kernel_init=readout, bias_init=readout, precision="highest"
         )
 
-    def initial_carry(self, batch_size: int, height: int, width: int) -> FeedforwardState:
+    def initial_carry(self, batch_size: BatchSize, height: int, width: int) -> FeedforwardState:
         """Returns the state of a video of which nothing has been seen."""
         shape = (self.channels, height, width)
         pending = jnp.zeros((batch_size, self.span - 1, *shape), jnp.float32)

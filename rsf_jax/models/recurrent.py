@@ -14,7 +14,7 @@ from rsf_jax.models.base import VideoModel
 from rsf_jax.models.gabor import SIZE, gabor_filters
 from rsf_jax.ops.initializers import torch_uniform
 from rsf_jax.ops.norm import normalize, per_channel
-from rsf_jax.typing import Array, Carry, FeatureMap, Float, Frame, FrameLogits, Kernel
+from rsf_jax.typing import Array, BatchSize, Carry, FeatureMap, Float, Frame, FrameLogits, Kernel
 
 
 class Stem(nn.Module):
@@ -103,7 +103,7 @@ class RecurrentModel(VideoModel):
         """What the cell and the readout normalize by."""
         return self.cell.norm_statistics
 
-    def initial_carry(self, batch_size: int, height: int, width: int) -> Carry:
+    def initial_carry(self, batch_size: BatchSize, height: int, width: int) -> Carry:
         """Returns the cell's state before the first frame."""
         return self.cell.initial_carry(batch_size, height, width)
 

@@ -11,7 +11,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.models.formats import Signature
 from rsf_jax.ops.direct import Conv
-from rsf_jax.typing import Array, FeatureMap, Float, Frame, FrameLogits
+from rsf_jax.typing import Array, BatchSize, FeatureMap, Float, Frame, FrameLogits
 
 _LEVELS = 4  # times the map is halved
 _SMALLEST = 2**_LEVELS
@@ -126,7 +126,7 @@ class RecurrentUNet(VideoModel):
         """Channels that enter the encoder."""
         return self.input_channels + self.classes
 
-    def initial_carry(self, batch_size: int, height: int, width: int) -> UNetState:
+    def initial_carry(self, batch_size: BatchSize, height: int, width: int) -> UNetState:
         """Returns ones.
 
         Raises:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rsf_jax.checks import as_prepared
 from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.models.functions import FunctionModel
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.books import Books
@@ -115,6 +116,45 @@ class StreamEngine:
         self._worker = Worker(self._books, program, slots=slots, stateful=stateful, shadow=shadow)
         self._mover = Mover(self._worker, self._books, stateful)
         self._slots = slots
+
+    @classmethod
+    def from_functions(
+        cls,
+        begin: Callable[[Any, Any], Any],
+        step: Callable[[Any, Any, Any], Any],
+        hidden: Callable[[Any], Any],
+        readout: Callable[[Any, Any], Any],
+        *,
+        initial: Callable[[Any], Any],
+        parameters: Any,
+        policy: StepPolicy,
+        frame_shape: tuple[int, int, int],
+        **options: Any,
+    ) -> "StreamEngine":
+        """Returns an engine for any recurrent or iterative model in JAX.
+
+        All functions are traceable, and take and return arrays whose first axis is B, that of the
+        frames computed together; frames may not change each other.
+
+        Args:
+            begin: (parameters, frames float32 [B, H, W, I]) -> what enters every step, arrays.
+            step: (parameters, carry, what `begin` gave) -> carry, of the same shapes and types.
+            hidden: carry -> float32 [B, C, H, W], by which a halting rule judges; any array of
+                four axes.
+            readout: (parameters, carry) -> float32 [B, H, W, K], or any array of four axes.
+            initial: B -> carry before the first frame of a stream.
+            parameters: a mapping of arrays; {} without.
+            policy: when frames end.
+            frame_shape: (height, width, channels) of frames.
+            options: others of `StreamEngine`; with `stateful=False` every frame starts anew.
+
+        Raises:
+            InputError: as `StreamEngine`.
+        """
+        height, width, channels = frame_shape
+        model = FunctionModel(begin, step, hidden, readout, initial, channels)
+        variables = {"params": parameters} if parameters else {}
+        return cls(model, variables, policy, (height, width), **options)
 
     def __repr__(self) -> str:
         """Returns what it runs, and how busy it is."""

@@ -212,8 +212,15 @@ def described(prepared: Prepared) -> str:
     """Returns what a model is, in words: those of two differ if one is no other's."""
     model = prepared.model
     fields = (f.name for f in dataclasses.fields(model) if f.name not in ("parent", "name"))
-    told = ", ".join(f"{name}={getattr(model, name)!r}" for name in fields)
+    told = ", ".join(f"{name}={_written(getattr(model, name))}" for name in fields)
     return " ".join(f"{type(model).__name__}({told})".split())
+
+
+def _written(value: Any) -> str:
+    """A value, or a function by its name: where it lies in memory is another in each process."""
+    if hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return repr(value)
 
 
 def _classes(policy: Any) -> str:

@@ -16,7 +16,7 @@ class Slots:
     Attributes:
         frame: float32 [S, H, W, I], the pixels.
         carry: the states, S first.
-        drive: float32 [S, C, H, W], what enters every step.
+        drive: what enters every step, S first.
         memory: what the policy carries to the streams' next frames.
         decision: what the policy's last decision has left.
         steps: int32 [S], steps made.

@@ -13,7 +13,7 @@ from rsf_jax.models.base import Prepared
 from rsf_jax.ops.select import select
 from rsf_jax.policies.base import Recurrence, StepwisePolicy
 from rsf_jax.streaming.slots import NO_ENTRY, Ended, Load, Look, Slots, Stored
-from rsf_jax.typing import Array, Carry
+from rsf_jax.typing import Array, Carry, Drive
 
 Transform = Callable[[Array], Any]
 
@@ -288,7 +288,7 @@ def _together(slots: int) -> int:
 
 
 def _recurrence(
-    prepared: Prepared, frame: Array, drive: Array, start: Carry, fresh: Carry, last: Carry = None
+    prepared: Prepared, frame: Array, drive: Drive, start: Carry, fresh: Carry, last: Carry = None
 ) -> Recurrence:
     """The recurrence of frames whose drive is known."""
     return Recurrence(

@@ -48,6 +48,8 @@ class Worker:
         # See `apart`.
         self.thread = ThreadPoolExecutor(1, "stream_engine")
         self._computing = False
+        # Or one that ticks and ticks again would keep the others out.
+        self._asking: deque[object] = deque()
         self._failed_before = False  # the last tick
         self._tick_seconds: deque[float] = deque(maxlen=_RECENT)
         self._shadows: Shadows | None = None
@@ -113,11 +115,15 @@ class Worker:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Gives the device to one thread at a time."""
-        lock = self._books.lock
+        """Gives the device to one thread at a time, in the order in which they ask."""
+        lock, mine = self._books.lock, object()
         with lock:
-            lock.wait_for(lambda: not self._computing)
-            self._computing = True
+            self._asking.append(mine)
+            try:
+                lock.wait_for(lambda: not self._computing and self._asking[0] is mine)
+                self._computing = True
+            finally:
+                self._asking.remove(mine)
         try:
             with jax.default_device(self._device):
                 yield

@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -194,6 +196,28 @@ def test_a_file_is_read_as_it_was_written(engine, tmp_path):
     for told, again in zip(snapshot.streams, read.streams):
         np.testing.assert_equal(dataclasses.asdict(again), dataclasses.asdict(told))
     assert dataclasses.replace(read, streams=()) == dataclasses.replace(snapshot, streams=())
+
+
+def test_an_engine_that_always_computes_keeps_nobody_out(engine):
+    stream, ends = engine.open("a", when_full="drop_oldest"), threading.Event()
+    computes = threading.Thread(target=_compute_until, args=(engine, stream, ends))
+    computes.start()
+    try:
+        for _ in range(20):
+            began = time.monotonic()
+            engine.snapshot(stream)
+            assert time.monotonic() - began < 20
+    finally:
+        ends.set()
+        computes.join()
+
+
+def _compute_until(engine, stream, ends):
+    frame = _frames(1)[0]
+    while not ends.is_set():
+        engine.submit(stream, frame)
+        engine.tick()
+        engine.poll()
 
 
 class _Weights:

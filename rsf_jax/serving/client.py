@@ -1,0 +1,271 @@
+"""Calls a server from Python."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import ssl
+import urllib.error
+import urllib.request
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+from PIL import Image
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from rsf_jax.errors import InputError
+from rsf_jax.serving.guard import PROTOCOL
+from rsf_jax.serving.protocol import unpack
+from rsf_jax.shown import in_a_line
+
+_MOST_BYTES = 2**26
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What became of a frame.
+
+    Attributes:
+        index: number of the frame in its stream.
+        status: as in `FrameResult`.
+        steps: recurrent steps.
+        seconds: from the frame's arrival at the server to its result.
+        mask: uint8 [H, W], class indices; None if there is none, or none was asked for.
+        probabilities: uint8 [H, W, K], in 255ths; None unless asked for.
+        about: all that the server says.
+    """
+
+    __repr__ = in_a_line
+
+    index: int
+    status: str
+    steps: int
+    seconds: float
+    mask: np.ndarray | None
+    probabilities: np.ndarray | None
+    about: dict[str, Any]
+
+
+class Client:
+    """A server, as this process sees it.
+
+        client = Client("http://127.0.0.1:8000")
+        with client.stream(masks="raw") as stream:
+            for frame in frames:
+                answer = stream.ask(frame)
+
+    Args:
+        address: "http://HOST:PORT", or https.
+        token: if the server wants one.
+        timeout: seconds for an answer.
+    """
+
+    def __init__(self, address: str, token: str = "", timeout: int | float = 60.0) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise InputError(f"address is {address!r}: http://HOST:PORT is needed")
+        self._base, self._timeout = f"{parts.scheme}://{parts.netloc}", timeout
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def model(self) -> dict[str, Any]:
+        """Returns what the server says of its model."""
+        return self._json("GET", "/v1/models")["models"][0]
+
+    def streams(self) -> list[dict[str, Any]]:
+        """Returns what the server says of all streams."""
+        return self._json("GET", "/v1/streams")["streams"]
+
+    def statistics(self) -> dict[str, Any]:
+        """Returns what the server has done so far."""
+        return self._json("GET", "/v1/statistics")
+
+    def change_policy(self, policy: str) -> str:
+        """Lets all streams go on under another policy; returns its name."""
+        return self._json("PUT", "/v1/policy", {"policy": policy})["policy"]
+
+    def predict(self, image: np.ndarray | bytes) -> Answer:
+        """Returns what the model makes of an image, from a fresh state.
+
+        Args:
+            image: uint8 [h, w], [h, w, 1] or [h, w, 3] of any size; or a JPEG, PNG or WebP.
+        """
+        path = "/v1/predict?masks=raw&probabilities=1"
+        return _answer(self._call("POST", path, _encoded(image), "image/png"))
+
+    def predict_clip(self, clip: bytes) -> list[Answer]:
+        """Returns what the model makes of an MP4, MOV, WebM or Matroska file, frame by frame."""
+        content = self._call("POST", "/v1/predict?masks=raw", clip, "video/mp4")
+        answers, place = [], 0
+        while place < len(content):
+            size = int.from_bytes(content[place : place + 4], "little")
+            answers.append(_answer(content[place + 4 : place + 4 + size]))
+            place += 4 + size
+        return answers
+
+    def stream(self, name: str = "", **options: Any) -> "ClientStream":
+        """Opens a stream, and connects to it.
+
+        Args:
+            name: a random one unless given.
+            options: as `rsf_jax.serving.session.Options`.
+        """
+        if name:  # in the path, by which a proxy finds the process
+            opened = self._json("PUT", f"/v1/streams/{quote(name, safe='')}", options)
+        else:
+            opened = self._json("POST", "/v1/streams", options)
+        return self._connected(opened["stream"])
+
+    def attach(self, name: str, **options: Any) -> "ClientStream":
+        """Connects to a stream that is open: after a break, or after the server's.
+
+        Args:
+            name: of the stream.
+            options: of them those that say what is sent: frames, masks, probabilities.
+        """
+        stream = self._connected(name)
+        if options:
+            stream.tell("options", **options)
+        return stream
+
+    def _connected(self, name: str) -> "ClientStream":
+        address = f"{self._base.replace('http', 'ws', 1)}/v1/streams/{name}/frames"
+        socket: Any = connect(
+            address,
+            additional_headers=self._headers,
+            subprotocols=[Subprotocol(PROTOCOL)],
+            max_size=_MOST_BYTES,
+            open_timeout=self._timeout,
+            compression=None,
+        )
+        return ClientStream(name, socket, self._timeout)
+
+    def _json(self, method: str, path: str, body: Any = None) -> Any:
+        content = None if body is None else json.dumps(body).encode()
+        return json.loads(self._call(method, path, content, "application/json") or b"null")
+
+    def _call(self, method: str, path: str, content: bytes | None, kind: str) -> bytes:
+        headers = self._headers | ({} if content is None else {"Content-Type": kind})
+        asked = urllib.request.Request(self._base + path, content, headers, method=method)
+        context = ssl.create_default_context() if self._base.startswith("https") else None
+        try:
+            with urllib.request.urlopen(asked, timeout=self._timeout, context=context) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            raise InputError(_reason(error.read(), str(error))) from None
+        except OSError as error:
+            raise InputError(f"{self._base} does not answer: {error}") from None
+
+
+class ClientStream:
+    """A stream of a server, and a connection to it.
+
+    Attributes:
+        name: by which `Client.attach` finds it again.
+    """
+
+    def __init__(self, name: str, socket: Any, timeout: int | float) -> None:
+        self.name, self._timeout = name, timeout
+        # Later versions connect where the context begins.
+        self._open = contextlib.ExitStack()
+        self._socket = self._open.enter_context(socket)
+
+    def send(self, frame: np.ndarray | bytes) -> None:
+        """Sends a frame; waits if the server reads no more for now.
+
+        Args:
+            frame: a JPEG, PNG or WebP, or all bytes of an array, as the stream's `frames` says; or
+                the array itself, uint8 [h, w, 1 or 3], which is sent as a PNG.
+        """
+        self._trying(lambda: self._socket.send(_encoded(frame)))
+
+    def receive(self) -> Answer:
+        """Returns the next result.
+
+        Raises:
+            InputError: if the server refuses a frame, ends the stream, or takes too long.
+        """
+        content = self._trying(lambda: self._socket.recv(self._timeout))
+        if isinstance(content, str):
+            raise InputError(_reason(content.encode(), content))
+        return _answer(content)
+
+    def ask(self, frame: np.ndarray | bytes) -> Answer:
+        """Sends a frame and returns the next result, which is its own if none were sent before."""
+        self.send(frame)
+        return self.receive()
+
+    def reset(self) -> None:
+        """Makes the next frame the first of a video."""
+        self.tell("reset")
+
+    def tell(self, kind: str, **more: Any) -> None:
+        """Sends a message of text: "reset", "close", or "options" with some."""
+        self._trying(lambda: self._socket.send(json.dumps({"type": kind, **more})))
+
+    def leave(self) -> None:
+        """Ends the connection; the stream stays for a while."""
+        self._open.close()
+
+    def _trying(self, act: Any) -> Any:
+        try:
+            return act()
+        except TimeoutError:
+            raise InputError(f"no result within {self._timeout:g} seconds") from None
+        except ConnectionClosed as error:
+            told = error.rcvd.reason if error.rcvd else "the connection broke"
+            raise InputError(f"stream {self.name!r}: {told or 'it was closed'}") from None
+
+    def __enter__(self) -> "ClientStream":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes the stream."""
+        try:
+            self.tell("close")
+        except InputError:
+            return  # the server has
+        finally:
+            self._open.close()
+
+
+def _encoded(frame: np.ndarray | bytes) -> bytes:
+    if isinstance(frame, bytes):
+        return frame
+    found = io.BytesIO()
+    flat = frame[..., 0] if frame.ndim == 3 and frame.shape[-1] == 1 else frame
+    Image.fromarray(flat).save(found, "PNG", compress_level=1)
+    return found.getvalue()
+
+
+def _answer(content: bytes) -> Answer:
+    about, parts = unpack(content)
+    mask, probabilities = parts.get("mask"), parts.get("probabilities")
+    if isinstance(mask, bytes):
+        mask = np.asarray(Image.open(io.BytesIO(mask)))
+    return Answer(
+        index=about["index"],
+        status=about["status"],
+        steps=about["steps"],
+        seconds=about["seconds"],
+        mask=mask,
+        probabilities=None if isinstance(probabilities, bytes) else probabilities,
+        about=about,
+    )
+
+
+def _reason(content: bytes, otherwise: str) -> str:
+    """What the server says is wrong."""
+    try:
+        error = json.loads(content)["error"]
+        return f"{error['code']}: {error['message']}"
+    except (ValueError, KeyError, TypeError):
+        return otherwise

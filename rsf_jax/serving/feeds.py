@@ -1,0 +1,110 @@
+"""What the server feeds itself: built-in streams, files and cameras."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.media.reader import Reader
+from rsf_jax.media.source import Source
+from rsf_jax.serving.service import Service
+from rsf_jax.serving.session import Options, Session
+
+_IDLE = 0.01  # seconds between two looks for a frame
+_AGAIN = 1.0  # seconds after the end of a source until it is opened again
+
+
+class Feed:
+    """A stream of the server's own.
+
+    Args:
+        name: of the stream.
+        frames: called once in the event loop; yields frames, uint8 [H, W, I], each when it is due.
+    """
+
+    def __init__(self, name: str, frames: Callable[[], AsyncIterator[np.ndarray]]) -> None:
+        self.name, self._frames = name, frames
+        self._task: asyncio.Task | None = None
+
+    def begin(self, service: Service) -> Session:
+        """Opens the stream, and feeds it until the end of the service."""
+        session = service.open(self.name, Options(when_full="drop_oldest", masks="raw"), own=True)
+        self._task = service.do(self._feed(service, session))
+        return session
+
+    def end(self) -> None:
+        """Feeds no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _feed(self, service: Service, session: Session) -> None:
+        try:
+            async for frame in self._frames():
+                while session.paused:
+                    await session.change()
+                if session.has_room:
+                    service.submit(session, frame)
+        except InputError as error:
+            logging.getLogger(__name__).error("stream %r ends: %s", self.name, error)
+
+
+def at_pace(
+    frames: Callable[[], Iterator[np.ndarray]], frames_per_second: float
+) -> Callable[[], AsyncIterator[np.ndarray]]:
+    """Returns frames that are made when they are due, again and again from the beginning.
+
+    Args:
+        frames: makes one round of them, in another thread.
+        frames_per_second: at which they are shown.
+    """
+
+    async def paced() -> AsyncIterator[np.ndarray]:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            made = frames()
+            while (frame := await asyncio.to_thread(next, made, None)) is not None:
+                due = max(due + 1 / frames_per_second, loop.time() - 1)
+                await asyncio.sleep(due - loop.time())
+                yield frame
+
+    return paced
+
+
+def of_source(open_it: Callable[[], Source]) -> Callable[[], AsyncIterator[np.ndarray]]:
+    """Returns the frames of a file, again and again, or of a camera, as they come.
+
+    Args:
+        open_it: opens it, for frames of the model's size.
+    """
+
+    async def live() -> AsyncIterator[np.ndarray]:
+        while True:
+            with await asyncio.to_thread(open_it) as source:
+                reader = Reader(source)
+                try:
+                    async for frame in _read(reader, source):
+                        yield frame
+                finally:
+                    reader.stop()
+            if source.problem and source.count == 0:
+                raise InputError(source.problem)
+            await asyncio.sleep(_AGAIN)
+
+    return live
+
+
+async def _read(reader: Reader, source: Source) -> AsyncIterator[np.ndarray]:
+    loop = asyncio.get_running_loop()
+    began: float | None = None
+    while not reader.over:
+        picture = reader.take()
+        if picture is None:
+            await asyncio.sleep(_IDLE)
+            continue
+        if not source.live:
+            began = loop.time() - picture.seconds if began is None else began
+            await asyncio.sleep(began + picture.seconds - loop.time())
+        yield picture.frame

@@ -1,0 +1,372 @@
+"""The sessions of a server, over one engine."""
+
+import asyncio
+import dataclasses
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsf_jax.errors import InputError
+from rsf_jax.policies import StepPolicy, parse_policy, policy_name
+from rsf_jax.serving.decoding import Decoder
+from rsf_jax.serving.limits import Limits
+from rsf_jax.serving.problems import Problem
+from rsf_jax.serving.protocol import outputs
+from rsf_jax.serving.runner import Runner
+from rsf_jax.serving.session import Options, Session
+from rsf_jax.streaming import FrameResult, Snapshot, Stream
+from rsf_jax.trained.model import Trained
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_QUEUE = 2  # frames of a stream that wait: more would only be older
+_ONE_SHOT = "_predict-"
+
+
+class Service:
+    """Opens, feeds and closes streams of one model; the thread that computes is its own.
+
+    It is used from one event loop, in which `start` was awaited.
+
+    Args:
+        trained: the model.
+        policy: when frames end; None for the schedule of training.
+        frame_shape: (height, width) in pixels; None for the frames of training.
+        slots: frames computed together.
+        limits: what clients may ask for.
+        snapshot: file of the streams, which is read now if it is there, and written at the end and
+            every `snapshot_seconds`; None for none. They go on under this policy and these weights.
+        snapshot_seconds: between two snapshots.
+
+    Raises:
+        InputError: if the frame size is not known, or the snapshot is damaged or of another model.
+
+    Attributes:
+        trained, limits: as given.
+        decoder: makes frames for the model.
+        engine: that computes.
+        sessions: by name.
+        began: when it was made, seconds since 1970.
+        refused: requests and messages that could not be used.
+        closing: whether it takes no more frames.
+        over: whether there are no more results to come.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        policy: StepPolicy | None = None,
+        *,
+        frame_shape: tuple[int, int] | None = None,
+        slots: int = 8,
+        limits: Limits | None = None,
+        snapshot: Path | None = None,
+        snapshot_seconds: float = 10.0,
+    ) -> None:
+        self.trained, self.limits = trained, limits or Limits()
+        frame_shape = frame_shape or trained.appearance.frame_size
+        if frame_shape is None:
+            raise InputError("the frame size of training is not known: give frame_shape")
+        self._policy = policy or trained.schedule
+        self.engine = trained.engine(
+            self._policy,
+            frame_shape,
+            slots=slots,
+            max_streams=self.limits.streams + 1,  # one for predictions
+            queue=_QUEUE,
+            when_full="error",
+            transform=outputs,
+        )
+        self.decoder = Decoder((*frame_shape, trained.config.input_channels), self.limits)
+        self.sessions: dict[str, Session] = {}
+        self.began = time.time()
+        self.refused = 0
+        self._path, self._every = snapshot, snapshot_seconds
+        # Before anybody is served: what cannot be read is told to who starts it.
+        self._restored = self._restore()
+        self._changes, self._one_shots = asyncio.Lock(), asyncio.Lock()
+        self.closing = self.over = False
+        self._tasks: set[asyncio.Task] = set()
+
+    async def start(self) -> None:
+        """Begins to compute, and goes on with the streams of a snapshot."""
+        self._loop = asyncio.get_running_loop()
+        self.sessions |= {stream.name: self._continued(stream) for stream in self._restored}
+        self.runner = Runner(self.engine)
+        self.do(self._look_after())
+
+    def do(self, work: Any) -> asyncio.Task:
+        """Lets a coroutine run until the end of the service."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def drain(self) -> None:
+        """Takes no more frames; without a snapshot, computes those that wait.
+
+        Connections are told what has been computed, and end.
+        """
+        if self.closing:
+            return
+        self.closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._path is None:
+            await asyncio.to_thread(self.runner.drained, self.limits.seconds)
+        await asyncio.to_thread(self.runner.stop)
+        self.over = True
+        for session in self.sessions.values():
+            session.changed()
+
+    async def stop(self) -> None:
+        """Ends, and keeps the streams in the snapshot, if there is to be one."""
+        await self.drain()
+        if self._path is not None:
+            await self._save()
+
+    @property
+    def policy(self) -> StepPolicy:
+        """When frames end, as it was given."""
+        return self._policy
+
+    def session(self, name: str) -> Session:
+        """Returns the session of a name.
+
+        Raises:
+            Problem: if there is none.
+        """
+        if name not in self.sessions:
+            raise Problem("not_found", f"no stream is called {name[:64]!r}")
+        return self.sessions[name]
+
+    def open(self, name: str = "", options: Options | None = None, own: bool = False) -> Session:
+        """Opens a stream.
+
+        Args:
+            name: letters, digits, - and _; a random one unless given.
+            options: how it is handled.
+            own: whether the server feeds it.
+
+        Raises:
+            Problem: if the name is in use, or no name, or too many streams are open.
+        """
+        name = name or secrets.token_urlsafe(9)
+        if not _NAME.fullmatch(name):
+            raise Problem("bad_request", "name: up to 64 letters, digits, - and _")
+        if name in self.sessions:
+            raise Problem("conflict", f"a stream called {name!r} is open")
+        if len(self.sessions) >= self.limits.streams:
+            raise Problem("too_many", f"{len(self.sessions)} streams are open: no more are taken")
+        if self.closing:
+            raise Problem("closing", "the server is ending")
+        options = options or Options()
+        session = Session(name, options, self.engine, self.limits, self._loop, own)
+        when_full = "drop_oldest" if options.when_full == "drop_oldest" else "error"
+        session.begin(
+            self.engine.open(
+                name,
+                budget=options.budget,
+                when_full=when_full,
+                priority=options.priority,
+                on_result=session.deliver,
+                keep_frames=own,
+            )
+        )
+        self.sessions[name] = session
+        return session
+
+    def close(self, name: str) -> None:
+        """Closes a stream; frames that wait are dropped.
+
+        Raises:
+            Problem: if there is none of that name.
+        """
+        session = self.session(name)
+        del self.sessions[name]
+        if session.stream is not None:
+            self.engine.discard(session.stream)
+            if not session.stream.closed:
+                self.engine.close(session.stream)
+        session.closed = True
+        session.changed()
+
+    def reset(self, name: str) -> None:
+        """Makes the next frame of a stream the first of a video.
+
+        Raises:
+            InputError: if there is none of that name, or it has failed.
+        """
+        session = self.session(name)
+        if session.stream is not None:
+            self.engine.reset(session.stream)
+
+    def submit(self, session: Session, frame: np.ndarray) -> int:
+        """Hands a frame to the engine, and returns its number.
+
+        Raises:
+            InputError: if it is none for this model, or the stream has failed.
+        """
+        if self.closing:
+            raise Problem("closing", "the server is ending")
+        index = session.submit(frame)
+        self.runner.wake()
+        return index
+
+    async def predict(self, frames: Iterable[np.ndarray]) -> list[FrameResult]:
+        """Returns the results of a clip, or of an image, from a fresh state.
+
+        One after the other, so that no client fills the slots.
+
+        Raises:
+            InputError: if a frame is none for this model, or it takes too long.
+        """
+        async with self._one_shots:
+            found: list[FrameResult] = []
+            changed = asyncio.Event()
+
+            def take(result: FrameResult) -> None:
+                found.append(result)
+                changed.set()
+
+            stream = self.engine.open(
+                _ONE_SHOT + secrets.token_hex(4),
+                on_result=lambda result: _unless_closed(self._loop, take, result),
+            )
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    for frame in frames:
+                        while not self.engine.has_room(stream):
+                            changed.clear()
+                            await changed.wait()
+                        self.engine.submit(stream, frame)
+                        self.runner.wake()
+                    while len(found) < stream.submitted:
+                        changed.clear()
+                        await changed.wait()
+            except TimeoutError:
+                raise Problem(
+                    "timeout", f"it takes longer than {self.limits.seconds:g} seconds"
+                ) from None
+            finally:
+                self.engine.discard(stream)
+                self.engine.close(stream)
+            return found
+
+    async def change_policy(self, text: Any) -> str:
+        """Goes on with another policy, and returns its name; no stream is lost.
+
+        Raises:
+            InputError: if it is none, or could take too many steps.
+        """
+        policy = parse_policy(text)
+        if policy.max_steps > self.limits.steps:
+            raise Problem(
+                "bad_request",
+                f"policy {text[:100]!r} could take {policy.max_steps} steps: "
+                f"{self.limits.steps} at most",
+            )
+        async with self._changes:
+            await asyncio.to_thread(self.engine.change, policy=policy)
+            self._policy = policy
+        self.runner.wake()
+        return policy_name(policy)
+
+    async def _save(self) -> None:
+        path = self._path
+        if path is None:
+            return
+        theirs = [s.stream for s in self.sessions.values() if s.stream and not s.own]
+        alive = [stream for stream in theirs if not stream.failure]
+        if alive:
+            snapshot = await asyncio.to_thread(self.engine.snapshot, *alive)
+            await asyncio.to_thread(snapshot.save, path)
+        else:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    def _restore(self) -> list[Stream]:
+        """Lets the engine go on with the streams of the snapshot, under its weights and policy."""
+        if self._path is None or not self._path.exists():
+            return []
+        return self.engine.restore(
+            Snapshot.load(self._path),
+            on_result=lambda result: self.sessions[result.stream].deliver(result),
+            other_weights=True,
+            other_policy=True,
+        )
+
+    def _continued(self, stream: Stream) -> Session:
+        """The session of a restored stream; what is sent and wanted is as for a new one."""
+        when_full = "drop_oldest" if stream.when_full == "drop_oldest" else "wait"
+        budget = None if stream.budget is None else 1000 * stream.budget
+        options = Options(when_full=when_full, budget_ms=budget, priority=stream.priority)
+        session = Session(stream.name, options, self.engine, self.limits, self._loop)
+        session.begin(stream)
+        return session
+
+    async def _look_after(self) -> None:
+        """Closes streams that nobody is connected to, and saves the others now and then."""
+        saved = time.monotonic()
+        while True:
+            await asyncio.sleep(min(1.0, self.limits.idle_seconds / 4, self._every))
+            now = time.monotonic()
+            for session in list(self.sessions.values()):
+                is_left = not (session.connected or session.own)
+                if is_left and now - session.seen > self.limits.idle_seconds:
+                    self.close(session.name)
+            if self._path is not None and now - saved >= self._every:
+                saved = now
+                await self._save()
+
+    def model(self) -> dict[str, Any]:
+        """Returns what JSON says of the model."""
+        height, width, channels = self.decoder.shape
+        appearance, config = self.trained.appearance, self.trained.config
+        return {
+            "name": self.trained.card.name if self.trained.card else config.name,
+            "network": config.model,
+            "frame": {"height": height, "width": width, "channels": channels},
+            "classes": appearance.class_names,
+            "colors": np.asarray(appearance.colors).tolist(),
+            "background": appearance.background,
+            "policy": policy_name(self._policy),
+            "most_steps": self._policy.max_steps,
+        }
+
+    def statistics(self) -> dict[str, Any]:
+        """Returns what JSON says of the work so far."""
+        counted = self.engine.statistics()
+        told = dataclasses.asdict(counted)
+        return told | {
+            "useful_share": counted.useful_share,
+            "latency": {str(p): s for p, s in counted.latency.items()},
+            "repeated_latency": {str(p): s for p, s in counted.repeated_latency.items()},
+            "streams": len(self.sessions),
+            "failed_ticks": self.runner.failures,
+            "refused_requests": self.refused,
+        }
+
+
+def _unless_closed(
+    loop: asyncio.AbstractEventLoop, function: Callable[[FrameResult], None], result: FrameResult
+) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(function, result)
+
+
+def named(told: Mapping[str, Any]) -> tuple[str, Options]:
+    """Returns name and options of a stream that a client has described in JSON.
+
+    Raises:
+        InputError: if something in it is unknown or not allowed.
+    """
+    told = dict(told)
+    name = told.pop("name", "")
+    if not isinstance(name, str):
+        raise InputError(f"name is {name!r}: a text is needed")
+    return name, Options.of(told)

@@ -1,0 +1,3 @@
+"""What the tests of servers serve."""
+
+SIZE = (12, 14)  # of frames, in pixels

@@ -1,0 +1,116 @@
+"""What a server does at its ends: streams that nobody wants, snapshots, failures, shutdown."""
+
+import time
+
+import numpy as np
+import pytest
+from served import SIZE
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+import rsf_jax as rsf
+from rsf_jax.serving.app import make_app
+from rsf_jax.serving.protocol import unpack
+from rsf_jax.streaming import Snapshot
+
+FRAMES = np.random.default_rng(2).integers(0, 255, (6, *SIZE, 1), np.uint8)
+RAW = {"frames": "raw", "masks": "raw", "probabilities": True}
+
+
+def _expected(trained, frames):
+    variables = trained.variables
+    out = rsf.run_video(trained.model, variables, frames[None], rsf.parse_policy("s3f2"))
+    return np.asarray(out.logits[0]), out.steps[0].tolist()
+
+
+def _check(contents, trained, frames, first):
+    logits, steps = _expected(trained, frames)
+    for index, content in enumerate(contents, first):
+        about, parts = unpack(content)
+        assert (about["index"], about["steps"]) == (index, steps[index])
+        sure = np.abs(logits[index, ..., 0] - logits[index, ..., 1]) > 1e-3
+        wanted = logits[index].argmax(-1)
+        np.testing.assert_array_equal(parts["mask"][sure], wanted[sure])
+
+
+def _wait(done, seconds=20):
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_streams_go_on_in_the_next_process_and_failures_are_survived(
+    make_service, trained, tmp_path, monkeypatch
+):
+    path = tmp_path / "streams.safetensors"
+    service = make_service(snapshot=path, snapshot_seconds=0.05)
+    frames = "/v1/streams/door/frames"
+    with TestClient(make_app(service)) as client:
+        client.post("/v1/streams", json={"name": "door", **RAW})
+        with client.websocket_connect(frames) as socket:
+            for frame in FRAMES[:2]:
+                socket.send_bytes(frame.tobytes())
+            _check([socket.receive_bytes() for _ in range(2)], trained, FRAMES, 0)
+            # Kept meanwhile, too, for a process that is killed.
+            _wait(lambda: path.exists() and Snapshot.load(path).streams[0].submitted == 2)
+            _fail_once(service, monkeypatch)
+            socket.send_bytes(FRAMES[2].tobytes())
+            _check([socket.receive_bytes()], trained, FRAMES, 2)
+        assert client.get("/v1/statistics").json()["failed_ticks"] == 1
+    (told,) = Snapshot.load(path).streams
+    assert (told.name, told.submitted, told.frames) == ("door", 3, [])
+
+    # Under whatever policy it is started with.
+    again = make_service("s4f2", snapshot=path, limits={"idle_seconds": 0.2})
+    with TestClient(make_app(again)) as client:
+        assert client.get("/v1/streams/door").json()["frames"] == 3
+        with client.websocket_connect(frames) as socket:
+            socket.send_json({"type": "options", **RAW})
+            for frame in FRAMES[3:]:
+                socket.send_bytes(frame.tobytes())
+            _check([socket.receive_bytes() for _ in range(3)], trained, FRAMES, 3)
+            time.sleep(0.4)  # who is connected may be silent
+            assert client.get("/v1/streams/door").status_code == 200
+        _wait(lambda: client.get("/v1/streams/door").status_code == 404)
+    assert not path.exists()  # nobody's stream is kept
+
+
+def _fail_once(service, monkeypatch):
+    """Lets the device fail at the next tick."""
+    tick, failed = service.engine.tick, []
+
+    def failing():
+        if not failed:
+            failed.append(True)
+            raise RuntimeError("the device is on fire")
+        return tick()
+
+    monkeypatch.setattr(service.engine, "tick", failing)
+
+
+def test_a_server_that_ends_answers_what_it_has_taken(make_service, trained):
+    service = make_service()
+    with TestClient(make_app(service)) as client:
+        client.post("/v1/streams", json={"name": "door", **RAW})
+        with client.websocket_connect("/v1/streams/door/frames") as socket:
+            for frame in FRAMES:
+                socket.send_bytes(frame.tobytes())
+            contents = [socket.receive_bytes()]
+            client.portal.call(service.drain)
+            assert client.get("/health").status_code == 503
+            assert client.post("/v1/streams").json()["error"]["code"] == "closing"
+            taken = service.sessions["door"].stream.submitted
+            contents += [socket.receive_bytes() for _ in range(taken - 1)]
+            with pytest.raises(WebSocketDisconnect) as closed:
+                socket.receive_bytes()
+        assert closed.value.code == 1001
+        _check(contents, trained, FRAMES, 0)
+
+
+def test_a_snapshot_that_does_not_fit_is_told_at_the_start(make_service, tmp_path):
+    path = tmp_path / "streams.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(rsf.InputError, match=r"streams\.safetensors: this is no file"):
+        make_service(snapshot=path)
+    assert path.read_bytes() == b"nothing"
