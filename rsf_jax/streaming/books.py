@@ -81,6 +81,11 @@ class Books:
         """Those that are open, or have frames left."""
         return list(self._streams.values())
 
+    def __str__(self) -> str:
+        """Returns how many streams there are, and how much waits."""
+        streams = self.streams
+        return f"{len(streams)} streams, {sum(s.left for s in streams)} frames wait"
+
     @property
     def hurries(self) -> bool:
         """Whether a stream has a budget or a priority, and so may need a slot before others."""
@@ -238,17 +243,32 @@ class Books:
 
     def end(self, entry: int, stream: Stream, ended: Ended) -> None:
         """Ends a frame at work with what a tick has left."""
-        now, steps = self.clock(), int(ended.steps[entry])
-        # A copy, or each result would keep those of all others.
-        outputs = jax.tree.map(lambda x: np.array(x[entry]), ended.outputs)
+        steps = int(ended.steps[entry])
         if ended.finite[entry]:
             status = CUT if ended.cut[entry] else DONE if steps else REPEATED
-            if self.repeats:
-                stream.outputs = jax.tree.map(np.copy, outputs)
-            due = stream.end(status, now, outputs, steps, first=bool(ended.first[entry]))
+            first = bool(ended.first[entry])
+            self.answer(stream, status, ended.outputs, entry, steps, first=first)
         else:
-            due = stream.end(FAILED, now, None, steps, "the state became NaN or infinite")
-        self._put_out(stream, due)
+            reason = "the state became NaN or infinite"
+            self._put_out(stream, stream.end(FAILED, self.clock(), None, steps, reason))
+            self.wait_or_forget(stream)
+
+    def answer(
+        self,
+        stream: Stream,
+        status: str,
+        outputs: Any,
+        row: int,
+        steps: int,
+        *,
+        first: bool = False,
+    ) -> None:
+        """Ends a frame at work with a row of outputs."""
+        # A copy, or each result would keep those of all others.
+        own = jax.tree.map(lambda x: np.array(x[row]), outputs)
+        if self.repeats:
+            stream.outputs = jax.tree.map(np.copy, own)
+        self._put_out(stream, stream.end(status, self.clock(), own, steps, first=first))
         self.wait_or_forget(stream)
 
     def fail(self, stream: Stream, reason: str) -> None:

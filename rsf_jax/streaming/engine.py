@@ -158,13 +158,12 @@ class StreamEngine:
 
     def __repr__(self) -> str:
         """Returns what it runs, and how busy it is."""
-        streams, program = self._books.streams, self._worker.program
+        program = self._worker.program
         height, width, _ = self._books.turns.frame
         return (
             f"<StreamEngine {type(program.prepared.model).__name__} under "
             f"{policy_name(program.policy)[:_NAMED]}, {self._slots} slots, frames of "
-            f"{height}x{width} pixels, {len(streams)} streams, {sum(s.left for s in streams)} "
-            "frames wait>"
+            f"{height}x{width} pixels, {self._books}>"
         )
 
     def open(
@@ -239,7 +238,7 @@ class StreamEngine:
         waiting = self._books.checked(stream, frame, tag)
         waiting.future, run = Future(), asyncio.get_running_loop().run_in_executor
         while not self._books.queued(stream, waiting) or not waiting.future.done():
-            await run(self._worker.thread, self._worker.tick)
+            await run(self._worker.apart.thread, self._worker.tick)
             self._books.delivery.deliver()
         return waiting.future.result()
 

@@ -1,6 +1,5 @@
 """An engine for networks without recurrence: of every stream only what has changed is computed."""
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +14,10 @@ from rsf_jax.reuse.bound import share_of_work
 from rsf_jax.reuse.network import ReuseNetwork
 from rsf_jax.reuse.state import ReuseState
 from rsf_jax.streaming import checks
-from rsf_jax.streaming.delivery import Delivery
-from rsf_jax.streaming.statistics import Counter, Statistics
-from rsf_jax.streaming.streams import DONE, FAILED, Due, FrameResult, OnResult, Stream, Waiting
+from rsf_jax.streaming.apart import Apart
+from rsf_jax.streaming.books import Books
+from rsf_jax.streaming.statistics import Statistics
+from rsf_jax.streaming.streams import DONE, FrameResult, OnResult, Stream
 
 # Relative to the largest output: by so much rounding may differ from batch to batch.
 _ROUNDING = 1e-3
@@ -75,29 +75,26 @@ class ReuseEngine:
         checks.check_when_full(when_full)
         self._reuse, self._transform = reuse, jax.jit(transform)
         height, width, channels = frame_shape
-        self._shape, self._clock = (height, width, channels), clock
-        self._queue, self._when_full = queue, when_full
         # Gray, not black: the first frame of a stream is another scene either way.
-        self._frames = np.full((max_streams, *self._shape), 0.5, np.float32)
+        self._frames = np.full((max_streams, height, width, channels), 0.5, np.float32)
         _check_apart(reuse, self._frames)
         self._state: ReuseState | None = None
         self._share, self._failed_before = float("nan"), False
-        self._key = object()  # of its streams
-        self._books, self._device = threading.Condition(threading.RLock()), threading.Lock()
-        self._streams: dict[str, Stream] = {}
-        self._rows = list(reversed(range(max_streams)))
-        self._names = itertools.count(1)
-        self._delivery = Delivery(self._books, unread_bytes, self._fail_for_callback)
-        self._counter = Counter()
+        self._device, self._apart = threading.Lock(), Apart()
+        self._books = Books(
+            slots=max_streams,
+            frame=(height, width, channels),
+            max_streams=max_streams,
+            queue=queue,
+            when_full=when_full,
+            unread_bytes=unread_bytes,
+            clock=clock,
+        )
 
     def __repr__(self) -> str:
         """Returns what it runs, and how busy it is."""
-        waiting = sum(s.left for s in list(self._streams.values()))
-        shape = "x".join(map(str, self._shape))
-        return (
-            f"<ReuseEngine {self._reuse!r}, frames of {shape}, {len(self._streams)} of "
-            f"{len(self._frames)} streams, {waiting} frames wait>"
-        )
+        shape = "x".join(map(str, self._frames.shape[1:]))
+        return f"<ReuseEngine {self._reuse!r}, frames of {shape}, {self._books}>"
 
     @property
     def share(self) -> float:
@@ -118,20 +115,9 @@ class ReuseEngine:
         Raises:
             InputError: if the name is in use or as many streams are open as may be.
         """
-        checks.check_when_full(when_full or self._when_full)
-        with self._books:
-            name = name or next(n for n in map(str, self._names) if n not in self._streams)
-            if name in self._streams:
-                raise InputError(f"a stream named {name!r} is open: choose another name")
-            if not self._rows:
-                raise InputError(
-                    f"{len(self._streams)} streams are open, as many as this engine has places "
-                    "for: close one, or make it with a larger max_streams"
-                )
-            full = when_full or self._when_full
-            stream = Stream(name, self._rows.pop(), self._key, None, full, on_result)
-            self._streams[name] = stream
-            return stream
+        if when_full:
+            checks.check_when_full(when_full)
+        return self._books.open(name, None, when_full, on_result, 0, False)
 
     def submit(self, stream: Stream, frame: Any, tag: Any = None) -> int:
         """Queues the next frame of a stream.
@@ -149,31 +135,18 @@ class ReuseEngine:
                 another size or type, or holds NaN, too many results are unread, or the queue is
                 full and `when_full` is "error".
         """
-        self._check_own(stream)
-        try:
-            stream.check_takes()
-            copy = checks.checked_frame(frame, self._shape)
-        except InputError as error:
-            raise self._refused(stream, error) from None
-        waiting = Waiting(-1, copy, self._clock(), None, False, tag=tag, time=time.time())
-        while not self._queued(stream, waiting):
+        waiting = self._books.checked(stream, frame, tag)
+        while not self._books.queued(stream, waiting):
             self.tick()
         return waiting.index
 
     def has_room(self, stream: Stream) -> bool:
         """Whether another frame of a stream would be queued at once."""
-        self._check_own(stream)
-        return len(stream.queue) < self._queue
+        return self._books.has_room(stream)
 
     def discard(self, stream: Stream) -> int:
         """Drops the frames of a stream that wait; returns how many."""
-        self._check_own(stream)
-        with self._books:
-            count = len(stream.queue)
-            for _ in range(count):
-                self._put_out(stream, stream.drop("it was discarded", self._clock()))
-            self._forget_if_over(stream)
-            return count
+        return self._books.discard(stream)
 
     def close(self, stream: Stream) -> None:
         """Takes no more frames of a stream; those that wait are still computed, or see `discard`.
@@ -181,12 +154,7 @@ class ReuseEngine:
         Raises:
             InputError: if it is closed already, or another engine's.
         """
-        self._check_own(stream)
-        with self._books:
-            if stream.closed:
-                raise InputError(f"stream {stream.name!r} is closed already")
-            stream.closed = True
-            self._forget_if_over(stream)
+        self._books.close(stream)
 
     def tick(self) -> bool:
         """Computes a frame of every stream that has one, and hands out the results.
@@ -194,17 +162,16 @@ class ReuseEngine:
         Returns:
             Whether there was anything to do.
         """
-        busy = self._delivery.deliver()
-        with self._device:
-            busy |= self._advance()
-        return self._delivery.deliver() or busy
+        busy = self._books.delivery.deliver()
+        busy |= self._apart(self._advance)
+        return self._books.delivery.deliver() or busy
 
     def results(self) -> Iterator[FrameResult]:
         """Yields results, in order within a stream, and computes until none is left to come."""
         while True:
-            result = self._delivery.pop()
+            result = self._books.delivery.pop()
             if result is None and not self.tick():
-                result = self._delivery.pop()  # of another thread's tick
+                result = self._books.delivery.pop()  # of another thread's tick
                 if result is None:
                     return
             if result is not None:
@@ -212,38 +179,35 @@ class ReuseEngine:
 
     def poll(self) -> list[FrameResult]:
         """Returns the results that are there, without computing."""
-        self._delivery.deliver()
-        return self._delivery.take()
+        self._books.delivery.deliver()
+        return self._books.delivery.take()
 
     def statistics(self) -> Statistics:
         """Returns what has been done so far; a step is a frame."""
-        with self._books:
-            return self._counter.statistics(sum(s.left for s in self._streams.values()))
+        return self._books.statistics()
 
     def _advance(self) -> bool:
-        began = self._clock()
-        with self._books:
-            loaded = [s for s in self._streams.values() if s.queue]
-            for stream in loaded:
-                frame, _ = stream.take()
-                is_bytes = frame.dtype == np.uint8
-                self._frames[stream.row] = frame / np.float32(255) if is_bytes else frame
-        if not loaded:
-            return False
-        try:
-            outputs = jax.device_get(self._transform(self._compute()))
-        except BaseException as error:
-            self._recover(loaded, error)
-            raise
-        self._failed_before, now = False, self._clock()
-        with self._books:
-            count = len(loaded)
-            self._counter.count_tick(len(self._frames), count, 1, count, now - began)
-            for stream in loaded:
-                # A copy, or each result would keep those of all streams.
-                own = jax.tree.map(lambda x, row=stream.row: np.array(x[row]), outputs)
-                self._put_out(stream, stream.end(DONE, now, own, 1))
-                self._forget_if_over(stream)
+        books = self._books
+        with self._device:
+            began = books.clock()
+            with books.lock:
+                frames = np.asarray(books.turns.load(began, fill=True).frames)
+                loaded = books.turns.new()
+                for frame, stream in zip(frames, loaded):
+                    self._frames[stream.row] = frame
+            if not loaded:
+                return False
+            try:
+                outputs = jax.device_get(self._transform(self._compute()))
+            except BaseException as error:
+                self._recover(error)
+                raise
+            self._failed_before, count = False, len(loaded)
+            with books.lock:
+                seconds = books.clock() - began
+                books.counter.count_tick(len(self._frames), count, 1, count, seconds)
+                for stream in books.turns.taken():
+                    books.answer(stream, DONE, outputs, stream.row, 1)
         return True
 
     def _compute(self) -> Any:
@@ -254,65 +218,17 @@ class ReuseEngine:
         self._share = share_of_work(self._reuse.program(self._frames), computed)
         return outputs
 
-    def _recover(self, loaded: list[Stream], error: BaseException) -> None:
+    def _recover(self, error: BaseException) -> None:
         """Puts frames back whose tick failed; ends their streams if it is the second time."""
         again = self._failed_before and isinstance(error, Exception)
         self._failed_before = isinstance(error, Exception)
         self._state = None  # its memory may have been given away
         reason = f"the engine could not compute it: {type(error).__name__}: {error}"
-        with self._books:
-            for stream in loaded:
-                if again:
-                    self._put_out(stream, stream.end(FAILED, self._clock(), None, 0, reason))
-                    self._forget_if_over(stream)
-                else:
-                    stream.put_back()
-
-    def _fail_for_callback(self, stream: Stream, error: Exception) -> None:
-        reason = f"its on_result raised {type(error).__name__}: {error}"
-        self._put_out(stream, stream.fail(reason, self._clock()))
-        self._forget_if_over(stream)
-
-    def _check_own(self, stream: Stream) -> None:
-        if stream.owner is not self._key:
-            raise InputError(f"stream {stream.name!r} is of another engine")
-
-    def _refused(self, stream: Stream, error: InputError) -> InputError:
-        with self._books:
-            self._counter.refused += 1
-        return InputError(f"stream {stream.name!r}: {error}")
-
-    def _queued(self, stream: Stream, waiting: Waiting) -> bool:
-        """Queues a frame if there is room, or can be made."""
-        with self._books:
-            try:
-                stream.check_takes()
-                if stream.on_result is None:
-                    self._delivery.check_room()
-                while len(stream.queue) >= self._queue:
-                    if stream.when_full == "block":
-                        return False
-                    if stream.when_full == "error":
-                        raise InputError(
-                            f"its queue is full ({self._queue}): submit fewer frames, or make the "
-                            'engine with a longer queue, or when_full="block" or "drop_oldest"'
-                        )
-                    self._put_out(stream, stream.drop("newer frames came", self._clock()))
-            except InputError as error:
-                raise self._refused(stream, error) from None
-            stream.put(waiting)
-            return True
-
-    def _put_out(self, stream: Stream, due: list[Due]) -> None:
-        for result, future in due:
-            self._counter.count_result(result.status, result.seconds)
-            self._delivery.put(stream, (result, future))
-
-    def _forget_if_over(self, stream: Stream) -> None:
-        """Gives back name and place of a stream that will have no more results."""
-        if stream.closed and not stream.left and self._streams.get(stream.name) is stream:
-            del self._streams[stream.name]
-            self._rows.append(stream.row)
+        with self._books.lock:
+            loaded = self._books.turns.new()
+            self._books.turns.put_back()
+            for stream in loaded if again else ():
+                self._books.fail(stream, reason)
 
 
 def _check_apart(reuse: ReuseNetwork, frames: np.ndarray) -> None:

@@ -185,6 +185,13 @@ class Turns:
             if stream is not None and ended[entry]
         }
 
+    def taken(self) -> list[Stream]:
+        """Confirms what `load` has taken, of an engine that ends every frame with its tick."""
+        new, self._new = self._new, []
+        for stream in new:
+            stream.has_begun()
+        return new
+
     def no_load(self) -> Load:
         """Returns a load of no frame."""
         count = len(self._slots)

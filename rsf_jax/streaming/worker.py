@@ -2,22 +2,18 @@
 
 import contextlib
 import statistics
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import jax
 
 from rsf_jax.models.base import Prepared
 from rsf_jax.policies.base import StepwisePolicy, may_leave_out_frames
+from rsf_jax.streaming.apart import Apart
 from rsf_jax.streaming.books import Books
 from rsf_jax.streaming.program import Program, to_host
 from rsf_jax.streaming.shadow import Shadow, Shadows
 from rsf_jax.streaming.slots import Load, Look
-
-T = TypeVar("T")
 
 # Ticks whose median duration deadlines are met by: one that was held up says nothing of the next.
 _RECENT = 15
@@ -35,7 +31,7 @@ class Worker:
 
     Attributes:
         program: as given.
-        thread: of the engine's own.
+        apart: does work that must not be ended halfway.
     """
 
     def __init__(
@@ -45,8 +41,7 @@ class Worker:
         self._stateful, self._shadow = stateful, shadow
         # Where it was made it works, whichever thread asks for it.
         self._device = jax.config.jax_default_device  # type: ignore[attr-defined]
-        # See `apart`.
-        self.thread = ThreadPoolExecutor(1, "stream_engine")
+        self.apart = Apart()
         self._computing = False
         # Or one that ticks and ticks again would keep the others out.
         self._asking: deque[object] = deque()
@@ -102,16 +97,6 @@ class Worker:
         busy = self._recovering(self._advance)
         self._failed_before = False
         return busy
-
-    def apart(self, work: Callable[[], T]) -> T:
-        """Does work that must not be ended halfway.
-
-        Ctrl-C raises in the main thread, wherever that is: between a frame that has left its slot
-        and its result, it would be lost. Other threads are never interrupted.
-        """
-        if threading.current_thread() is threading.main_thread():
-            return self.thread.submit(work).result()
-        return work()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
