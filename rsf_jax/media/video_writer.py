@@ -21,7 +21,7 @@ RATES = (0.0001, 1000.0)  # frames per second; the least is one in three hours
 # A second in units of times: whole numbers for all usual rates, 30000/1001 too. MPEG-4 has no more
 # than 65535.
 _TICKS = 60_000
-# Large frames are not kept to look ahead: x264 would hold thirty of them, 650 MB at 3840x2160.
+# Large frames are not kept to look ahead: x264 would hold dozens of them.
 _LARGE = 2_500_000  # pixels
 _SPARING = {"libx264": {"tune": "zerolatency", "x264-params": "subme=0"}}
 # The second, less good and not for browsers, is in every build of FFmpeg.

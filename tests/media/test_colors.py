@@ -170,3 +170,14 @@ def test_high_dynamic_range_that_cannot_be_mapped_is_told(tmp_path, monkeypatch)
     (note,) = notes
     assert note.startswith("clip.mkv: it is HDR (PQ): its colors are shown as they are, pale")
     np.testing.assert_allclose([p.image.mean() for p in pictures], (60, 120, 180), atol=4)
+
+
+def test_a_picture_that_is_not_drawn_holds_no_pixels(tmp_path):
+    picture = _first(film(tmp_path / "clip.mp4", scenes(1)))
+    lean = picture.lean()
+    assert picture.nbytes - lean.nbytes == 48 * 64 * 3 // 2
+    assert (lean.index, lean.seconds, lean.damaged) == (0, 0.0, False)
+    assert lean.mask([np.zeros((8, 8), np.uint8)]).shape == (8, 8)
+    with pytest.raises(ValueError, match="no pixels"):
+        lean.image  # noqa: B018
+    assert picture.image.shape == (48, 64, 3)

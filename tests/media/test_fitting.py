@@ -1,12 +1,13 @@
 """Frames of one shape made frames of a model's, and class maps taken back."""
 
+import doctest
 import itertools
 
 import numpy as np
 import pytest
 
 from rsf_jax.errors import InputError
-from rsf_jax.media import Fit
+from rsf_jax.media import Fit, fitting
 
 UNSEEN = 255
 SHAPE, MODEL = (108, 192), (36, 36)
@@ -18,6 +19,10 @@ def _ramp(height, width):
     image[..., 0] = np.linspace(0, 255, width)
     image[..., 1] = np.linspace(0, 255, height)[:, None]
     return image
+
+
+def test_its_example_is_right():
+    assert doctest.testmod(fitting) == (0, 4)
 
 
 def test_squeezing_keeps_every_pixel_and_no_shape():
