@@ -79,7 +79,7 @@ class Sampling:
             count: how many outputs.
         """
         start = 0 if seen.shape[axis] == self.inputs else self.start(at, count)
-        if isinstance(at, int):
+        if jnp.ndim(at) == 0:
             return self._sample(jnp.asarray(seen), axis, at, start, count)
         each = jax.vmap(lambda x, a, s: self._sample(x[None], axis, a, s, count)[0])
         return each(jnp.asarray(seen), at, jnp.broadcast_to(start, jnp.shape(at)))

@@ -122,6 +122,8 @@ class _Tracer:
         primitive = eqn.primitive.name
         if not any(isinstance(x, View) for x in args):
             return _of_constants(eqn, args)
+        if not eqn.outvars:  # what prints, and has no result
+            return []
         if eqn.params.get("name") == _STEM and isinstance(args[0], View) and args[0].is_map:
             with contextlib.suppress(NotLocal):
                 return [stem(args[0], args[1], eqn.outvars[0].aval, _layer(name), self.keep)]

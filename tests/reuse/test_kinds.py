@@ -67,7 +67,13 @@ def assert_exact(network, clip):
     return reuse
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# What others have parts of, too.
+_SLOW = ("U-Net, nearest", "pyramid and gate")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in _SLOW)) for n in NETWORKS]
+)
 def test_networks_of_the_field_give_what_they_give_on_every_frame(name):
     assert_exact(NETWORKS[name], passing((1, 32, 32, 3), 50))
 
@@ -236,17 +242,26 @@ def test_layers_of_all_kinds(name):
     assert "densely" not in assert_exact(network, clip).describe(clip[0])
 
 
+def test_what_prints_is_left_out():
+    def network(variables, x):
+        jax.debug.print("{}", x.sum())
+        return 2 * x
+
+    frame = np.ones((1, 4, 4, 1), np.float32)
+    assert_alike(ReuseNetwork(network, {}).whole(frame), 2 * jnp.asarray(frame))
+
+
 class Attention(nn.Module):
     """Every pixel looks at every other."""
 
     @nn.compact
     def __call__(self, x):
         tokens = x.reshape(x.shape[0], -1, x.shape[-1])
-        return x + nn.SelfAttention(2, deterministic=True)(tokens).reshape(x.shape)
+        return x + nn.MultiHeadDotProductAttention(2, deterministic=True)(tokens).reshape(x.shape)
 
 
 DENSE = {
-    "attention": (Attention(), "layers_1 .a map that is flattened."),
+    "attention": (Attention(), r"layers_1 on \(a map that is flattened\)"),
     "batch": (lambda x: x - x.mean((0, 1, 2), keepdims=True), "statistics of the batch"),
     "sort": (lambda x: jnp.sort(x, axis=1), "an order or sums along rows, columns or the batch"),
     "spectrum": (lambda x: jnp.fft.rfft2(x, axes=(1, 2)).real, "operation fft"),
@@ -321,7 +336,9 @@ def test_gradients_go_through_what_resamples_and_gathers():
     variables = filled(network, clip[:, 0])
 
     def loss(run):
-        return lambda variables: (run(variables) ** 2 * jnp.arange(31.0)[:, None]).sum()
+        return lambda variables: (
+            run(variables) ** 2 * jnp.arange(31.0).reshape(1, 1, 1, 31, 1)
+        ).sum()
 
     ours = jax.jit(jax.grad(loss(lambda v: run_clip(network, v, clip, tile_side=4))))(variables)
     dense = jax.vmap(lambda v, f: network.apply(v, f), (None, 1), 1)

@@ -64,7 +64,7 @@ def _typed(dtype):
     )
 
 
-@pytest.mark.parametrize("method", ["region", "residual"])
+@pytest.mark.parametrize("method", ["region", pytest.param("residual", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("dtype", "rtol"), [(jnp.bfloat16, 3e-2), (jnp.float16, 4e-3), (jnp.float64, 1e-14)]
 )
