@@ -1,7 +1,9 @@
 """The routes of a server."""
 
+import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -200,7 +202,8 @@ class _Api:
         else:
             if len(content) > self._service.limits.message_bytes:
                 raise Problem("too_large", f"the image has {len(content)} bytes")
-            results = await self._service.predict([decoder.frame(content, "image")])
+            frame = await asyncio.to_thread(decoder.frame, content, "image")
+            results = await self._service.predict([frame])
         messages = [protocol.message(result, *options) for result in results]
         if kind not in _CLIPS:
             return Response(messages[0], media_type="application/octet-stream")
@@ -220,8 +223,11 @@ class _Api:
             await socket.close(problem.closing, str(problem))
             return
         session.connected = True  # before anything is awaited
-        await _accept(socket)
-        await FrameSocket(service, session, socket).serve()
+        try:
+            await _accept(socket)
+            await FrameSocket(service, session, socket).serve()
+        finally:
+            session.connected, session.seen = False, time.monotonic()
 
     async def watch(self, socket: WebSocket) -> None:
         """Results of what the server feeds."""

@@ -18,7 +18,7 @@ from rsf_jax.serving.problems import Problem
 PROTOCOL = "rsf.v1"  # of WebSockets
 _BEARER = "bearer."  # a second subprotocol, as browsers can give no header
 _OPEN = ("/health",)
-_LOCAL = {"localhost", "127.0.0.1", "::1", "testserver"}
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
 _MOST_ADDRESSES = 10_000
 _HEADERS = (
     (

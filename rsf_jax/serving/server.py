@@ -1,6 +1,5 @@
 """A server as a process: uvicorn, which ends once every client has what was computed for it."""
 
-import asyncio
 import dataclasses
 import secrets
 import socket
@@ -61,7 +60,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drains, then closes; called by uvicorn at SIGTERM and Ctrl-C."""
         await self._service.drain()
-        await asyncio.sleep(0)
+        await self._service.parted()
         await super().shutdown(sockets)
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from rsf_jax.trained.model import Trained
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _QUEUE = 2  # frames of a stream that wait: more would only be older
 _ONE_SHOT = "_predict-"
+_LOOK = 0.02  # seconds between two looks at who is still connected
 
 
 class Service:
@@ -123,6 +124,12 @@ class Service:
         self.over = True
         for session in self.sessions.values():
             session.changed()
+
+    async def parted(self) -> None:
+        """Waits until every client has what was computed for it, or takes too long."""
+        until = time.monotonic() + self.limits.seconds
+        while any(s.connected for s in self.sessions.values()) and time.monotonic() < until:
+            await asyncio.sleep(_LOOK)
 
     async def stop(self) -> None:
         """Ends, and keeps the streams in the snapshot, if there is to be one."""
@@ -226,37 +233,41 @@ class Service:
         Raises:
             InputError: if a frame is none for this model, or it takes too long.
         """
-        async with self._one_shots:
-            found: list[FrameResult] = []
-            changed = asyncio.Event()
+        try:
+            async with asyncio.timeout(self.limits.seconds), self._one_shots:
+                return await self._predicted(iter(frames))
+        except TimeoutError:
+            seconds = self.limits.seconds
+            raise Problem("timeout", f"it takes longer than {seconds:g} seconds") from None
 
-            def take(result: FrameResult) -> None:
-                found.append(result)
-                changed.set()
+    async def _predicted(self, frames: Iterator[np.ndarray]) -> list[FrameResult]:
+        found: list[FrameResult] = []
+        changed = asyncio.Event()
 
-            stream = self.engine.open(
-                _ONE_SHOT + secrets.token_hex(4),
-                on_result=lambda result: _unless_closed(self._loop, take, result),
-            )
-            try:
-                async with asyncio.timeout(self.limits.seconds):
-                    for frame in frames:
-                        while not self.engine.has_room(stream):
-                            changed.clear()
-                            await changed.wait()
-                        self.engine.submit(stream, frame)
-                        self.runner.wake()
-                    while len(found) < stream.submitted:
-                        changed.clear()
-                        await changed.wait()
-            except TimeoutError:
-                raise Problem(
-                    "timeout", f"it takes longer than {self.limits.seconds:g} seconds"
-                ) from None
-            finally:
-                self.engine.discard(stream)
-                self.engine.close(stream)
-            return found
+        def take(result: FrameResult) -> None:
+            found.append(result)
+            changed.set()
+
+        async def until(done: Callable[[], bool]) -> None:
+            while not done():
+                changed.clear()
+                await changed.wait()
+
+        stream = self.engine.open(
+            _ONE_SHOT + secrets.token_hex(4),
+            on_result=lambda result: _unless_closed(self._loop, take, result),
+        )
+        try:
+            # In a thread: a clip is decoded meanwhile, of which nobody else has to wait.
+            while (frame := await asyncio.to_thread(next, frames, None)) is not None:
+                await until(lambda: self.engine.has_room(stream))
+                self.engine.submit(stream, frame)
+                self.runner.wake()
+            await until(lambda: len(found) == stream.submitted)
+        finally:
+            self.engine.discard(stream)
+            self.engine.close(stream)
+        return found
 
     async def change_policy(self, text: Any) -> str:
         """Goes on with another policy, and returns its name; no stream is lost.

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import time
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -37,13 +36,10 @@ class FrameSocket:
 
     async def serve(self) -> None:
         """Serves it until it goes, or has to; its stream stays for a while."""
-        session = self._session
-        session.connected = True
         tasks = [asyncio.create_task(work) for work in (self._read(), self._write())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            session.connected, session.seen = False, time.monotonic()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)

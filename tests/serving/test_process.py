@@ -189,6 +189,21 @@ def test_many_streams_at_once_are_not_mixed_up(start, tmp_path):
             for mask, wanted, clear in zip(found, masks, sure, strict=True):
                 np.testing.assert_array_equal(mask[clear], wanted[clear])
     assert server.client.streams() == []
+    _ends_with_answers(server)
+
+
+def _ends_with_answers(server):
+    """What was taken before the end is answered, and then the end is told."""
+    stream, found = server.client.stream("last", masks="raw"), []
+    for frame in FRAMES[:4]:
+        stream.send(frame)
+    found.append(stream.receive())
+    server.process.terminate()
+    with pytest.raises(rsf.InputError, match="the server is ending"):
+        found.extend(iter(stream.receive, None))
+    for index, answer in enumerate(found):
+        _check(answer, index)
+    server.process.wait(120)
 
 
 def test_who_reaches_it_from_elsewhere_needs_the_token(start, tmp_path):
@@ -234,13 +249,17 @@ def test_the_page_shows_live_streams_and_obeys(start, tmp_path):
 def _pause(page):
     page.run("document.querySelector('.pause').click()")
     page.wait("document.querySelector('.pause').textContent === 'Resume'")
-    time.sleep(1.0)
     pixels = "document.querySelector('.picture').toDataURL()"
-    before = page.run(pixels)
-    time.sleep(1.0)
-    assert page.run(pixels) == before
+    seen = [page.run(pixels)]
+
+    def stands_still():  # once frames on their way have come
+        time.sleep(2.0)
+        seen.append(page.run(pixels))
+        return seen[-1] == seen[-2]
+
+    _until(stands_still)
     page.run("document.querySelector('.pause').click()")
-    page.wait(f"{pixels} !== {before!r}")
+    page.wait(f"{pixels} !== {seen[-1]!r}")
 
 
 def _choose_schedule(page):

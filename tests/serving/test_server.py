@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from served import SIZE
+from served import HOSTS, SIZE
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -33,7 +33,7 @@ def service(make_service):
 @pytest.fixture(scope="module")
 def client(service):
     feed = Feed("own", at_pace(lambda: iter(FEED), 200.0))
-    with TestClient(make_app(service, feeds=[feed])) as client:
+    with TestClient(make_app(service, hosts=HOSTS, feeds=[feed])) as client:
         yield client
 
 
@@ -346,7 +346,7 @@ def test_the_servers_own_streams_are_watched_paused_and_reset(client):
                 shown = np.asarray(Image.open(io.BytesIO(parts["frame"])))
                 assert any(np.array_equal(shown, frame[..., 0]) for frame in FEED)
                 assert parts["mask"].shape == SIZE
-                assert about["strip"][-1] == about["steps"]
+                assert about["steps"] in about["strip"]  # others may have been dropped since
         assert client.post("/v1/streams/own/pause").json()["paused"]
         time.sleep(0.1)
         before = client.get("/v1/streams/own").json()["frames"]

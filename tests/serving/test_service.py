@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from served import SIZE
+from served import HOSTS, SIZE
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -46,7 +46,7 @@ def test_streams_go_on_in_the_next_process_and_failures_are_survived(
     path = tmp_path / "streams.safetensors"
     service = make_service(snapshot=path, snapshot_seconds=0.05)
     frames = "/v1/streams/door/frames"
-    with TestClient(make_app(service)) as client:
+    with TestClient(make_app(service, hosts=HOSTS)) as client:
         client.post("/v1/streams", json={"name": "door", **RAW})
         with client.websocket_connect(frames) as socket:
             for frame in FRAMES[:2]:
@@ -63,7 +63,7 @@ def test_streams_go_on_in_the_next_process_and_failures_are_survived(
 
     # Under whatever policy it is started with.
     again = make_service("s4f2", snapshot=path, limits={"idle_seconds": 0.2})
-    with TestClient(make_app(again)) as client:
+    with TestClient(make_app(again, hosts=HOSTS)) as client:
         assert client.get("/v1/streams/door").json()["frames"] == 3
         with client.websocket_connect(frames) as socket:
             socket.send_json({"type": "options", **RAW})
@@ -91,7 +91,7 @@ def _fail_once(service, monkeypatch):
 
 def test_a_server_that_ends_answers_what_it_has_taken(make_service, trained):
     service = make_service()
-    with TestClient(make_app(service)) as client:
+    with TestClient(make_app(service, hosts=HOSTS)) as client:
         client.post("/v1/streams", json={"name": "door", **RAW})
         with client.websocket_connect("/v1/streams/door/frames") as socket:
             for frame in FRAMES:
