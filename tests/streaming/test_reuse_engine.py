@@ -77,7 +77,7 @@ def test_streams_without_a_new_frame_cost_nothing_and_places_are_given_on(reuse)
     engine.close(first)
     names = [engine.open().name for _ in range(3)]
     assert len(set(names)) == 3
-    with pytest.raises(rsf.InputError, match="4 streams are open, as many as this engine has"):
+    with pytest.raises(rsf.InputError, match="4 streams are open, as many as this engine keeps"):
         engine.open()
 
 
