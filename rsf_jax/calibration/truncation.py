@@ -9,7 +9,7 @@ import numpy as np
 
 from rsf_jax.calibration.risk import upper_bound, values_until_failure
 from rsf_jax.errors import InputError
-from rsf_jax.reuse.bound import multiply_adds
+from rsf_jax.reuse.bound import share_of_work
 from rsf_jax.reuse.network import ReuseNetwork
 from rsf_jax.typing import Array
 
@@ -147,12 +147,12 @@ def run(
         What the network gives for every frame, and the share of the multiply-adds that was done
         for all frames but the first.
     """
-    adds = multiply_adds(reuse.program(clip[0]))
+    program = reuse.program(clip[0])
     state, outputs, shares = reuse.init(clip[0]), [], []
     for frame in clip:
         state, output = reuse.step(state, frame, thresholds)
         outputs.append(jax.device_get(output))
-        shares.append(float(np.asarray(state.computed) @ adds / adds.sum()))
+        shares.append(share_of_work(program, jax.device_get(state.computed)))
     return outputs, float(np.mean(shares[1:] or shares))
 
 
