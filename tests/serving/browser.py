@@ -35,6 +35,13 @@ class Browser:
         )
         self._count, self.errors = 0, []
         self._open = contextlib.ExitStack()
+        try:
+            self._begin(width, height, dark)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, width, height, dark):
         self._socket = self._open.enter_context(
             connect(self._page(), max_size=2**26, ping_interval=None)
         )
