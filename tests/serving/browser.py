@@ -35,7 +35,16 @@ class Browser:
         )
         self._count, self.errors = 0, []
         self._open = contextlib.ExitStack()
-        self._socket = self._open.enter_context(connect(self._page(), max_size=2**26))
+        try:
+            self._begin(width, height, dark)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, width, height, dark):
+        self._socket = self._open.enter_context(
+            connect(self._page(), max_size=2**26, ping_interval=None)
+        )
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.resize(width, height)

@@ -223,7 +223,7 @@ def test_who_reaches_it_from_elsewhere_needs_the_token(start, tmp_path):
 
 @pytest.mark.skipif(browser.installed() is None, reason="there is no Chromium")
 def test_the_page_shows_live_streams_and_obeys(start, tmp_path):
-    server = start("--demo", "--demo_streams=10", "--demo_rate=4")
+    server = start("--demo", "--demo_streams=10", "--demo_rate=2")
     with browser.Browser(tmp_path / "profile") as page:
         page.open(server.address)
         page.wait("document.querySelectorAll('article').length === 10")
