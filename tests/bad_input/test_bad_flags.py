@@ -68,7 +68,8 @@ CASES = [
     Launched("calibrate", "--max_disagreement=0.1 --length=9", "--length is used with --streams"),
     Launched("calibrate", "--max_disagreement=0.1 --gap=9", "--gap is used with --inputs alone"),
     Launched("calibrate", "--max_disagreement=0.1 --frame_size=8x8", "--frame_size is used with"),
-    Launched("reuse", "--workdir={run} --inputs=a.mp4", "with an error that is allowed: --max_err"),
+    Launched("reuse", "--workdir={run} --inputs=a.mp4 --max_error=1 --out=x", "--out is not used"),
+    Launched("reuse", "--workdir={run} --write=masks", "--write is used with --inputs alone"),
     Launched("reuse", "--workdir={run} --max_error=0.1", "--max_error is used with --inputs alone"),
     Launched(
         "reuse", "--workdir={run} --inputs=a.mp4 --videos=2", "--videos is not used with --inputs"
