@@ -44,9 +44,7 @@ def document(limits: Limits) -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
-    stream = _json("the stream", {"$ref": "#/components/schemas/Stream"})
     anything = _json("it", {"type": "object"})
-    named = [_NAME]
     return {
         "/health": {"get": _call("whether it computes", anything)},
         "/metrics": {"get": _call("the work so far, for Prometheus", _text())},
@@ -59,6 +57,15 @@ def _paths() -> dict[str, Any]:
                 body=_object({"policy": {"type": "string"}}, ["policy"]),
             )
         },
+        **_paths_of_streams(),
+        "/v1/predict": {"post": _predict()},
+    }
+
+
+def _paths_of_streams() -> dict[str, Any]:
+    stream = _json("the stream", {"$ref": "#/components/schemas/Stream"})
+    anything, named = _json("it", {"type": "object"}), [_NAME]
+    return {
         "/v1/streams": {
             "get": _call("all streams", anything),
             "post": _call(
@@ -83,7 +90,6 @@ def _paths() -> dict[str, Any]:
             "post": _call("pauses what the server feeds", stream, parameters=named)
         },
         "/v1/streams/{name}/resume": {"post": _call("goes on with it", stream, parameters=named)},
-        "/v1/predict": {"post": _predict()},
     }
 
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rsf_jax.errors import InputError
@@ -122,8 +122,24 @@ class Delivery:
             self._bytes -= _RESULT_BYTES + result.nbytes
             return result
 
-    def take(self) -> list[FrameResult]:
-        """Returns all results that nobody has read."""
+    def results(self, tick: Callable[[], bool]) -> Iterator[FrameResult]:
+        """Yields results, and computes until none is left to come.
+
+        Args:
+            tick: computes; returns whether there was anything to do.
+        """
+        while True:
+            result = self.pop()
+            if result is None and not tick():
+                result = self.pop()  # of another thread's tick
+                if result is None:
+                    return
+            if result is not None:
+                yield result
+
+    def poll(self) -> list[FrameResult]:
+        """Calls what waits to be called; returns all results that nobody has read."""
+        self.deliver()
         with self._books:
             results, self._results, self._bytes = list(self._results), deque(), 0
             return results

@@ -168,19 +168,11 @@ class ReuseEngine:
 
     def results(self) -> Iterator[FrameResult]:
         """Yields results, in order within a stream, and computes until none is left to come."""
-        while True:
-            result = self._books.delivery.pop()
-            if result is None and not self.tick():
-                result = self._books.delivery.pop()  # of another thread's tick
-                if result is None:
-                    return
-            if result is not None:
-                yield result
+        return self._books.delivery.results(self.tick)
 
     def poll(self) -> list[FrameResult]:
         """Returns the results that are there, without computing."""
-        self._books.delivery.deliver()
-        return self._books.delivery.take()
+        return self._books.delivery.poll()
 
     def statistics(self) -> Statistics:
         """Returns what has been done so far; a step is a frame."""
