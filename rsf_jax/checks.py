@@ -60,6 +60,8 @@ def own_copy(tree: Any) -> Any:
     On a CPU, JAX reads NumPy arrays where they are while it computes: what a camera's buffer holds
     by then would be computed with.
     """
+    if not any(isinstance(x, np.ndarray) for x in jax.tree.leaves(tree)):
+        return tree
     return jax.tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tree)
 
 
@@ -93,7 +95,7 @@ def check_policy(policy: Any) -> None:
     """Raises InputError unless it is a step policy."""
     if isinstance(policy, str):
         raise InputError(f"policy is {policy!r}: give rsf.parse_policy({policy!r})")
-    if isinstance(policy, type) or not isinstance(policy, StepPolicy):
+    if isinstance(policy, type) or not (_offers(type(policy)) or isinstance(policy, StepPolicy)):
         raise InputError(
             f"policy is {policy!r}: a step policy is needed, such as rsf.FixedSchedule(8, 2)"
         )
@@ -102,6 +104,15 @@ def check_policy(policy: Any) -> None:
             f"policy {type(policy).__name__} is no pytree: decorate its class with "
             "flax.struct.dataclass, or register it with jax.tree_util"
         )
+
+
+_MEMBERS = ("max_steps", "singles_out_first_frame", "init_memory", "unroll")
+
+
+@functools.lru_cache(maxsize=64)  # a protocol looks for them anew in every object
+def _offers(kind: type) -> bool:
+    """Whether a class has what a step policy needs."""
+    return all(hasattr(kind, name) for name in _MEMBERS)
 
 
 def on_device(policy: StepPolicy) -> StepPolicy:
@@ -116,7 +127,11 @@ def on_device(policy: StepPolicy) -> StepPolicy:
             return jnp.asarray(x, jnp.float32) if isinstance(x, jax.Array) else _put(np.float32(x))
         return x if isinstance(x, jax.Array) else _put(np.asarray(x))
 
-    return jax.tree.map(place, policy)
+    leaves, structure = jax.tree.flatten(policy)
+    placed = [place(leaf) for leaf in leaves]
+    if all(old is new for old, new in zip(leaves, placed)):
+        return policy  # made anew it would check its fields anew
+    return jax.tree.unflatten(structure, placed)
 
 
 _NUMBERS: dict[Any, jax.Array] = {}
@@ -172,9 +187,11 @@ def as_prepared(
 def check_state(model: VideoModel, state: Any, frame: Frame) -> None:
     """Raises InputError unless a state fits the model and a frame [B, H, W, 1]."""
     batch, height, width, _ = frame.shape
-    expected = _initial_state(model, batch, (height, width))
     if isinstance(state, State):  # what a policy has left in it is another's: see `with_memory`
         state = dataclasses.replace(state, memory=())
+    if _kinds(state) == _initial_kinds(model, batch, (height, width)):
+        return
+    expected = _initial_state(model, batch, (height, width))
     wanted, given = jax.tree.map(jnp.shape, expected), jax.tree.map(jnp.shape, state)
     if wanted == given:
         _check_types(expected, state)
@@ -210,10 +227,26 @@ def _initial_state(model: VideoModel, batch: BatchSize, size: tuple[int, int]) -
     return jax.eval_shape(lambda: model.initial_state(batch, size))
 
 
+@functools.lru_cache(maxsize=64)
+def _initial_kinds(model: VideoModel, batch: BatchSize, size: tuple[int, int]) -> Any:
+    return _kinds(_initial_state(model, batch, size))
+
+
+def _kinds(tree: Any) -> tuple[Any, list[Any]]:
+    """Structure, shapes and types, to be compared at once; None of what is no array."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(getattr(x, "shape", None), getattr(x, "dtype", None)) for x in leaves]
+
+
 def _memory(policy: StepPolicy, frame: Frame) -> Any:
     """What a policy carries at first, as shapes and types."""
     leaves, structure = jax.tree.flatten(policy)
-    kinds = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+    kinds = tuple(
+        (leaf.shape, leaf.dtype)
+        if isinstance(leaf, jax.Array)
+        else (jnp.shape(leaf), jnp.result_type(leaf))
+        for leaf in leaves
+    )
     return _memory_of_kind(structure, kinds, frame.shape, frame.dtype)
 
 

@@ -151,7 +151,7 @@ def run_frame(
     recording = as_recording(record_states)
     if recording and recording.frames is not None:
         raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
-    state, frame = own_copy((state, frame))
+    state, frame = own_copy(state), own_copy(frame)
     with check_variables(prepared.variables):
         policy = on_device(policy)
         state = with_memory(policy, state, frame)

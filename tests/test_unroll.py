@@ -349,3 +349,14 @@ def test_a_live_frame_does_not_trace_its_first_state_anew(model, variables, fram
 
     monkeypatch.setattr(type(model), "initial_state", traced)
     rsf.run_frame(model, variables, state, frames[:, 1], SCHEDULE)
+
+
+def test_a_live_frame_does_not_make_its_schedule_anew(model, variables, frames, monkeypatch):
+    state, schedule = model.initial_state(3, (12, 10)), rsf.FixedSchedule(slow=3, fast=2)
+    state, _ = rsf.run_frame(model, variables, state, frames[:, 0], schedule)
+
+    def checked(*_):
+        raise AssertionError("checked")
+
+    monkeypatch.setattr(rsf.FixedSchedule, "__post_init__", checked)
+    rsf.run_frame(model, variables, state, frames[:, 1], schedule)
