@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -95,7 +96,8 @@ def check_policy(policy: Any) -> None:
     """Raises InputError unless it is a step policy."""
     if isinstance(policy, str):
         raise InputError(f"policy is {policy!r}: give rsf.parse_policy({policy!r})")
-    if isinstance(policy, type) or not (_offers(type(policy)) or isinstance(policy, StepPolicy)):
+    kind: Hashable = type(policy)
+    if isinstance(policy, type) or not (_offers(kind) or isinstance(policy, StepPolicy)):
         raise InputError(
             f"policy is {policy!r}: a step policy is needed, such as rsf.FixedSchedule(8, 2)"
         )
@@ -110,7 +112,7 @@ _MEMBERS = ("max_steps", "singles_out_first_frame", "init_memory", "unroll")
 
 
 @functools.lru_cache(maxsize=64)  # a protocol looks for them anew in every object
-def _offers(kind: type) -> bool:
+def _offers(kind: Hashable) -> bool:
     """Whether a class has what a step policy needs."""
     return all(hasattr(kind, name) for name in _MEMBERS)
 

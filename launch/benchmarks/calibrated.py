@@ -18,6 +18,7 @@ from benchmarks.reuse_networks import NETWORKS
 from benchmarks.suite import machine
 from rsf_jax.calibration.reuse_clips import time_on
 from rsf_jax.json_files import write_json
+from rsf_jax.models.first import first_variables
 from rsf_jax.reuse import Chosen, ReuseNetwork
 from rsf_jax.reuse.search import Trial
 from rsf_jax.typing import Array
@@ -127,7 +128,7 @@ def run(
     for case, name in itertools.product(cases, networks):
         network = NETWORKS[name]()
         first = jnp.zeros_like(case.clip[0])
-        variables = jax.jit(network.init)(jax.random.key(0), first)
+        variables = first_variables(network, jax.random.key(0), first)
         reuse = ReuseNetwork(network, variables)
         clip = np.stack(case.clip)
         found = {

@@ -17,6 +17,7 @@ from rsf_jax.gradients import BPTT, REMAT, LipschitzPenalty
 from rsf_jax.measures.losses import Objective
 from rsf_jax.measures.timing import Case, compiled
 from rsf_jax.models.base import Prepared, VideoModel, prepare
+from rsf_jax.models.first import first_variables
 from rsf_jax.ops.conv import KernelSpectrum, convolve, kernel_spectrum
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.training.step import video_gradients
@@ -61,7 +62,7 @@ def build_workload(
     """Returns a model with random weights and square frames of `side` pixels."""
     frames = random_frames(batch_size, frame_count, side)
     model = build_model(config)
-    variables = dict(jax.jit(model.init)(jax.random.key(0), frames[:1]))
+    variables = first_variables(model, jax.random.key(0), frames[:1])
     torch = PyTorchModel(variables["params"]) if with_torch else None
     return Workload(config, model, variables, frames, torch)
 

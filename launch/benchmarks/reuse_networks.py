@@ -13,6 +13,7 @@ import rsf_jax as rsf
 from benchmarks import clips
 from benchmarks.networks import AlexNet, ResNet
 from rsf_jax.calibration.truncation import calibrate
+from rsf_jax.models.first import first_variables
 from rsf_jax.reuse import METHODS, ReuseNetwork, frame_network
 from rsf_jax.typing import Array, Variables
 
@@ -77,7 +78,7 @@ def image_network(
         truncation: adds the network "truncated", by these thresholds.
     """
     network = NETWORKS[name]()
-    variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))
+    variables = first_variables(network, jax.random.key(0), jnp.zeros((1, *size, 3)))
     apply = jax.jit(network.apply)
     subject = Subject(name, _by_method(network, variables, methods), lambda x: apply(variables, x))
     if truncation is None:
@@ -90,7 +91,7 @@ def image_network(
 def contour_network(preset: str, shape: tuple[int, int], methods: Sequence[str]) -> Subject:
     """Returns a feedforward network of this library with random weights, for frames of a size."""
     model = rsf.build_model(rsf.get_config(preset))
-    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, *shape, 1)))
+    variables = first_variables(model, jax.random.key(0), jnp.zeros((1, 1, *shape, 1)))
     prepared, start = rsf.prepare(model, variables, shape), model.initial_state(1, shape)
     one = rsf.FixedSchedule(1, 1)
     apply = jax.jit(lambda prepared, x: rsf.run_frame(model, prepared, start, x, one)[1].logits)

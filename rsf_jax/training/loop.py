@@ -126,16 +126,20 @@ class _Loop:
         """Waits for an update; reports its metrics, once it is sure that they are numbers."""
         setup = self._setup
         values = {k: float(v) for k, v in setup.devices.unreplicate(metrics).items()}
-        rate = float(setup.learning_rate(update - 1))
         if not math.isfinite(values["loss"]) or not math.isfinite(values["grad_norm"]):
-            raise self._diverged(update, values, rate)
+            raise self._diverged(update, values)
         if setup.reports(update):
+            rate = self._learning_rate(update)
             speed = {"learning_rate": rate, "videos_per_second": videos_per_second}
             self._journal.report(update, values | speed)
 
-    def _diverged(self, update: int, values: dict[str, float], rate: float) -> TrainingDiverged:
+    def _learning_rate(self, update: int) -> float:
+        return float(self._setup.learning_rate(update - 1))
+
+    def _diverged(self, update: int, values: dict[str, float]) -> TrainingDiverged:
         last = self._journal.last_saved()
         kept = f"the last good checkpoint is of update {last}" if last else "none was saved yet"
+        rate = self._learning_rate(update)
         return TrainingDiverged(
             f"loss {values['loss']} and gradient norm {values['grad_norm']} in update {update} "
             f"at learning rate {rate:.3g}: {kept}. Lower config.learning_rate, or set "

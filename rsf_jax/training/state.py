@@ -9,6 +9,7 @@ import optax
 
 from rsf_jax.config.config import Config
 from rsf_jax.models.base import VideoModel
+from rsf_jax.models.first import first_variables
 from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Carry, Leaf
 
@@ -93,6 +94,6 @@ def create_state(
         streams: as in `TrainState`.
     """
     frames = jnp.zeros((1, 1, *frame_shape, model.input_channels), jnp.float32)
-    model_state = dict(jax.jit(model.init)(jax.random.key(seed), frames))
+    model_state = first_variables(model, jax.random.key(seed), frames)
     params = model_state.pop("params")
     return TrainState(jnp.int32(0), params, model_state, optimizer.init(params), streams)
