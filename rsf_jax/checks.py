@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -96,7 +95,7 @@ def check_policy(policy: Any) -> None:
     """Raises InputError unless it is a step policy."""
     if isinstance(policy, str):
         raise InputError(f"policy is {policy!r}: give rsf.parse_policy({policy!r})")
-    kind: Hashable = type(policy)
+    kind: Any = type(policy)
     if isinstance(policy, type) or not (_offers(kind) or isinstance(policy, StepPolicy)):
         raise InputError(
             f"policy is {policy!r}: a step policy is needed, such as rsf.FixedSchedule(8, 2)"
@@ -112,7 +111,7 @@ _MEMBERS = ("max_steps", "singles_out_first_frame", "init_memory", "unroll")
 
 
 @functools.lru_cache(maxsize=64)  # a protocol looks for them anew in every object
-def _offers(kind: Hashable) -> bool:
+def _offers(kind: type) -> bool:
     """Whether a class has what a step policy needs."""
     return all(hasattr(kind, name) for name in _MEMBERS)
 
