@@ -1,4 +1,5 @@
 import functools
+import gc
 import http.server
 import socket
 import sys
@@ -34,6 +35,20 @@ def test_a_file_gives_back_its_frames_in_order_and_time(tmp_path, suffix, codec)
         gap = np.abs(picture.image.astype(int) - image)
         assert np.median(gap) <= 3
         assert gap[4:20, 4:28].max() < 20  # the corner of one area
+
+
+def test_frames_are_given_up_as_soon_as_they_are_taken(tmp_path):
+    path = film(tmp_path / "clip.mp4", scenes(20))
+    gc.collect()
+    gc.disable()  # what waits for it would be many a 4K frame
+    try:
+        with open_source(path, None) as source:
+            for picture in source:
+                assert picture.image.any()
+            held = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held < 5
 
 
 @pytest.mark.parametrize("shape", [(24, 32), (15, 20), (96, 80), (128, 128)])
