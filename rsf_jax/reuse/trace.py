@@ -12,6 +12,7 @@ from jax.extend.core import Literal, Var
 from rsf_jax.errors import InputError
 from rsf_jax.models.recurrent import convolve_frame
 from rsf_jax.reuse.axes import along, broadcasted, gathered, padded, sliced, stacked
+from rsf_jax.reuse.convolving import convolved, stem
 from rsf_jax.reuse.graph import (
     BATCH,
     CHANNELS,
@@ -27,9 +28,11 @@ from rsf_jax.reuse.graph import (
     evaluate_equation,
 )
 from rsf_jax.reuse.meeting import broadcasting, concatenated, met
+from rsf_jax.reuse.multiplying import multiplied
+from rsf_jax.reuse.pooling import pooled
+from rsf_jax.reuse.reducing import reduced
 from rsf_jax.reuse.reshaping import reshaped
 from rsf_jax.reuse.views import NotLocal, layout_of
-from rsf_jax.reuse.windows import convolved, multiplied, pooled, reduced, stem
 from rsf_jax.typing import Array
 
 # Primitives of JAX that treat every value by itself.
