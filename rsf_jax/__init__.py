@@ -29,9 +29,10 @@ if TYPE_CHECKING:
         register_policy,
     )
     from rsf_jax.policies.recording import Recording
-    from rsf_jax.pretrained import load_pretrained, pretrained_names
+    from rsf_jax.pretrained import load_pretrained
     from rsf_jax.streaming import StreamEngine
     from rsf_jax.trained.model import Trained
+    from rsf_jax.trained.places import pretrained_names
     from rsf_jax.training.loading import load_trained
     from rsf_jax.unroll import FrameOutput, VideoOutput, run_frame, run_video
     from rsf_jax.version import __version__ as __version__
@@ -100,9 +101,10 @@ if not TYPE_CHECKING:  # to which any name would be there
                 "register_policy",
             ],
             ".policies.recording": ["Recording"],
-            ".pretrained": ["load_pretrained", "pretrained_names"],
+            ".pretrained": ["load_pretrained"],
             ".streaming": ["StreamEngine"],
             ".trained.model": ["Trained"],
+            ".trained.places": ["pretrained_names"],
             ".training.loading": ["load_trained"],
             ".unroll": ["FrameOutput", "VideoOutput", "run_frame", "run_video"],
             ".version": ["__version__"],

@@ -1,5 +1,6 @@
 """Paths as users write them."""
 
+import os
 import re
 from pathlib import Path
 
@@ -24,3 +25,18 @@ def expand(path: str | Path) -> Path:
             f"{path} cannot be found ({str(error).rstrip('.').lower()}): write the folder instead "
             "of ~"
         ) from error
+
+
+def cache_folder(*parts: str) -> Path | None:
+    """Returns a folder for what can be made again, made if it is not there.
+
+    It lies in `~/.cache/rsf_jax`, or where XDG_CACHE_HOME says; None where there is no home, or
+    none that can be written to.
+    """
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home, "rsf_jax", *parts)
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder

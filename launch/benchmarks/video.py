@@ -136,12 +136,14 @@ def _send(server: socket.socket, path: Path, seconds: float) -> None:
     content = path.read_bytes()
     with connection:
         connection.recv(4096)
-        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content))
+        # In parts, or what says how long it is would be a file.
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         began, parts = time.monotonic(), max(1, round(seconds * _SENT))
         for n in range(parts):
             time.sleep(max(0.0, began + n / _SENT - time.monotonic()))
-            begin, end = n * len(content) // parts, (n + 1) * len(content) // parts
-            connection.sendall(content[begin:end])
+            part = content[n * len(content) // parts : (n + 1) * len(content) // parts]
+            connection.sendall(b"%x\r\n%s\r\n" % (len(part), part))
+        connection.sendall(b"0\r\n\r\n")
 
 
 def _apart(text: str, folder: str, settings: Settings) -> Run:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from rsf_jax.calibration.kinds import VIDEOS
 from rsf_jax.config.config import Config
@@ -16,7 +17,9 @@ from rsf_jax.evaluation.usual_policies import (
     schedules,
 )
 from rsf_jax.policies import ChangeGate, StepPolicy, parse_policy, policy_name
-from rsf_jax.trained.model import Trained
+
+if TYPE_CHECKING:  # `--help` names the kinds, and waits for no model
+    from rsf_jax.trained.model import Trained
 
 # Kinds of candidates, by family of a live test; of videos, what `_of_videos` says.
 KINDS = {
@@ -27,7 +30,7 @@ KINDS = {
 }
 
 
-def default_reference(trained: Trained, kind: str, gate: str = GATE) -> StepPolicy:
+def default_reference(trained: "Trained", kind: str, gate: str = GATE) -> StepPolicy:
     """Returns the schedule of training; on streams behind a gate that skips nothing that moves.
 
     There a schedule alone is no reference. Before a picture that stands still it takes steps that

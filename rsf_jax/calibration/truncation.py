@@ -1,6 +1,6 @@
 """Chooses the thresholds of truncation for a wanted accuracy."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,9 @@ from rsf_jax.typing import Array
 # Thresholds that are tried, in units of each map's own size.
 SCALES = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
+# Those of thresholds that a search has found, in units of these.
+TIMES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+
 # (outputs of a clip, one for each frame; its index) -> score, at most 1 and at least 0
 ClipScore = Callable[[list[Any], int], float]
 
@@ -24,7 +27,7 @@ class Candidate(NamedTuple):
     """What truncation by one scale comes to on the calibration clips.
 
     Attributes:
-        scale: thresholds in units of each map's size.
+        scale: thresholds in units of each map's size, or of those that were given.
         score: mean over clips.
         drop: mean drop of the score against no truncation.
         bound: the drop that it exceeds with a probability of at most 1 - confidence.
@@ -61,15 +64,18 @@ def calibrate(
     *,
     max_drop: float,
     confidence: float = 0.95,
-    scales: Sequence[float] = SCALES,
+    scales: Sequence[float] | None = None,
+    units: Mapping[str, float] | None = None,
 ) -> Calibrated:
     """Finds the largest thresholds whose mean score stays within `max_drop` of the network's own.
 
     Every map has the threshold `scale` times its size, the root of its mean square on the first
-    frames of the clips. Scales are tested from the smallest on, which does not depend on the
-    clips, until one fails; the last that passes is taken. With probability `confidence` over the
-    draw of the clips its mean drop on clips like these is at most `max_drop`; nothing is assumed
-    of network or clips but that clips are drawn independently.
+    frames of the clips; or `scale` times its own of `units`, as `ReuseNetwork.calibrate` has found
+    them for each map on other clips. Such a search is not made here: the guarantee needs candidates
+    in an order that these clips have no part in. Scales are tested from the smallest on, which does
+    not depend on the clips, until one fails; the last that passes is taken. With probability
+    `confidence` over the draw of the clips its mean drop on clips like these is at most `max_drop`;
+    nothing is assumed of network or clips but that clips are drawn independently.
 
     Args:
         reuse: the network.
@@ -77,16 +83,21 @@ def calibrate(
         score: how good the outputs of a clip are, given its number, in 0..1.
         max_drop: of the mean score, above 0.
         confidence: probability that the guarantee holds, between 0 and 1.
-        scales: ascending, in units of each map's size.
+        scales: ascending; None for `SCALES`, or with `units` for `TIMES`.
+        units: thresholds by layer, all of them, from clips that are none of these; None for each
+            map's size.
 
     Raises:
-        InputError: if a number is none of these, or not even the first scale can be guaranteed to
-            keep the score; the message says what can be guaranteed.
+        InputError: if a number or the layers are none of these, or not even the first scale can be
+            guaranteed to keep the score; the message says what can be guaranteed.
 
     Source: see `rsf_jax.calibration.risk`.
     """
+    if scales is None:
+        scales = SCALES if units is None else TIMES
     _check(clips, max_drop, confidence, scales)
-    names, sizes = reuse.layers(clips[0][0]), map_sizes(reuse, clips)
+    names = reuse.layers(clips[0][0])
+    sizes = map_sizes(reuse, clips) if units is None else _in_order(units, names)
     own = np.array([score(run(reuse, clip, 0.0)[0], i) for i, clip in enumerate(clips)])
     found: list[tuple[float, np.ndarray, float]] = []
 
@@ -154,6 +165,14 @@ def run(
         outputs.append(jax.device_get(output))
         shares.append(share_of_work(program, jax.device_get(state.computed)))
     return outputs, float(np.mean(shares[1:] or shares))
+
+
+def _in_order(units: Mapping[str, float], names: list[str]) -> np.ndarray:
+    if units.keys() != set(names):
+        raise InputError(
+            f"units are of {', '.join(units) or 'no layer'}: the layers are {', '.join(names)}"
+        )
+    return np.array([units[name] for name in names])
 
 
 def _check(

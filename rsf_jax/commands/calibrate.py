@@ -16,7 +16,6 @@ from rsf_jax import calibration
 from rsf_jax.calibration import candidates
 from rsf_jax.commands import choices, opening, shared
 from rsf_jax.run_folder import writable_folder
-from rsf_jax.trained.model import Trained
 
 _DROP = flags.DEFINE_float(
     "max_miou_drop", None, "take the fewest steps with a mIoU at most this much below --reference"
@@ -99,7 +98,7 @@ def _check_flags() -> None:
             raise rsf.InputError(f"--{flag.name} is used with --inputs alone: add that")
 
 
-def _units(trained: Trained) -> "calibration.Units":
+def _units(trained: "rsf.Trained") -> "calibration.Units":
     """What is calibrated on; what is wrong is said before anything is opened."""
     if _INPUTS.value:
         return calibration.clips_of(
@@ -120,7 +119,7 @@ def _units(trained: Trained) -> "calibration.Units":
 
 
 def _candidates(
-    trained: Trained, units: "calibration.Units", reference: rsf.StepPolicy
+    trained: "rsf.Trained", units: "calibration.Units", reference: rsf.StepPolicy
 ) -> list[rsf.StepPolicy]:
     return candidates.default_candidates(
         trained.config, units.kind, reference, _GATE.value, _KIND.value

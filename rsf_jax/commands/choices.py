@@ -6,7 +6,6 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax import policies
-from rsf_jax.trained.model import Trained
 
 # A flag that is defined here is one of the module that asks for it.
 flags.disclaim_key_flags()
@@ -60,7 +59,7 @@ def parsed(text: str | None) -> rsf.StepPolicy | None:
     return None if text in (None, CALIBRATED) else rsf.parse_policy(str(text))
 
 
-def chosen(text: str | None, trained: Trained, folder: Path) -> rsf.StepPolicy:
+def chosen(text: str | None, trained: "rsf.Trained", folder: Path) -> rsf.StepPolicy:
     """Returns the policy of `policy_or_calibrated`.
 
     Raises:

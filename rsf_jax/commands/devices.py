@@ -14,6 +14,7 @@ from rich.text import Text
 
 import rsf_jax as rsf
 from rsf_jax.commands.shared import CELLS
+from rsf_jax.paths import cache_folder
 
 _CACHE_BYTES = 2**30  # what was used longest ago makes room
 _WIDTH = 100  # of what is printed where there is no terminal
@@ -58,11 +59,8 @@ def keep_compiled() -> None:
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    try:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(home, "rsf_jax", "compiled", _processor())
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # no home, or none that can be written to
+    folder = cache_folder("compiled", _processor())
+    if folder is None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)

@@ -6,7 +6,6 @@ import rsf_jax as rsf
 from rsf_jax.commands.devices import print_header
 from rsf_jax.commands.shared import CONFIG, PRETRAINED, WORKDIR, model_settings, overrides
 from rsf_jax.trained.cards import read_card
-from rsf_jax.trained.model import Trained
 from rsf_jax.trained.places import find_card
 
 
@@ -34,7 +33,7 @@ def workdir(default: str | None = None) -> Path:
     )
 
 
-def open_trained(update: int | None = None) -> tuple[Trained, Path]:
+def open_trained(update: int | None = None) -> "tuple[rsf.Trained, Path]":
     """Loads the model that the flags name, and prints what it is.
 
     Args:

@@ -23,7 +23,6 @@ from rsf_jax.commands import choices, opening, shared
 from rsf_jax.media.kinds import KINDS
 from rsf_jax.reuse import METHODS
 from rsf_jax.run_folder import writable_folder
-from rsf_jax.trained.model import Trained
 
 _DROP = flags.DEFINE_float(
     "max_miou_drop", 0.01, "take the largest thresholds with a mIoU at most this much below dense"
@@ -91,7 +90,7 @@ def _refuse(names: tuple[str, ...], why: str) -> None:
             raise rsf.InputError(f"--{name} {why}: leave it out")
 
 
-def _choose_by_labels(trained: Trained, folder: Path) -> None:
+def _choose_by_labels(trained: "rsf.Trained", folder: Path) -> None:
     from rsf_jax.calibration import check_data
     from rsf_jax.calibration.reuse_trial import FILE, print_trial, trial
     from rsf_jax.data.dataset import open_dataset
@@ -111,7 +110,7 @@ def _choose_by_labels(trained: Trained, folder: Path) -> None:
     print(f"Figures and thresholds are in {folder / FILE}")
 
 
-def _choose_for_inputs(trained: Trained, folder: Path, max_error: float) -> None:
+def _choose_for_inputs(trained: "rsf.Trained", folder: Path, max_error: float) -> None:
     from rsf_jax.calibration import reuse_clips
 
     folder = writable_folder(folder)
@@ -128,7 +127,7 @@ def _choose_for_inputs(trained: Trained, folder: Path, max_error: float) -> None
     print(f"Figures and thresholds are in {folder / reuse_clips.FILE}")
 
 
-def _run_on_inputs(trained: Trained) -> None:
+def _run_on_inputs(trained: "rsf.Trained") -> None:
     from rsf_jax.calibration import reuse_videos
     from rsf_jax.reuse import load_thresholds
     from rsf_jax.training.stop import StopRequest

@@ -11,7 +11,6 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import choices, opening, shared
-from rsf_jax.trained.model import Trained
 
 _DEMO = flags.DEFINE_boolean("demo", False, "show built-in streams of contours to follow")
 _STREAMS = flags.DEFINE_integer("demo_streams", 4, "how many of them", 1, 64)
@@ -81,7 +80,7 @@ def main() -> None:
     server.serve(service, address, listening, control=control, feeds=feeds)
 
 
-def _opened(model: str, policy: str) -> tuple[Trained, rsf.StepPolicy]:
+def _opened(model: str, policy: str) -> "tuple[rsf.Trained, rsf.StepPolicy]":
     """The model that the flags name; the one of the demonstration without."""
     named = shared.PRETRAINED.value or shared.WORKDIR.value or shared.CONFIG.value
     if not named:

@@ -16,7 +16,6 @@ import rsf_jax as rsf
 from rsf_jax.commands import choices, opening, program, shared
 from rsf_jax.media.kinds import ANNOTATIONS, KINDS, OVERLAY
 from rsf_jax.run_folder import writable_folder
-from rsf_jax.trained.model import Trained
 from rsf_jax.training.stop import StopRequest
 
 _INPUTS = flags.DEFINE_list(
@@ -130,7 +129,7 @@ def _tell(note: str) -> None:
     print(note.replace("fit=", "--fit="), file=sys.stderr, flush=True)
 
 
-def _watched(trained: Trained, folder: Path) -> Any:
+def _watched(trained: "rsf.Trained", folder: Path) -> Any:
     """What watches the calibrated policy; an alarm is told at once."""
     from rsf_jax import calibration
 

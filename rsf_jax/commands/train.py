@@ -13,8 +13,6 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import devices, program, shared
-from rsf_jax.trained.cards import read_card
-from rsf_jax.trained.places import find_card
 
 if TYPE_CHECKING:
     from rsf_jax.parallel.processes import Processes
@@ -52,6 +50,8 @@ def main() -> None:
 def _begin_with(
     pretrained: str, config: rsf.Config, workdir: Path, processes: "Processes"
 ) -> rsf.Config:
+    from rsf_jax.trained.cards import read_card
+    from rsf_jax.trained.places import find_card
     from rsf_jax.training.imports import import_pretrained
 
     if config.init_from:

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import lax
 from jaxtyping import Bool, Float, Int, Integer
 
@@ -35,6 +34,8 @@ def focal_loss(
 
     Source: Lin et al. 2017, eq. 4; Wang et al. 2023, section 4.2 and published code.
     """
+    import optax  # as long to import as all settings, whose choices are read here
+
     counts = is_labeled(labels, logits.shape[-1])
     known = jnp.where(counts, labels, 0)
     cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, known)

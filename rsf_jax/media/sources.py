@@ -26,6 +26,8 @@ _FINAL = (
     av.error.InvalidDataError,
     av.error.HTTPClientError,
 )
+# What only says where the video is: its own size is not the video's.
+_PLAYLISTS = {"hls", "applehttp", "dash", "sdp"}
 _LISTED = 5  # names in a message
 
 
@@ -41,7 +43,8 @@ def open_source(
     """Opens a source of frames.
 
     A live source has to be read as fast as its frames come, in a thread of its own if need be. What
-    has an end, such as a file behind http://, is none: it waits until its frames are taken.
+    has an end, such as a file behind http:// whose server says how long it is, is none: it waits
+    until its frames are taken.
 
     Args:
         text: a video file; an image, or a folder of them; a stream address such as
@@ -70,9 +73,7 @@ def open_source(
     if is_address(address):
         label, name = address_names(address)
         container = _open_address(address, label, timeout)
-        # What has no end is live; what has one can wait.
-        live = container.duration is None
-        return VideoSource(container, label, name, live, False, shaper)
+        return VideoSource(container, label, name, not _has_end(container), False, shaper)
     path = path_of(text)
     source: Source
     if path.is_dir() or is_image(path):
@@ -155,6 +156,14 @@ def _open_address(address: str, label: str, timeout: int | float) -> av.containe
         raise kind(
             f"{label} cannot be opened: {words}; check the address, and that it sends"
         ) from None
+
+
+def _has_end(container: av.container.InputContainer) -> bool:
+    """Whether it is a file, which can wait; what has no end is live."""
+    if container.duration is not None:
+        return True
+    # A server that takes no ranges says how many bytes there are, if it knows.
+    return container.size > 0 and _PLAYLISTS.isdisjoint(container.format.name.split(","))
 
 
 def address_names(address: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast
 
 import av
 import numpy as np
+from av.sidedata import sidedata
 
 
 class Orientation(NamedTuple):
@@ -35,10 +36,10 @@ def orientation(frame: av.VideoFrame) -> Orientation:
 
     Angles between quarters, which nothing in use writes, are rounded.
     """
-    if not frame.rotation and not len(frame.side_data):
-        return Orientation()
     try:
-        data = cast(Any, frame.side_data).get("DISPLAYMATRIX")
+        # Not `frame.side_data`: a frame and what that gives would hold each other, and the pixels
+        # of dozens of frames wait for Python to look for such cycles.
+        data = cast(Any, sidedata.SideDataContainer)(frame).get("DISPLAYMATRIX")
     except ValueError:  # PyAV gives none, if it does not know one of the frame's kinds of data
         return Orientation(round(frame.rotation / 90) % 4)
     return Orientation() if data is None else of_matrix(np.frombuffer(bytes(data), np.int32))

@@ -6,6 +6,7 @@ written in such forms.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
+from rsf_jax.ops import onednn
 from rsf_jax.ops.linear import bilinear
 from rsf_jax.typing import Array, Float, Kernel
 
@@ -63,7 +65,20 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
     # Weights of half precision are computed with in that of the features.
     dtype = jnp.result_type(x, kernel)
     x, kernel = jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
-    return _convolve(x, kernel, (kernel.shape[0], kernel.shape[1]))
+    own = dtype == jnp.float32 and onednn.is_used()
+    return _convolve(x, kernel, _Form((kernel.shape[0], kernel.shape[1]), own))
+
+
+class _Form(NamedTuple):
+    """What a convolution's program is of, beside its arguments.
+
+    Attributes:
+        size: of the kernel.
+        onednn: whether oneDNN computes it, on CPUs.
+    """
+
+    size: tuple[int, int]
+    onednn: bool
 
 
 # With derivatives of its own, or XLA's slow loops would compute them: see
@@ -73,11 +88,17 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
 def _convolve(
     x: Float[jax.Array, "B H W C_in"],
     kernel: Float[jax.Array, "KH KW C_in C_out"],
-    size: tuple[int, int],
+    form: _Form,
 ) -> Output:
+    if not form.onednn:
+        return _by_xla(x, kernel)
+    return lax.platform_dependent(x, kernel, cpu=onednn.convolve, default=_by_xla)
+
+
+def _by_xla(x: Input, kernel: Kernel) -> Output:
     return lax.conv_general_dilated(
-        x,
-        kernel,
+        jnp.asarray(x),
+        jnp.asarray(kernel),
         window_strides=(1, 1),
         padding="SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -92,13 +113,14 @@ def _to_input(kernel: Kernel, y: Output) -> Input:
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 @partial(jax.jit, static_argnums=2)
-def _to_kernel(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
+def _to_kernel(x: Input, y: Output, form: _Form) -> Kernel:
     """The kernel's cotangent, likewise."""
+    on_cpu = onednn.kernel_gradient if form.onednn else _products_of_shifts
     return lax.platform_dependent(
         x,
         y,
-        cpu=lambda x, y: _products_of_shifts(x, y, size),
-        default=lambda x, y: _correlate(x, y, size),
+        cpu=lambda x, y: on_cpu(x, y, form.size),
+        default=lambda x, y: _correlate(x, y, form.size),
     )
 
 
@@ -136,5 +158,5 @@ def _correlate(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
     )
 
 
-bilinear(_convolve, lambda kernel, y, size: _to_input(kernel, y), _to_kernel)
-bilinear(_to_kernel, lambda y, kernel, size: _to_input(kernel, y), _convolve)
+bilinear(_convolve, lambda kernel, y, form: _to_input(kernel, y), _to_kernel)
+bilinear(_to_kernel, lambda y, kernel, form: _to_input(kernel, y), _convolve)

@@ -5,7 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-_LUMA = np.array([19595, 38470, 7471])  # in 65536ths
+_LUMA = 19595, 38470, 7471  # of red, green and blue, in 65536ths
+_TOGETHER = 2**16  # pixels
 
 
 def as_float(frames: Any) -> Any:
@@ -18,5 +19,16 @@ def as_float(frames: Any) -> Any:
 
 
 def luminance(image: np.ndarray) -> np.ndarray:
-    """Returns uint8 [..., 1] of an image uint8 [..., 3], as Pillow's "L" has it (Rec. 601)."""
-    return ((image @ _LUMA + 32768) >> 16).astype(np.uint8)[..., None]
+    """Returns uint8 [..., 1] of an image uint8 [..., 3], as Pillow's "L" has it (Rec. 601).
+
+    Beside the result it takes half a megabyte, whatever the size of the image.
+    """
+    found = np.empty((*image.shape[:-1], 1), np.uint8)
+    pixels, out = image.reshape(-1, 3), found.reshape(-1)
+    for first in range(0, len(pixels), _TOGETHER):
+        part = slice(first, first + _TOGETHER)
+        total = np.full(len(pixels[part]), 32768, np.uint32)
+        for channel, share in enumerate(_LUMA):
+            total += np.multiply(pixels[part, channel], share, dtype=np.uint32)
+        out[part] = total >> 16
+    return found

@@ -18,6 +18,7 @@ from rsf_jax.checks import check_policy
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_bytes, write_json
 from rsf_jax.models.base import State
+from rsf_jax.ops import onednn
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
 from rsf_jax.programs import manifest
@@ -119,7 +120,8 @@ def _program(
     leaves = [jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype) for x in jax.tree.leaves(like)]
     shape = (size, *frame_shape, trained.config.input_channels)
     frame = jax.ShapeDtypeStruct(shape, jnp.uint8)
-    return export.export(jax.jit(step), platforms=tuple(platforms))(leaves, frame)
+    with onednn.left_out():  # which a reader of the file does not have
+        return export.export(jax.jit(step), platforms=tuple(platforms))(leaves, frame)
 
 
 def _write_state(path: Path, leaves: Sequence[Any]) -> None:

@@ -13,11 +13,11 @@ from rsf_jax.reuse.views import (
     NotLocal,
     arranged,
     channel_positions,
+    known,
     layout_of,
     of_channels,
     select,
 )
-from rsf_jax.reuse.windows import known
 from rsf_jax.typing import Array
 
 

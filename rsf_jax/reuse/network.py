@@ -104,6 +104,16 @@ class ReuseNetwork:
             f"thresholds {short(self._thresholds)}{known}>"
         )
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a frame's output owes nothing to frames before, up to the rounding of one frame.
+
+        Thresholds above 0 keep values of frames before, and differences add up their rounding.
+        """
+        thresholds = self._thresholds
+        values = thresholds.values() if isinstance(thresholds, Mapping) else [thresholds]
+        return self._method != "residual" and all(np.max(value) <= 0 for value in values)
+
     def describe(self, frame: Array) -> str:
         """Says what of the network is reused, and from which layer on it is computed densely.
 

@@ -11,7 +11,9 @@ from jax.extend.core import Literal, Var
 
 from rsf_jax.errors import InputError
 from rsf_jax.models.recurrent import convolve_frame
+from rsf_jax.ops import onednn
 from rsf_jax.reuse.axes import along, broadcasted, gathered, padded, sliced, stacked
+from rsf_jax.reuse.convolving import convolved, stem
 from rsf_jax.reuse.graph import (
     BATCH,
     CHANNELS,
@@ -27,9 +29,11 @@ from rsf_jax.reuse.graph import (
     evaluate_equation,
 )
 from rsf_jax.reuse.meeting import broadcasting, concatenated, met
+from rsf_jax.reuse.multiplying import multiplied
+from rsf_jax.reuse.pooling import pooled
+from rsf_jax.reuse.reducing import reduced
 from rsf_jax.reuse.reshaping import reshaped
 from rsf_jax.reuse.views import NotLocal, layout_of
-from rsf_jax.reuse.windows import convolved, multiplied, pooled, reduced, stem
 from rsf_jax.typing import Array
 
 # Primitives of JAX that treat every value by itself.
@@ -85,7 +89,8 @@ def trace(network: Callable[[Any], Any], frame: jax.ShapeDtypeStruct) -> Graph:
     """
     if len(frame.shape) != 4:
         raise InputError(f"frame has shape {frame.shape}: [B, H, W, C] is needed")
-    closed, shapes = jax.make_jaxpr(network, return_shape=True)(frame)
+    with onednn.left_out():  # which hides what a convolution reads
+        closed, shapes = jax.make_jaxpr(network, return_shape=True)(frame)
     node = Node(Input(), (), tuple(frame.shape), frame.dtype, "frame")
     tracer = _Tracer()
     start = View(node, (BATCH, ROWS, COLUMNS, CHANNELS), tuple(frame.shape))

@@ -24,6 +24,13 @@ class NotLocal(Exception):
     """An operation cannot be done on maps; its text says what it is."""
 
 
+def known(value: Any) -> np.ndarray:
+    """Returns an array whose values are known when a network is traced."""
+    if isinstance(value, jax.core.Tracer):
+        raise NotLocal("places that are not known before")
+    return np.asarray(value)
+
+
 def as_seen(value: Array, view: View) -> jax.Array:
     """Returns a value as the network has it.
 
@@ -54,6 +61,12 @@ def is_channel(view: View, position: int) -> bool:
     """Whether an axis is one of channels."""
     axis = layout_of(view)[position]
     return axis is not None and axis >= CHANNELS
+
+
+def is_of_pixels(x: View, position: int) -> bool:
+    """Whether an axis is that of the batch, rows or columns."""
+    axis = layout_of(x)[position]
+    return axis is not None and axis < CHANNELS
 
 
 def channel_positions(view: View) -> list[int]:

@@ -1,9 +1,7 @@
 """The engine: takes frames of many videos, keeps the slots filled, hands out results."""
 
-import asyncio
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable
 from typing import Any
 
 from rsf_jax.checks import as_prepared
@@ -12,12 +10,12 @@ from rsf_jax.models.functions import FunctionModel
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.books import Books
+from rsf_jax.streaming.front import Front
 from rsf_jax.streaming.moving import Mover
 from rsf_jax.streaming.program import Program
 from rsf_jax.streaming.shadow import Shadow
 from rsf_jax.streaming.snapshot import Snapshot
-from rsf_jax.streaming.statistics import Counter, Statistics
-from rsf_jax.streaming.streams import FrameResult, OnResult, Stream
+from rsf_jax.streaming.streams import OnResult, Stream
 from rsf_jax.streaming.tick import Transform
 from rsf_jax.streaming.worker import Worker
 from rsf_jax.typing import Variables
@@ -25,7 +23,7 @@ from rsf_jax.typing import Variables
 _NAMED = 60  # characters of a policy's name, where the engine is shown
 
 
-class StreamEngine:
+class StreamEngine(Front):
     """Runs one model on many live videos at once.
 
     Frames of S streams are computed together. As soon as one has ended, its slot is given to the
@@ -114,6 +112,7 @@ class StreamEngine:
             clock=clock,
         )
         self._worker = Worker(self._books, program, slots=slots, stateful=stateful, shadow=shadow)
+        self._apart = self._worker.apart
         self._mover = Mover(self._worker, self._books, stateful)
         self._slots = slots
 
@@ -199,84 +198,6 @@ class StreamEngine:
             checks.check_when_full(when_full)
         return self._books.open(name, budget, when_full, on_result, priority, keep_frames)
 
-    def submit(self, stream: Stream, frame: Any, tag: Any = None) -> int:
-        """Queues the next frame of a stream.
-
-        Args:
-            stream: an open stream.
-            frame: uint8, or float32 in 0..1, [H, W, I].
-            tag: whatever its result is to carry.
-
-        Returns:
-            The frame's number in its stream.
-
-        Raises:
-            InputError: if the stream is closed, has failed or is another engine's, the frame is of
-                another size or type, or holds NaN, too many results are unread, or the queue is
-                full and `when_full` is "error". The frame is then counted as refused, and the
-                stream is as it was.
-        """
-        waiting = self._books.checked(stream, frame, tag)
-        while not self._books.queued(stream, waiting):
-            self.tick()
-        return waiting.index
-
-    async def answer(self, stream: Stream, frame: Any, tag: Any = None) -> FrameResult:
-        """Queues the next frame of a stream and returns its result; for programs with asyncio.
-
-        The event loop goes on meanwhile; frames of several streams that are awaited together are
-        computed together. The result goes to no callback and not to `results`.
-
-        Args:
-            stream: an open stream.
-            frame: uint8, or float32 in 0..1, [H, W, I].
-            tag: whatever its result is to carry.
-
-        Raises:
-            InputError: as `submit`.
-        """
-        waiting = self._books.checked(stream, frame, tag)
-        waiting.future, run = Future(), asyncio.get_running_loop().run_in_executor
-        while not self._books.queued(stream, waiting) or not waiting.future.done():
-            await run(self._worker.apart.thread, self._worker.tick)
-            self._books.delivery.deliver()
-        return waiting.future.result()
-
-    def reset(self, stream: Stream) -> None:
-        """Makes the next frame that is submitted the first of a video.
-
-        It starts from a fresh state and with a fresh memory of the policy; frames that wait belong
-        to the video before.
-
-        Raises:
-            InputError: if the stream is closed, has failed or is another engine's.
-        """
-        self._books.reset(stream)
-
-    def has_room(self, stream: Stream) -> bool:
-        """Whether another frame of a stream would be queued at once.
-
-        Raises:
-            InputError: if it is a stream of another engine.
-        """
-        return self._books.has_room(stream)
-
-    def discard(self, stream: Stream) -> int:
-        """Drops the frames of a stream that wait; returns how many.
-
-        Raises:
-            InputError: if it is a stream of another engine.
-        """
-        return self._books.discard(stream)
-
-    def close(self, stream: Stream) -> None:
-        """Takes no more frames of a stream; those that wait are still computed, or see `discard`.
-
-        Raises:
-            InputError: if it is closed already, or another engine's.
-        """
-        self._books.close(stream)
-
     def snapshot(self, *streams: Stream, remove: bool = False) -> Snapshot:
         """Returns streams as they are between two ticks, to be kept or to go on elsewhere.
 
@@ -291,7 +212,7 @@ class StreamEngine:
         Raises:
             InputError: if one of the streams has failed, is over, or is another engine's.
         """
-        return self._worker.apart(lambda: self._mover.take(streams, remove))
+        return self._apart(lambda: self._mover.take(streams, remove))
 
     def restore(
         self,
@@ -317,7 +238,7 @@ class StreamEngine:
                 arrays, a name is in use, or too many streams would be open. Nothing has changed
                 then.
         """
-        return self._worker.apart(
+        return self._apart(
             lambda: self._mover.put(snapshot, on_result, other_weights, other_policy)
         )
 
@@ -348,7 +269,7 @@ class StreamEngine:
         if policy is not None:
             rule = checks.checked_policy(policy)
         shadows = self._worker.compiled(prepared, rule)
-        self._worker.apart(lambda: self._mover.change(prepared, rule, shadows))
+        self._apart(lambda: self._mover.change(prepared, rule, shadows))
 
     def tick(self) -> bool:
         """Fills free slots, makes the steps of a tick, and hands out what has ended.
@@ -356,7 +277,7 @@ class StreamEngine:
         Returns:
             Whether there was anything to do.
         """
-        deliver, apart = self._books.delivery.deliver, self._worker.apart
+        deliver, apart = self._books.delivery.deliver, self._apart
         busy = deliver()
         if self._books.repeats:
             # Before the rest, which takes its time.
@@ -365,19 +286,5 @@ class StreamEngine:
         busy |= apart(self._worker.advance)
         return deliver() or busy
 
-    def results(self) -> Iterator[FrameResult]:
-        """Yields results, in order within a stream, and computes until none is left to come."""
-        return self._books.delivery.results(self.tick)
-
-    def poll(self) -> list[FrameResult]:
-        """Returns the results that are there, without computing."""
-        return self._books.delivery.poll()
-
-    def statistics(self) -> Statistics:
-        """Returns what has been done so far."""
-        return self._books.statistics()
-
-    def reset_statistics(self) -> None:
-        """Counts from here on."""
-        with self._books.lock:
-            self._books.counter = Counter()
+    def _work(self) -> bool:
+        return self._worker.tick()

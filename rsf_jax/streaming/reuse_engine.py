@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,23 +16,27 @@ from rsf_jax.reuse.state import ReuseState
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.apart import Apart
 from rsf_jax.streaming.books import Books
-from rsf_jax.streaming.statistics import Statistics
-from rsf_jax.streaming.streams import DONE, FrameResult, OnResult, Stream
+from rsf_jax.streaming.front import Front
+from rsf_jax.streaming.slots import Load
+from rsf_jax.streaming.streams import DONE, OnResult, Stream
 
 # Relative to the largest output: by so much rounding may differ from batch to batch.
 _ROUNDING = 1e-3
 
 
-class ReuseEngine:
+class ReuseEngine(Front):
     """Runs a `ReuseNetwork` on many live videos at once.
 
     Streams are one batch, each in a place of its own: a tick takes one frame of every stream that
     has one, and computes what has changed in all of them together. A stream without a new frame
     keeps its last one, in which nothing has changed, and costs next to nothing. What each frame
-    gets is what the network gives it alone, up to rounding and truncation.
+    gets is what the network gives it alone, up to rounding and truncation. Where these could carry
+    something of one video into the next, the first frame of a video has everything computed anew,
+    for all streams.
 
     It is used as `StreamEngine` is: `open`, `submit`, `results`, `close`, from any thread;
-    callbacks run in the thread that computes. A result's `steps` is 1.
+    callbacks run in the thread that computes. A result's `steps` is 1. There are no budgets: a
+    network without recurrence has nothing to show before its end.
 
         engine = ReuseEngine(ReuseNetwork(network, variables), (240, 320, 3))
         door = engine.open("door")
@@ -76,8 +80,9 @@ class ReuseEngine:
         self._reuse, self._transform = reuse, jax.jit(transform)
         height, width, channels = frame_shape
         # Gray, not black: the first frame of a stream is another scene either way.
-        self._frames = np.full((max_streams, height, width, channels), 0.5, np.float32)
-        _check_apart(reuse, self._frames)
+        gray = np.full((max_streams, height, width, channels), 0.5, np.float32)
+        _check_apart(reuse, gray)
+        self._frames = jax.device_put(gray)
         self._state: ReuseState | None = None
         self._share, self._failed_before = float("nan"), False
         self._device, self._apart = threading.Lock(), Apart()
@@ -102,7 +107,13 @@ class ReuseEngine:
         return self._share
 
     def open(
-        self, name: str = "", *, when_full: str = "", on_result: OnResult | None = None
+        self,
+        name: str = "",
+        *,
+        when_full: str = "",
+        on_result: OnResult | None = None,
+        priority: int = 0,
+        keep_frames: bool = False,
     ) -> Stream:
         """Opens a stream.
 
@@ -111,103 +122,51 @@ class ReuseEngine:
             when_full: what `submit` does then, if not what it does for the engine's others.
             on_result: called with each result, in order, instead of leaving it to `results`. If it
                 raises, its stream fails.
+            priority: of frames computed together, streams of a higher one get their results first.
+            keep_frames: whether results hold their frames.
 
         Raises:
             InputError: if the name is in use or as many streams are open as may be.
         """
         if when_full:
             checks.check_when_full(when_full)
-        return self._books.open(name, None, when_full, on_result, 0, False)
+        return self._books.open(name, None, when_full, on_result, priority, keep_frames)
 
-    def submit(self, stream: Stream, frame: Any, tag: Any = None) -> int:
-        """Queues the next frame of a stream.
-
-        Args:
-            stream: an open stream.
-            frame: uint8, or float32 in 0..1, [H, W, C]; bytes are divided by 255.
-            tag: whatever its result is to carry.
-
-        Returns:
-            The frame's number in its stream.
-
-        Raises:
-            InputError: if the stream is closed, has failed or is another engine's, the frame is of
-                another size or type, or holds NaN, too many results are unread, or the queue is
-                full and `when_full` is "error".
-        """
-        waiting = self._books.checked(stream, frame, tag)
-        while not self._books.queued(stream, waiting):
-            self.tick()
-        return waiting.index
-
-    def has_room(self, stream: Stream) -> bool:
-        """Whether another frame of a stream would be queued at once."""
-        return self._books.has_room(stream)
-
-    def discard(self, stream: Stream) -> int:
-        """Drops the frames of a stream that wait; returns how many."""
-        return self._books.discard(stream)
-
-    def close(self, stream: Stream) -> None:
-        """Takes no more frames of a stream; those that wait are still computed, or see `discard`.
-
-        Raises:
-            InputError: if it is closed already, or another engine's.
-        """
-        self._books.close(stream)
-
-    def tick(self) -> bool:
-        """Computes a frame of every stream that has one, and hands out the results.
-
-        Returns:
-            Whether there was anything to do.
-        """
-        busy = self._books.delivery.deliver()
-        busy |= self._apart(self._advance)
-        return self._books.delivery.deliver() or busy
-
-    def results(self) -> Iterator[FrameResult]:
-        """Yields results, in order within a stream, and computes until none is left to come."""
-        return self._books.delivery.results(self.tick)
-
-    def poll(self) -> list[FrameResult]:
-        """Returns the results that are there, without computing."""
-        return self._books.delivery.poll()
-
-    def statistics(self) -> Statistics:
-        """Returns what has been done so far; a step is a frame."""
-        return self._books.statistics()
-
-    def _advance(self) -> bool:
+    def _work(self) -> bool:
         books = self._books
         with self._device:
             began = books.clock()
             with books.lock:
-                frames = np.asarray(books.turns.load(began, fill=True).frames)
-                loaded = books.turns.new()
-                for frame, stream in zip(frames, loaded):
-                    self._frames[stream.row] = frame
-            if not loaded:
+                load = books.turns.load(began, fill=True)
+            if not load.count:
                 return False
             try:
-                outputs = jax.device_get(self._transform(self._compute()))
+                frames = self._placed(load)
+                outputs = jax.device_get(self._transform(self._compute(frames, load)))
             except BaseException as error:
                 self._recover(error)
                 raise
-            self._failed_before, count = False, len(loaded)
+            self._frames, self._failed_before = frames, False
             with books.lock:
-                seconds = books.clock() - began
-                books.counter.count_tick(len(self._frames), count, 1, count, seconds)
-                for stream in books.turns.taken():
-                    books.answer(stream, DONE, outputs, stream.row, 1)
+                seconds, count = books.clock() - began, int(load.count)
+                books.counter.count_tick(len(frames), count, 1, count, seconds)
+                for stream, first in zip(books.turns.taken(), load.first):
+                    books.answer(stream, DONE, outputs, stream.row, 1, first=bool(first))
         return True
 
-    def _compute(self) -> Any:
-        if self._state is None:
-            self._state = self._reuse.init(self._frames)
-        self._state, outputs = self._reuse.step(self._state, self._frames)
+    def _placed(self, load: Load) -> jax.Array:
+        """All streams' frames with the new ones among them; alone these go to the device."""
+        is_new = np.arange(len(load.row)) < load.count
+        # Rows that do not exist are written nowhere.
+        return _put(self._frames, load.frames, np.where(is_new, load.row, len(load.row)))
+
+    def _compute(self, frames: jax.Array, load: Load) -> Any:
+        if load.first.any() and not self._reuse.is_exact:
+            self._state = None
+        anew = self._state is None
+        self._state, outputs = self._reuse.step(self._state or self._reuse.init(frames), frames)
         computed = jax.device_get(self._state.computed)
-        self._share = share_of_work(self._reuse.program(self._frames), computed)
+        self._share = 1.0 if anew else share_of_work(self._reuse.program(frames), computed)
         return outputs
 
     def _recover(self, error: BaseException) -> None:
@@ -221,6 +180,11 @@ class ReuseEngine:
             self._books.turns.put_back()
             for stream in loaded if again else ():
                 self._books.fail(stream, reason)
+
+
+@jax.jit
+def _put(frames: jax.Array, new: jax.Array, rows: jax.Array) -> jax.Array:
+    return frames.at[rows].set(new, mode="drop")
 
 
 def _check_apart(reuse: ReuseNetwork, frames: np.ndarray) -> None:

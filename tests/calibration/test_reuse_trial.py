@@ -50,6 +50,25 @@ def test_thresholds_are_found_and_tested(feedforward, tmp_path):
     assert list(results["thresholds"])[:2] == ["frame", "drive"]
 
 
+def test_the_command_chooses_for_a_video_and_runs_on_it(feedforward, tmp_path):
+    film = filming.film(tmp_path / "door.mp4", filming.scenes(8))
+    flags = (f"--workdir={feedforward}", f"--inputs={film}", "--frame_size=12x40")
+    launched = launching.start(tmp_path, "reuse", *flags, "--max_error=0.3").wait()
+    assert launched.returncode == 0, launched.stderr
+    path = feedforward / "reuse_thresholds.json"
+    assert str(path) in launched.stdout
+    out = tmp_path / "out"
+    more = (f"--thresholds={path}", "--max_frames=3", "--write=json", f"--out={out}")
+    launched = launching.start(tmp_path, "reuse", *flags, *more).wait()
+    assert launched.returncode == 0, launched.stderr
+    (told,) = json.loads((out / "reuse_videos.json").read_text())["inputs"]
+    assert (len(told["work"]), len(told["error"])) == (3, 3)
+    assert told["work"][0] == 1 >= told["work"][2] > 0
+    assert len((out / "door.jsonl").read_text().splitlines()) == 3
+    launched = launching.start(tmp_path, "reuse", *flags, "--max_miou_drop=0.1").wait()
+    assert "--max_miou_drop is not used with --inputs: leave it out" in launched.stderr
+
+
 def test_videos_count_whatever_class_is_labeled_in_them(tmp_path):
     config = rsf.get_config("quickstart_ff6").replace(channels=2, kernel_size=3, classes=3)
     model, frames = rsf.build_model(config), np.zeros((1, 1, 12, 12, 1), np.float32)

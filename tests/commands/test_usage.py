@@ -82,6 +82,7 @@ import os, sys
 from rsf_jax import __main__, commands
 from rsf_jax.commands import program
 slow = {"PIL", "av", "grain", "matplotlib", "orbax", "tensorboardX", "tensorflow_datasets"}
+slow |= {"optax", "rsf_jax.streaming", "rsf_jax.trained.model", "rsf_jax.training.loop"}
 for name in commands.names():
     if os.fork():
         assert not os.wait()[1], name

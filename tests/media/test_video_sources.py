@@ -1,3 +1,6 @@
+import functools
+import gc
+import http.server
 import socket
 import sys
 import threading
@@ -32,6 +35,20 @@ def test_a_file_gives_back_its_frames_in_order_and_time(tmp_path, suffix, codec)
         gap = np.abs(picture.image.astype(int) - image)
         assert np.median(gap) <= 3
         assert gap[4:20, 4:28].max() < 20  # the corner of one area
+
+
+def test_frames_are_given_up_as_soon_as_they_are_taken(tmp_path):
+    path = film(tmp_path / "clip.mp4", scenes(20))
+    gc.collect()
+    gc.disable()  # what waits for it would be many a 4K frame
+    try:
+        with open_source(path, None) as source:
+            for picture in source:
+                assert picture.image.any()
+            held = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held < 5
 
 
 @pytest.mark.parametrize("shape", [(24, 32), (15, 20), (96, 80), (128, 128)])
@@ -297,20 +314,22 @@ def test_an_address_that_stays_silent_is_refused_after_the_timeout():
             open_source(address, None, timeout=0.3)
 
 
-def _serve(server, content, length, pause):
+def _serve(server, content, pause):
+    """Sends to the first who asks, without saying how much it will be; says that it ends."""
     connection, _ = server.accept()
     with connection:
         connection.recv(4096)
-        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % length + content)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"%x\r\n%s\r\n" % (len(content), content))
         time.sleep(pause)
+        connection.sendall(b"0\r\n\r\n")
 
 
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_stream_yields_frames_until_it_goes_silent_or_ends(tmp_path, silent):
     content = film(tmp_path / "clip.ts", scenes(10)).read_bytes()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        sent = (len(content) + 1000, 1.5) if silent else (len(content), 0)
-        thread = threading.Thread(target=_serve, args=(server, content, *sent))
+        thread = threading.Thread(target=_serve, args=(server, content, 1.5 * silent))
         thread.start()
         label = f"http://127.0.0.1:{server.getsockname()[1]}/door.ts"
         with open_source(label, (24, 32), timeout=0.7) as source:
@@ -322,6 +341,30 @@ def test_a_stream_yields_frames_until_it_goes_silent_or_ends(tmp_path, silent):
     assert source.problem == (silence if silent else "")
 
 
+class _WithoutRanges(http.server.SimpleHTTPRequestHandler):
+    """Says how long a file is, and always sends all of it."""
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_file_of_a_server_without_ranges_is_a_file(tmp_path):
+    film(tmp_path / "clip.ts", scenes(10))
+    list_of_one = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.4,\nclip.ts\n"
+    (tmp_path / "live.m3u8").write_text(list_of_one)  # without an end: more may come
+    handler = functools.partial(_WithoutRanges, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        with open_source(f"{address}clip.ts", None) as source:
+            assert not source.live
+            assert len(list(source)) == 10
+        with open_source(f"{address}live.m3u8", None, timeout=0.5) as source:
+            assert source.live
+        server.shutdown()
+    assert source.problem == ""
+
+
 @pytest.mark.parametrize(
     ("path", "shown", "name"),
     [("/live/door.ts?key=1", "/live/door.ts", "door"), ("", "", "127.0.0.1")],
@@ -329,7 +372,7 @@ def test_a_stream_yields_frames_until_it_goes_silent_or_ends(tmp_path, silent):
 def test_a_stream_is_called_by_its_address_without_passwords(tmp_path, path, shown, name):
     content = film(tmp_path / "clip.ts", scenes(2)).read_bytes()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=_serve, args=(server, content, len(content), 0))
+        thread = threading.Thread(target=_serve, args=(server, content, 0))
         thread.start()
         host = f"127.0.0.1:{server.getsockname()[1]}"
         with open_source(f"http://me:secret@{host}{path}", None) as source:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import export, lax
 
+from rsf_jax.ops import onednn
 from rsf_jax.ops.direct import convolve_direct
 
 SHAPES = [  # batch, height, width, channels of input and output, kernel
@@ -17,6 +18,13 @@ SHAPES = [  # batch, height, width, channels of input and output, kernel
     (2, 3, 2, 2, 4, (5, 5)),  # a kernel larger than the map
     (2, 4, 5, 3, 2, (1, 1)),
 ]
+
+
+@pytest.fixture(autouse=True)
+def without_onednn():
+    """XLA's form is what is tested here; `test_onednn.py` compares both."""
+    with onednn.left_out():
+        yield
 
 
 def _random(shape):

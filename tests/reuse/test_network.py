@@ -8,7 +8,7 @@ import pytest
 from compilations import compilations
 
 import rsf_jax as rsf
-from rsf_jax.calibration.truncation import calibrate
+from rsf_jax.calibration.truncation import TIMES, calibrate
 from rsf_jax.reuse import ReuseNetwork
 from tests.reuse.test_exactness import Layers
 
@@ -156,6 +156,14 @@ def test_calibration_takes_the_largest_thresholds_that_keep_the_score(variables)
     assert shares == sorted(shares, reverse=True)
     with pytest.raises(rsf.InputError, match=r"on 60 clips .* is the least"):
         calibrate(reuse, clips, score, max_drop=1e-4, scales=(0.3,))
+    # As a search for each map has found them elsewhere.
+    units = dict.fromkeys(found.thresholds, 1e-6) | {"frame": 0.2}
+    found = calibrate(reuse, clips, score, max_drop=0.08, confidence=0.9, units=units)
+    assert 0 < found.scale in TIMES
+    assert found.thresholds == {name: found.scale * unit for name, unit in units.items()}
+    assert 0 < found.tested[-1].work < 1
+    with pytest.raises(rsf.InputError, match="units are of frame: the layers are frame, "):
+        calibrate(reuse, clips, score, max_drop=0.08, units={"frame": 1.0})
 
 
 class SelfStatistics(nn.Module):

@@ -1,5 +1,7 @@
 """Several streams of a network with reuse: each gets what the network gives it alone."""
 
+import asyncio
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -101,6 +103,45 @@ def test_queues_are_bounded_as_asked(reuse):
         engine.submit(old, frames[0][:3])
     with pytest.raises(rsf.InputError, match="is of another engine"):
         ReuseEngine(reuse, SHAPE, max_streams=2).submit(old, frames[0])
+
+
+def test_a_video_owes_nothing_to_the_one_before(reuse):
+    engine = ReuseEngine(reuse.with_thresholds(0.2), SHAPE, max_streams=2)
+    stream, frame = engine.open(), np.full(SHAPE, 0.5, np.float32)
+    engine.submit(stream, frame)
+    engine.submit(stream, frame + 0.1)
+    kept = [r.outputs[0] for r in engine.results()]
+    np.testing.assert_array_equal(kept[0], kept[1])  # below the threshold
+    engine.reset(stream)
+    engine.submit(stream, frame + 0.1)
+    (anew,) = engine.results()
+    assert (anew.first, engine.share) == (True, 1)
+    np.testing.assert_allclose(anew.outputs[0], _alone(reuse, frame + 0.1)[0], atol=1e-5)
+
+
+def test_streams_are_asked_and_answered_as_recurrent_ones(reuse, monkeypatch):
+    engine, taken, step = ReuseEngine(reuse, SHAPE, max_streams=2), [], reuse.step
+
+    def noting(state, frames):
+        taken.append(frames)
+        return step(state, frames)
+
+    monkeypatch.setattr(reuse, "step", noting)
+    late, soon = engine.open("late"), engine.open("soon", priority=1, keep_frames=True)
+    frame = (_video(1, 1)[0] * 255).astype(np.uint8)
+    for stream in (late, soon):
+        engine.submit(stream, frame)
+    first, second = engine.results()
+    assert (first.stream, second.stream) == ("soon", "late")
+    np.testing.assert_array_equal(first.frame, frame)
+    assert second.frame is None
+    # Bytes are sent as they are, and stay on the device: never floats of the host.
+    assert all(isinstance(batch, jax.Array) for batch in taken)
+    answer = asyncio.run(engine.answer(late, frame, tag="x"))
+    assert (answer.index, answer.tag, answer.first) == (1, "x", False)
+    assert engine.poll() == []
+    engine.reset_statistics()
+    assert engine.statistics().done == 0
 
 
 def test_a_failure_is_tried_again_and_a_callback_fails_alone(reuse, monkeypatch):
