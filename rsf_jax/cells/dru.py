@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from rsf_jax.ops.direct import Conv
+from rsf_jax.ops.norm import GroupNorm
 from rsf_jax.typing import Array, Float
 
 _GROUPS = 8
@@ -35,7 +36,7 @@ class ConvBlock(nn.Module):
 def normalize_groups(x: Float[Array, "B H W C"], name: str) -> Float[Array, "B H W C"]:
     """Group normalization and ReLU, within the compact method of a module."""
     groups = math.gcd(_GROUPS, x.shape[-1])
-    return nn.relu(nn.GroupNorm(groups, epsilon=_EPSILON, name=name)(x))
+    return nn.relu(GroupNorm(groups, _EPSILON, name=name)(x))
 
 
 class DRU(nn.Module):

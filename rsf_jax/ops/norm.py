@@ -1,12 +1,15 @@
 """Normalization with the statistics of the current input, or with running ones."""
 
+from functools import partial
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from rsf_jax.arguments import check_choice
-from rsf_jax.typing import Array, FeatureMap
+from rsf_jax.typing import Array, FeatureMap, Float
 
 EPSILON = 1e-3
 
@@ -106,6 +109,69 @@ class RunningNorm(nn.Module):
     ) -> FeatureMap:
         gain = scale * lax.rsqrt(variance + self.epsilon)
         return x * per_channel(gain) + per_channel(bias - mean * gain)
+
+
+class GroupNorm(nn.Module):
+    """`flax.linen.GroupNorm` of a map, whose statistics a CPU finds faster.
+
+    Parameters: `scale`, `bias` [C].
+
+    Attributes:
+        groups: of channels that lie side by side; statistics are those of a group of an image.
+    """
+
+    groups: int
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
+        """Normalizes features, channels last."""
+        channels = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        return _normalize_groups(x, scale, bias, self.groups, self.epsilon)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def _normalize_groups(x: Array, scale: Array, bias: Array, groups: int, epsilon: float) -> Array:
+    by = partial(_by_groups, groups=groups, epsilon=epsilon)
+    return lax.platform_dependent(
+        x, scale, bias, cpu=partial(by, moments=_by_rows), default=partial(by, moments=_at_once)
+    )
+
+
+@_normalize_groups.defjvp
+def _tangent_of_groups(groups: int, epsilon: float, primals: Any, tangents: Any) -> Any:
+    # Of the usual form: XLA's loops over the derivative of sums by rows took twice its time.
+    by = partial(_by_groups, groups=groups, epsilon=epsilon, moments=_at_once)
+    return jax.jvp(by, primals, tangents)
+
+
+def _by_groups(
+    x: Array, scale: Array, bias: Array, *, groups: int, epsilon: float, moments: Any
+) -> Array:
+    """Moments in one pass, as Flax has them, and one product and one sum for every value."""
+    mean, square = moments(x, groups), moments(x * x, groups)
+    inverse = lax.rsqrt(jnp.maximum(square - mean * mean, 0) + epsilon)
+    of_channel = partial(jnp.repeat, repeats=x.shape[-1] // groups, axis=1)
+    gain = scale[None] * of_channel(inverse)
+    offset = bias[None] - gain * of_channel(mean)
+    return x * gain[:, None, None] + offset[:, None, None]
+
+
+def _at_once(x: Array, groups: int) -> Array:
+    return x.reshape(x.shape[0], -1, groups, x.shape[-1] // groups).mean((1, 3))
+
+
+def _by_rows(x: Array, groups: int) -> Array:
+    """The mean of each group [B, G]: first over rows, whose pixels and channels lie in one line.
+
+    XLA's sums over all pixels of a few channels use an eighth of a CPU's vectors.
+    """
+    batch, height, width, channels = x.shape
+    row = x.reshape(batch, height, width * channels).sum(1)
+    total = row.reshape(batch, width, groups, channels // groups).sum((1, 3))
+    return total / (height * width * (channels // groups))
 
 
 def per_channel(values: Array) -> Array:

@@ -1,8 +1,12 @@
+from functools import partial
+
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rsf_jax.ops.norm import normalize
+from rsf_jax.ops.norm import GroupNorm, normalize
 
 
 def _inputs():
@@ -65,3 +69,26 @@ def test_it_is_that_of_float64_whatever_the_frame(spoil, size, statistics):
     ours = normalize(jnp.asarray(x), jnp.ones(1), jnp.zeros(1), statistics)
     # Outliers are hundreds: there float32 itself has no more than seven digits.
     assert np.abs((ours - expected) / np.maximum(1, np.abs(expected))).max() < 1e-5
+
+
+@pytest.mark.parametrize(("groups", "channels"), [(8, 8), (4, 12), (1, 6)])
+def test_groups_are_normalized_as_by_flax_and_their_derivatives_too(groups, channels):
+    rng = np.random.default_rng(0)
+    x, moved = rng.normal(2, 3, (2, 2, 5, 7, channels)).astype(np.float32)
+    scale, bias, d_scale, d_bias = rng.normal(size=(4, channels)).astype(np.float32)
+
+    def by(module, x, scale, bias):
+        return module.apply({"params": {"scale": scale, "bias": bias}}, x)
+
+    ours, theirs = partial(by, GroupNorm(groups)), partial(by, nn.GroupNorm(groups, epsilon=1e-5))
+    args, tangents = (x, scale, bias), (moved, d_scale, d_bias)
+    np.testing.assert_allclose(ours(*args), theirs(*args), atol=1e-5)
+    for a, b in zip(jax.jvp(ours, args, tangents), jax.jvp(theirs, args, tangents)):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+    for a, b in zip(jax.vjp(ours, *args)[1](moved), jax.vjp(theirs, *args)[1](moved)):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    first = GroupNorm(groups).init(jax.random.key(0), x)["params"]
+    assert {name: value.shape for name, value in first.items()} == {
+        "scale": (channels,),
+        "bias": (channels,),
+    }
