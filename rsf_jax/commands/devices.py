@@ -8,9 +8,6 @@ import sys
 from pathlib import Path
 
 import jax
-from rich.columns import Columns
-from rich.console import Console
-from rich.text import Text
 
 import rsf_jax as rsf
 from rsf_jax.commands.shared import CELLS
@@ -90,6 +87,10 @@ def show_no_bars_in_logs() -> None:
 
 def print_header(config: rsf.Config) -> None:
     """Prints the devices and every setting that is not the default, which `--help` shows."""
+    from rich.columns import Columns  # `--help` does without
+    from rich.console import Console
+    from rich.text import Text
+
     devices = jax.local_devices()
     print(
         f"{config.name} on {len(devices)} x {devices[0].device_kind} ({devices[0].platform}), "
