@@ -79,7 +79,8 @@ class Found:
         size: (height, width) in pixels.
         file: what became of the file.
         live: what became of it as a live stream.
-        share: rate of the live one over that of the file, of which no more counts than are sent.
+        share: frames of the live one that were analyzed, of those that came, over the same of the
+            file, of which none is left out.
     """
 
     size: tuple[int, int]
@@ -107,7 +108,8 @@ def measure(size: tuple[int, int], settings: Settings) -> Found:
             sender.start()
             live = _apart(f"http://127.0.0.1:{server.getsockname()[1]}/live.ts", folder, settings)
             sender.join()
-    return Found(size, file, live, live.rate / min(file.rate, settings.rate))
+    shares = [run.analyzed / run.read if run.read else 0.0 for run in (live, file)]
+    return Found(size, file, live, shares[0] / shares[1] if shares[1] else 0.0)
 
 
 def film(path: Path, size: tuple[int, int], settings: Settings) -> None:
