@@ -98,6 +98,10 @@ class RunFolder:
         """A test on live streams and with a still camera."""
         return self.path / f"live{suffix}.json"
 
+    def live_partial(self, suffix: str = "") -> Path:
+        """What is known of such a test that has not ended."""
+        return self.path / f"live{suffix}.partial.jsonl"
+
     def picture(self, name: str, suffix: str = "") -> Path:
         """A picture of such a test: "live" or "still"."""
         return self.path / f"{name}{suffix}.png"

@@ -90,7 +90,8 @@ class PyTorchUNet:
             weight.grad = None
         state, total = self.begin(videos[0]), 0.0
         for frame, mask, count in zip(videos, labels, counts):
-            drive, loss = self.drive(frame), 0.0
+            drive = self.drive(frame)
+            loss: Any = 0.0
             for _ in range(count):
                 state = self.step(*state, drive)
                 loss = decay * loss + self._f.cross_entropy(state[1], mask)
@@ -103,8 +104,10 @@ class PyTorchUNet:
     def _parameter(self, value: np.ndarray) -> Any:
         # Flax keeps kernels [KH, KW, C_in, C_out].
         moved = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value
-        last = {"memory_format": self._torch.channels_last} if value.ndim == 4 else {}
-        return self._torch.tensor(np.ascontiguousarray(moved)).to(**last).requires_grad_()
+        found = self._torch.tensor(np.ascontiguousarray(moved))
+        if value.ndim == 4:
+            found = found.to(memory_format=self._torch.channels_last)
+        return found.requires_grad_()
 
     def _conv(self, x: Any, name: str) -> Any:
         kernel = self.weights[f"{name}/kernel"]

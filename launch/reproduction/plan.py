@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 from rsf_jax import experiment
@@ -119,7 +120,7 @@ def _run(job: Job, runs: Path, minutes: float) -> Outcome:
         for policy in job.policies:
             evaluate(trained, dataset, workdir, parse_policy(policy))
         for settings in job.live:
-            live_test(trained, dataset, workdir, settings)
+            live_test(trained, dataset, workdir, settings, partial(print, flush=True))
     return outcome
 
 

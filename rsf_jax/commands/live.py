@@ -4,6 +4,8 @@ A still camera, whose frame is shown again and again; and streams of test videos
 that are left out, and cuts, under many policies, split by what happens.
 """
 
+from functools import partial
+
 from absl import flags
 
 import rsf_jax as rsf
@@ -43,7 +45,8 @@ def main() -> None:
     )
     trained, folder = opening.open_trained(_CHECKPOINT.value)
     folder = writable_folder(folder)
-    found = live.live_test(trained, open_dataset(trained.config), folder, settings)
+    dataset = open_dataset(trained.config)
+    found = live.live_test(trained, dataset, folder, settings, partial(print, flush=True))
     live.print_live(found)
     print(f"Numbers (live*.json) and pictures are in {folder}")
 

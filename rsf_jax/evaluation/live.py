@@ -71,6 +71,12 @@ class LiveScore:
     steps_95: float
     by_event: dict[str, EventScore]
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "LiveScore":
+        """Returns the score of which `dataclasses.asdict` made values."""
+        events = {name: EventScore(**one) for name, one in values["by_event"].items()}
+        return cls(**{**values, "by_event": events})
+
 
 def streams_to_test(
     videos: grain.MapDataset,

@@ -1,6 +1,7 @@
 """The live test of a model: a still camera, and streams under many policies; `live.json`."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from rsf_jax.config.config import Config
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.kept import Kept, identity_of
 from rsf_jax.evaluation.live import LiveScore, print_scores, score_streams, streams_to_test
 from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.still import VIDEOS, StillCamera, still_camera, still_numbers
@@ -20,7 +22,7 @@ from rsf_jax.evaluation.testing import name_suffix
 from rsf_jax.evaluation.usual_policies import TOLD, families
 from rsf_jax.figures.live import Strip, save_live, save_still
 from rsf_jax.json_files import number, plain, write_json
-from rsf_jax.policies import StepPolicy, parse_policy, policy_name
+from rsf_jax.policies import StepPolicy, parse_policy, policy_name, to_spec
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained.model import Trained
 
@@ -30,18 +32,25 @@ _PRINTED = (1, 10, 60, 300, 1000)  # repeats, in the table
 
 
 def live_test(
-    trained: Trained, dataset: Dataset, workdir: Path, settings: Settings = _USUAL
+    trained: Trained,
+    dataset: Dataset,
+    workdir: Path,
+    settings: Settings = _USUAL,
+    tell: Callable[[str], Any] | None = None,
 ) -> dict[str, Any]:
     """Tests a model on a still camera and on live streams, and writes what was found.
 
     Files in `workdir`: `live.json`, `live.png` and `still.png`; whatever is not the run's own is
-    added to their names, see `name_suffix`, and so is the split if it is not the test's.
+    added to their names, see `name_suffix`, and so is the split if it is not the test's. Until the
+    end results are kept in `live.partial.jsonl`: a test that was interrupted, with the same model,
+    data and settings, goes on where it was.
 
     Args:
         trained: the model.
         dataset: an open dataset; streams are composed of its videos, unless they are streams.
         workdir: folder for the results.
         settings: what is tested.
+        tell: called with a line for each result; nobody is told unless given.
 
     Returns:
         What `live.json` holds.
@@ -53,7 +62,11 @@ def live_test(
         raise InputError("this model has no recurrent steps: every frame is its first")
     videos = getattr(dataset, settings.split)
     groups = _families(trained.config, settings)
-    still = _still(trained, videos, settings)
+    suffix = name_suffix(trained, dataset) + of_split(settings.split)
+    identity = dataset.identity and dataclasses.asdict(dataset.identity)
+    kept = Kept(RunFolder(workdir).live_partial(suffix), _test_of(trained, identity, settings))
+    tell = tell or (lambda _: None)
+    still = _still(trained, videos, settings, kept, tell)
     streams, scores = {}, {}
     for noise in settings.noise:
         found = streams_to_test(
@@ -61,7 +74,7 @@ def live_test(
         )
         streams[noise] = found
         scores[noise] = {
-            family: list(score_streams(trained, found, policies, told=family == TOLD))
+            family: _scored(trained, found, policies, (noise, family), kept, tell)
             for family, policies in groups.items()
         }
     results = plain(
@@ -73,7 +86,7 @@ def live_test(
             "streams": settings.streams,
             "frames": settings.frames,
             "device": jax.devices()[0].device_kind,
-            "data": dataset.identity and dataclasses.asdict(dataset.identity),
+            "data": identity,
             "still": [still_numbers(found) for found in still],
             "live": [
                 {"noise": noise, "family": family, **dataclasses.asdict(score)}
@@ -83,9 +96,9 @@ def live_test(
             ],
         }
     )
-    suffix = name_suffix(trained, dataset) + of_split(settings.split)
     write_json(RunFolder(workdir).live(suffix), results)
     _save_pictures(trained, streams, scores, still, RunFolder(workdir), suffix)
+    kept.end()
     return results
 
 
@@ -105,18 +118,64 @@ def _families(config: Config, settings: Settings) -> dict[str, list[StepPolicy]]
     return {name: found[name] for name in settings.kinds or found}
 
 
-def _still(trained: Trained, videos: grain.MapDataset, settings: Settings) -> list[StillCamera]:
+def _test_of(trained: Trained, data: Any, settings: Settings) -> dict[str, Any]:
+    """What every result depends on, beside its policy and noise."""
+    numbers = ("streams", "frames", "repeats", "split", "seed")
+    told = {name: getattr(settings, name) for name in numbers}
+    return {**told, "data": data, "model": identity_of(trained)}
+
+
+def _still(
+    trained: Trained,
+    videos: grain.MapDataset,
+    settings: Settings,
+    kept: Kept,
+    tell: Callable[[str], Any],
+) -> list[StillCamera]:
     if not settings.repeats:
         return []
     shown = first_videos(videos, min(VIDEOS, len(videos)))
-    policies = settings.still_policies or (trained.schedule,)
-    return [
-        still_camera(
-            trained, shown, policy, frames=settings.repeats, noise=noise, seed=settings.seed
-        )
-        for policy in policies
-        for noise in settings.noise
-    ]
+    runs = []
+    for policy in settings.still_policies or (trained.schedule,):
+        for noise in settings.noise:
+
+            def make(policy: StepPolicy = policy, noise: float = noise) -> dict[str, Any]:
+                run = still_camera(
+                    trained,
+                    shown,
+                    policy,
+                    frames=settings.repeats,
+                    noise=noise,
+                    seed=settings.seed,
+                )
+                return dataclasses.asdict(run)
+
+            run = StillCamera(**kept.found(["still", noise, to_spec(policy)], make))
+            tell(f"still camera, {run.policy}, noise {noise:g}: mIoU {run.miou[-1]:.3f} at the end")
+            runs.append(run)
+    return runs
+
+
+def _scored(
+    trained: Trained,
+    streams: grain.MapDataset,
+    policies: list[StepPolicy],
+    of: tuple[float, str],
+    kept: Kept,
+    tell: Callable[[str], Any],
+) -> list[LiveScore]:
+    """Scores of a family of policies; only what is not kept is computed."""
+    keys = [[*of, to_spec(policy)] for policy in policies]
+    left = [(key, policy) for key, policy in zip(keys, policies) if key not in kept]
+    if left:
+        scores = score_streams(trained, streams, [policy for _, policy in left], told=of[1] == TOLD)
+        for (key, _), score in zip(left, scores, strict=True):
+            kept.add(key, dataclasses.asdict(score))
+            tell(
+                f"{score.policy}, {of[1]}, noise {of[0]:g}: mIoU {score.miou:.3f} at "
+                f"{score.steps:.2f} steps per frame"
+            )
+    return [LiveScore.of(kept[key]) for key in keys]
 
 
 def _save_pictures(

@@ -1,5 +1,6 @@
 """One page of all that a run left."""
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -102,11 +103,44 @@ def test_some_kinds_of_policies_alone_are_tested(run, folder, tmp_path):
         live_test(*subject, tmp_path, dataclasses.replace(few, kinds=("gates",)))
 
 
+def test_a_live_test_that_was_interrupted_goes_on_where_it_was(run, folder, tmp_path):
+    trained, dataset = evaluation.load_trained(folder), open_dataset(run[0])
+    policies = tuple(map(rsf.parse_policy, ("s2f1", "s1f1")))
+    settings = Settings(policies=policies, noise=(0.0, 0.1), streams=1, frames=4, repeats=3)
+
+    def told(settings, last=None):
+        """The lines of a test, which is ended after the line that begins with `last`."""
+        lines = []
+
+        def tell(line):
+            lines.append(line)
+            if last and line.startswith(last):
+                raise KeyboardInterrupt
+
+        with contextlib.suppress(KeyboardInterrupt):
+            live_test(trained, dataset, tmp_path, settings, tell)
+        return lines
+
+    streams = [line for line in told(settings) if not line.startswith("still")]
+    whole = RunFolder(tmp_path).live().read_text()
+    assert [line.split(":")[0] for line in streams] == [
+        f"{policy}, given, noise {noise}" for noise in ("0", "0.1") for policy in ("s2f1", "s1f1")
+    ]
+    told(settings, last="s2f1, given, noise 0.1")
+    again = [line for line in told(settings) if not line.startswith("still")]
+    assert again == streams[3:]  # what is kept is not told again
+    assert RunFolder(tmp_path).live().read_text() == whole
+    told(settings, last="s2f1, given, noise 0.1")
+    other = told(dataclasses.replace(settings, seed=1))
+    assert len([line for line in other if not line.startswith("still")]) == len(streams)
+
+
 def test_a_test_on_live_streams_is_shown_and_recorded(run, folder, capsys):
     trained, dataset = evaluation.load_trained(folder), open_dataset(run[0])
     policies = tuple(map(rsf.parse_policy, ("s2f1", "gate:0.0:0.9+l2:0.9:3")))
     settings = Settings(policies=policies, noise=(0.0, 0.1), streams=3, frames=9, repeats=6)
     results = live_test(trained, dataset, folder, settings)
+    assert not RunFolder(folder).live_partial().exists()
     assert json.loads(RunFolder(folder).live().read_text()) == results
     assert [(s["policy"], s["noise"]) for s in results["still"]] == [("s3f1", 0.0), ("s3f1", 0.1)]
     assert [(row["policy"], row["noise"]) for row in results["live"]] == [
