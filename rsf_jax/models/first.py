@@ -19,7 +19,9 @@ def first_variables(module: nn.Module, key: Array, inputs: Any) -> dict[str, Any
         key: of the random numbers.
         inputs: what it is applied to; of frames the shapes alone count.
     """
-    return dict(jax.jit(module.init, compiler_options=_options())(key, inputs))
+    # Within another trace, where shapes alone may be asked for, there is nothing to compile yet.
+    options = None if isinstance(key, jax.core.Tracer) else _options()
+    return dict(jax.jit(module.init, compiler_options=options)(key, inputs))
 
 
 def _options() -> dict[str, Any] | None:

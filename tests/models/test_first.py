@@ -48,3 +48,14 @@ def test_a_level_that_the_user_has_chosen_is_kept(monkeypatch):
     given = _count(monkeypatch)
     first_variables(nn.Dense(2), jax.random.key(0), jnp.zeros((1, 2)))
     assert {"xla_backend_optimization_level": 1} not in given
+
+
+def test_shapes_are_found_without_compiling(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+
+    def make():  # as checkpoints ask for the shapes of what they hold
+        return first_variables(Network(), jax.random.key(0), FRAMES)
+
+    shapes = jax.tree.map(jnp.shape, jax.eval_shape(make))
+    assert shapes["params"]["uniform"] == (3, 5, 8)
+    assert jax.tree.map(jnp.shape, jax.jit(make)()) == shapes
