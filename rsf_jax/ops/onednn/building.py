@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 import jax
-import jaxlib
 
 from rsf_jax.paths import cache_folder
 
@@ -72,7 +71,11 @@ def _compile(library: Path, headers: Path, built: Path) -> None:
 
 def _name(library: Path) -> str:
     """Of all that the compiled file depends on."""
-    parts = (_SOURCE.read_bytes(), jaxlib.__version__.encode(), str(library).encode())
+    parts = (
+        _SOURCE.read_bytes(),
+        importlib.metadata.version("jaxlib").encode(),
+        str(library).encode(),
+    )
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
