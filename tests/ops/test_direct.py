@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from convolutions import by_xla, random_of
 from jax import export, lax
 
 from rsf_jax.ops import onednn
@@ -27,27 +28,14 @@ def without_onednn():
         yield
 
 
-def _random(shape):
-    batch, height, width, c_in, c_out, kernel = shape
-    keys = jax.random.split(jax.random.key(0), 3)
-    sizes = ((batch, height, width, c_in), (*kernel, c_in, c_out), (batch, height, width, c_out))
-    return [jax.random.normal(key, size) for key, size in zip(keys, sizes)]
-
-
-def _plain(x, kernel):
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest"
-    )
-
-
 def _gradients(f, x, kernel, y):
     return jax.vjp(f, x, kernel)[1](y)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gradients_are_those_of_the_convolution(shape):
-    x, kernel, y = _random(shape)
-    theirs = _gradients(_plain, x, kernel, y)
+    x, kernel, y = random_of(shape)
+    theirs = _gradients(by_xla, x, kernel, y)
     form_of_accelerators = export.export(
         jax.jit(partial(_gradients, convolve_direct)),
         platforms=("cuda",),
@@ -62,7 +50,7 @@ def test_gradients_are_those_of_the_convolution(shape):
 
 
 def test_second_derivatives_are_those_of_the_convolution():
-    x, kernel, y = _random(SHAPES[0])
+    x, kernel, y = random_of(SHAPES[0])
 
     def squared_gradients(f):
         def size(x, kernel, y):
@@ -70,12 +58,12 @@ def test_second_derivatives_are_those_of_the_convolution():
 
         return jax.jit(jax.grad(size, argnums=(0, 1, 2)))(x, kernel, y)
 
-    for a, b in zip(squared_gradients(convolve_direct), squared_gradients(_plain)):
+    for a, b in zip(squared_gradients(convolve_direct), squared_gradients(by_xla)):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-2)
 
 
 def test_all_convolutions_of_a_loop_are_in_the_fast_form():
-    x, kernel, _ = _random((2, 8, 8, 4, 4, (3, 3)))
+    x, kernel, _ = random_of((2, 8, 8, 4, 4, (3, 3)))
 
     def forms(f):
         def loss(kernel):
@@ -86,11 +74,11 @@ def test_all_convolutions_of_a_loop_are_in_the_fast_form():
         return {line.split("dim_labels=")[1].split(",")[0] for line in lines}
 
     assert forms(convolve_direct) == {"b01f_01io->b01f"}
-    assert len(forms(_plain)) > 1, "XLA has learned it: `direct.py` may go"
+    assert len(forms(by_xla)) > 1, "XLA has learned it: `direct.py` may go"
 
 
 def test_the_form_is_chosen_by_platform():
-    x, kernel, _ = _random(SHAPES[0])
+    x, kernel, _ = random_of(SHAPES[0])
 
     def gradient(platform):
         f = jax.jit(jax.grad(lambda k: jnp.sum(convolve_direct(x, k) ** 2)))

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from convolutions import by_xla, random_of
 from jax import lax
 
 from rsf_jax.ops import onednn
@@ -31,19 +32,6 @@ SHAPES = [  # batch, height, width, channels of input and output, kernel
 ]
 
 
-def _random(shape):
-    batch, height, width, c_in, c_out, kernel = shape
-    keys = jax.random.split(jax.random.key(0), 3)
-    sizes = ((batch, height, width, c_in), (*kernel, c_in, c_out), (batch, height, width, c_out))
-    return [jax.random.normal(key, size) for key, size in zip(keys, sizes)]
-
-
-def _plain(x, kernel):
-    return lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest"
-    )
-
-
 def _program(function, *args):
     # Anew: what was traced once stays as it was.
     return jax.jit(lambda *args: function(*args)).lower(*args).compile().as_text()
@@ -52,16 +40,16 @@ def _program(function, *args):
 @USED
 @pytest.mark.parametrize("shape", SHAPES)
 def test_results_and_gradients_are_those_of_xla(shape):
-    x, kernel, y = _random(shape)
+    x, kernel, y = random_of(shape)
     ours, transposed = jax.vjp(convolve_direct, x, kernel)
-    theirs, transposed_by_xla = jax.vjp(_plain, x, kernel)
+    theirs, transposed_by_xla = jax.vjp(by_xla, x, kernel)
     for a, b in zip((ours, *transposed(y)), (theirs, *transposed_by_xla(y))):
         np.testing.assert_allclose(a, b, atol=2e-6 * float(jnp.abs(b).max()) * np.sqrt(x.size))
 
 
 @USED
 def test_an_image_has_the_same_bits_in_a_batch_and_every_time():
-    x, kernel, y = _random((6, 61, 90, 8, 24, (3, 3)))
+    x, kernel, y = random_of((6, 61, 90, 8, 24, (3, 3)))
     run, gradient = jax.jit(onednn.convolve), jax.jit(onednn.kernel_gradient, static_argnums=2)
     together = run(x, kernel)
     first = gradient(x, y, (3, 3))
@@ -74,7 +62,7 @@ def test_an_image_has_the_same_bits_in_a_batch_and_every_time():
 
 @USED
 def test_it_computes_all_of_a_loop_and_its_gradients():
-    x, kernel, _ = _random((2, 8, 8, 4, 4, (3, 3)))
+    x, kernel, _ = random_of((2, 8, 8, 4, 4, (3, 3)))
 
     def loss(kernel):
         return lax.scan(lambda x, _: (convolve_direct(x, kernel), None), x, length=3)[0].sum()
@@ -88,7 +76,7 @@ def test_it_computes_all_of_a_loop_and_its_gradients():
 
 @USED
 def test_what_leaves_the_machine_and_other_precisions_are_xlas():
-    x, kernel, _ = _random(SHAPES[0])
+    x, kernel, _ = random_of(SHAPES[0])
     assert "rsf_convolve" in _program(convolve_direct, x, kernel)
     with onednn.left_out():
         assert "rsf_convolve" not in _program(convolve_direct, x, kernel)
@@ -98,7 +86,7 @@ def test_what_leaves_the_machine_and_other_precisions_are_xlas():
 
 @USED
 def test_videos_of_a_map_over_videos_are_as_one_by_one():
-    x, kernel, _ = _random((3, 9, 8, 2, 4, (3, 3)))
+    x, kernel, _ = random_of((3, 9, 8, 2, 4, (3, 3)))
     kernels = jnp.stack([kernel, 2 * kernel, -kernel])
     mapped = jax.vmap(convolve_direct)(x[:, None], kernels)
     for i in range(3):
