@@ -1,22 +1,15 @@
 """Results of a long test, kept as they come: one that was interrupted goes on where it was."""
 
-import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
-from rsf_jax.trained.model import Trained
-
 
 class Kept:
     """What has been found of a test, in a file of a JSON object a line, the first of the test.
 
-        kept = Kept(path, {"model": identity_of(trained), "seed": 0})
+        kept = Kept(path, {"weights": fingerprint(trained.variables), "seed": 0})
         score = kept.found(["s3f1", 0.05], lambda: compute())
         kept.end()
 
@@ -83,11 +76,3 @@ class Kept:
                 break
             found[json.dumps(key)] = value
         return found
-
-
-def identity_of(trained: Trained) -> dict[str, Any]:
-    """Returns what tells a model from all others: its settings, and a checksum of its weights."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(trained.variables):
-        digest.update(np.asarray(leaf).tobytes())
-    return {"config": dataclasses.asdict(trained.config), "weights": digest.hexdigest()}

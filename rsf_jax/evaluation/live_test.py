@@ -14,7 +14,7 @@ from rich.table import Table
 from rsf_jax.config.config import Config
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
-from rsf_jax.evaluation.kept import Kept, identity_of
+from rsf_jax.evaluation.kept import Kept
 from rsf_jax.evaluation.live import LiveScore, print_scores, score_streams, streams_to_test
 from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.still import VIDEOS, StillCamera, still_camera, still_numbers
@@ -24,6 +24,7 @@ from rsf_jax.figures.live import Strip, save_live, save_still
 from rsf_jax.json_files import number, plain, write_json
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name, to_spec
 from rsf_jax.run_folder import RunFolder
+from rsf_jax.streaming.moving import fingerprint
 from rsf_jax.trained.model import Trained
 
 _USUAL = Settings()
@@ -122,7 +123,11 @@ def _test_of(trained: Trained, data: Any, settings: Settings) -> dict[str, Any]:
     """What every result depends on, beside its policy and noise."""
     numbers = ("streams", "frames", "repeats", "split", "seed")
     told = {name: getattr(settings, name) for name in numbers}
-    return {**told, "data": data, "model": identity_of(trained)}
+    model = {
+        "config": dataclasses.asdict(trained.config),
+        "weights": fingerprint(trained.variables),
+    }
+    return {**told, "data": data, **model}
 
 
 def _still(
