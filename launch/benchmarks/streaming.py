@@ -10,18 +10,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.live_frames import CLIPS, LIVE, clips, live
+from benchmarks.queueing import Service
 from benchmarks.refilling import (
     ENGINE,
-    LOCK_STEP,
     PERCENTILES,
+    Gain,
     Latency,
     Pair,
     Throughput,
 )
 from benchmarks.submitting import THREADS, TICK_SECONDS, Wait, measure
 from benchmarks.suite import machine
-from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.data.dataset import first_videos, open_dataset
 from rsf_jax.json_files import write_json
 from rsf_jax.models.base import Prepared, prepare
 from rsf_jax.policies import StepPolicy, entry
@@ -40,10 +40,14 @@ class Settings:
         policy: when frames end.
         slots: frames computed together.
         streams: that send frames.
-        many: streams of the test with many.
+        many: streams of the test with many; 0 for none.
         loads: frames that arrive, over what the engine could compute.
         seconds: of each load, and of each length of ticks.
+        rounds: that the seconds of a load are divided into.
         tick_seconds: lengths of ticks during which cameras call.
+        turns: of engine and lock-step, whose medians are told.
+        frames: of a live stream.
+        large_frames: of a live stream of the model of larger frames.
     """
 
     policy: StepPolicy
@@ -52,7 +56,32 @@ class Settings:
     many: int = 1000
     loads: tuple[float, ...] = LOADS
     seconds: float = 10.0
+    rounds: int = 5
     tick_seconds: tuple[float, ...] = TICK_SECONDS
+    turns: int = 5
+    frames: int = 12
+    large_frames: int = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model and frames, on which engine and lock-step were measured in turns.
+
+    Attributes:
+        model: its preset.
+        frame_shape: (height, width) in pixels.
+        shown: `CLIPS` or `LIVE`.
+        frames: of all streams.
+        throughput: of both.
+        gain: of the engine.
+    """
+
+    model: str
+    frame_shape: tuple[int, int]
+    shown: str
+    frames: int
+    throughput: list[Throughput]
+    gain: Gain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,44 +89,65 @@ class Report:
     """All that was measured.
 
     Attributes:
-        throughput: of both, and of the engine with many streams.
-        latency: of both, by load.
-        difference: the largest between logits of both.
-        other_steps: share of the frames whose steps differ: those with a ratio at the threshold.
+        cases: throughput of both, in turns.
+        many: of the engine with many streams; None if it was not measured.
+        services: what ticks and batches take, by which latencies are expected.
+        latency: of both on live streams, by load.
         waits: of cameras' threads for an engine that computes.
     """
 
-    throughput: list[Throughput]
+    cases: list[Case]
+    many: Throughput | None
+    services: dict[str, Service]
     latency: list[Latency]
-    difference: float
-    other_steps: float
     waits: list[Wait]
 
 
-def run(trained: Trained, settings: Settings) -> Report:
-    """Measures all of it."""
-    videos = load_videos(trained, settings.streams)
-    prepared = prepare(trained.model, trained.variables, videos.shape[2:4])
-    pair = Pair(trained.model, prepared, settings.policy, settings.slots, settings.streams)
-    difference, other_steps = pair.compare(videos)
-    throughput = pair.throughput(videos)
-    capacity = throughput[0].frames_per_second
+def run(trained: Trained, settings: Settings, large: Trained | None = None) -> Report:
+    """Measures all of it.
+
+    Args:
+        trained: a model.
+        settings: what to measure.
+        large: another one, of larger frames, whose throughput is measured too.
+    """
+    shown = live(trained.config, settings.streams, settings.frames)
+    pair = _pair(trained, shown, settings)
+    cases = [
+        _case(pair, trained, LIVE, shown, settings),
+        _case(pair, trained, CLIPS, clips(trained.config, settings.streams), settings),
+    ]
+    services = pair.services(shown)
+    capacity = cases[0].throughput[0].frames_per_second
     latency = [
         found
         for load in settings.loads
-        for found in pair.latency(videos, load, capacity, settings.seconds)
+        for found in pair.latency(
+            shown, load, capacity, settings.seconds, settings.rounds, services
+        )
     ]
-    throughput.append(_many(trained, prepared, settings))
-    waits = measure(trained, videos, settings.slots, settings.seconds, settings.tick_seconds)
-    return Report(throughput, latency, difference, other_steps, waits)
+    many = _many(trained, _prepared(trained, shown), settings) if settings.many else None
+    waits = measure(trained, shown, settings.slots, settings.seconds, settings.tick_seconds)
+    if large:
+        shown = live(large.config, settings.streams, settings.large_frames)
+        cases.append(_case(_pair(large, shown, settings), large, LIVE, shown, settings))
+    return Report(cases, many, services, latency, waits)
 
 
-def load_videos(trained: Trained, count: int) -> np.ndarray:
-    """Returns frames uint8 [count, T, H, W, I] of test videos, repeated if there are fewer."""
-    test = open_dataset(trained.config).test
-    videos = first_videos(test, min(count, len(test)))
-    frames = next(evaluation_batches(videos, len(videos))).frames
-    return frames[np.arange(count) % len(frames)]
+def _pair(trained: Trained, shown: np.ndarray, settings: Settings) -> Pair:
+    prepared = _prepared(trained, shown)
+    return Pair(trained.model, prepared, settings.policy, settings.slots, settings.streams)
+
+
+def _prepared(trained: Trained, shown: np.ndarray) -> Prepared:
+    return prepare(trained.model, trained.variables, shown.shape[2:4])
+
+
+def _case(pair: Pair, trained: Trained, name: str, shown: np.ndarray, settings: Settings) -> Case:
+    throughput, gain = pair.gain(shown, settings.turns)
+    height, width = shown.shape[2:4]
+    count = shown.shape[0] * shown.shape[1]
+    return Case(trained.config.name, (height, width), name, count, throughput, gain)
 
 
 def _many(trained: Trained, prepared: Prepared, settings: Settings) -> Throughput:
@@ -108,7 +158,7 @@ def _many(trained: Trained, prepared: Prepared, settings: Settings) -> Throughpu
         slots=settings.slots,
         max_streams=settings.many,
     )
-    videos = load_videos(trained, _DIFFERENT)
+    videos = clips(trained.config, _DIFFERENT)
     streams = [engine.open() for _ in range(settings.many)]
     before = _peak_mb()
     began = time.perf_counter()
@@ -148,43 +198,60 @@ def save(folder: Path, settings: Settings, report: Report) -> Path:
 
 
 def print_report(report: Report) -> None:
-    """Prints three tables."""
+    """Prints tables."""
     console = Console()
     console.print(_throughput_table(report))
     console.print(_latency_table(report))
     console.print(_waits_table(report))
+    different = max(case.gain.difference for case in report.cases)
+    other_steps = max(case.gain.other_steps for case in report.cases)
     console.print(
-        f"Between both, logits differ by {report.difference:.1e} at most, steps in "
-        f"{report.other_steps:.2%} of the frames."
+        f"Between both, logits differ by {different:.1e} at most, steps in {other_steps:.2%} of "
+        "the frames."
     )
 
 
 def _throughput_table(report: Report) -> Table:
-    table = Table(title="All streams have frames waiting")
-    for column in ("", "streams", "frames/s", "useful steps", "steps per frame", "memory (MB)"):
+    table = Table(title="All streams have frames waiting: medians of turns (least to most)")
+    columns = ("", "streams", "", "frames/s", "useful steps", "steps per frame", "times", "bound")
+    for column in columns:
         table.add_column(column, justify="right" if column else "left")
-    for row in report.throughput:
-        table.add_row(
-            row.name,
-            str(row.streams),
-            f"{row.frames_per_second:.1f}",
-            f"{row.useful_share:.1%}",
-            f"{row.mean_steps:.2f}",
-            f"{row.memory_mb:.0f}" if row.streams != report.throughput[0].streams else "",
+    for case in report.cases:
+        gain, (height, width) = case.gain, case.frame_shape
+        told = (
+            f"{gain.ratio:.2f} ({gain.least:.2f} to {gain.most:.2f})",
+            f"{gain.bound:.2f}",
         )
+        for row in case.throughput:
+            named = f"{height}x{width}, {case.shown}" if row.name == ENGINE else ""
+            table.add_row(named, *_cells(row), *(told if row.name == ENGINE else ()))
+    if report.many:
+        table.add_row("many streams", *_cells(report.many))
+        table.caption = f"Memory grew by {report.many.memory_mb:.0f} MB with many streams"
     return table
 
 
+def _cells(row: Throughput) -> tuple[str, ...]:
+    speed = f"{row.frames_per_second:.1f}"
+    if row.slowest:
+        speed += f" ({row.slowest:.1f} to {row.fastest:.1f})"
+    share, steps = f"{row.useful_share:.1%}", f"{row.mean_steps:.2f}"
+    return str(row.streams), row.name, speed, share, steps
+
+
 def _latency_table(report: Report) -> Table:
-    table = Table(title="Frames arrive at random: milliseconds to the result")
-    table.add_column("load")
-    for name in (ENGINE, LOCK_STEP):
-        for percentile in PERCENTILES:
-            table.add_column(f"{name} {percentile} %", justify="right")
-    for load in dict.fromkeys(row.load for row in report.latency):
-        rows = {row.name: row.milliseconds for row in report.latency if row.load == load}
-        values = [rows[name][p] for name in (ENGINE, LOCK_STEP) for p in PERCENTILES]
-        table.add_row(f"{load:.0%}", *(f"{value:.1f}" for value in values))
+    table = Table(
+        title="Frames arrive at random: ms to the result, measured / expected of the queue"
+    )
+    for column in ("load", "", "frames"):
+        table.add_column(column)
+    for column in (*(f"{p} %" for p in PERCENTILES), "mean", "M/G/c"):
+        table.add_column(column, justify="right")
+    for row in report.latency:
+        values = [f"{row.milliseconds[p]:.1f} / {row.expected[p]:.1f}" for p in PERCENTILES]
+        means = f"{row.mean:.1f} / {row.expected_mean:.1f}"
+        formula = f"{row.mgc_mean:.1f}" if row.name == ENGINE else ""
+        table.add_row(f"{row.load:.0%}", row.name, str(row.frames), *values, means, formula)
     return table
 
 

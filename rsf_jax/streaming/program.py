@@ -8,8 +8,13 @@ import numpy as np
 
 from rsf_jax.models.base import Prepared
 from rsf_jax.policies.base import StepwisePolicy
+from rsf_jax.streaming.packing import as_told, packed, told, unpacked
 from rsf_jax.streaming.slots import Ended, Load, Look, Slots, Stored
 from rsf_jax.streaming.tick import Tick, Transform
+from rsf_jax.typing import Array
+
+# Numbers of `packing.told`, and the transformed logits.
+Told = tuple[Array, Any]
 
 
 class Program:
@@ -44,14 +49,15 @@ class Program:
         # One attribute, which changes at once.
         self._device = self._new_device(prepared, policy)
         # States are overwritten in place.
-        self._tick = jax.jit(tick.advance, donate_argnums=(2, 3))
+        self._tick = jax.jit(self._advance, donate_argnums=(2, 3))
         self._ask = jax.jit(tick.look, donate_argnums=(3,))
 
-    def tick(self, load: Load) -> Ended:
-        """Advances all slots; the result is on the device."""
-        *device, ended = self._tick(self.prepared, self.policy, *self._device, load)
+    def tick(self, load: Load) -> Told:
+        """Advances all slots; the result is on the device, see `to_host`."""
+        given = (self.prepared, self.policy, *self._device, load.frames, packed(load))
+        *device, numbers, outputs = self._tick(*given)
         self._device = tuple(device)
-        return ended
+        return numbers, outputs
 
     def leaves_out(self, look: Look) -> np.ndarray:
         """Returns, bool [S], which frames the policy gives no step, and what it carries on."""
@@ -112,8 +118,8 @@ class Program:
 
     def outputs(self) -> Any:
         """Returns shapes and types of what is made of the logits of one frame."""
-        carry = self.prepared.initial_carry(1)
-        return _without_first(jax.eval_shape(self._traced.no_outputs, self.prepared, carry))
+        found = jax.eval_shape(lambda: self._traced.no_outputs(self.prepared, 1))
+        return _without_first(found)
 
     def states(self, policy: StepwisePolicy) -> Stored:
         """Returns states of all rows before their first frames, under a policy."""
@@ -123,7 +129,8 @@ class Program:
         self, prepared: Prepared, policy: StepwisePolicy, load: Load, look: Look | None
     ) -> None:
         """Compiles for other variables and another policy, on states that are thrown away."""
-        *device, _ = self._tick(prepared, policy, *self._new_device(prepared, policy), load)
+        given = (*self._new_device(prepared, policy), load.frames, packed(load))
+        *device, _, _ = self._tick(prepared, policy, *given)
         if look is not None:
             store = device[0]
             device = self._ask(prepared, policy, store.carry, store.memory, look)
@@ -143,6 +150,20 @@ class Program:
         self._device = (Stored(self.store.carry, memory), slots)
         self.prepared, self.policy = prepared, policy
 
+    def _advance(
+        self,
+        prepared: Prepared,
+        policy: StepwisePolicy,
+        store: Stored,
+        slots: Slots,
+        frames: Array,
+        numbers: Array,
+    ) -> tuple[Stored, Slots, Array, Any]:
+        """A tick whose numbers come, and go, in one array each."""
+        load = unpacked(frames, numbers)
+        store, slots, ended = self.advance(prepared, policy, store, slots, load)
+        return store, slots, told(ended), ended.outputs
+
     def _new_device(self, prepared: Prepared, policy: StepwisePolicy) -> tuple[Stored, Slots]:
         return self._new_store(prepared, policy), self._new_slots(prepared, policy)
 
@@ -151,8 +172,8 @@ def _without_first(shapes: Any) -> Any:
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), shapes)
 
 
-def to_host(ended: Ended) -> Ended:
+def to_host(told: Told) -> Ended:
     """Waits for a tick; outputs are fetched only if there are any."""
-    outputs: Any = ended.outputs
-    ended = jax.device_get(ended._replace(outputs=None))
+    numbers, outputs = told
+    ended = as_told(jax.device_get(numbers))
     return ended._replace(outputs=jax.device_get(outputs)) if ended.ended.any() else ended

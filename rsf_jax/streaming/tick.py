@@ -25,20 +25,20 @@ _LONGEST = 32
 
 
 class _Left(NamedTuple):
-    """What entries leave that have ended, E of them."""
+    """What is noted of entries that have ended, E of them; see `Ended`."""
 
     ended: Array
     cut: Array
     steps: Array
     first: Array
     row: Array
-    kept: Stored
 
 
 class _Loop(NamedTuple):
-    """What changes in the course of a tick: slots, what has ended, and counts."""
+    """What changes in the course of a tick: slots, states of streams, what has ended, counts."""
 
     slots: Slots
+    store: Stored
     left: _Left
     taken: Array
     executed: Array
@@ -77,10 +77,13 @@ class Tick:
         entry = jnp.full(self.slots, NO_ENTRY, jnp.int32)
         return Slots(frame, carry, drive, memory, decision, zeros, none, none, zeros, entry)
 
-    def no_outputs(self, prepared: Prepared, carry: Carry) -> Any:
+    def no_outputs(self, prepared: Prepared, count: int) -> Any:
         """Returns zeros in place of the transformed logits of states."""
-        shapes = jax.eval_shape(lambda: self.transform(prepared.readout(carry)))
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+        def outputs() -> Any:
+            return self.transform(prepared.readout(prepared.initial_carry(count)))
+
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(outputs))
 
     def advance(
         self, prepared: Prepared, policy: StepwisePolicy, store: Stored, slots: Slots, load: Load
@@ -88,10 +91,8 @@ class Tick:
         """Returns states and slots after a tick, and what is for the host."""
         new = self._begin(prepared, policy, store, slots, load)
         entry = jnp.where(slots.active, jnp.arange(self.slots, dtype=jnp.int32), NO_ENTRY)
-        zero = jnp.int32(0)
-        loop = _Loop(
-            dataclasses.replace(slots, entry=entry), self._nothing_left(slots), zero, zero, zero
-        )
+        slots, zero = dataclasses.replace(slots, entry=entry), jnp.int32(0)
+        loop = _Loop(slots, store, self._nothing_left(), zero, zero, zero)
 
         def goes_on(loop: _Loop) -> Array:
             more = (loop.taken < load.count) & (loop.executed < _LONGEST)
@@ -101,14 +102,14 @@ class Tick:
             useful = loop.useful + loop.slots.active.sum(dtype=jnp.int32)
             slots = self._step(prepared, policy, loop.slots)
             loop = loop._replace(slots=slots, executed=loop.executed + 1, useful=useful)
-            return self._refill(self._take_out(loop), new, load)
+            return self._hand_over(loop, new, load.count)
 
-        loop = lax.while_loop(goes_on, body, self._refill(loop, new, load))
-        loop = self._take_out(self._cut(loop, load))
-        store, finite, outputs = self._read_out(prepared, store, loop.left)
+        loop = lax.while_loop(goes_on, body, self._fill(loop, new, load.count))
+        loop = self._hand_over(self._cut(loop, load))
         left = loop.left
+        finite, outputs = self._read_out(prepared, loop.store, left)
         return (
-            store,
+            loop.store,
             loop.slots,
             Ended(
                 left.ended,
@@ -185,15 +186,45 @@ class Tick:
             entry=entry + jnp.arange(count, dtype=jnp.int32),
         )
 
-    def _refill(self, loop: _Loop, new: Slots, load: Load) -> _Loop:
-        """Gives free slots the new frames that have none."""
-
-        def put(slot: Array, loop: _Loop) -> _Loop:
-            row = _rows(new, loop.taken, 1)
-            return loop._replace(slots=_set_rows(loop.slots, slot, row), taken=loop.taken + 1)
-
+    def _fill(self, loop: _Loop, new: Slots, count: Array) -> _Loop:
+        """Gives free slots the first of the new frames."""
         free = ~_holds(loop.slots)
-        return _for_each(free, put, loop, at_most=load.count - loop.taken)
+        order = _order(free)
+        taken = jnp.minimum(free.sum(dtype=jnp.int32), count)
+
+        def put(i: Array, slots: Slots) -> Slots:
+            return _with_arrays(slots, order[i], new, i)
+
+        slots = lax.fori_loop(0, taken, put, loop.slots)
+        return loop._replace(slots=_with_numbers(slots, free, new, loop.taken, count), taken=taken)
+
+    def _hand_over(self, loop: _Loop, new: Slots | None = None, count: Any = 0) -> _Loop:
+        """Takes frames that have ended out of their slots, and gives these to new ones, if any.
+
+        States go to their streams' rows. Arrays are copied of the slots concerned alone; numbers,
+        one a slot, change in all of them at once.
+        """
+        slots, ended = loop.slots, _holds(loop.slots) & ~loop.slots.active
+        order = _order(ended)
+
+        def move(i: Array, value: tuple[Slots, Stored]) -> tuple[Slots, Stored]:
+            slots, store = value
+            kept = _rows(Stored(slots.carry, slots.memory), order[i], 1)
+            store = _set_rows(store, slots.row[order[i]], kept)
+            if new is not None:
+                # Behind the last of them a slot gets any row: it holds no frame.
+                slots = _with_arrays(slots, order[i], new, loop.taken + i)
+            return slots, store
+
+        moved = ended.sum(dtype=jnp.int32)
+        slots, store = lax.fori_loop(0, moved, move, (slots, loop.store))
+        loop = loop._replace(store=store, left=_noted(loop.left, loop.slots, ended))
+        entry = jnp.where(ended, NO_ENTRY, slots.entry)
+        slots = dataclasses.replace(slots, entry=entry)
+        if new is None:
+            return loop._replace(slots=slots)
+        slots = _with_numbers(slots, ended, new, loop.taken, count)
+        return loop._replace(slots=slots, taken=jnp.minimum(loop.taken + moved, count))
 
     def _step(self, prepared: Prepared, policy: StepwisePolicy, slots: Slots) -> Slots:
         recurrence = _recurrence(prepared, slots.frame, slots.drive, slots.carry, slots.carry)
@@ -221,60 +252,29 @@ class Tick:
             left=left._replace(cut=jnp.asarray(left.cut).at[entry].set(True, mode="drop")),
         )
 
-    def _take_out(self, loop: _Loop) -> _Loop:
-        """Takes frames that have ended out of their slots."""
-
-        def take(slot: Array, loop: _Loop) -> _Loop:
-            slots, left = loop.slots, loop.left
-            mine = _rows(slots, slot, 1)
-            row = _Left(
-                jnp.ones(1, bool),
-                _rows(left.cut, mine.entry[0], 1),
-                mine.steps,
-                mine.first,
-                mine.row,
-                Stored(mine.carry, mine.memory),
-            )
-            entry = _set_rows(slots.entry, slot, jnp.full(1, NO_ENTRY, jnp.int32))
-            return loop._replace(
-                slots=dataclasses.replace(slots, entry=entry),
-                left=_set_rows(left, mine.entry[0], row),
-            )
-
-        return _for_each(_holds(loop.slots) & ~loop.slots.active, take, loop)
-
-    def _nothing_left(self, slots: Slots) -> _Left:
+    def _nothing_left(self) -> _Left:
         count = 2 * self.slots
-        kept = jax.tree.map(
-            lambda x: jnp.zeros((count, *x.shape[1:]), x.dtype), Stored(slots.carry, slots.memory)
-        )
         none, zeros = jnp.zeros(count, bool), jnp.zeros(count, jnp.int32)
-        return _Left(none, none, zeros, none, zeros, kept)
+        return _Left(none, none, zeros, none, zeros)
 
-    def _read_out(
-        self, prepared: Prepared, store: Stored, left: _Left
-    ) -> tuple[Stored, Array, Any]:
-        """Stores the states of what has ended, and makes its outputs."""
+    def _read_out(self, prepared: Prepared, store: Stored, left: _Left) -> tuple[Array, Any]:
+        """Makes the outputs of what has ended, of the states that it has left."""
         together = _together(self.slots)
         order = jnp.argsort(~left.ended, stable=True)
 
         def group(i: Array, results: tuple[Array, Any]) -> tuple[Array, Any]:
             finite, outputs = results
             entries = _rows(order, i * together, together)
-            carry = jax.tree.map(lambda x: x[entries], left.kept.carry)
+            rows = left.row[entries]
+            carry = jax.tree.map(lambda x: x[rows], store.carry)
             logits, hidden = prepared.readout(carry), prepared.hidden(carry)
             sound = _are_numbers(logits) & _are_numbers(hidden)
             new = (sound, self.transform(logits))
             return jax.tree.map(lambda x, new: x.at[entries].set(new), (finite, outputs), new)
 
-        outputs = self.no_outputs(prepared, left.kept.carry)
+        outputs = self.no_outputs(prepared, 2 * self.slots)
         groups = (left.ended.sum() + together - 1) // together
-        finite, outputs = lax.fori_loop(0, groups, group, (jnp.ones_like(left.ended), outputs))
-
-        def keep(entry: Array, store: Stored) -> Stored:
-            return _set_rows(store, left.row[entry], _rows(left.kept, entry, 1))
-
-        return _for_each(left.ended, keep, store), finite, outputs
+        return lax.fori_loop(0, groups, group, (jnp.ones_like(left.ended), outputs))
 
 
 def _no_frames(prepared: Prepared, count: int) -> Array:
@@ -311,13 +311,54 @@ def _are_numbers(values: Array) -> Array:
     return jnp.isfinite(values).all(tuple(range(1, values.ndim)))
 
 
-def _for_each(
-    mask: Array, body: Callable[[Array, Any], Any], value: Any, at_most: Any = None
-) -> Any:
-    """Applies `value = body(slot, value)` to the slots of a mask, one after the other."""
-    order = jnp.argsort(~mask, stable=True)
-    count = mask.sum() if at_most is None else jnp.minimum(mask.sum(), at_most)
-    return lax.fori_loop(0, count, lambda i, value: body(order[i], value), value)
+def _noted(left: _Left, slots: Slots, ended: Array) -> _Left:
+    """What is known of entries once some slots [S] have ended: a table of both tells which."""
+    entries = jnp.arange(len(left.ended), dtype=jnp.int32)
+    here = ended[:, None] & (slots.entry[:, None] == entries[None])
+    now = here.any(0)
+
+    def note(noted: Array, of_slots: Array) -> Array:
+        found = jnp.where(here, of_slots[:, None], 0).sum(0, dtype=noted.dtype)
+        return jnp.where(now, found, noted)
+
+    return left._replace(
+        ended=left.ended | now,
+        steps=note(left.steps, slots.steps),
+        first=note(left.first, slots.first),
+        row=note(left.row, slots.row),
+    )
+
+
+def _with_arrays(slots: Slots, slot: Array, new: Slots, place: Array) -> Slots:
+    """Slots with the arrays of a new frame in one of them."""
+
+    def put(x: Array, new: Array) -> Array:
+        return _set_rows(x, slot, _rows(new, place, 1)) if x.ndim > 1 else x
+
+    return jax.tree.map(put, slots, new)
+
+
+def _with_numbers(slots: Slots, free: Array, new: Slots, taken: Array, count: Array) -> Slots:
+    """Slots with the numbers of new frames, in order from `taken`, in those that are free [S]."""
+    place = taken + _rank(free)
+    filled = free & (place < count)
+
+    def put(x: Array, new: Array) -> Array:
+        return x if x.ndim > 1 else jnp.where(filled, jnp.take(new, place, mode="clip"), x)
+
+    return jax.tree.map(put, slots, new)
+
+
+def _rank(mask: Array) -> Array:
+    """How many places before each place of a mask [S] are true."""
+    return jnp.cumsum(mask, dtype=jnp.int32) - mask
+
+
+def _order(mask: Array) -> Array:
+    """The places of a mask [S] that are true, in order, and zeros behind them."""
+    places = jnp.arange(len(mask), dtype=jnp.int32)
+    here = mask[:, None] & (_rank(mask)[:, None] == places[None])
+    return jnp.where(here, places[:, None], 0).sum(0, dtype=jnp.int32)
 
 
 def _rows(tree: Any, row: Array, count: int) -> Any:

@@ -15,24 +15,46 @@ POLICY = rsf.DistanceHalting("l2", 1e-9, max_steps=5, rtol=0.05)
 @pytest.fixture(scope="module")
 def report(run):
     settings = streaming.Settings(
-        POLICY, slots=2, streams=5, many=7, loads=(0.5, 2.0), seconds=0.1, tick_seconds=(0.05,)
+        POLICY,
+        slots=2,
+        streams=5,
+        many=7,
+        loads=(0.5, 2.0),
+        seconds=0.1,
+        rounds=2,
+        tick_seconds=(0.05,),
+        turns=2,
+        frames=4,
+        large_frames=3,
     )
-    return settings, streaming.run(evaluation.load_trained(run[1]), settings)
+    trained = evaluation.load_trained(run[1])
+    return settings, streaming.run(trained, settings, large=trained)
 
 
 def test_both_give_the_same(report):
-    assert report[1].difference < 1e-4
-    assert report[1].other_steps == 0
+    for case in report[1].cases:
+        assert case.gain.difference < 1e-4
+        assert case.gain.other_steps == 0
 
 
 def test_throughput_and_useful_steps(report):
-    refilled, lock_step, many = report[1].throughput
-    assert [row.streams for row in report[1].throughput] == [5, 5, 7]
-    assert refilled.mean_steps == lock_step.mean_steps > 1
-    # All streams have frames waiting, until the last ones of so few.
-    assert 0.5 < refilled.useful_share <= 1
-    assert 0 < lock_step.useful_share < 1
-    assert min(row.frames_per_second for row in report[1].throughput) > 0
+    cases, many = report[1].cases, report[1].many
+    assert [(case.shown, case.frames) for case in cases] == [
+        ("live", 20), ("clips", 25), ("live", 15),
+    ]  # fmt: skip
+    for case in cases:
+        refilled, lock_step = case.throughput
+        assert (refilled.name, lock_step.name) == ("refilled", "lock-step")
+        assert refilled.mean_steps > 1
+        # All streams have frames waiting, until the last ones of so few.
+        assert 0.5 < refilled.useful_share <= 1
+        assert 0 < lock_step.useful_share < 1
+        for row in case.throughput:
+            assert 0 < row.slowest <= row.frames_per_second <= row.fastest
+        assert 0 < case.gain.least <= case.gain.ratio <= case.gain.most
+        # A batch runs as long as its slowest frame.
+        assert case.gain.bound > 1
+    assert many.streams == 7
     assert many.mean_steps > 1
 
 
@@ -43,8 +65,12 @@ def test_latencies_are_of_the_same_arrivals(report):
     ]  # fmt: skip
     assert latency[0].frames == latency[1].frames < latency[2].frames
     for row in latency:
-        percentiles = [row.milliseconds[p] for p in (50, 95, 99)]
-        assert 0 < percentiles[0] <= percentiles[1] <= percentiles[2]
+        for values in (row.lowest, row.milliseconds, row.highest, row.expected):
+            assert 0 < values[50] <= values[95] <= values[99]
+        assert row.lowest[50] <= row.milliseconds[50] <= row.highest[50]
+        assert min(row.mean, row.expected_mean) > 0
+    assert latency[0].mgc_mean > 0
+    assert latency[2].mgc_mean == float("inf")  # more come than can be computed
 
 
 def test_cameras_do_not_wait_for_ticks(report):
@@ -62,10 +88,11 @@ def test_it_is_saved_printed_and_drawn(report, tmp_path, capsys):
     settings, found = report
     saved = json.loads(streaming.save(tmp_path, settings, found).read_text())
     assert saved["settings"]["policy"] == str(POLICY)
-    assert len(saved["throughput"]) == 3
+    assert [case["shown"] for case in saved["cases"]] == ["live", "clips", "live"]
+    assert set(saved["services"]) == {"refilled", "lock-step"}
     assert [wait["call"] for wait in saved["waits"]] == ["submit", "has_room", "statistics"]
     streaming.print_report(found)
     shown = capsys.readouterr().out
-    assert f"{found.throughput[0].frames_per_second:.1f}" in shown
+    assert f"{found.cases[0].gain.ratio:.2f}" in shown.replace("\n", " ")
     plot.save_latency(tmp_path / "latency.png", found.latency)
     assert matplotlib.image.imread(tmp_path / "latency.png").std() > 0
