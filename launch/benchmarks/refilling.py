@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -132,7 +133,7 @@ class Pair:
         self.lock_step.reset()
         for _ in range(turns):
             for name, turn in kinds.items():
-                seconds[name].append(_seconds(lambda turn=turn: turn(videos)))
+                seconds[name].append(_seconds(partial(turn, videos)))
         counted, count = self.engine.statistics(), videos.shape[0] * videos.shape[1]
         shares = {
             ENGINE: counted.useful_share,

@@ -48,12 +48,12 @@ def test_throughput_and_useful_steps(report):
         assert refilled.mean_steps > 1
         # All streams have frames waiting, until the last ones of so few.
         assert 0.5 < refilled.useful_share <= 1
-        assert 0 < lock_step.useful_share < 1
+        assert 0 < lock_step.useful_share <= 1
         for row in case.throughput:
             assert 0 < row.slowest <= row.frames_per_second <= row.fastest
         assert 0 < case.gain.least <= case.gain.ratio <= case.gain.most
         # A batch runs as long as its slowest frame.
-        assert case.gain.bound > 1
+        assert case.gain.bound >= 1
     assert many.streams == 7
     assert many.mean_steps > 1
 
