@@ -22,6 +22,7 @@ from rsf_jax.unroll import run_frame
 
 FILE = "programs.json"
 _HELD = 3  # every third frame shows what the one before did: gates have something to leave out
+_DOTS = 0.1  # share of the pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Found:
     Attributes:
         name: the library, or the program's format.
         difference: the largest of any two logits, to the library's.
+        largest: of the library's logits, without sign.
         other_steps: frames that took other steps than in the library.
         steps: recurrent steps per frame.
         frames_per_second: median of the turns, each result on the host.
@@ -39,6 +41,7 @@ class Found:
 
     name: str
     difference: float
+    largest: float
     other_steps: int
     steps: float
     frames_per_second: float
@@ -53,7 +56,7 @@ def measure(
     turns: int,
     timed: int,
 ) -> list[Found]:
-    """Runs a video of noise through the library and through programs, then times them in turns.
+    """Runs a video through the library and through programs, then times them in turns.
 
     Args:
         trained: the model.
@@ -95,12 +98,28 @@ def print_report(found: Sequence[Found]) -> None:
     """Prints a row for each way."""
     table = Table(title="A model and its programs, batch 1")
     table.add_column("", no_wrap=True)
-    for title in ("frames/s", "of the library's", "largest difference", "other steps", "kB"):
+    for title in (
+        "frames/s",
+        "of the library's",
+        "difference",
+        "largest",
+        "other steps",
+        "steps",
+        "kB",
+    ):
         table.add_column(title, justify="right")
     for one in found:
         share = one.frames_per_second / found[0].frames_per_second
-        values = (f"{one.frames_per_second:.1f}", f"{share:.2f}", f"{one.difference:.1g}")
-        table.add_row(one.name, *values, str(one.other_steps), str(one.kilobytes))
+        numbers = (
+            f"{one.frames_per_second:.1f}",
+            f"{share:.2f}",
+            f"{one.difference:.1g}",
+            f"{one.largest:.1f}",
+            f"{one.other_steps}",
+            f"{one.steps:.2f}",
+            f"{one.kilobytes}",
+        )
+        table.add_row(one.name, *numbers)
     Console().print(table)
 
 
@@ -113,8 +132,16 @@ def save(folder: Path, policy: StepPolicy, found: Sequence[Found]) -> Path:
 
 
 def _video(count: int, shape: tuple[int, ...]) -> np.ndarray:
-    frames = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
-    frames[_HELD - 1 :: _HELD] = frames[_HELD - 2 :: _HELD][: len(frames[_HELD - 1 :: _HELD])]
+    """Frames of a square that moves in front of dots; every third repeats the one before."""
+    rng = np.random.default_rng(0)
+    dots = np.where(rng.random(shape) < _DOTS, 255, 0).astype(np.uint8)
+    frames = np.repeat(dots[None], count, 0)
+    height, width = shape[:2]
+    side = max(2, min(height, width) // 6)
+    for n, frame in enumerate(frames):
+        n -= n % _HELD == _HELD - 1
+        top, left = n * 3 % (height - side), n * 2 % (width - side)
+        frame[top : top + side, left : left + side] = 128
     return frames
 
 
@@ -138,6 +165,7 @@ def _found(name: str, results: Any, wanted: Any, speeds: list[float], kilobytes:
     return Found(
         name,
         float(np.abs(logits - right).max()),
+        float(np.abs(right).max()),
         int((steps != right_steps).sum()),
         float(steps.mean()),
         float(np.median(speeds)),

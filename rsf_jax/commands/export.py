@@ -24,7 +24,9 @@ _FORMAT = flags.DEFINE_enum("format", "stablehlo", ["stablehlo", "onnx"], "of th
 _WEIGHTS = flags.DEFINE_enum(
     "weights", "float32", ["float32", "bfloat16", "int8"], "as what weights are stored"
 )
-_PLATFORMS = flags.DEFINE_list("platforms", ["cpu", "cuda", "tpu"], "kinds of devices, for StableHLO")
+_PLATFORMS = flags.DEFINE_list(
+    "platforms", ["cpu", "cuda", "tpu"], "kinds of devices, for StableHLO"
+)
 _CHECK = flags.DEFINE_integer(
     "check_frames", 20, "random frames on which it is compared with the library; 0 for none", 0
 )

@@ -8,11 +8,15 @@ import flax.struct
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
+from rsf_jax.ops import portable
 from rsf_jax.ops.direct import convolve_direct
 from rsf_jax.ops.spectral import Grid, Spectrum, convolve_spectral, spectrum_of, tile_grid
 from rsf_jax.typing import Array, Float, Kernel
 
 METHODS = ("auto", "fft", "direct")
+# Values of a kernel from which on the frequency domain is faster: under XLA on a CPU
+# (docs/speed.md, "What was tried"), and in ONNX Runtime (docs/guides/export-a-program.md).
+_FEWEST, _FEWEST_ELSEWHERE = 25, 169
 
 Input = Float[Array, "B C_in H W"]
 Output = Float[Array, "B C_out H W"]
@@ -71,7 +75,8 @@ def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -
     """Returns "fft" or "direct": what `method` stands for with a kernel of this size.
 
     The rule of "auto", from measurements on a CPU (docs/speed.md, "What was tried"): in the
-    frequency domain from 5x5 on, where it was faster for all frames, batches and channels tried.
+    frequency domain from 5x5 on, where it was faster for all frames, batches and channels tried. In
+    programs that leave XLA (`ops.portable`): from 13x13 on.
 
     Raises:
         InputError: if the method is unknown.
@@ -80,7 +85,8 @@ def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -
         raise InputError(f"method {method!r} is unknown: choose one of {', '.join(METHODS)}")
     if method != "auto":
         return method
-    return "fft" if kernel_height * kernel_width >= 25 else "direct"
+    fewest = _FEWEST_ELSEWHERE if portable.is_on() else _FEWEST
+    return "fft" if kernel_height * kernel_width >= fewest else "direct"
 
 
 def kernel_spectrum(kernel: Kernel, height: int, width: int) -> KernelSpectrum:

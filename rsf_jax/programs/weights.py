@@ -60,14 +60,14 @@ def restore(stored: Mapping[str, Any]) -> Variables:
     return unflatten_dict(found, sep=_BETWEEN)
 
 
-def rounded(variables: Variables, kind: str) -> Variables:
+def rounded(variables: Variables, kind: str) -> dict[str, Any]:
     """Returns what a program computes with that stores these variables.
 
     Args:
         variables: Flax variables.
         kind: of `WEIGHTS`.
     """
-    return jax.tree.map(np.asarray, restore(store(variables, kind)))
+    return dict(jax.tree.map(np.asarray, restore(store(variables, kind))))
 
 
 def _is_kernel(array: np.ndarray) -> bool:

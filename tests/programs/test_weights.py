@@ -1,5 +1,7 @@
 """Weights that programs store small."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -54,9 +56,9 @@ def test_a_program_computes_with_the_rounded_weights(trained, tmp_path, form, ki
     folder = programs.export_program(trained, policy, tmp_path / "small", weights=kind, **options)
     rounded = programs.rounded(trained.variables, kind)
     frames = np.random.default_rng(0).integers(0, 256, (6, *SIZE, 1), np.uint8)
-    import dataclasses
-
-    found = programs.compare(folder, dataclasses.replace(trained, variables=rounded), policy, frames)
+    found = programs.compare(
+        folder, dataclasses.replace(trained, variables=rounded), policy, frames
+    )
     assert found.difference < 1e-4
     apart = programs.compare(folder, trained, policy, frames)
     assert apart.difference > 10 * found.difference

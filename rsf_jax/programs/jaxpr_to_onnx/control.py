@@ -9,7 +9,6 @@ from rsf_jax.errors import InputError
 from rsf_jax.programs.jaxpr_to_onnx.graph import Graph, Value, known
 from rsf_jax.programs.jaxpr_to_onnx.rules import convert_jaxpr, rule
 
-
 _BOOL = jax.ShapeDtypeStruct((), np.bool_)
 _INT64 = jax.ShapeDtypeStruct((), np.int64)
 

@@ -127,7 +127,9 @@ def _round(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     if equation.params["rounding_method"] == lax.RoundingMethod.TO_NEAREST_EVEN:
         return [graph.of("Round", values, dtype)]
     half = known(np.asarray(0.5, dtype))
-    size = graph.of("Floor", [graph.of("Add", [graph.of("Abs", values, dtype), half], dtype)], dtype)
+    size = graph.of(
+        "Floor", [graph.of("Add", [graph.of("Abs", values, dtype), half], dtype)], dtype
+    )
     return [graph.of("Mul", [graph.of("Sign", values, dtype), size], dtype)]
 
 

@@ -26,15 +26,10 @@ def _broadcast(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     return [graph.reshape(value, tuple(lengths.get(axis, 1) for axis in range(len(shape))))]
 
 
-@rule("reshape", "expand_dims")
+@rule("reshape", "expand_dims", "squeeze")
 def _reshape(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     (full,) = _full(graph, equation, values[:1])
     return [graph.reshape(full, equation.outvars[0].aval.shape)]
-
-
-@rule("squeeze")
-def _squeeze(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
-    return _reshape(graph, equation, values)
 
 
 @rule("transpose")
@@ -99,7 +94,9 @@ def _grid(indices: np.ndarray) -> list[np.ndarray] | None:
     count = indices.shape[-1]
     if indices.ndim != count + 1:
         return None
-    places = [indices[(0,) * n + (slice(None),) + (0,) * (count - 1 - n) + (n,)] for n in range(count)]
+    places = [
+        indices[(0,) * n + (slice(None),) + (0,) * (count - 1 - n) + (n,)] for n in range(count)
+    ]
     every = np.stack(np.meshgrid(*places, indexing="ij"), -1)
     return [x.astype(np.int64) for x in places] if np.array_equal(every, indices) else None
 
@@ -121,9 +118,7 @@ def _slice(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
 def _reverse(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     (full,) = _full(graph, equation, values)
     axes = list(equation.params["dimensions"])
-    starts, limits, steps = (
-        [value] * len(full.shape) for value in (-1, _TO_THE_BEGINNING, -1)
-    )
+    starts, limits, steps = ([value] * len(full.shape) for value in (-1, _TO_THE_BEGINNING, -1))
     return [_sliced(graph, equation, full, axes, starts, limits, steps)]
 
 

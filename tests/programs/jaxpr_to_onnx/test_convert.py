@@ -34,7 +34,9 @@ def _collatz(x):
         n, count = state
         return jnp.where(n % 2 == 0, n // 2, 3 * n + 1), count + 1
 
-    return lax.while_loop(lambda state: state[0] != 1, step, (6 + x[0, 0, 0].astype(jnp.int32), 0))[1]
+    return lax.while_loop(lambda state: state[0] != 1, step, (6 + x[0, 0, 0].astype(jnp.int32), 0))[
+        1
+    ]
 
 
 _OF_ONE = {
