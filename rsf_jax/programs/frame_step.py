@@ -24,11 +24,11 @@ def first_state(trained: Trained, policy: StepPolicy, frame_shape: tuple[int, in
 
 def frame_step(
     trained: Trained, policy: StepPolicy, frame_shape: tuple[int, int]
-) -> Callable[[Any, list[Any], Any], list[Any]]:
+) -> Callable[[Mapping[str, Any], list[Any], Any], list[Any]]:
     """Returns `step(weights, state, frame)`, traceable.
 
-    It takes weights as `weights.store` gives them or prepared ones, the arrays of a state, and a
-    frame, uint8 [B, H, W, I]; and returns the arrays of the next state, logits and steps.
+    It takes weights as `weights.store` gives them, the arrays of a state, and a frame, uint8
+    [B, H, W, I]; and returns the arrays of the next state, logits and steps.
 
     Args:
         trained: the model.
@@ -37,12 +37,10 @@ def frame_step(
     """
     structure = jax.tree.structure(first_state(trained, policy, frame_shape))
 
-    def step(weights: Any, leaves: list[Any], frame: Any) -> list[Any]:
-        if isinstance(weights, Mapping):
-            weights = prepare(trained.model, restore(weights), frame_shape)
+    def step(weights: Mapping[str, Any], leaves: list[Any], frame: Any) -> list[Any]:
         state, out = run_frame(
             trained.model,
-            weights,
+            prepare(trained.model, restore(weights), frame_shape),
             jax.tree.unflatten(structure, leaves),
             as_float(frame),
             policy,

@@ -1,7 +1,6 @@
 """A model under a policy as a program of StableHLO, for several kinds of devices."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import flatbuffers  # noqa: F401  # which jax.export writes with: what is missing is told here
 import jax
@@ -25,10 +24,9 @@ def stablehlo_program(
 ) -> bytes:
     """Returns a program as `jax.export` writes it; the arguments are those of `export_program`."""
     step = frame_step(trained, policy, frame_shape)
-    # Small weights are stored as they are; of those in full what is made of them.
-    kept: Any = trained.prepare(frame_shape)
-    if weights != "float32":
-        kept = store(trained.variables, weights)
+    # What is made of them, such as spectra, is 10 to 20 times their size; XLA computes it where it
+    # compiles the program.
+    kept = store(trained.variables, weights)
     (size,) = (batch,) if batch else export.symbolic_shape("b")
     leaves, frame = arguments(trained, policy, frame_shape, size)
     with onednn.left_out():  # which a reader of the file does not have
