@@ -31,5 +31,7 @@ def untrained(frame_shape, **changes):
     """
     config = tiny_config(**changes)
     model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), np.zeros((1, 1, *frame_shape, 1), np.float32))
+    variables = jax.jit(model.init)(
+        jax.random.key(0), np.zeros((1, 1, *frame_shape, 1), np.float32)
+    )
     return Trained(config, config, model, variables, 0)

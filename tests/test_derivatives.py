@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from configs import tiny_config
+from marks import slow
 
 import rsf_jax as rsf
 from rsf_jax.cells import HGRUCell
@@ -40,10 +41,10 @@ def _dot(a, b):
     return sum(jax.tree.leaves(jax.tree.map(lambda x, y: jnp.vdot(x, y), a, b)))
 
 
-@pytest.mark.parametrize("name", ["hgru", "clstm"])
+@pytest.mark.parametrize("name", [slow("hgru"), "clstm"])
 def test_forward_and_reverse_mode_agree_and_so_do_products_with_the_hessian(name):
     model = _model(name)
-    variables = model.init(jax.random.key(1), FRAMES)
+    variables = jax.jit(model.init)(jax.random.key(1), FRAMES)
     loss, v = _loss(model, rsf.FixedSchedule(2, 1)), _direction(variables)
 
     @jax.jit
@@ -63,7 +64,7 @@ def test_forward_and_reverse_mode_agree_and_so_do_products_with_the_hessian(name
 def test_halting_has_the_forward_derivative_of_the_steps_that_were_made():
     model = _model()
     frames = FRAMES[:1, :1]
-    variables = model.init(jax.random.key(1), frames)
+    variables = jax.jit(model.init)(jax.random.key(1), frames)
     v = _direction(variables)
     steps = int(rsf.run_video(model, variables, frames, HALTING).steps[0, 0])
     ours, theirs = (
@@ -77,7 +78,7 @@ def test_halting_has_the_forward_derivative_of_the_steps_that_were_made():
 
 def _run_frame(policy, **options):
     model = _model(kernel_size=3)
-    variables = model.init(jax.random.key(1), FRAMES)
+    variables = jax.jit(model.init)(jax.random.key(1), FRAMES)
     state = model.initial_state(2, (8, 8))
 
     def loss(variables):
@@ -112,7 +113,7 @@ REFUSED = {
 def test_what_has_no_derivative_says_so(case, jit):
     loss, variables, transform, message = case()
     if variables is None:
-        variables = _model(kernel_size=3).init(jax.random.key(1), FRAMES)
+        variables = jax.jit(_model(kernel_size=3).init)(jax.random.key(1), FRAMES)
     derivative = transform(loss)
     with pytest.raises(rsf.InputError, match=message) as error:
         (jax.jit(derivative) if jit else derivative)(variables)
@@ -161,7 +162,7 @@ def test_integers_in_a_carry_change_no_derivative(estimator):
     policy = rsf.FixedSchedule(3, 3, estimator)
     cells = [cell(channels=3, kernel_size=3) for cell in (HGRUCell, CountingCell)]
     plain, counting = (rsf.RecurrentModel(cell) for cell in cells)
-    variables = plain.init(jax.random.key(1), FRAMES)
+    variables = jax.jit(plain.init)(jax.random.key(1), FRAMES)
     ours, theirs = (jax.jit(jax.grad(_loss(m, policy)))(variables) for m in (counting, plain))
     jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), ours, theirs)
     batch = Batch(FRAMES, jnp.zeros(FRAMES.shape[:4], jnp.uint8), jnp.ones(2))

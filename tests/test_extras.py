@@ -66,6 +66,7 @@ def _run(program, hidden):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_whatever_is_imported_is_declared():
     base = set(_declared(PROJECT["dependencies"]))
     others = set(_imported()) - set(sys.stdlib_module_names) - {"rsf_jax"}

@@ -102,6 +102,7 @@ def opened(workdir):
     return trained, data.open_dataset(trained.config)
 
 
+@pytest.mark.slow
 def test_classes_and_channels_are_those_of_the_folder(workdir, opened):
     trained, dataset = opened
     assert (trained.config.classes, trained.config.input_channels) == (3, 3)
@@ -139,6 +140,7 @@ def test_the_report_has_the_scores_of_all_classes(workdir, opened, tmp_path):
     assert ">f1<" not in page
 
 
+@pytest.mark.slow
 def test_hidden_states_are_analyzed(opened, tmp_path):
     results = analyze(*opened, tmp_path, long_steps=24)
     assert 0 <= results["long_run"]["iou_at_the_end"] <= 1
@@ -174,11 +176,12 @@ def test_color_frames_are_streamed(opened):
     assert engine.statistics().done == 4
 
 
+@pytest.mark.slow
 def test_reuse_of_a_color_network_is_exact_and_scored_by_all_classes(opened, tmp_path):
     sizes = {"layers_count": 1, "channels": 2, "kernel_size": 3}
     model, (trained, dataset) = FeedforwardModel(**sizes, classes=3, input_channels=3), opened
     frames = dataset.test[0]["frames"][:, None] / np.float32(255)
-    variables = model.init(jax.random.key(4), frames[None, 0])
+    variables = jax.jit(model.init)(jax.random.key(4), frames[None, 0])
     network = frame_network(model)
     reuse = ReuseNetwork(network, variables, tile_side=4)
     state, outputs = reuse.init(frames[0]), []

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pages
 import pytest
+from marks import slow
 
 import rsf_jax as rsf
 from rsf_jax.cells import CELLS
@@ -52,6 +53,7 @@ _SMALLER = {
     "docs/explanation/one-idea.md": {"5, 36, 36": "2, 12, 12"},
 }
 _WITH_PROGRAMS = [page for page in pages.PAGES if pages.blocks(page.read_text(), "python")]
+_LONG = ("docs/guides/notebook.md",)
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_the_cell_of_its_page_is_a_cell():
     config = rsf.get_config("quickstart_my_cell").replace(channels=2, kernel_size=3)
     model = rsf.build_model(config.replace(options="gain=0.5"))
     frames = np.zeros((1, 2, 6, 6, 1), np.float32)
-    variables = model.init(jax.random.key(0), frames)
+    variables = jax.jit(model.init)(jax.random.key(0), frames)
     out = rsf.run_video(model, variables, frames, rsf.FixedSchedule(2, 1))
     assert out.logits.shape == (1, 2, 6, 6, 2)
 
@@ -85,7 +87,11 @@ def in_a_clone(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("registries", "in_a_clone")
-@pytest.mark.parametrize("page", _WITH_PROGRAMS, ids=pages.name)
+@pytest.mark.parametrize(
+    "page",
+    [slow(page) if pages.name(page) in _LONG else page for page in _WITH_PROGRAMS],
+    ids=pages.name,
+)
 def test_the_programs_of_a_page_run(page):
     """One after the other, in one scope; of those that take long the names are looked up."""
     scope = {"__name__": "example", "rsf": rsf, "trained": rsf.load_trained("runs/quickstart")}

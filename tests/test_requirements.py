@@ -64,6 +64,7 @@ def test_every_locked_version_is_within_its_range():
             assert wanted.specifier.contains(version), (wanted, version)
 
 
+@pytest.mark.slow
 def test_data_are_built_and_a_model_is_trained_without_a_network(tmp_path):
     command = ["unshare", "--net", "--map-root-user"]
     if shutil.which("unshare") is None or subprocess.run([*command, "true"]).returncode:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from configs import untrained
+from marks import slow
 
 import rsf_jax as rsf
 from rsf_jax.measures.images import image_iou
@@ -87,7 +88,9 @@ def test_in_its_own_shadow_a_frame_is_the_same(trained, frames, policy):
             np.testing.assert_allclose(shadow.logits, out.logits, atol=ATOL)
 
 
-@pytest.mark.parametrize("reference", [REFERENCE, rsf.parse_policy("gate:0:0.2+s4f3")], ids=str)
+@pytest.mark.parametrize(
+    "reference", [REFERENCE, slow(rsf.parse_policy("gate:0:0.2+s4f3"))], ids=str
+)
 def test_shadows_of_a_split_are_scored_frame_by_frame(trained, frames, reference):
     videos = [(np.roll(frames, n, 2) * 255).astype(np.uint8) for n in range(5)]
     split = grain.MapDataset.source(

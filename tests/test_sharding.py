@@ -12,6 +12,7 @@ import optax
 import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
+from marks import slow, slow_but
 
 import rsf_jax as rsf
 from rsf_jax.data.batch import Batch
@@ -49,7 +50,7 @@ RUNS = {
 @pytest.mark.parametrize(("policy", "recording"), RUNS.values(), ids=RUNS.keys())
 def test_videos_are_shared_among_devices(policy, recording):
     model = _model()
-    variables = model.init(jax.random.key(1), FRAMES)
+    variables = jax.jit(model.init)(jax.random.key(1), FRAMES)
     run = lambda v, f: rsf.run_video(model, v, f, policy, record_states=recording)  # noqa: E731
     ours = _shared(run, (P(), P("videos")), P("videos"))(variables, FRAMES)
     _assert_same(ours, run(variables, FRAMES))
@@ -57,7 +58,7 @@ def test_videos_are_shared_among_devices(policy, recording):
 
 def test_a_live_frame_is_shared_among_devices():
     model = _model()
-    variables = model.init(jax.random.key(1), FRAMES)
+    variables = jax.jit(model.init)(jax.random.key(1), FRAMES)
     state = model.initial_state(4, (16, 16))
 
     def run(variables, state, frame):
@@ -68,10 +69,10 @@ def test_a_live_frame_is_shared_among_devices():
     _assert_same(ours, run(variables, state, FRAMES[:, 0]))
 
 
-@pytest.mark.parametrize("conv_method", ["fft", "direct"])
+@pytest.mark.parametrize("conv_method", ["fft", slow("direct")])
 def test_gradients_of_what_is_on_every_device_are_sums(conv_method):
     model = _model(conv_method=conv_method)
-    variables = model.init(jax.random.key(1), FRAMES)
+    variables = jax.jit(model.init)(jax.random.key(1), FRAMES)
 
     def gradient(variables, frames):
         def loss(variables):
@@ -84,7 +85,7 @@ def test_gradients_of_what_is_on_every_device_are_sums(conv_method):
     _assert_same(ours, jax.jit(gradient)(variables, FRAMES), 1e-4)
 
 
-@pytest.mark.parametrize("estimator", [BPTT(), RBP(2)], ids=str)
+@pytest.mark.parametrize("estimator", [BPTT(), slow(RBP(2))], ids=str)
 def test_an_update_is_shared_among_devices(estimator):
     model, optimizer = _model(), optax.sgd(1.0)
     state = create_state(model, optimizer, 0, (16, 16))
@@ -95,6 +96,7 @@ def test_an_update_is_shared_among_devices(estimator):
     _assert_same(step(state, batch), jax.jit(make())(state, batch), 1e-4)
 
 
+@pytest.mark.slow
 def test_explicit_axes_are_kept():
     mesh = jax.make_mesh((2,), ("videos",), axis_types=(AxisType.Explicit,), devices=MESH.devices)
     model, optimizer = _model(), optax.sgd(1.0)
@@ -119,7 +121,7 @@ def test_explicit_axes_are_kept():
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16], ids=lambda d: d.__name__)
-@pytest.mark.parametrize("name", ["hgru", "direct", "dru", "ff6"])
+@pytest.mark.parametrize("name", slow_but(("hgru",), ("hgru", "direct", "dru", "ff6")))
 def test_weights_of_half_precision_are_computed_with_in_float32(name, dtype):
     if name == "dru":
         config = rsf.get_config("camvid_s3f1_dru").replace(channels=2, classes=3)
@@ -168,6 +170,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_types_are_those_of_the_weights_where_jax_would_take_float64():
     environment = {**os.environ, "JAX_ENABLE_X64": "1"}
     run = subprocess.run(

@@ -31,7 +31,7 @@ def frames():
 
 @pytest.fixture(scope="module")
 def variables(model, frames):
-    return model.init(jax.random.key(1), frames)
+    return jax.jit(model.init)(jax.random.key(1), frames)
 
 
 def _stream(model, variables, frames, schedule, **options):
@@ -61,11 +61,11 @@ def test_bytes_are_frames_in_every_call(kind):
     model = rsf.build_model(tiny_config(model=kind, **once))
     frames = np.random.default_rng(0).integers(0, 256, (2, 3, 12, 10, 1)).astype(np.uint8)
     policy = rsf.FixedSchedule(1, 1)
-    variables = model.init(jax.random.key(1), frames)
+    variables = jax.jit(model.init)(jax.random.key(1), frames)
     state = model.initial_state(2, (12, 10))
 
     def calls(x):
-        yield model.init(jax.random.key(1), x)
+        yield jax.jit(model.init)(jax.random.key(1), x)
         yield rsf.run_video(model, variables, x, policy, record_states=True)
         yield model.apply(variables, x, policy)
         yield rsf.run_frame(model, variables, state, x[:, 0], policy)
@@ -122,7 +122,7 @@ def test_streams_that_began_at_different_times_share_a_batch(model, variables, f
 def test_prepared_variables_give_the_same(frames, method):
     config = rsf.get_config("quickstart").replace(channels=3, kernel_size=5, conv_method=method)
     model = rsf.build_model(config)
-    variables = model.init(jax.random.key(1), frames)
+    variables = jax.jit(model.init)(jax.random.key(1), frames)
     prepared = rsf.prepare(model, variables, (12, 10))
     assert ("spectra" in prepared.variables) == (method != "direct")
     ours = rsf.run_video(model, prepared, frames, SCHEDULE).logits
@@ -173,7 +173,7 @@ HALTING = rsf.DistanceHalting(threshold=0.8, max_steps=9)
 def test_halting_that_never_fires_is_the_schedule(frames, cell, metric, steps, tolerance):
     config = tiny_config(model=cell)
     model = rsf.build_model(config)
-    variables = model.init(jax.random.key(1), frames)
+    variables = jax.jit(model.init)(jax.random.key(1), frames)
     never = rsf.DistanceHalting(metric, threshold=1e-30, max_steps=steps)
     ours = rsf.run_video(model, variables, frames, never, record_states=True)
     theirs = rsf.run_video(

@@ -76,6 +76,7 @@ def test_figures_are_pictures(analyzed, name):
     assert "<svg" in (analyzed[1] / f"{name}.svg").read_text()
 
 
+@pytest.mark.slow
 def test_another_policy_has_its_own_files(analyzed, subject, tmp_path):
     # The rule that a schedule's steps are compared with: compiled already.
     policy = rsf.DistanceHalting("pattern", NEVER, max_steps=7, rtol=0.15)
@@ -87,6 +88,7 @@ def test_another_policy_has_its_own_files(analyzed, subject, tmp_path):
     assert (tmp_path / "long_run_pattern_1e-09_7_rtol_0.15.svg").exists()
 
 
+@pytest.mark.slow
 def test_frames_without_a_step_are_analyzed(subject, tmp_path):
     gate = rsf.ChangeGate(0.03, 0.9, rsf.DistanceHalting("pattern", 0.7, 5))
     for policy, halting in ((gate, gate), (rsf.Refresh(2, rsf.FixedSchedule(3, 1)), None)):

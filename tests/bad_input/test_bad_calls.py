@@ -42,7 +42,7 @@ def _unwrapped(function, *args, **options):
 
 @functools.cache
 def _variables():
-    return MODEL.init(jax.random.key(0), jnp.asarray(FRAMES))
+    return jax.jit(MODEL.init)(jax.random.key(0), jnp.asarray(FRAMES))
 
 
 def _run(frames=FRAMES, policy=ONE_STEP, variables=None, **options):

@@ -71,7 +71,7 @@ halting = st.builds(
 
 @functools.cache
 def _variables(seed=0):
-    return MODEL.init(jax.random.key(seed), jnp.zeros((1, 1, 6, 5, 1)))
+    return jax.jit(MODEL.init)(jax.random.key(seed), jnp.zeros((1, 1, 6, 5, 1)))
 
 
 def _videos(seed, count):

@@ -31,7 +31,9 @@ def test_decisions_are_those_of_run_video(video):
     with open_source(video, None, 1) as source:
         frames = np.stack([picture.frame for picture in source])[None]
     model = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, kernel_size=5))
-    steps = rsf.run_video(model, model.init(jax.random.key(0), frames), frames, POLICY).steps[0]
+    steps = rsf.run_video(
+        model, jax.jit(model.init)(jax.random.key(0), frames), frames, POLICY
+    ).steps[0]
     assert [decision != "none" for decision in found.decision] == (steps > 0).tolist()
     assert found.anew == [0, 10]
     assert found.left_out == pytest.approx((steps == 0).mean())

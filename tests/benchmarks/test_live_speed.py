@@ -10,6 +10,7 @@ from rsf_jax.data.dataset import open_dataset
 from rsf_jax.evaluation.live import score_streams, streams_to_test
 
 
+@pytest.mark.slow
 def test_cases_are_timed_on_the_same_streams(run, tmp_path, capsys):
     trained = rsf.load_trained(run[1])
     gate = rsf.parse_policy("gate:0.0023:0.046+s2f1")

@@ -63,6 +63,7 @@ def test_a_folder_of_images_is_a_clip(small, tmp_path):
         clips.from_folder(tmp_path)
 
 
+@pytest.mark.slow
 def test_truncation_in_front_of_a_noisy_camera_keeps_its_guarantee(small, monkeypatch):
     monkeypatch.setattr(reuse_networks, "SIDE", 64)
     monkeypatch.setattr(reuse_networks, "CLIPS", 20)
@@ -84,7 +85,7 @@ def test_the_work_left_is_counted_in_pixels_that_see_a_change():
     second = first.copy()
     second[0, 31, 33] = 1
     second[0, 5, 5] = 1
-    variables = network.init(jax.random.key(0), jnp.asarray(first))
+    variables = jax.jit(network.init)(jax.random.key(0), jnp.asarray(first))
     program = ReuseNetwork(network, variables).program(first)
     adds = multiply_adds(program)
     np.testing.assert_array_equal(adds, [0, 32 * 32 * 4 * 49 * 3, 0, *[16 * 16 * 4 * 9 * 4] * 2])

@@ -2,10 +2,12 @@
 
 import json
 
+import pytest
 from benchmarks import starting
 from configs import tiny_config
 
 
+@pytest.mark.slow
 def test_every_part_is_measured_and_written(tmp_path, capsys):
     config = tiny_config(channels=2, slow_steps=1, fast_steps=1)
     rows = starting.run(config, sides=(8, 9), frame_count=1, updates=2)

@@ -43,6 +43,7 @@ def rows():
         return suite.run(dataclasses.replace(SETTINGS, sections=sections))
 
 
+@pytest.mark.slow
 def test_every_section_measures_its_cases(rows):
     names = {s: [(r.group, r.name) for r in rows if r.section == s] for s in suite.SECTIONS}
     assert names["step"] == [("batch 2", m) for m in ("fft", "direct")]

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from benchmarks import memory, plot, training_memory
 from benchmarks.memory import Usage
 from configs import tiny_config
@@ -31,6 +32,7 @@ def test_every_estimator_is_measured_at_every_number_of_steps(monkeypatch, tmp_p
     assert (tmp_path / "memory.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_rbp_keeps_nothing_for_another_step():
     def temporary(gradient, steps):
         config = CONFIG.replace(gradient=gradient, slow_steps=steps, fast_steps=steps)

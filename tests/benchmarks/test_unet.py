@@ -9,6 +9,7 @@ import rsf_jax as rsf
 from rsf_jax.ops import onednn
 
 
+@pytest.mark.slow
 def test_step_and_update_are_timed_and_all_agree(tmp_path, capsys):
     config = rsf.get_config("camvid_s2f1_dru").replace(channels=2, classes=3)
     settings = unet.Settings(config, (18, 33), 1, 2, 0.0)

@@ -4,8 +4,10 @@ import json
 import shutil
 
 import launching
+import pytest
 
 
+@pytest.mark.slow
 def test_a_file_and_the_same_live_are_measured(run, tmp_path):
     workdir = shutil.copytree(run[1], tmp_path / "run")
     flags = (f"--workdir={workdir}", "--sizes=32x48", "--seconds=2", "--policy=s1f1")

@@ -188,6 +188,7 @@ def test_candidates_on_streams_have_gates_and_the_reference(trained):
         default_candidates(trained.config, "videos", REFERENCE, of="gates")
 
 
+@pytest.mark.slow
 def test_streams_of_a_run_are_calibrated_and_checked(run, tmp_path):
     config, workdir = run
     trained, dataset = evaluation.load_trained(workdir), open_dataset(config)
@@ -269,6 +270,7 @@ def test_clips_that_are_none_are_refused(trained, films, options, message):
         calibration.clips_of(trained, films[:1], **options)
 
 
+@pytest.mark.slow
 def test_the_guarantee_of_clips_is_checked_on_other_video_alone(trained, films, tmp_path, run):
     units = calibration.clips_of(trained, films[:1], 4, frame_size=SIZE)
     results = _calibrate(trained, units, tmp_path, 0.9, videos=4)

@@ -19,11 +19,13 @@ def trained():
     model, frames = rsf.build_model(config), np.zeros((1, 1, 12, 12, 1), np.float32)
     rng = np.random.default_rng(0)  # readouts begin with zeros
     variables = jax.tree.map(
-        lambda x: x + 0.3 * rng.random(x.shape, np.float32), model.init(jax.random.key(0), frames)
+        lambda x: x + 0.3 * rng.random(x.shape, np.float32),
+        jax.jit(model.init)(jax.random.key(0), frames),
     )
     return Trained(config, config, model, variables, 0)
 
 
+@pytest.mark.slow
 def test_thresholds_are_chosen_for_a_video(trained, tmp_path, capsys):
     film = filming.film(tmp_path / "door.mp4", filming.scenes(9))
     found, milliseconds = reuse_clips.calibrate_on(

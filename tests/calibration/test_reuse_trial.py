@@ -33,6 +33,7 @@ def feedforward(data_dir, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_thresholds_are_found_and_tested(feedforward, tmp_path):
     flags = (f"--workdir={feedforward}", "--max_miou_drop=0.4", "--method=residual", "--videos=9")
     launched = launching.start(tmp_path, "reuse", *flags).wait()
@@ -72,7 +73,7 @@ def test_the_command_chooses_for_a_video_and_runs_on_it(feedforward, tmp_path):
 def test_videos_count_whatever_class_is_labeled_in_them(tmp_path):
     config = rsf.get_config("quickstart_ff6").replace(channels=2, kernel_size=3, classes=3)
     model, frames = rsf.build_model(config), np.zeros((1, 1, 12, 12, 1), np.float32)
-    trained = Trained(config, config, model, model.init(jax.random.key(0), frames), 0)
+    trained = Trained(config, config, model, jax.jit(model.init)(jax.random.key(0), frames), 0)
     rng = np.random.default_rng(0)
     # In the last of them nothing is labeled, in the others classes 0 and 1 are not.
     videos = grain.MapDataset.source(
@@ -107,6 +108,7 @@ def test_what_cannot_be_guaranteed_is_named(feedforward, tmp_path, flags, messag
     assert "Traceback" not in launched.stderr
 
 
+@pytest.mark.slow
 def test_thresholds_are_chosen_for_a_video_without_labels(feedforward, tmp_path):
     film = filming.film(tmp_path / "door.mp4", filming.scenes(9))
     flags = (f"--workdir={feedforward}", f"--inputs={film}", "--max_error=0.3", "--max_frames=8")

@@ -21,7 +21,7 @@ SIZE = (24, 32)
 def trained():
     config = rsf.get_config("quickstart_ff6").replace(channels=2, kernel_size=3)
     model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), np.zeros((1, 1, 24, 32, 1), np.float32))
+    variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, 1, 24, 32, 1), np.float32))
     leaves, tree = jax.tree.flatten(variables)
     rng = np.random.default_rng(0)  # so that what is seen makes a difference
     variables = jax.tree.unflatten(tree, [x + rng.uniform(0, 0.5, x.shape) for x in leaves])

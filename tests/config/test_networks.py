@@ -203,7 +203,7 @@ def test_an_entry_can_say_what_tells_the_network_by_its_weights():
     _register(signature=signature)
     config = with_model(rsf.get_config("quickstart"), "blur").replace(channels=5, classes=3)
     model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), jnp.zeros((1, 1, 8, 8, 1)))
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, 8, 8, 1)))
     tensors = interop.to_torch(variables, config)
     found, loaded = interop.load_published({"state": {"net." + k: v for k, v in tensors.items()}})
     assert found == model
@@ -389,6 +389,7 @@ def test_a_file_of_cells_may_register_networks(tmp_path):
     assert (type(model).__name__, model.classes, model.depth) == ("Mine", 11, 2)
 
 
+@pytest.mark.slow
 def test_records_and_checkpoints_from_before_options_have_none(tmp_path, data_dir, monkeypatch):
     assert read_record("tests/reproduction/record_format_2.json").config["options"] == ""
     asdict = dataclasses.asdict

@@ -76,7 +76,7 @@ def test_a_step_stores_the_spectra_of_its_kernels():
     for name in ("leaky_cell", "hgru", "clstm"):
         _define()
         model = rsf.build_model(_config().replace(model=name))
-        variables = model.init(jax.random.key(0), jnp.zeros((1, 1, 12, 10, 1)))
+        variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, 12, 10, 1)))
         assert set(variables) == {"params"}
         kept = rsf.prepare(model, variables, (12, 10)).variables["spectra"]["cell"]
         own, cell = type(model.cell), model.cell

@@ -93,6 +93,7 @@ def stopped(tmp_path_factory):
     return config, workdir
 
 
+@pytest.mark.slow
 def test_a_run_is_not_resumed_on_other_data(stopped, tmp_path):
     config, workdir = stopped
     others = config.replace(manual_dir=_videos(tmp_path / "b", 100))

@@ -94,6 +94,7 @@ def test_other_data_under_the_same_name_have_their_own_files(run):
     assert evaluation.name_suffix(dataclasses.replace(trained, data=None), edited) == ""
 
 
+@pytest.mark.slow
 def test_a_test_with_other_settings_leaves_the_runs_own_alone(run, tmp_path):
     config, workdir = run
     trained = evaluation.load_trained(workdir, {"stateful": False, "slow_steps": 2})
@@ -105,6 +106,7 @@ def test_a_test_with_other_settings_leaves_the_runs_own_alone(run, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_how_many_devices_a_model_was_trained_on_is_not_its_own(run, tmp_path):
     config, _ = run
     shared = config.replace(devices=3, updates=1)

@@ -96,7 +96,7 @@ def test_long_videos_and_large_frames_are_thinned_out(trained):
 def test_a_model_without_steps_has_one_map_a_frame(batch):
     config = rsf.get_config("quickstart_ff6").replace(channels=2, kernel_size=3)
     model = rsf.build_model(config)
-    variables = model.init(jax.random.key(0), batch.frames[:1])
+    variables = jax.jit(model.init)(jax.random.key(0), batch.frames[:1])
     trained = Trained(config, config, model, variables, 0)
     found = predictions_by_step(trained, batch.frames[0], rsf.FixedSchedule(1, 1))
     assert [len(maps) for maps, _ in found] == [1] * len(batch.frames[0])

@@ -293,6 +293,7 @@ def test_fewer_steps_that_do_as_well_are_named():
     assert len(headlines(run, {"points": points[1:3]})) == len(headlines(run, None)) == 2
 
 
+@pytest.mark.slow
 def test_policies_are_explained_once_each(run, folder):
     trained, dataset = evaluation.load_trained(folder), open_dataset(run[0])
     evaluation.evaluate(trained, dataset, folder, rsf.parse_policy("gate:0.01:0.3+s2f1"))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from configs import tiny_config
+from marks import slow
 from recurrences import recurrence
 
 import rsf_jax as rsf
@@ -41,7 +42,7 @@ def video():
     config = tiny_config()
     model = rsf.build_model(config)
     frames = jax.random.uniform(jax.random.key(0), (2, 2, 8, 8, 1))
-    return model, model.init(jax.random.key(1), frames), frames
+    return model, jax.jit(model.init)(jax.random.key(1), frames), frames
 
 
 def _differentiate(run, variables):
@@ -80,9 +81,9 @@ def differentiated(video):
     ("estimator", "recordings"),
     [
         (BPTT(), [*RECORDINGS, ONE_FRAME]),
-        (BPTT("sqrt"), [True, ONE_FRAME]),
-        (RBP(0), [True, ONE_FRAME]),
-        (HalfGradient(), [True, RECORDINGS[2], ONE_FRAME]),
+        slow(BPTT("sqrt"), [True, ONE_FRAME]),
+        slow(RBP(0), [True, ONE_FRAME]),
+        slow(HalfGradient(), [True, RECORDINGS[2], ONE_FRAME]),
     ],
     ids=lambda given: str(given) if dataclasses.is_dataclass(given) else "",
 )
@@ -136,7 +137,7 @@ def test_recorded_states_have_the_estimators_derivative(estimator):
 def test_rematerialization_saves_its_memory_while_recording(video, remat):
     model = video[0]
     frames = jnp.zeros((1, 1, 32, 32, 1))
-    variables = model.init(jax.random.key(0), frames)
+    variables = jax.jit(model.init)(jax.random.key(0), frames)
 
     def temporary(estimator, record):
         def loss(v):

@@ -24,9 +24,10 @@ def frames():
 def variables(frames):
     variables = jax.jit(SMALL.init)(jax.random.key(0), frames)
     # Normalization and biases of their own, or half of it would be idle.
-    leaves, tree = jax.tree.flatten(variables)
+    leaves, tree = jax.tree.flatten(jax.device_get(variables))
     rng = np.random.default_rng(1)
-    return jax.tree.unflatten(tree, [x + rng.normal(0, 0.1, x.shape) for x in leaves])
+    moved = [x + rng.normal(0, 0.1, x.shape).astype(x.dtype) for x in leaves]
+    return jax.tree.unflatten(tree, moved)
 
 
 def _convolve(x, parameters):
@@ -64,7 +65,7 @@ def _sigmoid(x):
 def test_the_unit_is_its_equations_with_groups_of_eight_at_most():
     unit, rng = DRU(16), np.random.default_rng(2)
     hidden, features = rng.normal(size=(2, 5, 4, 16)), rng.normal(size=(2, 5, 4, 4))
-    variables = unit.init(jax.random.key(1), jnp.float32(hidden), jnp.float32(features))
+    variables = jax.jit(unit.init)(jax.random.key(1), jnp.float32(hidden), jnp.float32(features))
     p = variables["params"]
     z = _sigmoid(_block(features, p["update"], 8))
     r = _sigmoid(_block(features, p["reset"], 4))
@@ -150,6 +151,7 @@ def test_the_output_is_carried_to_the_next_frame_or_not(variables, frames):
     assert np.abs(not_carried.logits[:, 1] - stateless.logits[:, 1]).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_both_gates_and_both_inputs_are_learned(variables, frames):
     def loss(params):
         out = rsf.run_video(SMALL, {"params": params}, frames[:, :1], rsf.FixedSchedule(2, 2))

@@ -28,6 +28,7 @@ def without_onednn():
         yield
 
 
+@partial(jax.jit, static_argnums=0)
 def _gradients(f, x, kernel, y):
     return jax.vjp(f, x, kernel)[1](y)
 

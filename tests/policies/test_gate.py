@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
+from marks import slow
 from recurrences import recurrence
 
 import rsf_jax as rsf
@@ -29,7 +30,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def variables():
-    return MODEL.init(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
+    return jax.jit(MODEL.init)(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
 
 
 def scene(rng, count=30):
@@ -203,7 +204,12 @@ PUT_TOGETHER = [
 # Without a state, one of each kind: a schedule or halting inside, a policy around the gate.
 @pytest.mark.parametrize(
     ("text", "stateful"),
-    [*((text, True) for text in PUT_TOGETHER), *((text, False) for text in PUT_TOGETHER[:3])],
+    [
+        *((text, True) for text in PUT_TOGETHER[:3]),
+        (PUT_TOGETHER[1], False),
+        *(slow(text, True) for text in PUT_TOGETHER[3:]),
+        *(slow(PUT_TOGETHER[n], False) for n in (0, 2)),
+    ],
 )
 def test_videos_frames_and_streams_are_decided_alike(rng, variables, text, stateful):
     videos, policy = _videos(rng), rsf.parse_policy(text)
@@ -226,10 +232,11 @@ def test_videos_frames_and_streams_are_decided_alike(rng, variables, text, state
         np.testing.assert_allclose(r.outputs, expected.logits[int(r.stream), r.index], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_recurrent_u_net_keeps_what_it_does_not_carry_on():
     model = rsf.build_model(rsf.get_config("camvid_s2f1_dru").replace(channels=2, classes=3))
     frames = np.random.default_rng(0).random((1, 1, 16, 16, 3), np.float32).repeat(3, 1)
-    variables = model.init(jax.random.key(0), frames)
+    variables = jax.jit(model.init)(jax.random.key(0), frames)
     gate = rsf.ChangeGate(0.01, 0.5, rsf.FixedSchedule(2, 1))
     for stateful in (True, False):
         out = rsf.run_video(model, variables, frames, gate, stateful=stateful)
@@ -264,6 +271,7 @@ def test_numbers_are_traced(rng):
     assert len(seen) > 1
 
 
+@pytest.mark.slow
 def test_it_is_shared_among_devices(rng, variables):
     videos = np.concatenate([_videos(rng), _videos(rng)[::-1]])
     expected = rsf.run_video(MODEL, variables, videos, GATE)
@@ -315,7 +323,7 @@ def test_forward_derivatives_go_through(rng, variables):
 
 def test_a_network_without_recurrence_has_nothing_to_leave_out(rng):
     model = rsf.build_model(rsf.get_config("quickstart_ff6").replace(channels=2))
-    variables = model.init(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
     gate = rsf.ChangeGate(0.01, 0.5, rsf.FixedSchedule(1, 1))
     with pytest.raises(rsf.InputError, match="no recurrent steps; use s1f1"):
         rsf.run_video(model, variables, _videos(rng), gate)
@@ -396,6 +404,6 @@ def test_wrappers_of_ones_own():
     assert from_spec(to_spec(policy)) == policy
     assert rsf.parse_policy("twice:3+countdown:0.5") == rsf.Refresh(6, own.Countdown(0.5))
     frames = np.zeros((1, 4, 12, 12, 1), np.float32)
-    variables = MODEL.init(jax.random.key(0), frames)
+    variables = jax.jit(MODEL.init)(jax.random.key(0), frames)
     one = EverySecond(rsf.FixedSchedule(2, 1))
     assert rsf.run_video(MODEL, variables, frames, one).steps.tolist() == [[2, 0, 1, 0]]

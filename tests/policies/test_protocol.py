@@ -48,7 +48,7 @@ POLICY = Watching(0.1)
 
 @pytest.fixture(scope="module")
 def variables():
-    return MODEL.init(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
+    return jax.jit(MODEL.init)(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ def video():
     config = tiny_config()
     model = rsf.build_model(config)
     frames = jax.random.uniform(jax.random.key(0), (2, 5, 9, 8, 1))
-    return model, model.init(jax.random.key(1), frames), frames
+    return model, jax.jit(model.init)(jax.random.key(1), frames), frames
 
 
 def _mean(h):
@@ -78,7 +78,7 @@ def test_what_is_left_out_is_never_stored():
     config = tiny_config(channels=4)
     model = rsf.build_model(config)
     frames = jnp.zeros((1, 20, 32, 32, 1))
-    variables = model.init(jax.random.key(0), frames[:, :1])
+    variables = jax.jit(model.init)(jax.random.key(0), frames[:, :1])
 
     def temporary(recording):
         def run(frames):

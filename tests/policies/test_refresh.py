@@ -16,7 +16,7 @@ FRAMES = np.random.default_rng(0).random((2, 7, *SIZE, 1), np.float32)
 
 @pytest.fixture(scope="module")
 def variables():
-    return MODEL.init(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
+    return jax.jit(MODEL.init)(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
 
 
 @pytest.mark.parametrize(

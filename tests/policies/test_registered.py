@@ -83,7 +83,7 @@ def test_rules_run_under_their_names_and_thresholds_share_a_program():
     config = tiny_config(channels=2)
     model = rsf.build_model(config)
     frames = np.random.default_rng(0).random((2, 2, 8, 9, 1), np.float32)
-    variables = model.init(jax.random.key(0), frames)
+    variables = jax.jit(model.init)(jax.random.key(0), frames)
     traced = []
 
     @jax.jit
@@ -111,7 +111,7 @@ def test_a_name_gets_another_function_and_what_was_compiled_is_not_used():
 
     model = rsf.build_model(tiny_config(channels=2))
     frames = np.zeros((1, 1, 8, 8, 1), np.float32)
-    variables = model.init(jax.random.key(0), frames)
+    variables = jax.jit(model.init)(jax.random.key(0), frames)
     moving, still = define(1.0), define(0.0)
     assert rsf.run_video(model, variables, frames, moving).steps.item() == 4
     assert rsf.run_video(model, variables, frames, still).steps.item() == 1
@@ -186,7 +186,7 @@ def test_the_example_of_the_documentation_runs():
     exec(code, {"__name__": "example"})
     model = rsf.build_model(tiny_config(channels=2))
     frames = np.zeros((1, 2, 8, 8, 1), np.float32)
-    variables = model.init(jax.random.key(0), frames)
+    variables = jax.jit(model.init)(jax.random.key(0), frames)
     for text in ("settled:0.01:7", "largest:0.5:12", "largest:rtol=0.1:12"):
         assert f"{text}" in page
         policy = rsf.parse_policy(text)

@@ -7,6 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from marks import slow_but
 from t_pathfinder.generator import video
 from t_pathfinder.subsets import SUBSETS
 
@@ -21,6 +22,9 @@ from rsf_jax.measures.foreground import foreground_iou
 from rsf_jax.trained.records import plain_config
 from rsf_jax.training.imports import import_pretrained, import_weights
 from rsf_jax.training.loop import train
+
+# Those of larger frames take longer.
+_SMALL = [name for name in pretrained.pretrained_names() if name.startswith("quickstart")]
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +227,7 @@ def test_a_folder_of_another_run_is_refused_again_and_again(run, card, tmp_path)
     assert not (other / "pretrained.json").exists()
 
 
+@pytest.mark.slow
 def test_weights_that_were_trained_on_are_not_those_of_the_card(run, card, tmp_path):
     config, _ = run
     made = import_pretrained(card, tmp_path / "made")
@@ -259,7 +264,7 @@ def test_unknown_names_are_told_with_those_there_are():
         rsf.load_pretrained("quickstart_live1")
 
 
-@pytest.mark.parametrize("name", pretrained.pretrained_names())
+@pytest.mark.parametrize("name", slow_but(_SMALL, pretrained.pretrained_names()))
 def test_what_is_in_the_box_does_what_its_card_says(name):
     """On a few videos that are drawn here."""
     loaded = rsf.load_pretrained(name)

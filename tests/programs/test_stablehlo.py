@@ -113,7 +113,7 @@ def test_color_and_other_cells_are_programs_too(tmp_path):
         channels=3, kernel_size=3, input_channels=3, classes=4
     )
     model, policy = rsf.build_model(config), rsf.FixedSchedule(2, 1)
-    variables = model.init(jax.random.key(0), np.zeros((1, 1, 8, 8, 3), np.float32))
+    variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, 1, 8, 8, 3), np.float32))
     trained = Trained(config, config, model, variables, 0)
     programs.export_program(trained, policy, tmp_path, frame_shape=(8, 8), platforms=["cpu"])
     found = programs.compare(tmp_path, trained, policy, _frames(4, (8, 8), 3))

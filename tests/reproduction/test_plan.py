@@ -36,6 +36,7 @@ def test_a_record_of_an_earlier_version_is_done(job, tmp_path):
     assert not plan.is_done(dataclasses.replace(job, policies=("l2:rtol=0.2:3",)), record, tmp_path)
 
 
+@pytest.mark.slow
 def test_runs_are_trained_tested_recorded_and_not_repeated(job, tmp_path, capsys):
     runs, records = tmp_path / "runs", tmp_path / "records"
     # The time is over when training begins: it ends after one update.
@@ -58,6 +59,7 @@ def test_runs_are_trained_tested_recorded_and_not_repeated(job, tmp_path, capsys
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_a_stage_begins_with_the_weights_of_another(job, tmp_path, capsys):
     runs, records = tmp_path / "runs", tmp_path / "records"
     first = dataclasses.replace(job, config=job.config.replace(updates=1), title="first")
@@ -102,6 +104,7 @@ def test_stages_for_two_cores_begin_with_stages_before_them():
             check_growth(there, job.config)
 
 
+@pytest.mark.slow
 def test_a_model_for_live_video_is_tested_on_streams_too(job, tmp_path):
     few = Settings((rsf.FixedSchedule(1, 1),), noise=(0.0,), streams=2, frames=6, repeats=4)
     tests = few, dataclasses.replace(few, split="validation", repeats=0)

@@ -34,7 +34,7 @@ def _clip(faint=0.0):
 
 @pytest.fixture(scope="module")
 def reuse():
-    return ReuseNetwork(NETWORK, NETWORK.init(jax.random.key(0), jnp.zeros(SHAPE)))
+    return ReuseNetwork(NETWORK, jax.jit(NETWORK.init)(jax.random.key(0), jnp.zeros(SHAPE)))
 
 
 @pytest.fixture(scope="module")

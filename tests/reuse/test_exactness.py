@@ -92,9 +92,9 @@ def sequence(shape, count, seed=0):
 def check(network, shape, *, count=9, rtol=1e-5, **settings):
     variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros(shape))
     # Running statistics and biases of their own, or half of the network would be idle.
-    leaves, tree = jax.tree.flatten(variables)
+    leaves, tree = jax.tree.flatten(jax.device_get(variables))
     rng = np.random.default_rng(1)
-    leaves = [leaf + jnp.asarray(rng.uniform(0, 0.2, leaf.shape), leaf.dtype) for leaf in leaves]
+    leaves = [leaf + rng.uniform(0, 0.2, leaf.shape).astype(leaf.dtype) for leaf in leaves]
     variables = jax.tree.unflatten(tree, leaves)
     reuse, apply = ReuseNetwork(network, variables, **settings), jax.jit(network.apply)
     state = None
@@ -137,6 +137,7 @@ def test_networks_of_the_field_over_many_frames(method):
     check(ResNet((1, 1), width=4, classes=5), (1, 37, 45, 3), count=40, method=method, tile_side=4)
 
 
+@pytest.mark.slow
 def test_alexnet():
     check(AlexNet(classes=4, hidden=8), (1, 223, 195, 3), count=3)
 
@@ -144,7 +145,7 @@ def test_alexnet():
 def test_a_still_frame_costs_nothing_and_a_small_change_little():
     network = ResNet((1, 1), width=4, classes=5)
     frames = list(sequence((1, 64, 64, 3), 3))
-    variables = network.init(jax.random.key(0), frames[0])
+    variables = jax.jit(network.init)(jax.random.key(0), frames[0])
     reuse = ReuseNetwork(network, variables, tile_side=4)
     state, _ = reuse.step(reuse.init(frames[0]), frames[0])
     assert not state.computed.any()

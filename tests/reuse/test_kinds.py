@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import slow_but
 
 import rsf_jax as rsf
 from rsf_jax.reuse import ReuseNetwork, run_clip
@@ -19,9 +20,9 @@ from tests.reuse.test_exactness import Layers, sequence
 def filled(network, frame):
     """Variables that leave nothing idle: normalization and biases of their own."""
     variables = jax.jit(network.init)(jax.random.key(0), frame)
-    leaves, tree = jax.tree.flatten(variables)
+    leaves, tree = jax.tree.flatten(jax.device_get(variables))
     rng = np.random.default_rng(1)
-    leaves = [leaf + jnp.asarray(rng.uniform(0, 0.2, leaf.shape), leaf.dtype) for leaf in leaves]
+    leaves = [leaf + rng.uniform(0, 0.2, leaf.shape).astype(leaf.dtype) for leaf in leaves]
     return jax.tree.unflatten(tree, leaves)
 
 
@@ -67,13 +68,8 @@ def assert_exact(network, clip):
     return reuse
 
 
-# What others have parts of, too.
-_SLOW = ("U-Net, nearest", "pyramid and gate")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in _SLOW)) for n in NETWORKS]
-)
+# The others have parts of these, or of the layers below.
+@pytest.mark.parametrize("name", slow_but(("U-Net", "MobileNetV3"), NETWORKS))
 def test_networks_of_the_field_give_what_they_give_on_every_frame(name):
     assert_exact(NETWORKS[name], passing((1, 32, 32, 3), 50))
 
@@ -235,7 +231,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", slow_but(set(KINDS) - {"resized", "statistics"}, KINDS))
 def test_layers_of_all_kinds(name):
     network, shape = Several(tuple(KINDS[name].items())), (2, 12, 13, 3)
     clip = np.stack(list(sequence(shape, 5)))
@@ -322,6 +318,7 @@ def test_a_gate_that_hardly_changes_is_kept_under_truncation():
     assert shares[1] < 0.3
 
 
+@pytest.mark.slow
 def test_gradients_go_through_what_resamples_and_gathers():
     layers = (
         nn.Conv(4, (3, 3)),

@@ -18,7 +18,7 @@ SHAPE = (1, 16, 18, 2)
 
 @pytest.fixture(scope="module")
 def variables():
-    return NETWORK.init(jax.random.key(0), jnp.zeros(SHAPE))
+    return jax.jit(NETWORK.init)(jax.random.key(0), jnp.zeros(SHAPE))
 
 
 def _drifting(count, by=0.01):
@@ -82,7 +82,7 @@ def test_what_is_not_worth_it_is_computed_plainly_until_frames_are_alike():
     scenes = rng.normal(size=(3, 1, 96, 96, 2)).astype(np.float32)
     moved = scenes.copy()
     moved[:, 0, 40:48, 40:48] = 0
-    variables = network.init(jax.random.key(0), scenes[0])
+    variables = jax.jit(network.init)(jax.random.key(0), scenes[0])
     reuse, apply = ReuseNetwork(network, variables), jax.jit(network.apply)
     state = reuse.init(scenes[0])
     # A part changes; scene cuts; the scene stays, which is stored; then it pays.
@@ -101,7 +101,7 @@ def test_a_scene_seen_before_a_cut_is_still_known():
     network = Wide()
     rng = np.random.default_rng(0)
     scene, other = rng.normal(size=(2, 1, 96, 96, 2)).astype(np.float32)
-    reuse = ReuseNetwork(network, network.init(jax.random.key(0), scene))
+    reuse = ReuseNetwork(network, jax.jit(network.init)(jax.random.key(0), scene))
     state, _ = reuse.step(reuse.init(scene), other)
     assert state.computed.all()
     state, _ = reuse.step(state, scene)
@@ -177,7 +177,7 @@ class SelfStatistics(nn.Module):
 
 def test_the_layer_that_spreads_a_change_is_named():
     network, frame = SelfStatistics(), np.ones((1, 8, 8, 3), np.float32)
-    reuse = ReuseNetwork(network, network.init(jax.random.key(0), frame))
+    reuse = ReuseNetwork(network, jax.jit(network.init)(jax.random.key(0), frame))
     said = "any change of a frame changes everything behind layer SelfStatistics/own_statistics"
     assert said in reuse.describe(frame)
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from marks import slow
 
 import rsf_jax as rsf
 from rsf_jax.reuse import ReuseNetwork, run_clip
@@ -64,7 +65,7 @@ def _typed(dtype):
     )
 
 
-@pytest.mark.parametrize("method", ["region", pytest.param("residual", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["region", slow("residual")])
 @pytest.mark.parametrize(
     ("dtype", "rtol"), [(jnp.bfloat16, 3e-2), (jnp.float16, 4e-3), (jnp.float64, 1e-14)]
 )

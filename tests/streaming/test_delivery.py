@@ -19,7 +19,7 @@ MODEL = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, kernel_
 
 @pytest.fixture(scope="module")
 def variables():
-    found = MODEL.init(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
+    found = jax.jit(MODEL.init)(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
     return rsf.prepare(MODEL, found, SIZE)
 
 

@@ -21,7 +21,7 @@ MODEL = rsf.build_model(rsf.get_config("quickstart").replace(channels=3, kernel_
 
 @pytest.fixture(scope="module")
 def variables():
-    variables = MODEL.init(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
+    variables = jax.jit(MODEL.init)(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
     return rsf.prepare(MODEL, variables, SIZE)
 
 
@@ -151,10 +151,11 @@ def test_every_policy_streams(variables, policy, steps_per_tick):
     assert engine.statistics().done == 9
 
 
+@pytest.mark.slow
 def test_the_recurrent_u_net_streams_without_its_state_too():
     model = rsf.build_model(rsf.get_config("camvid_s2f1_dru").replace(channels=2, classes=3))
     frames = np.random.default_rng(0).random((2, 2, 16, 16, 3), np.float32)
-    variables, policy = model.init(jax.random.key(0), frames), rsf.FixedSchedule(2, 1)
+    variables, policy = jax.jit(model.init)(jax.random.key(0), frames), rsf.FixedSchedule(2, 1)
     for stateful in (True, False):
         expected = rsf.run_video(model, variables, frames, policy, stateful=stateful)
         engine = StreamEngine(model, variables, policy, (16, 16), slots=2, stateful=stateful)
@@ -287,7 +288,7 @@ def test_bad_frames_are_refused_and_leave_the_stream_as_it_was(variables):
 
 def test_a_state_that_is_no_number_fails_its_stream_alone():
     # Weights for frames of next to no contrast: on those of any other the state overflows.
-    large = MODEL.init(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
+    large = jax.jit(MODEL.init)(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
     large["params"]["stem"]["kernel"] *= 1e20
     variables = rsf.prepare(MODEL, large, SIZE)
     engine, rng = _engine(variables), np.random.default_rng(0)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from marks import slow
 
 import rsf_jax as rsf
 from rsf_jax.streaming import StreamEngine
@@ -22,7 +23,7 @@ GATE = rsf.ChangeGate(0.02, 0.9, POLICY)
 
 @pytest.fixture(scope="module")
 def variables():
-    found = MODEL.init(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
+    found = jax.jit(MODEL.init)(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
     return rsf.prepare(MODEL, found, SIZE)
 
 
@@ -128,8 +129,8 @@ class Cameras:
                     alone.check(result, frame)
 
 
-@pytest.mark.parametrize("policy", [POLICY, GATE], ids=["schedule", "gate"])
-@pytest.mark.parametrize("actions", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("policy", [POLICY, slow(GATE)], ids=["schedule", "gate"])
+@pytest.mark.parametrize("actions", [400, slow(10_000)])
 def test_a_device_that_fails_at_random_loses_nothing_unsaid(
     variables, policy, actions, monkeypatch
 ):

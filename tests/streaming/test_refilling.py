@@ -15,7 +15,7 @@ POLICY = rsf.FixedSchedule(3, 2)
 
 @pytest.fixture(scope="module")
 def variables():
-    found = MODEL.init(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
+    found = jax.jit(MODEL.init)(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
     return rsf.prepare(MODEL, found, SIZE)
 
 

@@ -21,7 +21,7 @@ SLOW = rsf.ChangeGate(0.02, 0.5, rsf.FixedSchedule(5, 5))
 
 @pytest.fixture(scope="module")
 def variables():
-    variables = MODEL.init(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
+    variables = jax.jit(MODEL.init)(jax.random.key(3), jnp.zeros((1, 1, *SIZE, 1)))
     return rsf.prepare(MODEL, variables, SIZE)
 
 

@@ -26,7 +26,7 @@ class Network(nn.Module):
 
 @pytest.fixture(scope="module")
 def reuse():
-    variables = Network().init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
+    variables = jax.jit(Network().init)(jax.random.key(0), jnp.zeros((1, *SHAPE)))
     return ReuseNetwork(Network(), variables, tile_side=4)
 
 

@@ -23,7 +23,7 @@ OTHER = rsf.build_model(rsf.get_config("quickstart").replace(channels=3, kernel_
 
 
 def _variables(seed, model=MODEL):
-    return model.init(jax.random.key(seed), jnp.zeros((1, 1, *SIZE, 1)))
+    return jax.jit(model.init)(jax.random.key(seed), jnp.zeros((1, 1, *SIZE, 1)))
 
 
 VARIABLES = _variables(3)

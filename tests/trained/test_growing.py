@@ -27,7 +27,7 @@ def _of(model, **changes):
 def _begin(config, seed):
     """A model and weights that differ in every number from those of another seed."""
     model = rsf.build_model(config)
-    variables = model.init(jax.random.key(seed), FRAMES)
+    variables = jax.jit(model.init)(jax.random.key(seed), FRAMES)
     rng = np.random.default_rng(seed)
     return model, jax.tree.map(
         lambda x: np.asarray(x + rng.uniform(0, 0.1, x.shape).astype(x.dtype)), variables
@@ -96,6 +96,7 @@ def test_what_cannot_grow_is_told(there, here, says):
     assert says in str(e.value)
 
 
+@pytest.mark.slow
 def test_training_begins_with_grown_weights(run, tmp_path, capsys):
     config, workdir = run
     larger = config.replace(channels=5, kernel_size=5, init_from=str(workdir), updates=1)

@@ -21,7 +21,7 @@ def case(request):
     config = tiny_config(channels=2, model=request.param)
     model = rsf.build_model(config)
     frames = np.random.default_rng(0).random((2, 2, 5, 4, 1)).astype(np.float32)
-    variables = model.init(jax.random.key(0), frames)
+    variables = jax.jit(model.init)(jax.random.key(0), frames)
     masks = (frames[..., 0] > 0.8).astype(np.uint8)
     return model, variables, Batch(frames, masks, np.ones(2, np.float32))
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from configs import tiny_config
+from marks import slow
 
 import rsf_jax as rsf
 from rsf_jax.data.dataset import open_dataset
@@ -64,6 +65,7 @@ def _same(one, other):
     jax.tree.map(np.testing.assert_array_equal, one[1], other[1])
 
 
+@pytest.mark.slow
 def test_time_limits_save_and_end_cleanly(unbroken, tmp_path, capsys):
     config, expected, _ = unbroken
     hurried = config.replace(max_minutes=1e-9)
@@ -87,7 +89,7 @@ def _signal_at(monkeypatch, number, batch):
     monkeypatch.setattr(splits, "evaluation_batches", counted)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, slow(signal.SIGINT), slow(signal.SIGHUP)])
 def test_signals_are_served_in_validation_and_nothing_is_lost(
     unbroken, tmp_path, monkeypatch, capsys, number
 ):
@@ -110,7 +112,7 @@ def test_signals_are_served_in_validation_and_nothing_is_lost(
     assert sorted(curves.read(tmp_path)["validation"]) == [5, 10, 15]
 
 
-@pytest.mark.parametrize("batches", [1, 2])
+@pytest.mark.parametrize("batches", [slow(1), 2])
 def test_a_run_that_is_stopped_in_its_last_validation_is_not_finished(
     unbroken, tmp_path, monkeypatch, batches
 ):
@@ -162,6 +164,7 @@ def test_a_run_is_saved_by_time_too(unbroken, tmp_path, monkeypatch):
     assert saved == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 def test_settings_that_change_no_number_are_free_when_a_run_is_resumed(unbroken, tmp_path):
     config, expected, _ = unbroken
     dataset = open_dataset(config)
@@ -282,6 +285,7 @@ def test_an_exploded_loss_ends_the_run_and_keeps_the_best(unbroken, tmp_path, mo
         assert checkpoints.latest_step() == 10  # saved, then validated
 
 
+@pytest.mark.slow
 def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, capsys):
     config, *_ = unbroken
     config = config.replace(gradient="c_rbp", epochs=1, diagnostics=True, penalty_bound=0.1)
@@ -296,6 +300,7 @@ def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, caps
     assert "spectral radius 0." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_schedules_are_drawn_by_seed_and_update(data_dir, tmp_path):
     config = _config(data_dir).replace(schedules="s2f1,s1f1", epochs=1)
     dataset = open_dataset(config)

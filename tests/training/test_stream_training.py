@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from configs import tiny_config
+from marks import slow
 
 import rsf_jax as rsf
 from rsf_jax.data.batch import Batch
@@ -57,7 +58,7 @@ def _updates(devices, model, optimizer, batches, begins):
     return devices.unreplicate(state), devices.unreplicate(metrics)
 
 
-@pytest.mark.parametrize("kind", ["hgru", "clstm", "dru"])
+@pytest.mark.parametrize("kind", ["hgru", "clstm", slow("dru")])
 def test_an_update_goes_on_from_what_its_group_has_left(kind):
     model, unchanging = _model(kind), optax.sgd(0.0)
     # Of both groups three chunks each, in turns; the second group begins anew with its last.
@@ -97,6 +98,7 @@ def test_the_gradient_is_that_of_the_later_frames_alone():
         np.testing.assert_allclose(a, 2 * b, rtol=1e-3, atol=1e-3 * float(jnp.abs(a).max()))
 
 
+@pytest.mark.slow
 def test_four_devices_do_what_one_does():
     model, descent = _model("hgru"), optax.sgd(0.1)
     batches, begins = _chunks(5), [1, 1, 0, 0, 0]
@@ -138,6 +140,7 @@ def _end(workdir, config):
         return checkpoints.restore(update, setup.initial_state(), config)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_is_the_same_bitwise(config, tmp_path):
     dataset = open_dataset(config)
     plan = plan_of(config)
