@@ -36,6 +36,7 @@ class Found:
         other_steps: frames that took other steps than in the library.
         steps: recurrent steps per frame.
         frames_per_second: median of the turns, each result on the host.
+        milliseconds: of all processors' time for a frame, likewise.
         kilobytes: of the program.
     """
 
@@ -45,6 +46,7 @@ class Found:
     other_steps: int
     steps: float
     frames_per_second: float
+    milliseconds: float
     kilobytes: int
 
 
@@ -82,15 +84,16 @@ def measure(
             ways[name] = programs.open_program(made).run
             sizes[name] = sum(path.stat().st_size for path in made.glob("program.*")) // 1000
     results = {name: [run(frame[None]) for frame in video] for name, run in ways.items()}
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(turns):
         for name, run in ways.items():
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             for frame in np.resize(video, (timed, *video.shape[1:])):
                 run(frame[None])
-            speeds[name].append(timed / (time.perf_counter() - began))
+            ended = (time.perf_counter() - began, time.process_time() - used)
+            taken[name].append((ended[0] / timed, ended[1] / timed))
     return [
-        _found(name, results[name], results["library"], speeds[name], sizes[name]) for name in ways
+        _found(name, results[name], results["library"], taken[name], sizes[name]) for name in ways
     ]
 
 
@@ -113,6 +116,7 @@ def print_report(found: Sequence[Found]) -> None:
         numbers = (
             f"{one.frames_per_second:.1f}",
             f"{share:.2f}",
+            f"{one.milliseconds:.1f}",
             f"{one.difference:.1g}",
             f"{one.largest:.1f}",
             f"{one.other_steps}",
@@ -159,7 +163,9 @@ def _library(
     return run
 
 
-def _found(name: str, results: Any, wanted: Any, speeds: list[float], kilobytes: int) -> Found:
+def _found(
+    name: str, results: Any, wanted: Any, taken: list[tuple[float, float]], kilobytes: int
+) -> Found:
     logits, steps = (np.concatenate([one[part] for one in results]) for part in (0, 1))
     right, right_steps = (np.concatenate([one[part] for one in wanted]) for part in (0, 1))
     return Found(
@@ -168,6 +174,7 @@ def _found(name: str, results: Any, wanted: Any, speeds: list[float], kilobytes:
         float(np.abs(right).max()),
         int((steps != right_steps).sum()),
         float(steps.mean()),
-        float(np.median(speeds)),
+        1 / float(np.median([wall for wall, _ in taken])),
+        1000 * float(np.median([used for _, used in taken])),
         kilobytes,
     )
