@@ -101,15 +101,8 @@ def print_report(found: Sequence[Found]) -> None:
     """Prints a row for each way."""
     table = Table(title="A model and its programs, batch 1")
     table.add_column("", no_wrap=True)
-    for title in (
-        "frames/s",
-        "of the library's",
-        "difference",
-        "largest",
-        "other steps",
-        "steps",
-        "kB",
-    ):
+    titles = ("frames/s", "of the library's", "ms used", "difference", "largest", "other steps")
+    for title in (*titles, "steps", "kB"):
         table.add_column(title, justify="right")
     for one in found:
         share = one.frames_per_second / found[0].frames_per_second
