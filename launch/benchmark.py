@@ -7,7 +7,15 @@ import rsf_jax as rsf
 from rsf_jax.commands import devices, opening, program, shared
 from rsf_jax.run_folder import writable_folder
 
-_SECTIONS = flags.DEFINE_list("sections", list(suite.SECTIONS), "what to measure")
+_SUITES = {"usual": suite.USUAL, "accelerator": suite.ACCELERATOR}
+_SUITE = flags.DEFINE_enum(
+    "suite",
+    "usual",
+    list(_SUITES),
+    "what to measure, unless --sections says; accelerator: what a new GPU or TPU is asked first, "
+    "in under eight minutes",
+)
+_SECTIONS = flags.DEFINE_list("sections", None, f"what to measure: {', '.join(suite.SECTIONS)}")
 _SCHEDULES = flags.DEFINE_list("schedules", ["s8f8", "s8f2", "s6f1"], "of videos and streams")
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8"], "images processed together")
 _SIDE = flags.DEFINE_integer("side", 128, "frame height and width in pixels", lower_bound=1)
@@ -30,7 +38,7 @@ def main() -> None:
         _SIDE.value,
         _FRAMES.value,
         _SECONDS.value,
-        tuple(values.among("sections", values.filled("sections", _SECTIONS.value), suite.SECTIONS)),
+        _sections(),
         _TORCH.value and pytorch.is_installed() and config.model == "hgru",
     )
     folder = writable_folder(opening.workdir("runs/benchmark"))
@@ -40,6 +48,14 @@ def main() -> None:
     print(f"Figures are in {suite.save(folder, settings, rows)}")
     if "growth" in settings.sections:
         plot.save_growth(folder / "growth.png", rows)
+
+
+def _sections() -> tuple[str, ...]:
+    if _SECTIONS.value is None:
+        return _SUITES[_SUITE.value]
+    return tuple(
+        values.among("sections", values.filled("sections", _SECTIONS.value), suite.SECTIONS)
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """All measurements of speed in a row, and what is made of them."""
 
 import dataclasses
+import itertools
 import os
 import platform
 from collections.abc import Iterator
@@ -10,16 +11,20 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cases, memory, pytorch
+from benchmarks import accelerator, cases, memory, pytorch
 from benchmarks.cases import TORCH
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import Config
 from rsf_jax.gradients import REMAT
 from rsf_jax.json_files import write_json
 from rsf_jax.measures.timing import Case, Timing, time_in_turns
+from rsf_jax.ops.rounding import COMPUTE_DTYPES
 from rsf_jax.policies import FixedSchedule
 
-SECTIONS = ("step", "frame", "video", "training", "stream", "memory", "growth")
+USUAL = ("step", "frame", "video", "training", "stream", "memory", "growth")
+# Of a device that is new: under eight minutes, most of which is compiling.
+ACCELERATOR = ("rule", "step", "types", "stream", "devices")
+SECTIONS = tuple(dict.fromkeys(USUAL + ACCELERATOR))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Settings:
     side: int = 128
     frame_count: int = 8
     seconds: float = 2.0
-    sections: tuple[str, ...] = SECTIONS
+    sections: tuple[str, ...] = USUAL
     torch: bool = dataclasses.field(default_factory=pytorch.is_installed)
 
 
@@ -200,7 +205,33 @@ def _growth(settings: Settings) -> Iterator[Row]:
         yield from _timed("growth", group, cases.growth_cases(*shape), settings)
 
 
+def _rule(settings: Settings) -> Iterator[Row]:
+    size, medians = max(settings.batch_sizes), {}
+    for dtype, side in itertools.product(COMPUTE_DTYPES, accelerator.KERNELS):
+        shape = (settings.config.channels, side, settings.side, size)
+        group = f"{dtype}, {side}x{side}"
+        for row in _timed("rule", group, accelerator.rule_cases(*shape, dtype), settings):
+            medians[dtype, side, row.name] = row.value
+            yield row
+    print(f'"{jax.default_backend()}": {accelerator.rule_of(medians)},  # rsf_jax/ops/rule.py')
+
+
+def _types(settings: Settings) -> Iterator[Row]:
+    size = max(settings.batch_sizes)
+    work = cases.build_workload(settings.config, size, 1, settings.side, False)
+    yield from _timed("types", f"batch {size}", accelerator.type_cases(work), settings)
+
+
+def _devices(settings: Settings) -> Iterator[Row]:
+    size = max(settings.batch_sizes)
+    found = accelerator.device_cases(settings.config, size, 1, settings.side)
+    yield from _timed("devices", f"{size} videos each", found, settings)
+
+
 _SECTIONS = {
+    "rule": _rule,
+    "types": _types,
+    "devices": _devices,
     "step": _step,
     "frame": _frame,
     "video": _video,
@@ -210,6 +241,9 @@ _SECTIONS = {
     "growth": _growth,
 }
 _UNITS = {
+    "rule": "one convolution of one image with both gradients",
+    "types": "loss and gradients, per recurrent step and image",
+    "devices": "one update, per video",
     "step": "one recurrent step of one image, forward",
     "frame": "one frame, with stem and readout",
     "video": "one video",

@@ -34,6 +34,7 @@ class RecurrentCell(PreparedModule):
         channels: channels C of the hidden state and of the drive.
         kernel_size: side of the square recurrent kernels, odd, in pixels.
         conv_method: "auto", "fft" or "direct".
+        compute_dtype: in which `convolve_prepared` multiplies, "float32" or "bfloat16".
         norm_statistics: "sample" normalizes each image by its own statistics, "batch" by those of
             the whole batch, as published.
 

@@ -1,12 +1,15 @@
 """The dual-gated recurrent unit (DRU) of the recurrent U-Net."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from rsf_jax.ops.direct import Conv
 from rsf_jax.ops.norm import GroupNorm
+from rsf_jax.ops.rounding import FLOAT32
 from rsf_jax.typing import Array, Float
 
 _GROUPS = 8
@@ -15,20 +18,28 @@ _EPSILON = 1e-5
 kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
+def kaiming_conv(channels: int, compute_dtype: str) -> Callable[..., Conv]:
+    """Returns how a 3x3 convolution of the recurrent U-Net is made, given its name."""
+    return partial(Conv, channels, kernel_init=kaiming_normal, compute_dtype=compute_dtype)
+
+
 class ConvBlock(nn.Module):
     """Twice [3x3 convolution, group normalization, ReLU], channels last.
 
     Attributes:
         channels: channels C of the result. Statistics are those of gcd(8, C) groups of each image.
+        compute_dtype: in which its 3x3 convolutions multiply.
     """
 
     channels: int
+    compute_dtype: str = FLOAT32
 
     @nn.compact
     def __call__(self, x: Float[Array, "B H W D"]) -> Float[Array, "B H W C"]:
         """Maps features [B, H, W, D] to [B, H, W, C]."""
+        conv = kaiming_conv(self.channels, self.compute_dtype)
         for i in range(2):
-            x = Conv(self.channels, kernel_init=kaiming_normal, name=f"conv_{i}")(x)
+            x = conv(name=f"conv_{i}")(x)
             x = normalize_groups(x, f"norm_{i}")
         return x
 
@@ -52,18 +63,21 @@ class DRU(nn.Module):
 
     Attributes:
         channels: channels C of the hidden state.
+        compute_dtype: in which its 3x3 convolutions multiply.
 
     Source: Wang et al. 2019, Recurrent U-Net for Resource-Constrained Segmentation, published code.
     """
 
     channels: int
+    compute_dtype: str = FLOAT32
 
     @nn.compact
     def __call__(
         self, hidden: Float[Array, "B H W C"], features: Float[Array, "B H W D"]
     ) -> Float[Array, "B H W C"]:
         """Returns the next hidden state [B, H, W, C]."""
-        z = nn.sigmoid(ConvBlock(self.channels, name="update")(features))
-        r = nn.sigmoid(ConvBlock(features.shape[-1], name="reset")(features))
-        candidate = jnp.tanh(ConvBlock(self.channels, name="candidate")(features * r))
+        dtype = self.compute_dtype
+        z = nn.sigmoid(ConvBlock(self.channels, dtype, name="update")(features))
+        r = nn.sigmoid(ConvBlock(features.shape[-1], dtype, name="reset")(features))
+        candidate = jnp.tanh(ConvBlock(self.channels, dtype, name="candidate")(features * r))
         return (1 - z) * hidden + z * candidate

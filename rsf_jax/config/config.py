@@ -22,6 +22,7 @@ from rsf_jax.gradients.bptt import REMAT
 from rsf_jax.gradients.neumann import GUARDS
 from rsf_jax.ops.conv import METHODS
 from rsf_jax.ops.norm import RUNNING_STATISTICS, STATISTICS
+from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32
 from rsf_jax.shown import short
 
 _SHOWN = 8  # settings of a configuration, in its `repr`
@@ -145,6 +146,12 @@ class Config:
         choices=tuple(dict.fromkeys(STATISTICS + RUNNING_STATISTICS)),
     )
     conv_method: str = setting("auto", "how large kernels are convolved", choices=METHODS)
+    compute_dtype: str = setting(
+        FLOAT32,
+        "in which convolutions multiply; bfloat16 is mixed precision: sums, weights, "
+        "normalization, states and losses stay in float32",
+        choices=COMPUTE_DTYPES,
+    )
     # Recurrence
     slow_steps: int = setting(8, "recurrent steps on the first frame", least=1)
     fast_steps: int = setting(8, "recurrent steps on every later frame", least=1)

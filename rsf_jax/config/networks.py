@@ -30,6 +30,7 @@ GIVEN = (
     "input_channels",
     "norm_statistics",
     "conv_method",
+    "compute_dtype",
     "carry_output",
 )
 # What presets train a network by: as cells on contours, or as the U-Net on scenes of several
@@ -44,8 +45,8 @@ class NetworkKind:
 
     A network is an instance of a Flax module. Fields of the module that have the name of a setting
     in `GIVEN` get that setting (`channels`, `kernel_size`, `classes`, `input_channels`,
-    `norm_statistics`, `conv_method`, `carry_output`); those in `fixed` are as they are there;
-    others keep their default, or are set by `config.options`.
+    `norm_statistics`, `conv_method`, `compute_dtype`, `carry_output`); those in `fixed` are as they
+    are there; others keep their default, or are set by `config.options`.
 
     Attributes:
         module: a subclass of `VideoModel`. Whether it is recurrent is an attribute of it.

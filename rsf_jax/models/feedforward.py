@@ -14,6 +14,7 @@ from rsf_jax.ops.conv import METHODS
 from rsf_jax.ops.initializers import torch_uniform
 from rsf_jax.ops.norm import RUNNING_STATISTICS, RunningNorm, per_channel
 from rsf_jax.ops.prepared import PreparedModule
+from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32
 from rsf_jax.typing import (
     Array,
     BatchSize,
@@ -117,6 +118,7 @@ class FeedforwardModel(VideoModel):
         input_channels: channels I of a frame: 1 for gray, 3 for color.
         norm_statistics: "running" (see `RunningNorm`) or "batch".
         conv_method: "auto", "fft" or "direct".
+        compute_dtype: in which the layers multiply, "float32" or "bfloat16".
 
     Raises:
         InputError: if an attribute is none of these.
@@ -134,6 +136,7 @@ class FeedforwardModel(VideoModel):
     classes: int = 2
     norm_statistics: str = "running"
     conv_method: str = "auto"
+    compute_dtype: str = FLOAT32
     input_channels: int = 1
 
     recurrent = False
@@ -146,6 +149,7 @@ class FeedforwardModel(VideoModel):
         check_choice("skip", self.skip, SKIPS)
         check_choice("norm_statistics", self.norm_statistics, RUNNING_STATISTICS)
         check_choice("conv_method", self.conv_method, METHODS)
+        check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
         super().__post_init__()
 
     def setup(self) -> None:
@@ -159,6 +163,7 @@ class FeedforwardModel(VideoModel):
         self.layers = [
             Layer(
                 conv_method=self.conv_method,
+                compute_dtype=self.compute_dtype,
                 channels=self.channels,
                 kernel_size=self.kernel_size,
                 span=self.span,

@@ -1,16 +1,18 @@
 """A U-Net with a recurrent unit at its bottom, a whole pass of which is a recurrent step."""
 
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 
-from rsf_jax.arguments import flag, whole
-from rsf_jax.cells.dru import DRU, ConvBlock, kaiming_normal, normalize_groups
+from rsf_jax.arguments import check_choice, flag, whole
+from rsf_jax.cells.dru import DRU, ConvBlock, kaiming_conv, kaiming_normal, normalize_groups
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.models.formats import Signature
 from rsf_jax.ops.direct import Conv
+from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32
 from rsf_jax.typing import Array, BatchSize, FeatureMap, Float, Frame, FrameLogits
 
 _LEVELS = 4  # times the map is halved
@@ -41,9 +43,11 @@ class Decoder(nn.Module):
 
     Attributes:
         channels: of the result.
+        compute_dtype: in which its 3x3 convolutions multiply.
     """
 
     channels: int
+    compute_dtype: str = FLOAT32
 
     @nn.compact
     def __call__(
@@ -52,8 +56,9 @@ class Decoder(nn.Module):
         """Returns features of the skip's size."""
         x = _fit(Double(self.channels, name="up")(x), skip.shape[1], skip.shape[2])
         x = jnp.concatenate([skip, x], -1)
+        conv = kaiming_conv(self.channels, self.compute_dtype)
         for i in range(2):
-            x = nn.relu(Conv(self.channels, kernel_init=kaiming_normal, name=f"conv_{i}")(x))
+            x = nn.relu(conv(name=f"conv_{i}")(x))
         return x
 
 
@@ -92,6 +97,7 @@ class RecurrentUNet(VideoModel):
         input_channels: channels of a frame: 3 for color, 1 for gray.
         carry_output: whether a frame's first step sees the logits of the last frame, beside the
             unit's state; False starts them at one in every frame. The paper does not say which.
+        compute_dtype: in which 3x3 convolutions multiply, "float32" or "bfloat16".
 
     Source: Wang et al. 2023, section 4.4, and the code of Wang et al. 2019. Guessed: the widths
     inside the unit, and biases that start at zero.
@@ -101,24 +107,28 @@ class RecurrentUNet(VideoModel):
     classes: int = 11
     input_channels: int = 3
     carry_output: bool = True
+    compute_dtype: str = FLOAT32
 
     def __post_init__(self) -> None:
         """Checks the attributes."""
         for name in ("channels", "classes", "input_channels"):
             whole(name, getattr(self, name))
         flag("carry_output", self.carry_output)
+        check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
         super().__post_init__()
 
     def setup(self) -> None:
         """Declares encoder, unit and decoder."""
-        c = self.channels
+        c, dtype = self.channels, self.compute_dtype
         # The first convolution in two parts: that of the frame is the same at every step.
-        self.from_frame = Conv(c, kernel_init=_first_layer(self._entering))
-        self.from_output = Conv(c, use_bias=False, kernel_init=_first_layer(self._entering))
-        self.first = _FirstBlock(c)
-        self.encoder = [ConvBlock(c * 2**i) for i in range(1, _LEVELS)]
-        self.unit = DRU(c * 2**_LEVELS)
-        self.decoder = [Decoder(c * 2**i) for i in reversed(range(_LEVELS))]
+        first = partial(Conv, c, kernel_init=_first_layer(self._entering), compute_dtype=dtype)
+        self.from_frame = first()
+        self.from_output = first(use_bias=False)
+        self.first = _FirstBlock(c, dtype)
+        self.encoder = [ConvBlock(c * 2**i, dtype) for i in range(1, _LEVELS)]
+        self.unit = DRU(c * 2**_LEVELS, dtype)
+        self.decoder = [Decoder(c * 2**i, dtype) for i in reversed(range(_LEVELS))]
+        # Of logits, in float32 always.
         self.head = Conv(self.classes, (1, 1), kernel_init=kaiming_normal)
 
     @property
@@ -178,11 +188,12 @@ class _FirstBlock(nn.Module):
     """`ConvBlock` behind its first convolution."""
 
     channels: int
+    compute_dtype: str = FLOAT32
 
     @nn.compact
     def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
         x = normalize_groups(x, "norm_0")
-        x = Conv(self.channels, kernel_init=kaiming_normal, name="conv_1")(x)
+        x = kaiming_conv(self.channels, self.compute_dtype)(name="conv_1")(x)
         return normalize_groups(x, "norm_1")
 
 

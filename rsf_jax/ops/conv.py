@@ -5,18 +5,18 @@ The spectrum of a kernel depends on the parameters and the frame size alone: com
 """
 
 import flax.struct
+import jax
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
 from rsf_jax.ops import portable
 from rsf_jax.ops.direct import convolve_direct
+from rsf_jax.ops.rounding import FLOAT32, rounded
+from rsf_jax.ops.rule import ELSEWHERE, frequency_is_faster
 from rsf_jax.ops.spectral import Grid, Spectrum, convolve_spectral, spectrum_of, tile_grid
 from rsf_jax.typing import Array, Float, Kernel
 
 METHODS = ("auto", "fft", "direct")
-# Values of a kernel from which on the frequency domain is faster: under XLA on a CPU
-# (docs/speed.md, "What was tried"), and in ONNX Runtime (docs/guides/export-a-program.md).
-_FEWEST, _FEWEST_ELSEWHERE = 25, 169
 
 Input = Float[Array, "B C_in H W"]
 Output = Float[Array, "B C_out H W"]
@@ -36,7 +36,12 @@ class KernelSpectrum:
 
 
 def convolve(
-    x: Input, kernel: Kernel, *, method: str = "auto", spectrum: KernelSpectrum | None = None
+    x: Input,
+    kernel: Kernel,
+    *,
+    method: str = "auto",
+    spectrum: KernelSpectrum | None = None,
+    compute_dtype: str = FLOAT32,
 ) -> Output:
     """Cross-correlates `x` with `kernel` under zero padding, keeping height and width.
 
@@ -49,6 +54,7 @@ def convolve(
             `choose_method`.
         spectrum: `kernel_spectrum(kernel, H, W)`, if it is at hand; used by "fft" alone. Gradients
             then reach it instead of the kernel.
+        compute_dtype: in which is multiplied, see `rounding`; a spectrum is then one of the same.
 
     Returns:
         float32 [B, C_out, H, W].
@@ -57,26 +63,29 @@ def convolve(
         InputError: if a kernel size is even or the method is unknown.
     """
     _check_odd(kernel)
-    if choose_method(kernel.shape[0], kernel.shape[1], method) == "direct":
-        return _convolve_direct(x, kernel)
+    if choose_method(kernel.shape[0], kernel.shape[1], method, compute_dtype) == "direct":
+        return _convolve_direct(x, kernel, compute_dtype)
     grid = tile_grid(kernel.shape[0], kernel.shape[1], x.shape[2], x.shape[3])
     if spectrum is None:
-        return convolve_spectral(x, spectrum_of(kernel, grid), grid)
+        spectrum = KernelSpectrum(spectrum_of(rounded(kernel, compute_dtype), grid), grid)
     if spectrum.grid != grid:
         height, width = x.shape[2:]
         raise InputError(
             f"the spectrum is of another kernel size or frame size than {height}x{width} pixels: "
             f"call kernel_spectrum(kernel, {height}, {width})"
         )
-    return convolve_spectral(x, spectrum.parts, grid)
+    x = rounded(jnp.asarray(x), compute_dtype)
+    return rounded(convolve_spectral(x, spectrum.parts, grid), compute_dtype)
 
 
-def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -> str:
+def choose_method(
+    kernel_height: int, kernel_width: int, method: str = "auto", compute_dtype: str = FLOAT32
+) -> str:
     """Returns "fft" or "direct": what `method` stands for with a kernel of this size.
 
-    The rule of "auto", from measurements on a CPU (docs/speed.md, "What was tried"): in the
-    frequency domain from 5x5 on, where it was faster for all frames, batches and channels tried. In
-    programs that leave XLA (`ops.portable`): from 13x13 on.
+    The rule of "auto" is in `rule`; on CPUs, the frequency domain from 5x5 on, where it was faster
+    for all frames, batches and channels tried (docs/speed.md, "What was tried"), and
+    in programs that leave XLA (`ops.portable`) from 13x13 on.
 
     Raises:
         InputError: if the method is unknown.
@@ -85,17 +94,21 @@ def choose_method(kernel_height: int, kernel_width: int, method: str = "auto") -
         raise InputError(f"method {method!r} is unknown: choose one of {', '.join(METHODS)}")
     if method != "auto":
         return method
-    fewest = _FEWEST_ELSEWHERE if portable.is_on() else _FEWEST
-    return "fft" if kernel_height * kernel_width >= fewest else "direct"
+    area = kernel_height * kernel_width
+    platform = ELSEWHERE if portable.is_on() else jax.default_backend()
+    return "fft" if frequency_is_faster(area, compute_dtype, platform) else "direct"
 
 
-def kernel_spectrum(kernel: Kernel, height: int, width: int) -> KernelSpectrum:
+def kernel_spectrum(
+    kernel: Kernel, height: int, width: int, compute_dtype: str = FLOAT32
+) -> KernelSpectrum:
     """Returns what `convolve` needs of a kernel on frames of the given size.
 
     Args:
         kernel: float32 [KH, KW, C_in, C_out], both sizes odd.
         height: frame height in pixels.
         width: frame width in pixels.
+        compute_dtype: in which `convolve` is to multiply.
 
     Returns:
         Real and imaginary parts, float32 [R, C_out, C_in, P] each (see `spectral.spectrum_of`),
@@ -106,7 +119,7 @@ def kernel_spectrum(kernel: Kernel, height: int, width: int) -> KernelSpectrum:
     """
     _check_odd(kernel)
     grid = tile_grid(kernel.shape[0], kernel.shape[1], height, width)
-    return KernelSpectrum(spectrum_of(kernel, grid), grid)
+    return KernelSpectrum(spectrum_of(rounded(jnp.asarray(kernel), compute_dtype), grid), grid)
 
 
 def _check_odd(kernel: Kernel) -> None:
@@ -115,6 +128,7 @@ def _check_odd(kernel: Kernel) -> None:
         raise InputError(f"kernel size {height}x{width} is even: same padding needs odd sizes")
 
 
-def _convolve_direct(x: Input, kernel: Kernel) -> Output:
+def _convolve_direct(x: Input, kernel: Kernel, compute_dtype: str) -> Output:
     # Channels last is the only layout in which XLA's CPU convolution is fast.
-    return jnp.moveaxis(convolve_direct(jnp.moveaxis(x, 1, -1), jnp.asarray(kernel)), -1, 1)
+    y = convolve_direct(jnp.moveaxis(x, 1, -1), jnp.asarray(kernel), compute_dtype)
+    return jnp.moveaxis(y, -1, 1)

@@ -6,7 +6,7 @@ written in such forms.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -16,6 +16,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from rsf_jax.ops import onednn
 from rsf_jax.ops.linear import bilinear
+from rsf_jax.ops.rounding import FLOAT32, rounded
 from rsf_jax.typing import Array, Float, Kernel
 
 # See docs/decisions/0006-memory-of-gradients.md.
@@ -34,30 +35,34 @@ class Conv(nn.Module):
         kernel_size: height and width, both odd.
         use_bias: whether a bias is added.
         kernel_init: start of the kernel.
+        compute_dtype: in which is multiplied, see `rounding`.
     """
 
     channels: int
     kernel_size: tuple[int, int] = (3, 3)
     use_bias: bool = True
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    compute_dtype: str = FLOAT32
 
     @nn.compact
     def __call__(self, x: Input) -> Output:
         """Maps features [B, H, W, C_in] to [B, H, W, C_out]."""
         shape = (*self.kernel_size, x.shape[-1], self.channels)
-        y = convolve_direct(x, self.param("kernel", self.kernel_init, shape, jnp.float32))
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        y = convolve_direct(x, kernel, self.compute_dtype)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
             y += bias[None, None, None]
         return checkpoint_name(y, CONVOLVED)
 
 
-def convolve_direct(x: Input, kernel: Kernel) -> Output:
+def convolve_direct(x: Input, kernel: Kernel, compute_dtype: str = FLOAT32) -> Output:
     """Cross-correlates x with a kernel under zero padding, keeping height and width.
 
     Args:
         x: float32 [B, H, W, C_in].
         kernel: float32 [KH, KW, C_in, C_out], both sizes odd.
+        compute_dtype: in which is multiplied, see `rounding`.
 
     Returns:
         float32 [B, H, W, C_out].
@@ -66,7 +71,9 @@ def convolve_direct(x: Input, kernel: Kernel) -> Output:
     dtype = jnp.result_type(x, kernel)
     x, kernel = jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
     own = dtype == jnp.float32 and onednn.is_used()
-    return _convolve(x, kernel, _Form((kernel.shape[0], kernel.shape[1]), own))
+    form = _Form((kernel.shape[0], kernel.shape[1]), own, compute_dtype)
+    x, kernel = (rounded(factor, compute_dtype) for factor in (x, kernel))
+    return rounded(_convolve(x, kernel, form), compute_dtype)
 
 
 class _Form(NamedTuple):
@@ -75,10 +82,12 @@ class _Form(NamedTuple):
     Attributes:
         size: of the kernel.
         onednn: whether oneDNN computes it, on CPUs.
+        compute_dtype: in which accelerators multiply factors that are rounded to it.
     """
 
     size: tuple[int, int]
     onednn: bool
+    compute_dtype: str = FLOAT32
 
 
 # With derivatives of its own, or XLA's slow loops would compute them: see
@@ -90,25 +99,38 @@ def _convolve(
     kernel: Float[jax.Array, "KH KW C_in C_out"],
     form: _Form,
 ) -> Output:
-    if not form.onednn:
+    if not form.onednn and form.compute_dtype == FLOAT32:
         return _by_xla(x, kernel)
-    return lax.platform_dependent(x, kernel, cpu=onednn.convolve, default=_by_xla)
+    on_cpu = onednn.convolve if form.onednn else _by_xla
+    on_others = partial(_by_xla, compute_dtype=form.compute_dtype)
+    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=on_others)
 
 
-def _by_xla(x: Input, kernel: Kernel) -> Output:
-    return lax.conv_general_dilated(
-        jnp.asarray(x),
-        jnp.asarray(kernel),
+def _by_xla(x: Input, kernel: Kernel, compute_dtype: str = FLOAT32) -> Output:
+    return _multiply(
+        *(x, kernel, compute_dtype),
         window_strides=(1, 1),
         padding="SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision="highest",
     )
 
 
-def _to_input(kernel: Kernel, y: Output) -> Input:
+def _multiply(x: Array, y: Array, compute_dtype: str, **settings: Any) -> Array:
+    """XLA's convolution of factors that are rounded already; sums are in the type of x."""
+    dtype = x.dtype
+    if compute_dtype != FLOAT32:  # exact
+        x, y = x.astype(compute_dtype), y.astype(compute_dtype)
+    return lax.conv_general_dilated(
+        *(jnp.asarray(x), jnp.asarray(y)),
+        precision="highest",
+        preferred_element_type=dtype,
+        **settings,
+    )
+
+
+def _to_input(kernel: Kernel, y: Output, form: _Form) -> Input:
     """The input's cotangent, for the cotangent y of the output."""
-    return convolve_direct(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
+    return _convolve(y, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), form)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -120,7 +142,7 @@ def _to_kernel(x: Input, y: Output, form: _Form) -> Kernel:
         x,
         y,
         cpu=lambda x, y: on_cpu(x, y, form.size),
-        default=lambda x, y: _correlate(x, y, form.size),
+        default=lambda x, y: _correlate(x, y, form.size, form.compute_dtype),
     )
 
 
@@ -145,18 +167,16 @@ def _products_of_shifts(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
     return jnp.stack(products).reshape(*size, x.shape[-1], y.shape[-1])
 
 
-def _correlate(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
+def _correlate(x: Input, y: Output, size: tuple[int, int], compute_dtype: str = FLOAT32) -> Kernel:
     """The same as a convolution in which images are channels, and channels are images."""
     padding = [(length // 2, length // 2) for length in size]
-    return lax.conv_general_dilated(
-        jnp.asarray(x),
-        jnp.asarray(y),
+    return _multiply(
+        *(x, y, compute_dtype),
         window_strides=(1, 1),
         padding=padding,
         dimension_numbers=("CHWN", "IHWO", "HWNC"),
-        precision="highest",
     )
 
 
-bilinear(_convolve, lambda kernel, y, form: _to_input(kernel, y), _to_kernel)
-bilinear(_to_kernel, lambda y, kernel, form: _to_input(kernel, y), _convolve)
+bilinear(_convolve, _to_input, _to_kernel)
+bilinear(_to_kernel, lambda y, kernel, form: _to_input(kernel, y, form), _convolve)

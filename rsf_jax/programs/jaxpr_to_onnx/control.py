@@ -24,10 +24,11 @@ rule("remat", "remat2")(_call)
 
 @rule("platform_index")
 def _platform(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
-    """ONNX is none of JAX's platforms: what is meant for any other."""
+    """What is meant for CPUs: it asks for no operation that is an accelerator's."""
     platforms = equation.params["platforms"]
-    other = next((i for i, names in enumerate(platforms) if names is None), 0)
-    return [known(np.int32(other))]
+    others = [n for n, names in enumerate(platforms) if names is None]
+    cpus = [n for n, names in enumerate(platforms) if names and "cpu" in names]
+    return [known(np.int32([*cpus, *others, 0][0]))]
 
 
 @rule("cond")

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from jax import lax
 from onnx import helper
 
+from rsf_jax.errors import InputError
 from rsf_jax.programs.jaxpr_to_onnx.graph import Graph, Value, known
 from rsf_jax.programs.jaxpr_to_onnx.rules import Rule, rule
 
@@ -146,9 +148,21 @@ def _is_finite(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     return [graph.of("Not", [graph.of("Or", odd, bool)], bool)]
 
 
-@rule("convert_element_type", "reduce_precision")
+@rule("convert_element_type")
 def _cast(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     return [_as(graph, values[0], _dtype(equation))]
+
+
+@rule("reduce_precision")
+def _round_bits(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
+    bits = (equation.params["exponent_bits"], equation.params["mantissa_bits"])
+    kinds = {(8, 7): ml_dtypes.bfloat16, (5, 10): np.float16, (8, 23): np.float32}
+    if bits not in kinds:
+        raise InputError(
+            f"the program rounds to {bits[0]} bits of exponent and {bits[1]} of mantissa, which no "
+            "type of ONNX has: write it as StableHLO instead"
+        )
+    return [_as(graph, _as(graph, values[0], kinds[bits]), _dtype(equation))]
 
 
 @rule("select_n")
