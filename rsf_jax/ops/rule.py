@@ -25,7 +25,7 @@ def frequency_is_faster(area: int, compute_dtype: str, platform: str) -> bool:
     Args:
         area: height times width in pixels.
         compute_dtype: in which is multiplied.
-        platform: as `jax.default_backend` names it, or `ELSEWHERE`; unknown ones are taken for a GPU.
+        platform: as `jax.default_backend` names it, or `ELSEWHERE`; unknown ones count as a GPU.
     """
     first = FREQUENCY_FROM.get(platform, FREQUENCY_FROM["gpu"])[compute_dtype]
     return first is not None and area >= first
