@@ -99,7 +99,10 @@ def test_its_reader_needs_nothing_of_the_library_nor_jax(gated, trained, tmp_pat
 
 @pytest.mark.parametrize(
     ("preset", "policy"),
-    [("quickstart_clstm", "s2f1"), ("camvid_s3f2_dru", "refresh:2+s3f2")],
+    [
+        ("quickstart_clstm", "s2f1"),
+        pytest.param("camvid_s3f2_dru", "refresh:2+s3f2", marks=pytest.mark.slow),
+    ],
 )
 def test_other_networks_and_color_are_models_of_onnx_too(tmp_path, preset, policy):
     config = rsf.get_config(preset).replace(channels=2, input_channels=3, classes=4)
