@@ -1,7 +1,7 @@
 """oneDNN's convolution on CPUs, in place of XLA's: optional, the extra `onednn`.
 
 On maps of a hundred thousand pixels with few channels it is two to three times as fast as XLA's,
-and ten times for the kernel's gradient (docs/speed.md has the figures). `rsf_jax.ops.direct` asks
+and six times for the kernel's gradient (docs/speed.md has the figures). `rsf_jax.ops.direct` asks
 `is_used` and takes XLA's form where it says no.
 """
 
