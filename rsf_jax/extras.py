@@ -19,6 +19,8 @@ EXTRAS = {
     "huggingface_hub": "hub",
     "jinja2": "plots",
     "matplotlib": "plots",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
     "PIL": "train",
     "starlette": "serve",
     "tensorboardX": "train",

@@ -22,9 +22,9 @@ from rsf_jax.evaluation.testing import name_suffix
 from rsf_jax.evaluation.usual_policies import TOLD, families
 from rsf_jax.figures.live import Strip, save_live, save_still
 from rsf_jax.json_files import number, plain, write_json
+from rsf_jax.models.fingerprint import fingerprint
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name, to_spec
 from rsf_jax.run_folder import RunFolder
-from rsf_jax.streaming.moving import fingerprint
 from rsf_jax.trained.model import Trained
 
 _USUAL = Settings()
@@ -78,7 +78,22 @@ def live_test(
             family: _scored(trained, found, policies, (noise, family), kept, tell)
             for family, policies in groups.items()
         }
-    results = plain(
+    results = _told(trained, settings, identity, still, scores)
+    write_json(RunFolder(workdir).live(suffix), results)
+    _save_pictures(trained, streams, scores, still, RunFolder(workdir), suffix)
+    kept.end()
+    return results
+
+
+def _told(
+    trained: Trained,
+    settings: Settings,
+    identity: Any,
+    still: list[StillCamera],
+    scores: dict[float, dict[str, list[LiveScore]]],
+) -> dict[str, Any]:
+    """What `live.json` holds."""
+    return plain(
         {
             "preset": trained.config.name,
             "update": trained.update,
@@ -97,10 +112,6 @@ def live_test(
             ],
         }
     )
-    write_json(RunFolder(workdir).live(suffix), results)
-    _save_pictures(trained, streams, scores, still, RunFolder(workdir), suffix)
-    kept.end()
-    return results
 
 
 def of_split(split: str) -> str:

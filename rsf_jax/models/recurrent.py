@@ -12,6 +12,8 @@ from rsf_jax.cells import RecurrentCell
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.models.gabor import SIZE, gabor_filters
+from rsf_jax.ops import portable
+from rsf_jax.ops.direct import convolve_direct
 from rsf_jax.ops.initializers import torch_uniform
 from rsf_jax.ops.norm import normalize, per_channel
 from rsf_jax.typing import Array, BatchSize, Carry, FeatureMap, Float, Frame, FrameLogits, Kernel
@@ -147,6 +149,8 @@ def _kind(carry: Carry) -> str:
 @jax.jit  # by its name it can be told from what it is computed by
 def convolve_frame(frame: Frame, kernel: Kernel) -> FeatureMap:
     """Convolves a frame [B, H, W, I] with the stem's kernel [7, 7, I, C]."""
+    if portable.is_on():  # one operation there, and fast
+        return jnp.moveaxis(convolve_direct(frame, kernel), -1, 1)
     # As one product: XLA's CPU gradient of this convolution is ten times slower.
     # See docs/decisions/0008-the-stem.md.
     flat = kernel.reshape(SIZE * SIZE * kernel.shape[2], -1)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from rsf_jax.ops import portable
 from rsf_jax.typing import Array, Float
 
 Values = Float[Array, "*axes"]
@@ -71,6 +72,8 @@ def _sigmoid_jvp(primals: tuple[Values], tangents: tuple[Values]) -> tuple[Value
 def _exp_of_minus(a: Values) -> Values:
     """exp(-a) for a >= 0: a power of two by its exponent's bits, times exp of what remains."""
     a = jnp.minimum(a, _LARGEST)
+    if portable.is_on():  # not every runtime takes bits for numbers
+        return jnp.exp(-a)
     octaves = lax.round(a * _OCTAVES_PER_UNIT, lax.RoundingMethod.TO_NEAREST_EVEN)
     rest = (a - octaves * _OCTAVE) - octaves * _OCTAVE_REST
     exponent = lax.shift_left(127 - octaves.astype(jnp.int32), jnp.int32(23))

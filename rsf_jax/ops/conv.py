@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
+from rsf_jax.ops import portable
 from rsf_jax.ops.direct import convolve_direct
 from rsf_jax.ops.rounding import FLOAT32, rounded
-from rsf_jax.ops.rule import frequency_is_faster
+from rsf_jax.ops.rule import ELSEWHERE, frequency_is_faster
 from rsf_jax.ops.spectral import Grid, Spectrum, convolve_spectral, spectrum_of, tile_grid
 from rsf_jax.typing import Array, Float, Kernel
 
@@ -83,7 +84,8 @@ def choose_method(
     """Returns "fft" or "direct": what `method` stands for with a kernel of this size.
 
     The rule of "auto" is in `rule`; on CPUs, the frequency domain from 5x5 on, where it was faster
-    for all frames, batches and channels tried (docs/speed.md, "What was tried").
+    for all frames, batches and channels tried (docs/speed.md, "What was tried"), and
+    in programs that leave XLA (`ops.portable`) from 13x13 on.
 
     Raises:
         InputError: if the method is unknown.
@@ -92,7 +94,8 @@ def choose_method(
         raise InputError(f"method {method!r} is unknown: choose one of {', '.join(METHODS)}")
     if method != "auto":
         return method
-    area, platform = kernel_height * kernel_width, jax.default_backend()
+    area = kernel_height * kernel_width
+    platform = ELSEWHERE if portable.is_on() else jax.default_backend()
     return "fft" if frequency_is_faster(area, compute_dtype, platform) else "direct"
 
 

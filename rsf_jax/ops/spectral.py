@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from rsf_jax.ops import portable
 from rsf_jax.ops.linear import bilinear
 from rsf_jax.ops.tiles import Tiles, add_windows, blocks, join_blocks, tile_axis, windows
 from rsf_jax.typing import Array, Float, Kernel
@@ -171,10 +172,21 @@ def _rows_outside(
 
 def _apply(spectrum: Spectrum, x: TileSpectra) -> Products:
     """Sums over the channels that go in, at every frequency."""
+    if portable.is_on():  # elsewhere nobody joins sums to one loop
+        return _apply_at_once(spectrum, x)
     re, im = _halves(x)
     real = _product(spectrum.real, re) - _product(spectrum.imag, im)
     imag = _product(spectrum.real, im) + _product(spectrum.imag, re)
     return jnp.concatenate([real, imag], -1)
+
+
+def _apply_at_once(spectrum: Spectrum, x: TileSpectra) -> Products:
+    """The same as one product of real matrices for each frequency."""
+    real, imag = spectrum
+    matrix = jnp.stack([jnp.stack([real, -imag]), jnp.stack([imag, real])])
+    x = x.reshape(*x.shape[:-1], 2, -1)
+    y = jnp.einsum("zyrocp,bmcrnyp->robmnzp", matrix, x, precision="highest")
+    return y.reshape(*y.shape[:-2], -1)
 
 
 def _product(

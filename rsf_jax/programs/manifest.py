@@ -14,7 +14,12 @@ from rsf_jax.trained.model import Trained
 from rsf_jax.version import __version__
 
 VERSION = 1
-FILE, PROGRAM, STATE, READER = "manifest.json", "program.stablehlo", "state.npz", "run.py"
+FILE, STATE, READER = "manifest.json", "state.npz", "run.py"
+
+
+def program_file(format: str) -> str:
+    """Returns the name of a program's file."""
+    return f"program.{format}"
 
 
 def manifest(
@@ -22,10 +27,12 @@ def manifest(
     policy: StepPolicy,
     frame_shape: tuple[int, int],
     *,
+    format: str,
+    weights: str,
     batch: int,
-    platforms: Sequence[str],
     state: Sequence[Any],
     folder: Path,
+    platforms: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Returns what JSON says of a program.
 
@@ -33,24 +40,32 @@ def manifest(
         trained: the model.
         policy: recurrent steps of every frame.
         frame_shape: (height, width) in pixels.
+        format: of the program.
+        weights: as what they are stored.
         batch: videos run together; 0 for any number.
-        platforms: that it runs on.
         state: arrays of the state of one video.
         folder: with the files.
+        platforms: that it runs on; none where that is the runtime's affair.
     """
     height, width = frame_shape
     channels, appearance = trained.config.input_channels, trained.appearance
     size: int | str = batch or "B"
-    states = [_array(f"state.{n}", [size, *x.shape[1:]], x.dtype) for n, x in enumerate(state)]
+    shapes = [([size, *x.shape[1:]], x.dtype) for x in state]
+    states = [_array(f"state.{n}", *kind) for n, kind in enumerate(shapes)]
+    # ONNX tells arrays apart by their names.
+    after = "next" if format == "onnx" else "state"
+    following = [_array(f"{after}.{n}", *kind) for n, kind in enumerate(shapes)]
     frame = _array("frame", [size, height, width, channels], np.uint8)
     logits = _array("logits", [size, height, width, trained.config.classes], np.float32)
     return {
         "format": "rsf_jax.program",
         "version": VERSION,
-        "files": {name: _checksum(folder / name) for name in (PROGRAM, STATE)},
+        "files": {name: _checksum(folder / name) for name in (program_file(format), STATE)},
+        "program": format,
         "platforms": list(platforms),
+        "weights": weights,
         "inputs": [*states, frame],
-        "outputs": [*states, logits, _array("steps", [size], np.int32)],
+        "outputs": [*following, logits, _array("steps", [size], np.int32)],
         "preprocessing": (
             f"resize to {height}x{width} pixels by area means, "
             + ("gray as .299 R + .587 G + .114 B" if channels == 1 else "red, green, blue")

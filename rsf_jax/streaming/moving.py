@@ -1,7 +1,6 @@
 """Takes streams out of an engine between two ticks, and puts them into one."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared
-from rsf_jax.ops.prepared import SPECTRA
+from rsf_jax.models.fingerprint import fingerprint
 from rsf_jax.policies import policy_name
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.shown import short
@@ -195,17 +194,6 @@ class Mover:
             found = fingerprint(variables)
             self._weights = (variables, found)
         return found
-
-
-def fingerprint(variables: Any) -> str:
-    """Returns SHA-256 of names, shapes, types and values of variables, without spectra."""
-    found = hashlib.sha256()
-    own = {name: value for name, value in variables.items() if name != SPECTRA}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(own):
-        array = np.asarray(jax.device_get(leaf))
-        found.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
 
 
 def described(prepared: Prepared) -> str:

@@ -91,6 +91,16 @@ def test_what_leaves_the_machine_and_other_precisions_are_xlas():
 
 
 @USED
+def test_what_was_traced_with_it_is_traced_anew_without_it():
+    x, kernel, _ = random_of(SHAPES[0])
+    traced = jax.jit(convolve_direct)  # as `run_frame` is, which an export traces after streams
+    assert "rsf_convolve" in str(jax.make_jaxpr(traced)(x, kernel))
+    with onednn.left_out():
+        assert "rsf_convolve" not in str(jax.make_jaxpr(traced)(x, kernel))
+    assert "rsf_convolve" in str(jax.make_jaxpr(traced)(x, kernel))
+
+
+@USED
 def test_videos_of_a_map_over_videos_are_as_one_by_one():
     x, kernel, _ = random_of((3, 9, 8, 2, 4, (3, 3)))
     kernels = jnp.stack([kernel, 2 * kernel, -kernel])

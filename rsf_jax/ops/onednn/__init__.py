@@ -1,17 +1,15 @@
 """oneDNN's convolution on CPUs, in place of XLA's: optional, the extra `onednn`.
 
 On maps of a hundred thousand pixels with few channels it is two to three times as fast as XLA's,
-and ten times for the kernel's gradient (docs/speed.md has the figures). `rsf_jax.ops.direct` asks
+and six times for the kernel's gradient (docs/speed.md has the figures). `rsf_jax.ops.direct` asks
 `is_used` and takes XLA's form where it says no.
 """
 
-import contextlib
-import contextvars
 import ctypes
 import functools
 import os
 import warnings
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +22,8 @@ from rsf_jax.typing import Array, Float, Kernel
 # "off" leaves convolutions to XLA where the extra is installed, too.
 SWITCH = "RSF_ONEDNN"
 _TARGETS = ("rsf_convolve", "rsf_kernel_gradient")
-_left_out = contextvars.ContextVar("left_out", default=False)
+# Programs that were traced with oneDNN are not taken for those without.
+_left_out = jax.make_user_context(False)
 
 
 def is_used() -> bool:
@@ -36,17 +35,12 @@ def is_used() -> bool:
         InputError: if the environment's RSF_ONEDNN is neither "on" nor "off", or is "on" and oneDNN
             cannot be used.
     """
-    return not _left_out.get() and _is_loaded(os.environ.get(SWITCH, ""))
+    return not _left_out.value and _is_loaded(os.environ.get(SWITCH, ""))
 
 
-@contextlib.contextmanager
-def left_out() -> Iterator[None]:
+def left_out() -> AbstractContextManager[None]:
     """Within it programs are traced without oneDNN: those that leave this machine."""
-    token = _left_out.set(True)
-    try:
-        yield
-    finally:
-        _left_out.reset(token)
+    return _left_out(True)
 
 
 def convolve(x: Float[Array, "B H W C_in"], kernel: Kernel) -> Float[Array, "B H W C_out"]:
