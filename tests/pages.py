@@ -64,13 +64,15 @@ def wrong_names(code, known=()):
 
     Args:
         code: a program that is not run.
-        known: names of things that it finds made, which are not looked at.
+        known: names of things that it finds made, and of modules, which are not looked at.
     """
     tree = ast.parse(code)
     scope, wrong = {}, []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
+                if alias.name in known:
+                    continue
                 scope[alias.asname or alias.name] = importlib.import_module(alias.name)
         elif isinstance(node, ast.ImportFrom):
             module = importlib.import_module(node.module)

@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _compare(
-    folder: Path, trained: rsf.Trained, policy: rsf.StepPolicy, shape: tuple[int, int]
+    folder: Path, trained: "rsf.Trained", policy: "rsf.StepPolicy", shape: tuple[int, int]
 ) -> None:
     import numpy as np
 
@@ -82,7 +82,7 @@ def _compare(
     )
 
 
-def _score(folder: Path, trained: rsf.Trained, policy: rsf.StepPolicy) -> None:
+def _score(folder: Path, trained: "rsf.Trained", policy: "rsf.StepPolicy") -> None:
     from rsf_jax.data.dataset import open_dataset
     from rsf_jax.programs.scores import print_scores, scores, write_scores
 

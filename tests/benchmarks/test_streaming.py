@@ -79,7 +79,7 @@ def test_cameras_do_not_wait_for_ticks(report):
     for wait in waits.values():
         median, late, longest = wait.milliseconds
         assert 0 < median <= late <= longest
-        assert wait.calls > 8
+        assert wait.calls >= 8  # threads; on busy cores each has little time
         # Half of all calls would wait for most of a tick.
         assert median < wait.tick_milliseconds / 2
 
