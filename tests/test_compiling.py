@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import jax
+import pytest
 from compilations import compilations
 
 
@@ -14,6 +15,17 @@ def _compiled_anew():
     return jax.jit(doubled_where_an_entry_is_damaged)
 
 
+@pytest.fixture
+def all_are_kept():
+    """Programs that are compiled in a moment, too."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    yield
+    jax.config.update(name, before)
+
+
+@pytest.mark.usefixtures("all_are_kept")
 def test_an_entry_that_another_worker_is_still_writing_counts_as_missing():
     assert _compiled_anew()(3.0) == 6
     (entry,) = Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).glob(
