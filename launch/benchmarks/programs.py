@@ -16,9 +16,8 @@ from rsf_jax import programs
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
 from rsf_jax.policies import StepPolicy, policy_name
-from rsf_jax.programs.frame_step import first_state
+from rsf_jax.programs.check import library_video
 from rsf_jax.trained.model import Trained
-from rsf_jax.unroll import run_frame
 
 FILE = "programs.json"
 _HELD = 3  # every third frame shows what the one before did: gates have something to leave out
@@ -74,14 +73,14 @@ def measure(
     if size is None:
         raise InputError("the frame size of training is not known: give frame_size")
     video = _video(frames, (*size, trained.config.input_channels))
-    ways: dict[str, Callable[[np.ndarray], Any]] = {"library": _library(trained, policy, size)}
+    ways: dict[str, Callable[[np.ndarray], Any]] = {"library": library_video(trained, policy, size)}
     sizes = {"library": 0}
     with tempfile.TemporaryDirectory() as folder:
         for name in programs.FORMATS:
             made = programs.export_program(
                 trained, policy, Path(folder, name), format=name, frame_shape=size
             )
-            ways[name] = programs.open_program(made).run
+            ways[name] = programs.Video(made).run
             sizes[name] = sum(path.stat().st_size for path in made.glob("program.*")) // 1000
     results = {name: [run(frame[None]) for frame in video] for name, run in ways.items()}
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
@@ -140,20 +139,6 @@ def _video(count: int, shape: tuple[int, ...]) -> np.ndarray:
         top, left = n * 3 % (height - side), n * 2 % (width - side)
         frame[top : top + side, left : left + side] = 128
     return frames
-
-
-def _library(
-    trained: Trained, policy: StepPolicy, size: tuple[int, int]
-) -> Callable[[np.ndarray], Any]:
-    prepared, state = trained.prepare(size), first_state(trained, policy, size)
-
-    def run(frame: np.ndarray) -> Any:
-        nonlocal state
-        stateful = trained.config.stateful
-        state, out = run_frame(trained.model, prepared, state, frame, policy, stateful=stateful)
-        return np.asarray(out.logits), np.asarray(out.steps)
-
-    return run
 
 
 def _found(

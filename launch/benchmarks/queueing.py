@@ -6,14 +6,14 @@ of it is held against the latencies that were measured.
 """
 
 import dataclasses
-import itertools
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
-LONGEST = 32  # steps of a tick while frames wait, see docs/decisions/0020-streaming.md
+from rsf_jax.streaming.tick import LONGEST
 
 Arrivals = list[tuple[float, int]]  # seconds, and the stream's number
 Sample = tuple[int, int, float]  # steps, frames that end, seconds
@@ -59,48 +59,73 @@ def refilled(arrivals: Arrivals, steps: Sequence[int], slots: int, service: Serv
         slots: frames computed together.
         service: what ticks take.
     """
-    queues: dict[int, deque[int]] = defaultdict(deque)  # numbers of frames, by stream
-    line: list[tuple[int, int]] = []  # turn and stream, of those that wait
-    turns, held = itertools.count(), [-1] * slots
-    left, latencies = np.maximum(np.array(steps), 1), np.zeros(len(arrivals))
-    working: set[int] = set()  # streams with a frame at work
-    now, next_arrival = 0.0, 0
-    while next_arrival < len(arrivals) or line or working:
-        while next_arrival < len(arrivals) and arrivals[next_arrival][0] <= now:
-            row = arrivals[next_arrival][1]
-            queues[row].append(next_arrival)
-            next_arrival += 1
-            if row not in working and len(queues[row]) == 1:
-                line.append((next(turns), row))
-        if not line and not working:
-            now = arrivals[next_arrival][0]
-            continue
-        line.sort()
-        taken, line = line[:slots], line[slots:]
-        ended, begun, executed = [], 0, 0
-        while True:
-            for slot in (s for s in range(slots) if held[s] < 0 and begun < len(taken)):
-                row = taken[begun][1]
-                held[slot], begun = queues[row].popleft(), begun + 1
-                working.add(row)
-            more = begun < len(taken) and executed < LONGEST
-            if max(held) < 0 or (executed >= 1 and not more):
-                break
-            executed += 1
-            for slot in (s for s in range(slots) if held[s] >= 0):
-                left[held[slot]] -= 1
-                if not left[held[slot]]:
-                    ended.append(held[slot])
-                    held[slot] = -1
+    engine, now, arrived = _Slots(steps, slots), 0.0, 0
+    queues: dict[int, deque[int]] = defaultdict(deque)  # frames without a result, by stream
+    line: deque[int] = deque()  # streams that wait, in turn: each with its first frame
+    latencies = np.zeros(len(arrivals))
+    while arrived < len(arrivals) or line or engine.busy:
+        if not (line or engine.busy):
+            now = max(now, arrivals[arrived][0])
+        while arrived < len(arrivals) and arrivals[arrived][0] <= now:
+            row = arrivals[arrived][1]
+            queues[row].append(arrived)
+            if len(queues[row]) == 1:
+                line.append(row)
+            arrived += 1
+        executed, begun, ended = engine.tick([queues[row][0] for row in islice(line, slots)])
+        for _ in range(begun):
+            line.popleft()
         now += service.seconds(executed, len(ended))
-        line += taken[begun:]  # those that have not begun keep their turns
         for frame in ended:
             row = arrivals[frame][1]
             latencies[frame] = now - arrivals[frame][0]
-            working.discard(row)
+            queues[row].popleft()
             if queues[row]:
-                line.append((next(turns), row))
+                line.append(row)
     return latencies
+
+
+class _Slots:
+    """What is at work: the frame in each slot, and how many steps it has left."""
+
+    def __init__(self, steps: Sequence[int], count: int) -> None:
+        self._steps = steps
+        self._held: list[int | None] = [None] * count
+        self._left = [0] * count
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a frame."""
+        return any(frame is not None for frame in self._held)
+
+    def tick(self, frames: Sequence[int]) -> tuple[int, int, list[int]]:
+        """Advances all slots, which new frames enter in turn; returns steps, begun and ended."""
+        executed, begun = 0, 0
+        ended: list[int] = []
+        while True:
+            begun += self._fill(frames[begun:])
+            more = begun < len(frames) and executed < LONGEST
+            if not self.busy or (executed and not more):
+                return executed, begun, ended
+            executed += 1
+            ended += self._step()
+
+    def _fill(self, frames: Sequence[int]) -> int:
+        """Gives free slots the first of some frames; returns how many."""
+        free = [slot for slot, frame in enumerate(self._held) if frame is None]
+        for slot, frame in zip(free, frames):
+            self._held[slot], self._left[slot] = frame, max(self._steps[frame], 1)
+        return min(len(free), len(frames))
+
+    def _step(self) -> list[int]:
+        """Makes a step in all slots; returns the frames that end with it."""
+        self._left = [left - 1 for left in self._left]
+        ended = []
+        for slot, frame in enumerate(self._held):
+            if frame is not None and not self._left[slot]:
+                ended.append(frame)
+                self._held[slot] = None
+        return ended
 
 
 def lock_step(arrivals: Arrivals, steps: Sequence[int], slots: int, service: Service) -> np.ndarray:

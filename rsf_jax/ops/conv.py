@@ -67,7 +67,7 @@ def convolve(
         return _convolve_direct(x, kernel, compute_dtype)
     grid = tile_grid(kernel.shape[0], kernel.shape[1], x.shape[2], x.shape[3])
     if spectrum is None:
-        spectrum = KernelSpectrum(spectrum_of(rounded(kernel, compute_dtype), grid), grid)
+        spectrum = kernel_spectrum(kernel, x.shape[2], x.shape[3], compute_dtype)
     if spectrum.grid != grid:
         height, width = x.shape[2:]
         raise InputError(

@@ -137,7 +137,7 @@ def _to_input(kernel: Kernel, y: Output, form: _Form) -> Input:
 @partial(jax.jit, static_argnums=2)
 def _to_kernel(x: Input, y: Output, form: _Form) -> Kernel:
     """The kernel's cotangent, likewise."""
-    on_cpu = onednn.kernel_gradient if form.onednn else _by_products
+    on_cpu = onednn.kernel_gradient if form.onednn else _kernel_gradient
     return lax.platform_dependent(
         x,
         y,
@@ -146,7 +146,7 @@ def _to_kernel(x: Input, y: Output, form: _Form) -> Kernel:
     )
 
 
-def _by_products(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
+def _kernel_gradient(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
     """The kernel's cotangent in the form that is the fastest on CPUs: measured, docs/speed.md."""
     form = _as_convolution if y.shape[-1] >= _MANY else _products_of_blocks
     return form(x, y, size)
@@ -162,12 +162,11 @@ def _as_convolution(x: Input, y: Output, size: tuple[int, int]) -> Kernel:
 
     XLA would bring any order into this one, but not in a loop.
     """
-    gradient = lax.conv_general_dilated(
-        *(jnp.asarray(x).transpose(3, 1, 2, 0), jnp.asarray(y).transpose(1, 2, 0, 3)),
+    gradient = _multiply(
+        *(jnp.asarray(x).transpose(3, 1, 2, 0), jnp.asarray(y).transpose(1, 2, 0, 3), FLOAT32),
         window_strides=(1, 1),
         padding=[(length // 2, length // 2) for length in size],
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision="highest",
     )
     return gradient.transpose(1, 2, 0, 3)
 

@@ -2,8 +2,8 @@
 
 `export` writes one with its weights inside, as `stablehlo` or, through `jaxpr_to_onnx`, as
 `onnx_file`; both are made of `frame_step`. `weights` stores them small. `manifest` says what a
-program takes and gives, `run` and `run_onnx` are programs that run one, of which one is put beside
-it, and `check` compares it with the library.
+program takes and gives, `run` is a program that runs one, put beside it, and `check` compares it
+with the library.
 """
 
 from typing import TYPE_CHECKING
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from rsf_jax.lazy import attach
 
 if TYPE_CHECKING:
-    from rsf_jax.programs.check import Agreement, compare, open_program
+    from rsf_jax.programs.check import Agreement, compare
     from rsf_jax.programs.export import FORMATS, PLATFORMS, export_program
+    from rsf_jax.programs.run import Video
     from rsf_jax.programs.weights import WEIGHTS, rounded
 
 __all__ = [
@@ -20,17 +21,18 @@ __all__ = [
     "PLATFORMS",
     "WEIGHTS",
     "Agreement",
+    "Video",
     "compare",
     "export_program",
-    "open_program",
     "rounded",
 ]
 
 __getattr__ = attach(
     __name__,
     {
-        ".check": ["Agreement", "compare", "open_program"],
+        ".check": ["Agreement", "compare"],
         ".export": ["FORMATS", "PLATFORMS", "export_program"],
+        ".run": ["Video"],
         ".weights": ["WEIGHTS", "rounded"],
     },
 )

@@ -1,15 +1,14 @@
 """Compares a program with the library, frame by frame, each with the state that it has left."""
 
 import dataclasses
-import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rsf_jax.policies import StepPolicy
-from rsf_jax.programs import manifest
 from rsf_jax.programs.frame_step import first_state
+from rsf_jax.programs.run import Video
 from rsf_jax.shown import in_a_line
 from rsf_jax.trained.model import Trained
 from rsf_jax.unroll import run_frame
@@ -48,37 +47,33 @@ def compare(
         policy: that it was made with.
         frames: uint8 [T, H, W, I].
     """
-    video, shape = open_program(folder), (frames.shape[1], frames.shape[2])
-    state, prepared = first_state(trained, policy, shape), trained.prepare(shape)
-    largest, others, total = 0.0, 0, 0
+    by_library = library_video(trained, policy, (frames.shape[1], frames.shape[2]))
+    video, largest, others, total = Video(folder), 0.0, 0, 0
     for frame in frames:
         logits, steps = video.run(frame[None])
-        state, out = run_frame(
-            trained.model,
-            prepared,
-            state,
-            frame[None],
-            policy,
-            stateful=trained.config.stateful,
-        )
-        largest = max(largest, float(np.abs(logits - np.asarray(out.logits)).max()))
-        others += int(steps[0] != out.steps[0])
+        wanted, wanted_steps = by_library(frame[None])
+        largest = max(largest, float(np.abs(logits - wanted).max()))
+        others += int(steps[0] != wanted_steps[0])
         total += int(steps[0])
     return Agreement(len(frames), largest, others, total / len(frames))
 
 
-def open_program(folder: str | Path, batch: int = 1) -> Any:
-    """Returns a `Video` of the reader that lies beside a program.
+def library_video(
+    trained: Trained, policy: StepPolicy, frame_shape: tuple[int, int]
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Returns what `run.Video.run` does, done by the library: its state goes on with each call.
 
     Args:
-        folder: of the program.
-        batch: videos side by side, if the program takes any number.
+        trained: the model.
+        policy: recurrent steps of every frame.
+        frame_shape: (height, width) in pixels.
     """
-    told = json.loads((Path(folder) / manifest.FILE).read_text())
-    if told.get("program") == "onnx":
-        from rsf_jax.programs import run_onnx
+    prepared, state = trained.prepare(frame_shape), first_state(trained, policy, frame_shape)
 
-        return run_onnx.Video(folder, batch)
-    from rsf_jax.programs import run
+    def run(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal state
+        stateful = trained.config.stateful
+        state, out = run_frame(trained.model, prepared, state, frame, policy, stateful=stateful)
+        return np.asarray(out.logits), np.asarray(out.steps)
 
-    return run.Video(folder, batch)
+    return run

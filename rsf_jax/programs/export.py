@@ -88,12 +88,9 @@ def export_program(
     told = manifest.manifest(
         trained, policy, frame_shape, format=format, state=state, folder=folder, **options
     )
-    shutil.copyfile(Path(__file__).with_name(READERS[format]), folder / manifest.READER)
+    shutil.copyfile(Path(__file__).with_name(manifest.READER), folder / manifest.READER)
     write_json(folder / manifest.FILE, told)
     return folder
-
-
-READERS = {"stablehlo": "run.py", "onnx": "run_onnx.py"}
 
 
 def _write_state(path: Path, leaves: Sequence[Any]) -> None:

@@ -21,7 +21,7 @@ Transform = Callable[[Array], Any]
 # all at once does it for slots that do not need it. See docs/decisions/0020-streaming.md.
 _TOGETHER = 4
 # Recurrent steps of a tick, at most, while frames wait for slots: the host looks again after them.
-_LONGEST = 32
+LONGEST = 32
 
 
 class _Left(NamedTuple):
@@ -95,7 +95,7 @@ class Tick:
         loop = _Loop(slots, store, self._nothing_left(), zero, zero, zero)
 
         def goes_on(loop: _Loop) -> Array:
-            more = (loop.taken < load.count) & (loop.executed < _LONGEST)
+            more = (loop.taken < load.count) & (loop.executed < LONGEST)
             return _holds(loop.slots).any() & ((loop.executed < self.steps) | more)
 
         def body(loop: _Loop) -> _Loop:
