@@ -26,6 +26,14 @@ def test_slots_are_refilled_where_lock_step_waits():
     assert queueing.lock_step(arrivals, steps, 2, STEP).tolist() == [4, 4, 6]
 
 
+def test_a_tick_goes_on_while_frames_wait():
+    # The long one holds a slot; the other two come during the first tick and share the second,
+    # which lasts until the last of them has a slot.
+    arrivals, steps = [(0.0, 0), (0.5, 1), (0.5, 2)], [5, 2, 1]
+    service = Service(fixed=1.0, step=1.0, frame=0.0)
+    assert queueing.refilled(arrivals, steps, 2, service).tolist() == [9, 4.5, 6.5]
+
+
 def test_frames_of_a_stream_come_one_after_the_other():
     arrivals, steps = [(0.0, 0), (0.0, 0), (0.5, 1)], [2, 2, 1]
     assert queueing.refilled(arrivals, steps, 2, STEP).tolist() == [2, 4, 1.5]

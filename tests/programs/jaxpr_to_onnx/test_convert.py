@@ -41,7 +41,7 @@ def _collatz(x):
 
 _OF_ONE = {
     "abs": jnp.abs,
-    "all": lambda x: (x > 0).all(1),
+    "all": lambda x: (x > 0).all(0),
     "any": lambda x: (x > 2).any((0, 2)),
     "argmax": lambda x: jnp.argmax(x, 1),
     "argmin": lambda x: jnp.argmin(x, -1),
@@ -55,7 +55,9 @@ _OF_ONE = {
     "cumsum": lambda x: jnp.cumsum(x, 2),
     "divide": lambda x: x / (x + 7),
     "divide whole": lambda x: lax.div(x.astype(jnp.int32) * 7, jnp.int32(3)),
-    "dynamic slice": lambda x: lax.dynamic_slice(x, (x[0, 0, 0].astype(int), 1, 5), (1, 1, 2)),
+    "dynamic slice": lambda x: lax.dynamic_slice(
+        x, ((9 * x[0, 0, 0]).astype(int), 1, 5), (1, 1, 2)
+    ),
     "equal": lambda x: (x == x.T.T) & (x != 0.5),
     "erf": jax.scipy.special.erf,
     "exp": jnp.exp,
