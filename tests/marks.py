@@ -8,6 +8,11 @@ def slow(*values):
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
+def slow_among(long, names):
+    """All names; the long ones are slow."""
+    return [slow(name) if name in long else name for name in names]
+
+
 def slow_but(kept, names):
     """All names; those that are not kept are slow."""
-    return [name if name in kept else slow(name) for name in names]
+    return slow_among(set(names) - set(kept), names)
