@@ -29,7 +29,7 @@ SMALL = (
 )
 LARGE = (
     Stage("easy72_live", "easy72_live", 5000, "quickstart_live16"),
-    Stage("hard72_live", "hard72_live", 10000, "easy72_live"),
+    Stage("hard72_live", "hard72_live", 4000, "easy72_live"),
 )
 
 
