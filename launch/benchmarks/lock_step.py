@@ -31,7 +31,7 @@ class LockStep:
         self._rows = rows
         self._run = jax.jit(self._advance, donate_argnums=(2,))
         self.reset()
-        self(np.zeros(0, np.int32), np.zeros((0, *self._frame), np.float32))  # compiles
+        self(np.zeros(1, np.int32), np.zeros((1, *self._frame), np.float32))  # compiles
         self.reset()
 
     def reset(self) -> None:
@@ -53,20 +53,21 @@ class LockStep:
         """Computes a frame of each given stream.
 
         Args:
-            rows: int32 [N], numbers of N <= S streams, each once.
+            rows: int32 [N], numbers of 1 <= N <= S streams, each once.
             frames: float32 or uint8 [N, H, W, I].
 
         Returns:
             Logits [N, H, W, K] and steps int32 [N].
         """
         count = len(rows)
-        padded = np.zeros((self._slots, *self._frame), frames.dtype)
-        padded[:count] = frames
-        # A row that does not exist is read as the last one, and written nowhere.
+        # A slot without a frame repeats the first one, so that nobody waits for it; what it
+        # leaves is written to a row that does not exist: nowhere.
+        filled = np.arange(self._slots)
+        filled[count:] = 0
         targets = np.full(self._slots, self._rows, np.int32)
         targets[:count] = rows
         self._store, logits, steps = self._run(
-            self._prepared, self._policy, self._store, targets, padded
+            self._prepared, self._policy, self._store, rows[filled], targets, frames[filled]
         )
         logits, steps = jax.device_get((logits, steps))
         self.useful_steps += int(steps[:count].sum())
@@ -74,10 +75,16 @@ class LockStep:
         return logits[:count], steps[:count]
 
     def _advance(
-        self, prepared: Prepared, policy: StepPolicy, store: State, rows: Array, frames: Array
+        self,
+        prepared: Prepared,
+        policy: StepPolicy,
+        store: State,
+        rows: Array,
+        targets: Array,
+        frames: Array,
     ) -> tuple[State, Array, Array]:
-        state: State = jax.tree.map(lambda x: x.at[rows].get(mode="clip"), store)
+        state: State = jax.tree.map(lambda x: x[rows], store)
         first: Any = state.frame_index == 0 if policy.singles_out_first_frame else False
         state, out = advance(prepared, state, frames, policy, first=first)
-        store = jax.tree.map(lambda x, new: x.at[rows].set(new, mode="drop"), store, state)
+        store = jax.tree.map(lambda x, new: x.at[targets].set(new, mode="drop"), store, state)
         return store, out.logits, out.steps

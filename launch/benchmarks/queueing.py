@@ -8,10 +8,11 @@ of it is held against the latencies that were measured.
 import dataclasses
 import math
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
+from scipy.optimize import linprog
 
 from rsf_jax.streaming.tick import LONGEST
 
@@ -34,16 +35,19 @@ class Service:
     frame: float
 
     @classmethod
-    def fitted(cls, samples: Iterable[Sample]) -> "Service":
-        """Returns the times that explain samples best; of equal ones the median counts."""
-        alike: dict[tuple[int, int], list[float]] = defaultdict(list)
-        for steps, frames, seconds in samples:
-            alike[steps, frames].append(seconds)
-        kinds = np.array([(1, *kind) for kind in alike], float)
-        medians = np.array([np.median(seconds) for seconds in alike.values()])
-        weights = np.sqrt([len(seconds) for seconds in alike.values()])
-        found = np.linalg.lstsq(kinds * weights[:, None], medians * weights, rcond=None)[0]
-        return cls(*(max(float(value), 0.0) for value in found))
+    def fitted(cls, samples: Sequence[Sample]) -> "Service":
+        """Returns the times, none below 0, from which samples differ least, in the sum.
+
+        Not in squares, of which one sample that was held up would have most.
+        """
+        kinds = np.array([(1, steps, frames) for steps, frames, _ in samples], float)
+        seconds = np.array([seconds for *_, seconds in samples])
+        # Least absolute deviations, as a linear program: what is above a sample, what is below.
+        count = len(seconds)
+        costs = np.r_[np.zeros(3), np.ones(2 * count)]
+        off = np.eye(count)
+        found = linprog(costs, A_eq=np.c_[kinds, off, -off], b_eq=seconds)
+        return cls(*(float(value) for value in found.x[:3]))
 
     def seconds(self, steps: int, frames: int) -> float:
         """Returns what a tick of so many steps takes in which so many frames end."""

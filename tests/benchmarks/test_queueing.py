@@ -18,6 +18,13 @@ def test_times_are_found_from_samples():
     assert found.seconds(4, 2) == pytest.approx(15)
 
 
+def test_times_of_which_one_would_be_below_zero():
+    # Frames cost nothing that can be told: what they seem to save is no time.
+    samples = [(n, k, 2 + 3 * n - 0.01 * k) for n in (1, 2, 5) for k in (0, 1, 4)]
+    found = Service.fitted(samples)
+    np.testing.assert_allclose((found.fixed, found.step, found.frame), (2, 3, 0), atol=0.05)
+
+
 def test_slots_are_refilled_where_lock_step_waits():
     # Three streams, two slots, all there at once: the second frame ends, the third takes its place.
     arrivals, steps = [(0.0, 0), (0.0, 1), (0.0, 2)], [4, 1, 2]

@@ -3,8 +3,10 @@
 import json
 
 import matplotlib.image
+import numpy as np
 import pytest
 from benchmarks import plot, streaming
+from benchmarks.lock_step import LockStep
 
 import rsf_jax as rsf
 from rsf_jax.evaluation import testing as evaluation
@@ -37,6 +39,17 @@ def test_both_give_the_same(report):
         assert case.gain.other_steps == 0
 
 
+def test_nobody_waits_for_slots_without_a_frame(run):
+    trained = evaluation.load_trained(run[1])
+    frame = streaming.live(trained.config, 1, 1)[0]
+    prepared = trained.prepare(frame.shape[1:3])
+    # The streams that are not shown have not begun: their frame would take three steps.
+    batches = LockStep(trained.model, prepared, rsf.FixedSchedule(3, 1), slots=2, rows=3)
+    steps = [int(batches(np.zeros(1, np.int32), frame)[1].item()) for _ in range(2)]
+    assert steps == [3, 1]
+    assert batches.slot_steps == 2 * (3 + 1)
+
+
 def test_throughput_and_useful_steps(report):
     cases, many = report[1].cases, report[1].many
     assert [(case.shown, case.frames) for case in cases] == [
@@ -63,7 +76,7 @@ def test_latencies_are_of_the_same_arrivals(report):
     assert [(row.load, row.name) for row in latency] == [
         (0.5, "refilled"), (0.5, "lock-step"), (2.0, "refilled"), (2.0, "lock-step"),
     ]  # fmt: skip
-    assert latency[0].frames == latency[1].frames < latency[2].frames
+    assert latency[0].frames == latency[1].frames <= latency[2].frames
     for row in latency:
         for values in (row.lowest, row.milliseconds, row.highest, row.expected):
             assert 0 < values[50] <= values[95] <= values[99]
