@@ -31,7 +31,9 @@ class Dataset:
     """The videos of one dataset, by split.
 
     A video is a dict of `frames` uint8 [T, H, W, C] and `masks` uint8 [T, H, W]. One of a dataset
-    of streams has `events` uint8 [T] too, what happens at each frame (`streams.EVENTS`).
+    of streams has `events` uint8 [T] too, what happens at each frame (`streams.EVENTS`). It may
+    have `event` uint8 [T], a finer account of that (`event_names`), and `distance` int32 [T], the
+    pixels that news has to travel in a frame.
 
     Attributes:
         train: training videos, random access.
@@ -44,6 +46,7 @@ class Dataset:
         colors: uint8 [K, 3], of the classes in pictures; None if the dataset does not say.
         background: class that pictures leave clear; None for none.
         identity: of the data; None if it is not known.
+        event_names: what values of `event` are called; None if videos have none.
     """
 
     train: grain.MapDataset
@@ -55,6 +58,7 @@ class Dataset:
     colors: np.ndarray | None = None
     background: int | None = 0
     identity: Identity | None = None
+    event_names: list[str] | None = None
 
     def __repr__(self) -> str:
         """Returns a line: how many videos of which size and classes."""
@@ -208,6 +212,7 @@ def open_dataset(config: Config) -> Dataset:
         colors=np.array(metadata["colors"], np.uint8) if "colors" in metadata else None,
         background=metadata.get("background", 0),
         identity=identity(builder),
+        event_names=metadata.get("event_names"),
     )
 
 
@@ -251,6 +256,10 @@ def first_videos(videos: grain.MapDataset, count: int) -> grain.MapDataset:
     if count > len(videos):
         raise InputError(f"{count} videos are asked for: the split has {len(videos)}")
     return videos[:count] if count else videos
+
+
+# What streams may have beside frames and masks: a value for every frame.
+_OF_FRAMES = ("events", "event", "distance")
 
 
 class Videos:
@@ -320,11 +329,10 @@ class Videos:
                 f"{index}, config.classes is {self._config.classes}: raise it; or the file is "
                 f"damaged. {REBUILD}"
             )
-        events = example.get("events")
-        if frames.shape[:-1] != masks.shape or not _are_events(events, len(frames)):
+        of_frames = {name: example[name] for name in _OF_FRAMES if name in example}
+        if frames.shape[:-1] != masks.shape or not _fit(of_frames, len(frames)):
             raise InputError(self._damaged(f"{self._split} video {index}"))
-        video = _shrink(frames, masks, self._config.shrink)
-        return video if events is None else video | {"events": events}
+        return _shrink(frames, masks, self._config.shrink) | of_frames
 
     def _damaged(self, what: str) -> str:
         return f"dataset {self._folder} is damaged: cannot read {what}. {REBUILD}"
@@ -345,8 +353,11 @@ def _check_kind(builder: tfds.core.DatasetBuilder, name: str) -> None:
         )
 
 
-def _are_events(events: np.ndarray | None, length: int) -> bool:
-    return events is None or (events.shape == (length,) and bool((events < len(EVENTS)).all()))
+def _fit(of_frames: dict[str, np.ndarray], length: int) -> bool:
+    """Whether there is a value for every frame, and every event is one."""
+    events = of_frames.get("events", np.zeros(0))
+    sizes = {np.shape(values) for values in of_frames.values()}
+    return sizes <= {(length,)} and bool((events < len(EVENTS)).all())
 
 
 def _shrink(frames: np.ndarray, masks: np.ndarray, factor: int) -> Example:

@@ -1,7 +1,7 @@
 """Live streams: scores and steps of every frame, split by what happens at it."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from rsf_jax.evaluation.live_settings import LENGTH, STREAMS
 from rsf_jax.evaluation.told import Told
 from rsf_jax.json_files import number
 from rsf_jax.measures.foreground import mean_of_labeled
+from rsf_jax.measures.ranks import rank_correlation
 from rsf_jax.models.base import Prepared
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import Spec, StepPolicy, policy_name, to_spec
@@ -58,6 +59,9 @@ class LiveScore:
         steps: recurrent steps per frame.
         steps_95: 95th percentile of them.
         by_event: of each kind of frame, by its name in `EVENTS`.
+        by_kind: the same by the dataset's own, finer account of what happens; empty if it has none.
+        follows: rank correlation of the steps with the distance that news has to travel, over
+            frames with any; None if the dataset does not say, or all have the same number of steps.
     """
 
     __repr__ = in_a_line
@@ -70,12 +74,17 @@ class LiveScore:
     steps: float
     steps_95: float
     by_event: dict[str, EventScore]
+    by_kind: dict[str, EventScore] = dataclasses.field(default_factory=dict)
+    follows: float | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "LiveScore":
         """Returns the score of which `dataclasses.asdict` made values."""
-        events = {name: EventScore(**one) for name, one in values["by_event"].items()}
-        return cls(**{**values, "by_event": events})
+        scores = {
+            group: {name: EventScore(**one) for name, one in values.get(group, {}).items()}
+            for group in ("by_event", "by_kind")
+        }
+        return cls(**{**values, **scores})
 
 
 def streams_to_test(
@@ -118,6 +127,7 @@ def score_streams(
     *,
     told: bool = False,
     batch_size: int | None = None,
+    event_names: Sequence[str] = (),
 ) -> Iterator[LiveScore]:
     """Scores a model on live streams under many policies; compiled once for each kind of policy.
 
@@ -127,6 +137,7 @@ def score_streams(
         policies: each is scored on all streams.
         told: tell the policies what happens, instead of leaving it to them.
         batch_size: streams computed together; None for one on CPUs, for all on accelerators.
+        event_names: what values of `event` are called, if streams have such.
 
     Raises:
         InputError: if these are no streams.
@@ -141,8 +152,8 @@ def score_streams(
     shape = streams[0]["frames"].shape[1:3]
     prepared = as_prepared(trained.model, trained.variables, shape)
     batches = list(evaluation_batches(streams, batch_size))
-    events = np.stack([np.asarray(stream["events"]) for stream in streams])
-    by_batch = np.split(events, np.cumsum([len(batch.weights) for batch in batches])[:-1])
+    account = _Account.of(streams, event_names)
+    by_batch = np.split(account.events, np.cumsum([len(batch.weights) for batch in batches])[:-1])
     for policy in policies:
         used = jax.tree.map(jnp.float32, policy)
         scored = [
@@ -156,7 +167,7 @@ def score_streams(
             for batch, e in zip(batches, by_batch, strict=True)
         ]
         iou, steps = (np.concatenate([np.asarray(s[k]) for s in scored]) for k in (0, 1))
-        yield _summary(policy, told, iou, steps, events)
+        yield _summary(policy, told, iou, steps, account)
 
 
 @partial(jax.jit, static_argnames="stateful")
@@ -173,10 +184,38 @@ def _score(
     return iou.T, steps.T
 
 
+@dataclasses.dataclass(frozen=True)
+class _Account:
+    """What is known of the frames of streams, [streams, T]."""
+
+    events: np.ndarray
+    kinds: np.ndarray | None
+    kind_names: Sequence[str]
+    distance: np.ndarray | None
+
+    @classmethod
+    def of(cls, streams: grain.MapDataset, names: Sequence[str]) -> "_Account":
+        there = streams[0].keys()
+
+        def stacked(name: str) -> np.ndarray | None:
+            return np.stack([np.asarray(s[name]) for s in streams]) if name in there else None
+
+        events = np.stack([np.asarray(stream["events"]) for stream in streams])
+        return cls(events, stacked("event") if names else None, names, stacked("distance"))
+
+    def follows(self, steps: np.ndarray) -> float | None:
+        """How steps follow the distance, over frames in which news travels."""
+        if self.distance is None:
+            return None
+        any_news = self.distance > 0
+        found = rank_correlation(steps[any_news], self.distance[any_news])
+        return None if np.isnan(found) else found
+
+
 def _summary(
-    policy: StepPolicy, told: bool, iou: np.ndarray, steps: np.ndarray, events: np.ndarray
+    policy: StepPolicy, told: bool, iou: np.ndarray, steps: np.ndarray, account: _Account
 ) -> LiveScore:
-    kinds = {name: events == number for number, name in enumerate(EVENTS)}
+    events = account.events
     return LiveScore(
         policy=policy_name(policy),
         policy_spec=to_spec(policy),
@@ -185,16 +224,25 @@ def _summary(
         changed=float(mean_of_labeled(iou[events != PAUSE])),
         steps=float(steps.mean()),
         steps_95=float(np.percentile(steps, 95)),
-        by_event={
-            name: EventScore(
-                int(which.sum()),
-                float(mean_of_labeled(iou[which])),
-                float(steps[which].mean()),
-            )
-            for name, which in kinds.items()
-            if which.any()
-        },
+        by_event=_by_kind(iou, steps, events, EVENTS),
+        by_kind={}
+        if account.kinds is None
+        else _by_kind(iou, steps, account.kinds, account.kind_names),
+        follows=account.follows(steps),
     )
+
+
+def _by_kind(
+    iou: np.ndarray, steps: np.ndarray, kinds: np.ndarray, names: Sequence[str]
+) -> dict[str, EventScore]:
+    which = {name: kinds == number for number, name in enumerate(names)}
+    return {
+        name: EventScore(
+            int(frames.sum()), float(mean_of_labeled(iou[frames])), float(steps[frames].mean())
+        )
+        for name, frames in which.items()
+        if frames.any()
+    }
 
 
 def print_scores(rows: Iterable[Mapping[str, Any]], noise: float) -> None:
@@ -204,16 +252,21 @@ def print_scores(rows: Iterable[Mapping[str, Any]], noise: float) -> None:
         rows: values of `LiveScore`.
         noise: of the streams.
     """
+    rows = list(rows)
     table = Table(title=f"Live streams, noise {noise:g}")
     table.add_column("policy", overflow="fold")
-    for title in ("mIoU", "changed", "steps", "95 %"):
+    titles = ["mIoU", "changed", "steps", "95 %"]
+    known = any(row["follows"] is not None for row in rows)
+    for title in [*titles, *["follows"] * known]:
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
+        follows = [number(row["follows"])] if known else []
         table.add_row(
             f"{row['policy']}, told" if row["told"] else row["policy"],
             number(row["miou"]),
             number(row["changed"]),
             f"{row['steps']:.2f}",
             f"{row['steps_95']:.0f}",
+            *follows,
         )
     Console().print(table)

@@ -1,7 +1,7 @@
 """The live test of a model: a still camera, and streams under many policies; `live.json`."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,9 @@ def live_test(
         )
         streams[noise] = found
         scores[noise] = {
-            family: _scored(trained, found, policies, (noise, family), kept, tell)
+            family: _scored(
+                trained, found, policies, (noise, family), kept, tell, dataset.event_names or ()
+            )
             for family, policies in groups.items()
         }
     results = _told(trained, settings, identity, still, scores)
@@ -179,12 +181,19 @@ def _scored(
     of: tuple[float, str],
     kept: Kept,
     tell: Callable[[str], Any],
+    event_names: Sequence[str],
 ) -> list[LiveScore]:
     """Scores of a family of policies; only what is not kept is computed."""
     keys = [[*of, to_spec(policy)] for policy in policies]
     left = [(key, policy) for key, policy in zip(keys, policies) if key not in kept]
     if left:
-        scores = score_streams(trained, streams, [policy for _, policy in left], told=of[1] == TOLD)
+        scores = score_streams(
+            trained,
+            streams,
+            [policy for _, policy in left],
+            told=of[1] == TOLD,
+            event_names=event_names,
+        )
         for (key, _), score in zip(left, scores, strict=True):
             kept.add(key, dataclasses.asdict(score))
             tell(

@@ -283,6 +283,47 @@ def _events(built: Built) -> Iterator[str]:
         yield f"they are {dtype} {list(shape)}: uint8 [{length}] is needed, one of every frame"
 
 
+def _kinds(built: Built) -> Iterator[str]:
+    names = built.metadata.get("event_names")
+    if ("event" in built.features) is not (names is not None):
+        yield "the feature event and event_names in the metadata go together"
+        return
+    if names is None:
+        return
+    texts = isinstance(names, list) and all(isinstance(n, str) and n for n in names)
+    if not texts or len(set(names)) < len(names):
+        yield f"event_names is {names!r}: a list of different texts is needed"
+    yield from _of_every_frame(built, "event", np.uint8)
+
+
+def _distance(built: Built) -> Iterator[str]:
+    yield from _of_every_frame(built, "distance", np.int32)
+
+
+def _of_every_frame(built: Built, name: str, dtype: Any) -> Iterator[str]:
+    if name not in built.features or "frames" not in built.features:
+        return
+    feature, length = built.features[name], built.features["frames"].shape[0]
+    shape, found = feature.shape, np.dtype(feature.np_dtype)
+    if shape != (length,) or found != dtype:
+        yield f"it is {found} {list(shape)}: {np.dtype(dtype)} [{length}] is needed"
+
+
+def _named(built: Built) -> Iterator[str]:
+    names = built.metadata.get("event_names") or ()
+    for what, example in built.each():
+        if (example.get("event", np.zeros(0)) >= len(names)).any():
+            yield f"{what} has event {example['event'].max()}: there are {len(names)} event_names"
+            return
+
+
+def _far(built: Built) -> Iterator[str]:
+    for what, example in built.each():
+        if (example.get("distance", np.zeros(0)) < 0).any():
+            yield f"{what} has a distance of {example['distance'].min()}: 0 or above is needed"
+            return
+
+
 def _happens(built: Built) -> Iterator[str]:
     """The first frame that is not what its event says."""
     if "events" not in built.features:
@@ -385,6 +426,8 @@ DESCRIPTION: dict[str, Clause] = {
     "census": _census,
     "sequences": _sequences,
     "events": _events,
+    "kinds": _kinds,
+    "distance": _distance,
 }
 CONTENT: dict[str, Clause] = {
     "masks": _shapes,
@@ -392,6 +435,8 @@ CONTENT: dict[str, Clause] = {
     "splits": _apart,
     "sequences": _order,
     "events": _happens,
+    "kinds": _named,
+    "distance": _far,
     "census": _counted,
 }
 # Of the builder and the library.

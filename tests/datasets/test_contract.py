@@ -199,6 +199,16 @@ def _events(events, *repeated, shape=(2,)):
     )
 
 
+def _kinds(event, distance, names=("nothing", "gate"), shape=(2,)):
+    """Streams that tell more of their two frames."""
+    told = {"event": np.array(event, np.uint8), "distance": np.array(distance, np.int32)}
+    return Content(
+        features={name: array(shape, values.dtype, "bytes") for name, values in told.items()},
+        metadata={"event_names": names and list(names)},
+        change=lambda *_: told,
+    )
+
+
 def _one_class_in_train(number, example):
     return {"masks": np.full_like(example["masks"], IGNORED)} if number > 5 else {}
 
@@ -284,6 +294,14 @@ _CASES = [
         _events([0, 1, 2], shape=(3,)),
         r"events: they are uint8 \[3\]: uint8 \[2\] is needed",
     ),
+    (_kinds([0, 2], [0, 9]), "kinds: train video 0 has event 2: there are 2 event_names"),
+    (_kinds([0, 1], [0, 9], None), "kinds: the feature event and event_names in the metadata go"),
+    (_kinds([0, 1], [0, 9], ("a", "a")), r"kinds: event_names is \['a', 'a'\]: a list of diff"),
+    (
+        _kinds([0, 1, 1], [0, 9, 9], shape=(3,)),
+        r"distance: it is int32 \[3\]: int32 \[2\] is needed",
+    ),
+    (_kinds([0, 1], [0, -1]), "distance: train video 0 has a distance of -1: 0 or above"),
     (_events([0, 4]), r"events: train video 0 has events \[0, 4\]: one of 0 to 3"),
     (_events([1, 2]), "events: train video 0 has cut at frame 0: start is the first frame"),
     (_events([0, 0]), "events: train video 0 has start at frame 1: start is the first frame"),
@@ -313,6 +331,7 @@ def test_a_wrong_dataset_is_refused_with_the_clause_that_it_breaks(content, mess
         _events([0, 3], "frames", "masks"),
         _events([0, 1]),
         _events([0, 1], "frames", "masks"),
+        _kinds([0, 1], [0, 9]),
     ],
 )
 def test_events_that_are_right_are_read(content, tmp_path):

@@ -93,6 +93,30 @@ def test_streams_are_scored_by_frame_and_event(trained, videos):
     assert dataclasses.asdict(found)["policy_spec"]["kind"] == "schedule"
 
 
+def test_streams_may_tell_more_of_their_frames(trained, videos):
+    def told(stream):
+        event = np.arange(20) % 3
+        return stream | {
+            "event": event.astype(np.uint8),
+            "distance": np.array([5] + [0, 3] * 9 + [0]),
+        }
+
+    streams = live_streams(videos, 2, 20, seed=0).map(told)
+    policies = [rsf.FixedSchedule(3, 2), rsf.FixedSchedule(2, 2)]
+    first, always = live.score_streams(trained, streams, policies, event_names=("a", "b", "c", "d"))
+    assert {name: score.frames for name, score in first.by_kind.items()} == {
+        "a": 14,
+        "b": 14,
+        "c": 12,
+    }
+    assert first.by_kind["a"].steps == pytest.approx((2 * 3 + 12 * 2) / 14)
+    assert first.follows == pytest.approx(1)  # over the frames with a distance: 5 has more than 3
+    assert always.follows is None
+    kept = live.LiveScore.of(dataclasses.asdict(first))
+    assert kept == first
+    live.print_scores([dataclasses.asdict(first), dataclasses.asdict(always)], 0.0)
+
+
 def test_a_policy_that_is_told_takes_no_step_in_a_pause_and_begins_anew_at_a_cut(trained, videos):
     streams = live_streams(videos, 2, 16, seed=1, pause=2.0)
     (found,) = live.score_streams(trained, streams, [rsf.FixedSchedule(3, 2)], told=True)
