@@ -26,11 +26,11 @@ _OF_WALLS = 2 * OPENING
 def clutter(
     scene: Scene, pixels: int, spared: Set[int], growth: Growth, joined: int, chance: Chance
 ) -> None:
-    """Changes up to so many pixels, and nothing of what is connected with the source.
+    """Changes about so many pixels, and no wall of what is connected with the source.
 
     Args:
         scene: is changed.
-        pixels: most pixels that change. Light changes as many of them as walls leave.
+        pixels: that change. Walls take a random share of them, the light what is left.
         spared: cells whose walls stay, beside those that are connected: whole parts.
         growth: how mazes are made.
         joined: most cells of a part that is made by joining others.

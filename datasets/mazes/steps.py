@@ -33,6 +33,6 @@ def steps_needed(distance: Any, reach: int = REACH) -> np.ndarray:
     distance = np.asarray(distance)
     if (distance < 0).any():
         raise ValueError(
-            f"distance={distance.min()!r} is not possible: it must be 0 or above; give pixels."
+            f"distance={distance.min()} is not possible: it must be 0 or above; give pixels."
         )
     return (-(-distance // reach)).astype(np.int32)
