@@ -33,6 +33,8 @@ _OTHERS = (
         "camvid_s3f3_dru",
     ),
     *("pathfinder14_c_rbp_n20", "pathfinder_small3_c_rbp_n12"),
+    *("maze_quickstart", "mazes_static12_c_rbp_n12", "mazes_temporal12_s8f2"),
+    *("mazes_temporal12_live", "mazes_hard12_live"),
 )
 
 

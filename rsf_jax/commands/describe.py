@@ -62,6 +62,10 @@ _VIDEOS = {
     "camvid/pairs": (2, "360x480"),
     **{f"pathfinder/length{length}": (1, "150x150") for length in (9, 14, 20, 25)},
     **{f"pathfinder/small{length}": (1, "28x28") for length in (3, 4, 6, 8)},
+    **{f"mazes/static{side}": (1, f"{3 * side}x{3 * side}") for side in (7, 12, 16, 20)},
+    **{f"mazes/temporal{side}": (12, f"{3 * side}x{3 * side}") for side in (12, 16, 20)},
+    **{f"mazes/{data}12_long": (60, "36x36") for data in ("temporal", "hard")},
+    "mazes/hard12": (12, "36x36"),
 }
 
 

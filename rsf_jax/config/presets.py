@@ -8,18 +8,19 @@ from rsf_jax.config.config import GRADIENTS, Config
 from rsf_jax.config.networks import CONTOURS, NETWORKS, SCENES, kind_of, network_names
 from rsf_jax.errors import InputError
 
+_DATA = r"(?P<data>(mazes?_)?[a-z0-9]+(_live)?)"
 _SCHEDULE = re.compile(
-    r"(?P<data>[a-z0-9]+(_live)?)_s(?P<slow>\d{1,9})f(?P<fast>\d{1,9})"
+    rf"{_DATA}_s(?P<slow>\d{{1,9}})f(?P<fast>\d{{1,9}})"
     r"(_(?!stateless$)(?P<cell>[a-z][a-z0-9_]*?))?(?P<stateless>_stateless)?",
     re.ASCII,
 )
-_MIXED = re.compile(r"(?P<data>[a-z0-9]+(_live)?)_mixed(?P<most>[1-9]\d{0,2})", re.ASCII)
+_MIXED = re.compile(rf"{_DATA}_mixed(?P<most>[1-9]\d{{0,2}})", re.ASCII)
 _STATIC = re.compile(
-    r"(?P<data>pathfinder(\d+|_small\d+))_(?P<gradient>[a-z_]+?)_n(?P<steps>\d{1,9})"
+    r"(?P<data>pathfinder(\d+|_small\d+)|mazes_static\d+)_(?P<gradient>[a-z_]+?)_n(?P<steps>\d{1,9})"
     r"(_(?P<cell>[a-z][a-z0-9_]*))?",
     re.ASCII,
 )
-_MODEL = re.compile(r"(?P<data>[a-z0-9]+(_live)?)_(?P<model>[a-z][a-z0-9_]*)", re.ASCII)
+_MODEL = re.compile(rf"{_DATA}_(?P<model>[a-z][a-z0-9_]*)", re.ASCII)
 _NAMED = {
     # Learns an easy task in minutes on two CPU cores.
     "quickstart": Config(
@@ -58,13 +59,24 @@ _PATHFINDER_SMALL = _NAMED["quickstart"].replace(
 # Lengths of the contours, in segments.
 _PATHFINDER_LENGTHS = (9, 14, 20, 25)
 _PATHFINDER_SMALL_LENGTHS = (3, 4, 6, 8)
-_STATIC_BASES = {
-    f"pathfinder{length}": _PATHFINDER.replace(dataset=f"pathfinder/length{length}")
-    for length in _PATHFINDER_LENGTHS
-} | {
-    f"pathfinder_small{length}": _PATHFINDER_SMALL.replace(dataset=f"pathfinder/small{length}")
-    for length in _PATHFINDER_SMALL_LENGTHS
-}
+# Mazes: an image is a single frame here, too, and has parts as far away as 8 steps reach, or 12.
+_MAZES = _NAMED["quickstart"].replace(channels=16, validate_every=500)
+_MAZE_IMAGES = _MAZES.replace(batch_size=32, epochs=8, diagnostics=True)
+_MAZES_WITH_IMAGES = (7, 12)
+_STATIC_BASES = (
+    {
+        f"pathfinder{length}": _PATHFINDER.replace(dataset=f"pathfinder/length{length}")
+        for length in _PATHFINDER_LENGTHS
+    }
+    | {
+        f"pathfinder_small{length}": _PATHFINDER_SMALL.replace(dataset=f"pathfinder/small{length}")
+        for length in _PATHFINDER_SMALL_LENGTHS
+    }
+    | {
+        f"mazes_static{side}": _MAZE_IMAGES.replace(dataset=f"mazes/static{side}")
+        for side in _MAZES_WITH_IMAGES
+    }
+)
 # The recurrent U-Net of the paper's section 4.4, 32 / 4 channels wide.
 _CAMVID = Config(
     dataset="camvid/pairs",
@@ -115,6 +127,27 @@ _NAMED |= {
     "hard72_live": _HALF.replace(
         name="hard72_live", dataset="t_pathfinder/hard72", slow_steps=8, **_ON_STREAMS
     ),
+    # The smallest mazes, for ten minutes on two cores.
+    "maze_quickstart": _MAZE_IMAGES.replace(
+        name="maze_quickstart",
+        dataset="mazes/static7",
+        slow_steps=8,
+        fast_steps=8,
+        epochs=5,
+        diagnostics=False,
+    ),
+    # The first frame's steps are those that most mazes need, a later frame's fewer than a far gate
+    # does: what is not found at once is to be found while nothing happens.
+    **{
+        f"mazes_{data}_live": _MAZES.replace(
+            name=f"mazes_{data}_live",
+            dataset=f"mazes/{data}",
+            slow_steps=12,
+            fast_steps=3,
+            **_ON_STREAMS,
+        )
+        for data in ("temporal12", "hard12")
+    },
 }
 # One's own videos: classes and channels are those of the folder.
 _OWN = _NAMED["quickstart"].replace(
@@ -148,6 +181,8 @@ _BASES: dict[str, dict[str, Config]] = {
         "easy72": _HALF.replace(dataset="t_pathfinder/easy72"),
         "hard72": _HALF.replace(dataset="t_pathfinder/hard72"),
         "hard40": _HALF.replace(dataset="t_pathfinder/hard40", epochs=2),
+        "mazes_temporal12": _MAZES.replace(dataset="mazes/temporal12", epochs=2),
+        "mazes_hard12": _MAZES.replace(dataset="mazes/hard12", epochs=2),
         "own": _OWN,
         "own_live": _OWN.replace(**_ON_STREAMS),
         **_NAMED,
@@ -158,7 +193,7 @@ _BASES: dict[str, dict[str, Config]] = {
         "own_live": _OWN_SCENES.replace(**_ON_STREAMS),
     },
 }
-# Videos of contours.
+# Videos of contours, and of mazes.
 _FRAMES = tuple(
     base for base in _BASES[CONTOURS] if not base.startswith("own") and not base.endswith("_live")
 )
@@ -180,7 +215,7 @@ GRAMMAR = (
     f"{{{'|'.join(_LIVE)}}}[_s{{S}}f{{F}}][_CELL], trained on long streams; "
     "own[_live]_s{S}f{F}[_CELL][_stateless] for a folder of your own (config.manual_dir), CELL "
     f"{_SCENE_NETWORKS} too; "
-    f"{{easy|...|hard40|own}}_{{{_of_the_library(recurrent=False)}}}; "
+    f"{{easy|...|mazes_hard12|own}}_{{{_of_the_library(recurrent=False)}}}; "
     f"{{{'|'.join(_STATIC_BASES)}}}_{{{'|'.join(GRADIENTS)}}}_n{{N}}[_CELL], such as "
     f"pathfinder14_c_rbp_n20; and {', '.join(_NAMED)}, alone or with a model, such as "
     "quickstart_clstm"
@@ -204,10 +239,14 @@ def get_config(name: str) -> Config:
     `own_s{S}f{F}[_CELL]` is any cell or recurrent network on videos of one's own: `manual_dir`
     names the folder, which says how many classes and channels there are.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
-    a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop.
-    `{quickstart|easy72|hard72|own}_live...` are trained on long streams, for live video.
+    a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop, and
+    `mazes_static{7|12}_...` for images of mazes. `mazes_{temporal12|hard12}_...` are for videos of
+    mazes.
+    `{quickstart|easy72|hard72|mazes_temporal12|mazes_hard12|own}_live...` are trained on long
+    streams, for live video.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
-    `quickstart_s{S}f{F}...` are the same for another model or schedule.
+    `quickstart_s{S}f{F}...` are the same for another model or schedule. `maze_quickstart` is one of
+    mazes.
 
     Args:
         name: a preset's name.

@@ -53,9 +53,16 @@ def test_small_windows_have_the_papers_network(name):
         ("pathfinder15_c_rbp_n20", "did you mean 'pathfinder25_c_rbp_n20'"),
         ("pathfinder14_bptt_n0", "unknown preset 'pathfinder14_bptt_n0'"),
         ("pathfinder14_bptt_n6_ff6", "unknown preset"),
+        ("maze_s3f1", "unknown preset 'maze_s3f1': did you mean"),
+        ("mazes_easy_s3f1", "unknown preset 'mazes_easy_s3f1'"),
+        ("mazes_temporal12", "unknown preset 'mazes_temporal12'"),
+        ("mazes_static16_bptt_n4", "did you mean 'mazes_static12_bptt_n20'"),
         ("hard_s8f8_", "did you mean 'hard_s8f8'"),
-        ("medium_s8f8", "Presets are {easy|hard|easy64|hard64|easy72|hard72|hard40|quickstart}_s"),
-        ("", "Presets are {easy|hard|easy64|hard64|easy72|hard72|hard40|quickstart}_s{S}f{F}"),
+        (
+            "medium_s8f8",
+            "Presets are {easy|hard|easy64|hard64|easy72|hard72|hard40|mazes_temporal12|",
+        ),
+        ("", "|mazes_hard12|quickstart|maze_quickstart}_s{S}f{F}[_CELL]"),
     ],
 )
 def test_unknown_presets_are_named_with_what_is_allowed(name, message):
@@ -153,6 +160,42 @@ def test_presets_of_pathfinder():
     assert (config.penalty_weight, config.penalty_bound, config.kernel_size) == (10.0, 0.9, 15)
     config = rsf.get_config("pathfinder_small6_one_step_n4_clstm")
     assert (config.dataset, config.model, config.slow_steps) == ("pathfinder/small6", "clstm", 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "model", "steps", "gradient"),
+    [
+        ("maze_quickstart", "static7", "hgru", (8, 8), "bptt"),
+        ("maze_quickstart_clstm", "static7", "clstm", (8, 8), "bptt"),
+        ("maze_quickstart_s6f6", "static7", "hgru", (6, 6), "bptt"),
+        ("maze_quickstart_ff6", "static7", "ff6", (1, 1), "bptt"),
+        ("mazes_static12_c_rbp_n12", "static12", "hgru", (12, 12), "c_rbp"),
+        ("mazes_static7_bptt_n6_clstm", "static7", "clstm", (6, 6), "bptt"),
+        ("mazes_temporal12_s8f2", "temporal12", "hgru", (8, 2), "bptt"),
+        ("mazes_hard12_mixed4", "hard12", "hgru", (4, 4), "bptt"),
+        ("mazes_temporal12_conv3ds", "temporal12", "conv3ds", (1, 1), "bptt"),
+    ],
+)
+def test_presets_of_mazes(name, dataset, model, steps, gradient):
+    config = rsf.get_config(name)
+    assert (config.name, config.dataset, config.model) == (name, f"mazes/{dataset}", model)
+    assert (config.slow_steps, config.fast_steps) == steps
+    assert (config.gradient, config.chunk_frames) == (gradient, 0)
+    assert config.clip_norm == rsf.get_config("quickstart").clip_norm
+
+
+@pytest.mark.parametrize("data", ["temporal12", "hard12"])
+def test_presets_of_mazes_on_streams_are_as_those_of_contours(data):
+    of_contours = rsf.get_config("quickstart_live")
+    config = rsf.get_config(f"mazes_{data}_live")
+    for field in ("chunk_frames", "stream_frames", "noise", "updates"):
+        assert getattr(config, field) == getattr(of_contours, field)
+    assert config.dataset == f"mazes/{data}"
+    assert (config.slow_steps, config.fast_steps) == (12, 3)
+    other = rsf.get_config(f"mazes_{data}_live_s8f2_clstm")
+    assert (other.slow_steps, other.model, other.chunk_frames) == (8, "clstm", 8)
+    with pytest.raises(rsf.InputError, match="unknown preset"):
+        rsf.get_config(f"mazes_{data}_live_ff6")
 
 
 def test_configurations_name_estimators_with_their_settings():

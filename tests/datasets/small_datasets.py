@@ -132,6 +132,8 @@ _NAMED = {
     "t_pathfinder_live/hard72_live": _generated("t_pathfinder_live", "hard72_live"),
     "pathfinder/small3": _generated("pathfinder", "small3"),
     "pathfinder/length9": _generated("pathfinder", "length9"),
+    "mazes/static7": _generated("mazes", "static7"),
+    "mazes/hard12": _generated("mazes", "hard12"),
     "camvid/pairs": _camvid("pairs"),
     "camvid/clips4": _camvid("clips4"),
     "camvid/sequences": _camvid("sequences"),

@@ -1,0 +1,1 @@
+"""Mazes: segment what is connected with a marked cell, in images, videos and streams."""
