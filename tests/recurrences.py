@@ -1,9 +1,14 @@
-"""Recurrences without a model, and with a tiny one, for tests of policies."""
+"""Recurrences without a model, with a tiny one, and a policy that steers them."""
+
+from typing import Any
 
 import flax.linen as nn
+import flax.struct
+import jax
 import jax.numpy as jnp
 
 import rsf_jax as rsf
+from rsf_jax.policies import Steered, Wrapper
 from rsf_jax.policies.base import Recurrence
 
 
@@ -45,3 +50,23 @@ class TinyModel(rsf.VideoModel):
 
     def readout(self, carry):
         return jnp.moveaxis(carry[:, :2], 1, -1)
+
+
+@flax.struct.dataclass
+class Heavy(Wrapper):
+    """Steps start beyond where the one before has ended, with momentum; frames leave an average.
+
+    What a frame leaves is no state that a step has reached or started from.
+    """
+
+    inner: Any
+    beyond: Any = 0.25
+
+    def init_history(self, carry):
+        return jax.tree.map(jnp.zeros_like, carry)
+
+    def steer(self, n, before, after, history):
+        speed = jax.tree.map(lambda v, a, b: 0.5 * v + a - b, history, after, before)
+        start = jax.tree.map(lambda b, v: b + self.beyond * v, after, speed)
+        left = jax.tree.map(lambda a, b: (a + b) / 2, after, before)
+        return Steered(start, left, speed)

@@ -4,6 +4,7 @@ A policy knows nothing of cells. It is handed a function `step: carry -> carry` 
 often to apply it; `unroll.py` runs it over frames.
 """
 
+from rsf_jax.policies.anderson import Anderson
 from rsf_jax.policies.base import (
     Begun,
     Recurrence,
@@ -36,6 +37,7 @@ __all__ = [
     "METRICS",
     "NEVER",
     "POLICIES",
+    "Anderson",
     "Begun",
     "ChangeGate",
     "DistanceHalting",

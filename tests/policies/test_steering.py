@@ -7,35 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from recurrences import TinyModel, recurrence
+from recurrences import Heavy, TinyModel, recurrence
 
 import rsf_jax as rsf
-from rsf_jax.policies import ChangeGate, Steered, SteeringPolicy, Stepwise, Wrapper
+from rsf_jax.policies import ChangeGate, SteeringPolicy, Stepwise
 from rsf_jax.policies.steering import steers
 from rsf_jax.streaming.tick import Tick
 
 MODEL = TinyModel()
 SIZE = (8, 10)
-
-
-@flax.struct.dataclass
-class Heavy(Wrapper):
-    """Steps start beyond where the one before has ended, with momentum; frames leave an average.
-
-    What a frame leaves is no state that a step has reached or started from.
-    """
-
-    inner: Any
-    beyond: Any = 0.25
-
-    def init_history(self, carry):
-        return jax.tree.map(jnp.zeros_like, carry)
-
-    def steer(self, n, before, after, history):
-        speed = jax.tree.map(lambda v, a, b: 0.5 * v + a - b, history, after, before)
-        start = jax.tree.map(lambda b, v: b + self.beyond * v, after, speed)
-        left = jax.tree.map(lambda a, b: (a + b) / 2, after, before)
-        return Steered(start, left, speed)
 
 
 @flax.struct.dataclass
