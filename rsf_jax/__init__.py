@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rsf_jax.models.feedforward import FeedforwardModel
     from rsf_jax.models.recurrent import RecurrentModel
     from rsf_jax.policies import (
+        Anderson,
         ChangeGate,
         DistanceHalting,
         FixedSchedule,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from rsf_jax.version import __version__ as __version__
 
 __all__ = [
+    "Anderson",
     "ChangeGate",
     "Config",
     "Dataset",
@@ -91,6 +93,7 @@ if not TYPE_CHECKING:  # to which any name would be there
             ".models.feedforward": ["FeedforwardModel"],
             ".models.recurrent": ["RecurrentModel"],
             ".policies": [
+                "Anderson",
                 "ChangeGate",
                 "DistanceHalting",
                 "FixedSchedule",

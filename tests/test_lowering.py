@@ -95,6 +95,7 @@ def _reuse(method, what):
 PROGRAMS = {
     "a video by a schedule": lambda: _video(rsf.FixedSchedule(3, 2)),
     "a video by halting": lambda: _video(HALTING),
+    "a video by a solver": lambda: _video(rsf.Anderson(2, HALTING)),
     "a live frame": _frame,
     "training hgru": lambda: _training(_config()),
     "training hgru directly": lambda: _training(_config(conv_method="direct")),

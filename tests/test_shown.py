@@ -103,6 +103,9 @@ class Things:
     def Refresh(self):
         return rsf.parse_policy("refresh:64+l2:0.5:4"), "inner=DistanceHalting(metric='l2'"
 
+    def Anderson(self):
+        return rsf.parse_policy("anderson:5+s6f1"), "Anderson(memory=5, inner=FixedSchedule(slow=6"
+
     def NetworkKind(self):
         for name in network_names():
             assert len(repr(kind_of(name))) <= _MOST

@@ -13,7 +13,7 @@ from benchmarks.pytorch import PyTorchModel
 from rsf_jax.config.build import build_model, build_objective
 from rsf_jax.config.config import Config
 from rsf_jax.data.batch import Batch
-from rsf_jax.gradients import BPTT, REMAT, LipschitzPenalty
+from rsf_jax.gradients import BPTT, REMAT, Penalty
 from rsf_jax.measures.losses import Objective
 from rsf_jax.measures.timing import Case, compiled
 from rsf_jax.models.base import Prepared, VideoModel, prepare
@@ -153,7 +153,7 @@ def gradients(
     model: VideoModel,
     schedule: FixedSchedule,
     objective: Objective,
-    penalty: LipschitzPenalty | None,
+    penalty: Penalty | None,
     variables: dict[str, Any],
     batch: Batch,
 ) -> Any:

@@ -53,8 +53,8 @@ def save_training_memory(path: Path, rows: list[training_memory.Row]) -> None:
         found = [row for row in rows if row.gradient == gradient]
         steps = [row.steps for row in found]
         # Contractors are drawn with the color of what they penalize.
-        style = "--" if gradient.startswith("c_") else "-"
-        color = _COLORS[gradient.removeprefix("c_")]
+        style = {"c_": "--", "j_": ":"}.get(gradient[:2], "-")
+        color = _COLORS[gradient.removeprefix("c_").removeprefix("j_")]
         for panel, quantity in zip(panels, ("temporary_mb", "ms")):
             values = [getattr(row, quantity) for row in found]
             panel.plot(steps, values, style, color=color, marker="o", ms=4, label=gradient)
@@ -123,7 +123,7 @@ def save_latency(path: Path, rows: list[Latency]) -> None:
 
 
 _SIZE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-_COLORS = {"bptt": "#0072b2", "rbp": "#d55e00", "one_step": "#009e73"}
+_COLORS = {"bptt": "#0072b2", "rbp": "#d55e00", "one_step": "#009e73", "phantom": "#cc79a7"}
 
 
 def _points(rows: list[Row], quantity: str, method: str) -> list[tuple[int, float]]:

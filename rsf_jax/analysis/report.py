@@ -45,6 +45,7 @@ from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.models.base import Prepared, prepare
 from rsf_jax.policies import (
     NEVER,
+    Anderson,
     DistanceHalting,
     FixedSchedule,
     Refresh,
@@ -196,7 +197,7 @@ def _checked_size(dataset: Dataset, videos: int | None, video: int, long_steps: 
 def _halting_rule(policy: StepPolicy, cap: int) -> StepPolicy:
     """The policy, unless its steps are fixed and cannot depend on the input."""
     inside = policy
-    while isinstance(inside, Refresh):  # which looks at no frame
+    while isinstance(inside, Refresh | Anderson):  # which look at no frame
         inside = inside.inner
     if not isinstance(inside, FixedSchedule):
         return policy

@@ -108,6 +108,7 @@ def calibrate(
         "preset": trained.config.name,
         "update": trained.update,
         "dataset": trained.config.dataset,
+        "stateful": trained.config.stateful,
         "validation_videos": len(units.validation),
         "calibration_videos": judged,
         "tested": rows,

@@ -30,6 +30,8 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
             read_policy(results), read_policy(results, "reference")
         Target(**results["target"])
         made_for = {"update": results["update"], "dataset": results["dataset"]}
+        # Files of before did not say it: they were made as the model was trained.
+        made_for["stateful"] = results.get("stateful", trained.saved.stateful)
         # Streams and clips may be of another dataset, or of none.
         if dict(results.get("units") or {"kind": VIDEOS})["kind"] != VIDEOS:
             del made_for["dataset"]
@@ -37,7 +39,11 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
         raise InputError(f"{path} is damaged ({error}): calibrate anew") from error
     if unregistered:
         raise InputError(f"{path}: {unregistered}")
-    here = {"update": trained.update, "dataset": trained.config.dataset}
+    here = {
+        "update": trained.update,
+        "dataset": trained.config.dataset,
+        "stateful": trained.config.stateful,
+    }
     for name, value in made_for.items():
         if value != here[name]:
             raise InputError(

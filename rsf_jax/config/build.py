@@ -3,10 +3,18 @@
 import dataclasses
 from typing import cast
 
-from rsf_jax.config.config import OF_THE_DATASET, Config
+from rsf_jax.config.config import OF_THE_DATASET, PENALTIES, Config
 from rsf_jax.config.networks import kind_of
 from rsf_jax.errors import InputError
-from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty
+from rsf_jax.gradients import (
+    BPTT,
+    RBP,
+    Estimator,
+    JacobianPenalty,
+    LipschitzPenalty,
+    Penalty,
+    Phantom,
+)
 from rsf_jax.measures.losses import Objective
 from rsf_jax.models.base import VideoModel
 from rsf_jax.policies import FixedSchedule, parse_policy
@@ -46,14 +54,13 @@ def build_training_schedules(config: Config) -> tuple[FixedSchedule, ...]:
     return tuple(dataclasses.replace(s, gradient=_estimator(config)) for s in schedules)
 
 
-def build_penalty(config: Config) -> LipschitzPenalty | None:
+def build_penalty(config: Config) -> Penalty | None:
     """Returns the penalty of training, if `config.gradient` asks for one."""
-    if not config.gradient.startswith(_PENALIZED):
-        return None
-    return LipschitzPenalty(config.penalty_weight, config.penalty_bound)
-
-
-_PENALIZED = "c_"  # contractor
+    if config.gradient.startswith("c_"):
+        return LipschitzPenalty(config.penalty_weight, config.penalty_bound)
+    if config.gradient.startswith("j_"):
+        return JacobianPenalty(config.jacobian_weight, config.seed)
+    return None
 
 
 def build_objective(config: Config, class_weights: tuple[float, ...] | None = None) -> Objective:
@@ -67,7 +74,11 @@ def build_objective(config: Config, class_weights: tuple[float, ...] | None = No
 
 
 def _estimator(config: Config) -> Estimator:
-    name = config.gradient.removeprefix(_PENALIZED)
+    name = config.gradient
+    for penalty in PENALTIES:
+        name = name.removeprefix(penalty)
     if name == "bptt":
         return BPTT(config.remat)
+    if name == "phantom":
+        return Phantom(config.neumann_terms, config.phantom_damping)
     return RBP(0 if name == "one_step" else config.neumann_terms, config.neumann_guard)

@@ -26,8 +26,9 @@ from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32
 from rsf_jax.shown import short
 
 _SHOWN = 8  # settings of a configuration, in its `repr`
-# "c_", contractor: with the Lipschitz coefficient penalty.
-GRADIENTS = ("bptt", "rbp", "one_step", "c_bptt", "c_rbp", "c_one_step")
+# "c_", contractor: with the Lipschitz coefficient penalty; "j_": with Jacobian regularization.
+ESTIMATORS, PENALTIES = ("bptt", "rbp", "one_step", "phantom"), ("c_", "j_")
+GRADIENTS = tuple(penalty + name for penalty in ("", *PENALTIES) for name in ESTIMATORS)
 
 
 # Of networks of the library, by whether they are recurrent.
@@ -207,8 +208,9 @@ class Config:
     )
     gradient: str = setting(
         "bptt",
-        "how recurrent steps are differentiated: all of them (bptt), at the last state (rbp), or "
-        "the last step alone (one_step); c_: with the Lipschitz coefficient penalty",
+        "how recurrent steps are differentiated: all of them (bptt), at the last state (rbp, or "
+        "damped: phantom), or the last step alone (one_step); c_: with the Lipschitz coefficient "
+        "penalty, j_: with Jacobian regularization",
         choices=GRADIENTS,
     )
     gradient_frames: int = setting(
@@ -216,12 +218,17 @@ class Config:
         "frames of a video that losses are differentiated across; memory grows with them",
         least=1,
     )
-    neumann_terms: int = setting(15, "most terms of the Neumann series of rbp and c_rbp", least=0)
+    neumann_terms: int = setting(
+        15, "most terms of the Neumann series of rbp; of phantom, how many", least=0
+    )
     neumann_guard: str = setting(
         "sample",
         "what ends a Neumann series early: norms of each video (sample) or of the batch, as "
         "published",
         choices=GUARDS,
+    )
+    phantom_damping: float = setting(
+        0.5, "damping of the phantom gradient, 1 for none", above=0, most=1
     )
     penalty_weight: float = setting(
         10.0, "weight of the Lipschitz coefficient penalty", least=0, finite=True
@@ -229,6 +236,7 @@ class Config:
     penalty_bound: float = setting(
         0.9, "column sums of the Jacobian up to this cost nothing", least=0, below=1
     )
+    jacobian_weight: float = setting(1.0, "weight of Jacobian regularization", least=0, finite=True)
     explosion: float = setting(
         5.0,
         "end when the validation loss is this many times the lowest so far; 0 never does",

@@ -20,6 +20,7 @@ _STATIC = re.compile(
     r"(_(?P<cell>[a-z][a-z0-9_]*))?",
     re.ASCII,
 )
+_DEQ = re.compile(rf"{_DATA}_(?P<kind>deq|streamdeq)(_(?P<cell>[a-z][a-z0-9_]*))?", re.ASCII)
 _MODEL = re.compile(rf"{_DATA}_(?P<model>[a-z][a-z0-9_]*)", re.ASCII)
 _NAMED = {
     # Learns an easy task in minutes on two CPU cores.
@@ -171,6 +172,8 @@ _OWN_SCENES = _CAMVID.replace(
     zoom=1.0,
     color_jitter=0.0,
 )
+# Deep equilibrium models: many steps to a state that is differentiated as a fixed point.
+_EQUILIBRIUM: dict[str, Any] = {"gradient": "c_rbp", "slow_steps": 12, "fast_steps": 12}
 # What schedules and models are put into, by the recipe that a network is trained by.
 _BASES: dict[str, dict[str, Config]] = {
     CONTOURS: {
@@ -212,6 +215,7 @@ GRAMMAR = (
     f"{{{'|'.join(_FRAMES)}}}_s{{S}}f{{F}}[_CELL][_stateless] with S >= F >= 1, "
     "such as hard_s8f8, CELL one of clstm and those that are registered; "
     f"{{easy|...|quickstart}}_mixed{{N}}; camvid_s{{S}}f{{F}}_{_SCENE_NETWORKS}[_stateless]; "
+    "{easy|...|quickstart|own}_{deq|streamdeq}[_CELL], deep equilibrium models; "
     f"{{{'|'.join(_LIVE)}}}[_s{{S}}f{{F}}][_CELL], trained on long streams; "
     "own[_live]_s{S}f{F}[_CELL][_stateless] for a folder of your own (config.manual_dir), CELL "
     f"{_SCENE_NETWORKS} too; "
@@ -242,6 +246,9 @@ def get_config(name: str) -> Config:
     a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop, and
     `mazes_static{7|12}_...` for images of mazes. `mazes_{temporal12|hard12}_...` are for videos of
     mazes.
+    `{data}_deq[_CELL]` is a deep equilibrium model: 12 steps on every frame, differentiated at the
+    last state, with a penalty; `{data}_streamdeq[_CELL]` is trained without state, each frame from
+    the initial one, and meant to be tested with `stateful=True`, from the state before.
     `{quickstart|easy72|hard72|mazes_temporal12|mazes_hard12|own}_live...` are trained on long
     streams, for live video.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
@@ -257,7 +264,8 @@ def get_config(name: str) -> Config:
     Raises:
         InputError: if the name is none of these.
 
-    Source: Wang et al. 2023, section 4.2; Linsley et al. 2020 for Pathfinder.
+    Source: Wang et al. 2023, section 4.2; Linsley et al. 2020 for Pathfinder; Bai et al. 2019 for
+    deep equilibrium models, Ertenli et al. 2022 for those on streams.
     """
     if name in _NAMED:
         return _NAMED[name]
@@ -265,6 +273,7 @@ def get_config(name: str) -> Config:
         (_SCHEDULE, _recurrent),
         (_MIXED, _mixed),
         (_STATIC, _static),
+        (_DEQ, _deq),
         (_MODEL, _alone),
     ):
         match = grammar.fullmatch(name)
@@ -343,6 +352,17 @@ def _static(match: re.Match) -> Config | None:
     return base.replace(gradient=gradient, slow_steps=steps, fast_steps=steps)
 
 
+def _deq(match: re.Match) -> Config | None:
+    """Many steps with another gradient estimator; for streams, trained on frames alone."""
+    base = _base(match["data"], match["cell"])
+    if base is None or match["kind"] in network_names():
+        return None
+    kind = kind_of(base.model)
+    if kind.recipe != CONTOURS or not kind.recurrent:
+        return None
+    return base.replace(**_EQUILIBRIUM, stateful=match["kind"] == "deq")
+
+
 def _alone(match: re.Match) -> Config | None:
     """A network whose name says all: without steps, or with those that a named preset has."""
     base = _base(match["data"], match["model"])
@@ -355,6 +375,7 @@ def _unknown_preset(name: str) -> str:
     known = [*_NAMED, "easy_ff6", "hard_ff8", "hard_conv3ds"]
     schedules = ("s8f8", "s8f2", "s8f1", "s6f6", "s6f1", "s4f4")
     known += [f"{base}_{s}{end}" for base in _FRAMES for s in schedules for end in _ENDINGS]
+    known += [f"{base}_{kind}" for base in _FRAMES for kind in ("deq", "streamdeq")]
     known += [f"{base}_{gradient}_n20" for base in _STATIC_BASES for gradient in GRADIENTS]
     known += ["own_s3f1", *(example for model in network_names() for example in _examples(model))]
     close = _for_its_recipe(name) or difflib.get_close_matches(name, known, n=1)

@@ -23,6 +23,15 @@ def of_test(seconds: int | float) -> dict[str, Any]:
     return {"ended": now, "seconds": seconds, "hardware": hardware(), "jax": jax.__version__}
 
 
+def carried(trained: Trained) -> dict[str, bool]:
+    """Returns whether frames start from the states before: in training, and here.
+
+    Args:
+        trained: the model, which `config.stateful` may ask to be used otherwise than trained.
+    """
+    return {"trained": trained.saved.stateful, "tested": trained.config.stateful}
+
+
 def of_training(trained: Trained) -> dict[str, Any]:
     """Returns what is known of how a model was trained; what is not known is left out.
 

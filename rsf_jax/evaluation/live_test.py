@@ -14,6 +14,7 @@ from rich.table import Table
 from rsf_jax.config.config import Config
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.circumstances import carried
 from rsf_jax.evaluation.kept import Kept
 from rsf_jax.evaluation.live import LiveScore, print_scores, score_streams, streams_to_test
 from rsf_jax.evaluation.live_settings import Settings
@@ -99,6 +100,7 @@ def _told(
         {
             "preset": trained.config.name,
             "update": trained.update,
+            "stateful": carried(trained),
             "split": settings.split,
             "seed": settings.seed,
             "streams": settings.streams,

@@ -18,6 +18,7 @@ from rsf_jax.config.build import training_schedule
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.circumstances import carried
 from rsf_jax.evaluation.testing import name_suffix
 from rsf_jax.evaluation.usual_policies import default_policies
 from rsf_jax.figures.tradeoff import save_tradeoff
@@ -131,6 +132,7 @@ def _header(trained: Trained, videos: int) -> dict[str, Any]:
         "preset": trained.config.name,
         "dataset": trained.config.dataset,
         "update": trained.update,
+        "stateful": carried(trained),
         **entry(training_schedule(trained.config), "training_schedule"),
         "videos": videos,
         "device": jax.devices()[0].device_kind,

@@ -15,7 +15,7 @@ from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset
-from rsf_jax.evaluation.circumstances import of_test, of_training
+from rsf_jax.evaluation.circumstances import carried, of_test, of_training
 from rsf_jax.evaluation.playback import playback
 from rsf_jax.figures.runs import save_predictions
 from rsf_jax.figures.segmentation import save_confusion, save_segmentations
@@ -93,6 +93,7 @@ def evaluate(
         "preset": config.name,
         **entry(policy),
         "update": trained.update,
+        "stateful": carried(trained),
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),
         "data": dataset.identity and dataclasses.asdict(dataset.identity),

@@ -7,7 +7,8 @@ An estimator knows nothing of cells, frames or schedules. It is handed a functio
 from rsf_jax.gradients.base import Estimator, ObservableEstimator, Reached
 from rsf_jax.gradients.bptt import BPTT, REMAT
 from rsf_jax.gradients.neumann import GUARDS, Neumann, neumann_series
-from rsf_jax.gradients.penalty import LipschitzPenalty
+from rsf_jax.gradients.penalty import JacobianPenalty, LipschitzPenalty, Penalty
+from rsf_jax.gradients.phantom import Phantom
 from rsf_jax.gradients.rbp import RBP
 
 __all__ = [
@@ -16,9 +17,12 @@ __all__ = [
     "RBP",
     "REMAT",
     "Estimator",
+    "JacobianPenalty",
     "LipschitzPenalty",
     "Neumann",
     "ObservableEstimator",
+    "Penalty",
+    "Phantom",
     "Reached",
     "neumann_series",
 ]

@@ -2,33 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import lax
+from typing import ClassVar
 
 from rsf_jax.arguments import check_choice, whole
-from rsf_jax.gradients.base import Keep, Reached
-from rsf_jax.gradients.floats import floats, with_floats
+from rsf_jax.gradients.last_step import AtLastStep
 from rsf_jax.gradients.neumann import GUARDS, neumann_series
-from rsf_jax.ops.linear import linear, refused, without_derivative
-from rsf_jax.typing import Carry, Step
-
-_ONCE = (
-    "recurrent back-propagation (RBP) has no second derivative: differentiate once, or give the "
-    "schedule gradient=BPTT()"
-)
-_REVERSE = (
-    "recurrent back-propagation (RBP) has no forward-mode derivative: use jax.grad or jax.vjp, or "
-    "give the schedule gradient=BPTT()"
-)
+from rsf_jax.typing import Carry
 
 
 @dataclasses.dataclass(frozen=True)
-class RBP:
+class RBP(AtLastStep):
     """Recurrent back-propagation, by the implicit function theorem at the last state.
 
     Where the state has converged, h = f(h, theta), its derivative is that of the last step with
@@ -47,6 +30,8 @@ class RBP:
     Source: Linsley et al. 2020; Almeida 1987; Pineda 1987.
     """
 
+    title: ClassVar[str] = "recurrent back-propagation (RBP)"
+
     terms: int = 15
     guard: str = "sample"
 
@@ -55,65 +40,6 @@ class RBP:
         object.__setattr__(self, "terms", whole("terms", self.terms, 0))
         check_choice("guard", self.guard, GUARDS)
 
-    def unroll(self, step: Step, carry: Carry, length: int) -> Reached:
-        """Applies `step` `length` times; see `Estimator.unroll`."""
-        return self.observe(step, carry, length, (), lambda store, _: store)[0]
-
-    def observe(
-        self, step: Step, carry: Carry, length: int, store: Any, keep: Keep
-    ) -> tuple[Reached, Any]:
-        """As `unroll`, and keeps something of every state; see `ObservableEstimator.observe`.
-
-        Of what is kept, the last state alone has a derivative.
-        """
-
-        def advance(loop: tuple[Carry, Any], _: None) -> tuple[tuple[Carry, Any], None]:
-            after = explicit(loop[0], *fixed)
-            return (after, lax.stop_gradient(keep(loop[1], after))), None
-
-        # What the step closes over becomes an argument: `custom_jvp` sees arguments alone.
-        explicit, constants = jax.closure_convert(step, carry)
-        fixed = lax.stop_gradient(constants)
-        start = (lax.stop_gradient(carry), store)
-        (before, store), _ = lax.scan(advance, start, length=length - 1)
-        after = _last_step(explicit, self, before, constants)
-        return Reached(before, after), keep(store, after)
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _last_step(step: Callable, estimator: RBP, before: Carry, constants: list[Any]) -> Carry:
-    return step(before, *constants)
-
-
-@_last_step.defjvp
-def _last_step_jvp(
-    step: Callable, estimator: RBP, primals: tuple[Carry, Any], tangents: tuple[Any, Any]
-) -> tuple[Carry, Any]:
-    before, constants = primals
-
-    def moving(values: list[Any], constants: list[Any]) -> tuple[list[Any], Carry]:
-        after = step(with_floats(before, values), *constants)
-        return floats(after), after
-
-    out, pull_back, after = jax.vjp(moving, floats(before), constants, has_aux=True)
-
-    def transpose(pull_back: Any, cotangent: list[Any]) -> list[Any]:
-        series = neumann_series(
-            lambda v: pull_back(v)[0], cotangent, estimator.terms, estimator.guard
-        )
-        return without_derivative(pull_back(series.total)[1], _ONCE)
-
-    def forward(pull_back: Any, moved: list[Any]) -> list[Any]:
-        # Of the constants' types the result has none: zeros depend on them all the same.
-        nothing = sum(jnp.sum(x) for x in jax.tree.leaves(moved)) * 0
-        return [refused(jnp.zeros_like(x) + nothing, _REVERSE) for x in out]
-
-    moved = linear(forward, transpose, pull_back, tangents[1], like=out)
-    no_tangent = jax.tree.map(lambda x: np.zeros(jnp.shape(x), jax.dtypes.float0), after)
-    parts = iter(moved)
-    tangent = jax.tree.map(
-        lambda x, none: next(parts) if jnp.issubdtype(x.dtype, jnp.floating) else none,
-        after,
-        no_tangent,
-    )
-    return after, tangent
+    def cotangent(self, transpose: Callable[[Carry], Carry], vector: Carry) -> Carry:
+        """Returns the guarded series; see `AtLastStep`."""
+        return neumann_series(transpose, vector, self.terms, self.guard).total

@@ -4,6 +4,7 @@ A policy knows nothing of cells. It is handed a function `step: carry -> carry` 
 often to apply it; `unroll.py` runs it over frames.
 """
 
+from rsf_jax.policies.anderson import Anderson
 from rsf_jax.policies.base import (
     Begun,
     Recurrence,
@@ -28,6 +29,7 @@ from rsf_jax.policies.specs import (
     spec_of,
     to_spec,
 )
+from rsf_jax.policies.steering import Steered, SteeringPolicy
 from rsf_jax.policies.wrapper import Wrapper
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "METRICS",
     "NEVER",
     "POLICIES",
+    "Anderson",
     "Begun",
     "ChangeGate",
     "DistanceHalting",
@@ -42,6 +45,8 @@ __all__ = [
     "Recurrence",
     "Refresh",
     "Spec",
+    "Steered",
+    "SteeringPolicy",
     "StepPolicy",
     "Stepwise",
     "StepwisePolicy",

@@ -20,7 +20,9 @@ GRAMMAR = (
     "NAME:ARGUMENT:... of a registered policy; in front of any of them gate:SKIP:CUT+, no step "
     "where at most a share SKIP of the pixels has changed and a fresh state where more than CUT "
     "has, such as gate:0.01:0.45+s6f1, with any of :contrast=0.1, :deviations=5 and :pool=4, or "
-    "refresh:FRAMES+, a fresh state every so many frames, such as refresh:64+s3f1"
+    "refresh:FRAMES+, a fresh state every so many frames, such as refresh:64+s3f1, or "
+    "anderson:MEMORY+, steps by Anderson acceleration with so many differences, such as "
+    "anderson:5+s6f1, with :ridge=1e-4 and :mixing=1"
 )
 # A text of a policy inside: a number, such as 1e+5, goes on with a digit.
 _INSIDE = re.compile(r"\+(?!\d)")

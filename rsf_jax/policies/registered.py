@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from rsf_jax.errors import InputError
 from rsf_jax.naming import NAME, place
+from rsf_jax.policies.anderson import Anderson
 from rsf_jax.policies.gate import ChangeGate
 from rsf_jax.policies.halting import METRICS, DistanceHalting
 from rsf_jax.policies.refresh import Refresh
@@ -20,6 +21,7 @@ POLICIES: dict[str, Callable[..., Any]] = {
     "halting": DistanceHalting,
     "gate": ChangeGate,
     "refresh": Refresh,
+    "anderson": Anderson,
 }
 # Kinds whose texts have a grammar of their own, in `names`.
 WITH_GRAMMAR = ("schedule", "halting")

@@ -61,7 +61,19 @@ def _refresh(spec: Mapping[str, Any]) -> str:
     return f"a fresh state every {spec['every']} frames"
 
 
-_KINDS = {"schedule": _schedule, "halting": _halting, "gate": _gate, "refresh": _refresh}
+def _anderson(spec: Mapping[str, Any]) -> str:
+    memory = spec["memory"]
+    steps = "two steps" if memory == 1 else f"{memory + 1} steps"
+    return f"each step from a mix of what the last {steps} have reached (Anderson acceleration)"
+
+
+_KINDS = {
+    "schedule": _schedule,
+    "halting": _halting,
+    "gate": _gate,
+    "refresh": _refresh,
+    "anderson": _anderson,
+}
 
 
 def _steps(count: int) -> str:

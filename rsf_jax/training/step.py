@@ -10,7 +10,7 @@ import optax
 from jax import lax
 
 from rsf_jax.data.batch import Batch
-from rsf_jax.gradients import LipschitzPenalty, Reached
+from rsf_jax.gradients import Penalty, Reached
 from rsf_jax.measures.images import image_iou
 from rsf_jax.measures.losses import FOCAL, Objective
 from rsf_jax.models.base import Prepared, State, VideoModel, prepare
@@ -21,6 +21,7 @@ from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.policies.base import Recurrence
 from rsf_jax.training import streams
+from rsf_jax.training.randomness import keys_of_frames, keys_of_videos
 from rsf_jax.training.state import TrainState
 from rsf_jax.typing import Array, Carry, Float, Frame, Int, Variables
 from rsf_jax.unroll import begin_frame, scan_frames
@@ -34,7 +35,7 @@ class Gradients(NamedTuple):
         miou: float32 [2], sum of the images' IoU of the foreground, of more than two classes of
             the mean IoU of the classes in it, and of the shares that were summed: an image without
             a label has none.
-        penalty: float32, mean Lipschitz coefficient penalty, without its weight; 0 without one.
+        penalty: float32, mean penalty, without its weight; 0 without one.
         gradients: of the loss and the weighted penalty, as the parameters.
         model_state: the running statistics after the batch, if the model has them.
         carry: the state that each video leaves; nothing without recurrence.
@@ -58,7 +59,7 @@ def make_train_step(
     *,
     stateful: bool = True,
     objective: Objective = FOCAL,
-    penalty: LipschitzPenalty | None = None,
+    penalty: Penalty | None = None,
     gradient_frames: int = 1,
     continues: bool | None = None,
     axis_name: str | None = None,
@@ -93,6 +94,9 @@ def make_train_step(
         start = None
         if continues:
             start = streams.take(state.streams, state.step, len(batch.weights), axis_name)
+        keys = None
+        if penalty is not None and penalty.seed is not None:
+            keys = keys_of_videos(penalty.seed, state.step, len(batch.weights), axis_name)
         *sums, model_state, carry = video_gradients(
             model,
             variables,
@@ -104,6 +108,7 @@ def make_train_step(
             penalty=penalty,
             gradient_frames=gradient_frames,
             start=start,
+            keys=keys,
         )
         loss, miou, excess, gradients = all_sum(sums)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
@@ -128,9 +133,10 @@ def video_gradients(
     *,
     stateful: bool = True,
     objective: Objective = FOCAL,
-    penalty: LipschitzPenalty | None = None,
+    penalty: Penalty | None = None,
     gradient_frames: int = 1,
     start: Carry | None = None,
+    keys: Array | None = None,
 ) -> Gradients:
     """Returns loss, mIoU and gradients of a batch.
 
@@ -151,12 +157,13 @@ def video_gradients(
         penalty: what is added to the loss of every frame of a recurrent model.
         gradient_frames: frames that states are differentiated across, 1 as published.
         start: what the videos go on from, as later frames; None for their beginning.
+        keys: of the penalty's random numbers, one for each video [B]; None for those of its seed.
 
     Source: Wang et al. 2023, section 4.2.
     """
     if model.recurrent:
         loss = FrameLoss(model, schedule, stateful, objective, penalty)
-        return _recurrent_gradients(loss, variables, batch, shares, gradient_frames, start)
+        return _recurrent_gradients(loss, variables, batch, shares, gradient_frames, start, keys)
     return _feedforward_gradients(model, variables, batch, shares, objective)
 
 
@@ -168,7 +175,7 @@ class FrameLoss:
     schedule: FixedSchedule
     stateful: bool
     objective: Objective
-    penalty: LipschitzPenalty | None
+    penalty: Penalty | None
 
     def __call__(
         self,
@@ -177,6 +184,7 @@ class FrameLoss:
         frame: Frame,
         labels: Int[Array, "B H W"],
         shares: Float[Array, " B"],
+        keys: Array | None,
         first: bool,
     ) -> tuple[Array, tuple[State, tuple[Array, Array, Array]]]:
         """Returns the sum to be differentiated, and the next state with the means to report."""
@@ -187,7 +195,8 @@ class FrameLoss:
         next_state = State(reached.after, state.frame_index + 1)
         if self.penalty is None:
             return loss, (next_state, (loss, miou, jnp.float32(0)))
-        excess = jnp.sum(self.penalty(frame_of.step, reached.before) * shares)
+        keys = keys_of_frames(keys, state.frame_index)
+        excess = jnp.sum(self.penalty(frame_of.step, reached.before, keys) * shares)
         return loss + self.penalty.weight * excess, (next_state, (loss, miou, excess))
 
     def _run(
@@ -224,6 +233,7 @@ class WindowLoss:
         state: State,
         window: tuple[Array, Array],
         shares: Float[Array, " B"],
+        keys: Array | None,
         first: bool,
     ) -> tuple[Array, tuple[State, Any]]:
         """Returns as `FrameLoss` does, of frames and labels [G, B, ...] together."""
@@ -231,12 +241,14 @@ class WindowLoss:
         def body(carry: Any, x: Any, first: bool) -> tuple[Any, None]:
             state, *sums = carry
             frame, labels = as_float(x[0]), x[1].astype(jnp.int32)
-            loss, (state, means) = self.of_frame(prepared, state, frame, labels, shares, first)
+            loss, (state, means) = self.of_frame(
+                prepared, state, frame, labels, shares, keys, first
+            )
             return (state, *jax.tree.map(jnp.add, sums, [loss, means])), None
 
         if len(window[0]) == 1:  # as published: a loop of one frame would take longer
             frame, labels = as_float(window[0][0]), window[1][0].astype(jnp.int32)
-            return self.of_frame(prepared, state, frame, labels, shares, first)
+            return self.of_frame(prepared, state, frame, labels, shares, keys, first)
         nothing = as_varying((jnp.float32(0), _no_means()), (window, prepared, state))
         start = (state, *nothing)
         (state, loss, means), _ = scan_frames(body, start, window, first)
@@ -254,6 +266,7 @@ def _recurrent_gradients(
     shares: Float[Array, " B"],
     gradient_frames: int,
     start: Carry | None,
+    keys: Array | None,
 ) -> Gradients:
     model, schedule = frame_loss.model, frame_loss.schedule
     frame_shape = (batch.frames.shape[2], batch.frames.shape[3])
@@ -268,7 +281,9 @@ def _recurrent_gradients(
 
     def body(carry: Any, window: Any, first: bool) -> tuple[Any, None]:
         state, totals = carry
-        (_, (state, means)), gradients = differentiate(prepared, state, window, frame_shares, first)
+        (_, (state, means)), gradients = differentiate(
+            prepared, state, window, frame_shares, keys, first
+        )
         return (state, jax.tree.map(jnp.add, totals, (means, gradients))), None
 
     state = model.initial_state(batch.frames.shape[0], frame_shape)

@@ -128,6 +128,9 @@ def test_a_policy_made_for_something_else_is_refused(made_up, tmp_path):
         rsf.InputError, match=f"for update {trained.update}, this is {other.update}"
     ):
         calibration.load_calibration(tmp_path, other)
+    stateless = dataclasses.replace(trained, config=trained.config.replace(stateful=False))
+    with pytest.raises(rsf.InputError, match="for stateful True, this is False: calibrate anew"):
+        calibration.load_calibration(tmp_path, stateless)
     for damage in ("{", "{}", json.dumps({**results, "policy": "l3:1:2"})):
         (tmp_path / calibration.FILE).write_text(damage)
         with pytest.raises(rsf.InputError, match="is damaged"):

@@ -10,7 +10,15 @@ import rsf_jax as rsf
 from rsf_jax.cells import CELLS
 from rsf_jax.config import build, config
 from rsf_jax.config import fields as settings
-from rsf_jax.gradients import BPTT, RBP, LipschitzPenalty, bptt, neumann
+from rsf_jax.gradients import (
+    BPTT,
+    RBP,
+    JacobianPenalty,
+    LipschitzPenalty,
+    Phantom,
+    bptt,
+    neumann,
+)
 from rsf_jax.ops import conv, norm
 
 
@@ -105,6 +113,8 @@ def test_one_model_for_every_budget_has_presets():
         ("neumann_guard", "all", "sample, batch"),
         ("penalty_weight", -1.0, "at least 0"),
         ("penalty_bound", 1.0, "at least 0 and below 1"),
+        ("phantom_damping", 0.0, "above 0 and at most 1"),
+        ("jacobian_weight", -1.0, "at least 0, finite"),
         ("explosion", -2.0, "at least 0"),
         ("shrink", 0, "at least 1"),
         ("zoom", 0.5, "at least 1, finite"),
@@ -202,17 +212,36 @@ def test_configurations_name_estimators_with_their_settings():
     config = rsf.get_config("hard_s8f2").replace(
         neumann_terms=7, neumann_guard="batch", remat="sqrt", penalty_weight=2.0, penalty_bound=0.5
     )
+    config = config.replace(phantom_damping=0.25, jacobian_weight=0.5, seed=3)
     for name, estimator in (
         ("bptt", BPTT("sqrt")),
         ("rbp", RBP(7, "batch")),
         ("one_step", RBP(0, "batch")),
+        ("phantom", Phantom(7, 0.25)),
     ):
-        plain, contractor = (config.replace(gradient=prefix + name) for prefix in ("", "c_"))
+        plain, contractor, shrunk = (
+            config.replace(gradient=prefix + name) for prefix in ("", "c_", "j_")
+        )
         assert build.build_schedule(plain) == rsf.FixedSchedule(8, 2, estimator)
         assert build.training_schedule(plain) == rsf.FixedSchedule(8, 2)
         assert build.build_schedule(contractor) == rsf.FixedSchedule(8, 2, estimator)
         assert build.build_penalty(plain) is None
         assert build.build_penalty(contractor) == LipschitzPenalty(2.0, 0.5)
+        assert build.build_schedule(shrunk) == rsf.FixedSchedule(8, 2, estimator)
+        assert build.build_penalty(shrunk) == JacobianPenalty(0.5, seed=3)
+
+
+def test_presets_of_equilibrium_models():
+    config = rsf.get_config("quickstart_streamdeq")
+    assert (config.gradient, config.slow_steps, config.fast_steps) == ("c_rbp", 12, 12)
+    assert (config.stateful, config.model, config.channels) == (False, "hgru", 12)
+    config = rsf.get_config("hard_deq_clstm")
+    assert (config.name, config.stateful, config.model) == ("hard_deq_clstm", True, "clstm")
+    for name in ("camvid_deq", "quickstart_deq_ff6", "quickstart_live_deq", "easy_streamdeq_dru"):
+        with pytest.raises(rsf.InputError, match="unknown preset"):
+            rsf.get_config(name)
+    with pytest.raises(rsf.InputError, match="did you mean 'quickstart_streamdeq'"):
+        rsf.get_config("quickstart_stremdeq")
 
 
 def test_settings_that_a_model_cannot_have_are_named():

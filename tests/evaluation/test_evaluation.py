@@ -54,6 +54,19 @@ def test_other_schedules_have_their_own_files(run, tmp_path):
     assert (tmp_path / "predictions_s1f2.png").exists()
 
 
+def test_states_may_be_carried_otherwise_than_in_training(run, tmp_path):
+    config, workdir = run
+    trained = evaluation.load_trained(workdir, {"stateful": not config.stateful})
+    results = evaluation.evaluate(trained, open_dataset(config), tmp_path)
+    assert (tmp_path / "results_stateful=False.json").exists()
+    as_trained = json.loads((workdir / "results.json").read_text())
+    assert as_trained["stateful"] == {"trained": True, "tested": True}
+    assert results["stateful"] == {"trained": True, "tested": False}
+    scores, others = (found["test"]["miou_by_frame"] for found in (results, as_trained))
+    assert scores[0] == pytest.approx(others[0], abs=1e-6)  # begins with the same state
+    assert scores[1:] != pytest.approx(others[1:], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("changes", "policy", "suffix"),
     [

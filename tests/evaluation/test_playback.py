@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from recurrences import Heavy, TinyModel
 
 import rsf_jax as rsf
 from rsf_jax.data.batch import Batch
@@ -55,6 +56,18 @@ def test_maps_before_the_last_are_those_of_fewer_steps(trained, batch):
         # On the second frame after all steps of the first.
         fewer, _ = _classes(trained, frames[:2], rsf.FixedSchedule(3, n))
         assert (second[n - 1] == fewer[1]).mean() > 0.99
+
+
+def test_maps_before_the_last_are_steered_too():
+    config, model = rsf.get_config("quickstart"), TinyModel()
+    frames = np.random.default_rng(0).random((1, 16, 16, 1), np.float32)
+    steered = Trained(config, config, model, model.init(jax.random.key(0), frames[None]), 0)
+    ((maps, _),) = predictions_by_step(steered, frames, Heavy(rsf.FixedSchedule(4, 4)))
+    for n in (1, 2, 3):
+        fewer, _ = _classes(steered, frames, Heavy(rsf.FixedSchedule(n, n)))
+        np.testing.assert_array_equal(maps[n - 1], fewer[0])
+    plain, _ = _classes(steered, frames, rsf.FixedSchedule(2, 2))
+    assert (maps[1] != plain[0]).any()
 
 
 def _image(address):

@@ -23,6 +23,7 @@ LABELS = {
     "largest:0.5:12": "largest",
     "gate:0.01:0.45+s3f1": "gate, more on the first",
     "refresh:64+gate:0.01:0.45:pool=4+pattern:rtol=0.2:12": "refresh, gate, halting by movement",
+    "gate:0.01:0.45+anderson:5+s3f3": "gate, anderson, same steps on all frames",
     "mine:1+gate:0.01:0.45+s3f1": "mine",
     "Countdown(rate=0.5, max_steps=6)": "Countdown",
 }
@@ -44,7 +45,7 @@ def test_no_two_kinds_look_alike():
     texts = [f"{metric}:{text}" for metric in ("l1", "pattern") for text in texts]
     texts += [*LABELS, *(f"own{n}:1" for n in range(20))]
     found = styles(map(spec_of, texts))
-    assert len(found) == 3 + 6 + 5 + 20  # schedules, halting, other kinds in LABELS, one's own
+    assert len(found) == 3 + 6 + 6 + 20  # schedules, halting, other kinds in LABELS, one's own
     assert len(set(found.values())) == len(found)
 
 
@@ -78,7 +79,7 @@ def _point(text, steps, **more):
 
 def _drawn_tradeoff(drawn, tmp_path, **more):
     points = [_point(text, float(n)) for n, text in enumerate(LABELS, start=1)]
-    points.append(_point("??", 14.0, policy_spec={"kind": "countdown", "rate": 0.5}))
+    points.append(_point("??", len(LABELS) + 1.0, policy_spec={"kind": "countdown", "rate": 0.5}))
     results = {"points": points, "preset": "p", "training_schedule": "s3f1", "device": "cpu"}
     save_tradeoff(tmp_path / "a.png", results | more)
     return drawn[0], points

@@ -18,6 +18,8 @@ WORDS = {
     "state where more than 4.6 % have; otherwise 3 recurrent steps on a video's first frame, 1 on "
     "each later one",
     "refresh:64+s1f1": "a fresh state every 64 frames; otherwise 1 recurrent step on every frame",
+    "anderson:5+s6f6": "each step from a mix of what the last 6 steps have reached (Anderson "
+    "acceleration); otherwise 6 recurrent steps on every frame",
     "mine:1:2": "mine, a policy of one's own",
 }
 

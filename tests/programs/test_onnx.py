@@ -36,7 +36,7 @@ def test_the_manifest_names_what_the_model_has(gated):
 @pytest.mark.parametrize(
     ("preset", "policy"),
     [
-        ("quickstart_clstm", "s2f1"),
+        ("quickstart_clstm", "anderson:2+s3f1"),
         pytest.param("camvid_s3f2_dru", "refresh:2+s3f2", marks=pytest.mark.slow),
     ],
 )
