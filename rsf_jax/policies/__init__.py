@@ -15,6 +15,8 @@ from rsf_jax.policies.base import (
 from rsf_jax.policies.gate import ChangeGate
 from rsf_jax.policies.halting import METRICS, NEVER, DistanceHalting
 from rsf_jax.policies.names import GRAMMAR, file_suffix, parse_policy, policy_name, renamed
+from rsf_jax.policies.ponder import PonderHalting
+from rsf_jax.policies.readout import ReadoutHalting
 from rsf_jax.policies.refresh import Refresh
 from rsf_jax.policies.registered import POLICIES, register_metric, register_policy
 from rsf_jax.policies.schedule import FixedSchedule
@@ -39,6 +41,8 @@ __all__ = [
     "ChangeGate",
     "DistanceHalting",
     "FixedSchedule",
+    "PonderHalting",
+    "ReadoutHalting",
     "Recurrence",
     "Refresh",
     "Spec",

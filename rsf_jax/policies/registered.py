@@ -9,6 +9,8 @@ from rsf_jax.errors import InputError
 from rsf_jax.naming import NAME, place
 from rsf_jax.policies.gate import ChangeGate
 from rsf_jax.policies.halting import METRICS, DistanceHalting
+from rsf_jax.policies.ponder import PonderHalting
+from rsf_jax.policies.readout import ReadoutHalting
 from rsf_jax.policies.refresh import Refresh
 from rsf_jax.policies.schedule import FixedSchedule
 
@@ -20,6 +22,8 @@ POLICIES: dict[str, Callable[..., Any]] = {
     "halting": DistanceHalting,
     "gate": ChangeGate,
     "refresh": Refresh,
+    "readout": ReadoutHalting,
+    "ponder": PonderHalting,
 }
 # Kinds whose texts have a grammar of their own, in `names`.
 WITH_GRAMMAR = ("schedule", "halting")

@@ -21,6 +21,9 @@ LABELS = {
     "pattern:rtol=0.2:12:min_first_steps=3": "halting by movement, more on the first",
     "l2:0.8:12:rtol=0.001": "halting by either",
     "largest:0.5:12": "largest",
+    "readout:flips:0.002:12": "halting by flips of classes",
+    "ponder:0.5:12": "halting as learned",
+    "gate:0.01:0.45+readout:entropy:0.1:12": "gate, halting by entropy",
     "gate:0.01:0.45+s3f1": "gate, more on the first",
     "refresh:64+gate:0.01:0.45:pool=4+pattern:rtol=0.2:12": "refresh, gate, halting by movement",
     "mine:1+gate:0.01:0.45+s3f1": "mine",
@@ -44,7 +47,7 @@ def test_no_two_kinds_look_alike():
     texts = [f"{metric}:{text}" for metric in ("l1", "pattern") for text in texts]
     texts += [*LABELS, *(f"own{n}:1" for n in range(20))]
     found = styles(map(spec_of, texts))
-    assert len(found) == 3 + 6 + 5 + 20  # schedules, halting, other kinds in LABELS, one's own
+    assert len(found) == 3 + 6 + 8 + 20  # schedules, halting, other kinds in LABELS, one's own
     assert len(set(found.values())) == len(found)
 
 
@@ -78,7 +81,7 @@ def _point(text, steps, **more):
 
 def _drawn_tradeoff(drawn, tmp_path, **more):
     points = [_point(text, float(n)) for n, text in enumerate(LABELS, start=1)]
-    points.append(_point("??", 14.0, policy_spec={"kind": "countdown", "rate": 0.5}))
+    points.append(_point("??", len(LABELS) + 1.0, policy_spec={"kind": "countdown", "rate": 0.5}))
     results = {"points": points, "preset": "p", "training_schedule": "s3f1", "device": "cpu"}
     save_tradeoff(tmp_path / "a.png", results | more)
     return drawn[0], points

@@ -18,6 +18,13 @@ WORDS = {
     "state where more than 4.6 % have; otherwise 3 recurrent steps on a video's first frame, 1 on "
     "each later one",
     "refresh:64+s1f1": "a fresh state every 64 frames; otherwise 1 recurrent step on every frame",
+    "readout:flips:0.002:12": "recurrent steps until at most 0.2 % of the pixels change their "
+    "class, at most 12",
+    "readout:entropy:0.1:6:min_first_steps=3:share=0.25": "recurrent steps until the classes of "
+    "the 25 % least certain pixels have at most 10 % of the entropy that they could have, at most "
+    "6, at least 3 on a video's first frame",
+    "readout:change:0.01:6": "recurrent steps until at most 1 % of a pixel's class probability, on "
+    "average, goes to other classes, at most 6",
     "mine:1:2": "mine, a policy of one's own",
 }
 
