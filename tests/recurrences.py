@@ -1,7 +1,9 @@
-"""Recurrences without a model, for tests of policies."""
+"""Recurrences without a model, and with a tiny one, for tests of policies."""
 
+import flax.linen as nn
 import jax.numpy as jnp
 
+import rsf_jax as rsf
 from rsf_jax.policies.base import Recurrence
 
 
@@ -14,3 +16,32 @@ def recurrence(step, start, *, frame=None, fresh=None, readout=None, halting=Non
         return carry
 
     return Recurrence(frame, start, fresh, step, seen, readout or seen, halting=halting)
+
+
+class TinyModel(rsf.VideoModel):
+    """A model that is compiled in moments: h' = tanh(W h + x / (1 + c)), c the channel."""
+
+    channels: int = 3
+
+    def setup(self):
+        self.weight = self.param("weight", nn.initializers.orthogonal(0.6), 2 * (self.channels,))
+
+    def initial_carry(self, batch_size, height, width):
+        return jnp.zeros((batch_size, self.channels, height, width), jnp.float32)
+
+    def prepare(self, frame_shape):
+        pass
+
+    def drive(self, frame):
+        return jnp.moveaxis(frame, -1, 1) / jnp.arange(1.0, 1 + self.channels)[None, :, None, None]
+
+    def step(self, carry, drive):
+        return jnp.tanh(
+            jnp.einsum("ij,bjhw->bihw", self.weight, carry, precision="highest") + drive
+        )
+
+    def hidden(self, carry):
+        return carry
+
+    def readout(self, carry):
+        return jnp.moveaxis(carry[:, :2], 1, -1)

@@ -16,6 +16,7 @@ from rsf_jax.measures.images import class_iou
 from rsf_jax.models.base import Prepared, State
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.policies.base import StepwisePolicy
+from rsf_jax.policies.steering import ahead_of, next_start, steered
 from rsf_jax.trained.appearance import Appearance
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
@@ -99,13 +100,16 @@ def _maps(
 ) -> Array:
     """Classes after each of the first steps of a frame, uint8 [N, H, W]."""
     recurrence = begin_frame(prepared, state, frame, stateful=stateful)
-    carry, _ = recurrence.begin(policy.begin(recurrence, first, state.memory))
+    carry, active = recurrence.begin(policy.begin(recurrence, first, state.memory))
 
-    def step(carry: Any, _: None) -> tuple[Any, Array]:
-        carry = recurrence.step(carry)
-        return carry, recurrence.readout(carry)[0].argmax(-1).astype(jnp.uint8)
+    def step(loop: Any, n: Array) -> tuple[Any, Array]:
+        carry, ahead = loop
+        after = recurrence.step(next_start(carry, ahead))
+        carry, ahead = steered(policy, n, carry, after, ahead, active, active)
+        return (carry, ahead), recurrence.readout(carry)[0].argmax(-1).astype(jnp.uint8)
 
-    return lax.scan(step, carry, None, length=count)[1]
+    steps = jnp.arange(1, count + 1, dtype=jnp.int32)
+    return lax.scan(step, (carry, ahead_of(policy, carry)), steps)[1]
 
 
 def _frame(

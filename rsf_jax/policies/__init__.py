@@ -30,6 +30,7 @@ from rsf_jax.policies.specs import (
     spec_of,
     to_spec,
 )
+from rsf_jax.policies.steering import Steered, SteeringPolicy
 from rsf_jax.policies.wrapper import Wrapper
 
 __all__ = [
@@ -46,6 +47,8 @@ __all__ = [
     "Recurrence",
     "Refresh",
     "Spec",
+    "Steered",
+    "SteeringPolicy",
     "StepPolicy",
     "Stepwise",
     "StepwisePolicy",

@@ -12,6 +12,7 @@ from rsf_jax.ops.held import as_varying
 from rsf_jax.ops.linear import without_reverse
 from rsf_jax.ops.select import select
 from rsf_jax.policies.recording import Recording
+from rsf_jax.policies.steering import History, Steered, ahead_of, next_start, steered
 from rsf_jax.typing import Array, Carry, Leaf, Step
 
 Memory = Any
@@ -150,7 +151,10 @@ class StepPolicy(Protocol):
 
 @runtime_checkable
 class StepwisePolicy(StepPolicy, Protocol):
-    """A policy that decides after every step, for each sample: what streams need."""
+    """A policy that decides after every step, for each sample: what streams need.
+
+    It may also say where the next step starts: see `steering.SteeringPolicy`.
+    """
 
     def begin(self, recurrence: Recurrence, first: bool | Array, memory: Memory) -> Begun:
         """Decides, before the first step, how each sample begins the frame.
@@ -197,6 +201,11 @@ class Stepwise:
         """
         return type(self).begin is not Stepwise.begin
 
+    @property
+    def steers(self) -> bool:
+        """Whether steps start elsewhere than the ones before have ended; see `SteeringPolicy`."""
+        return type(self).steer is not Stepwise.steer
+
     def init_memory(self, frame: Array) -> Memory:
         """Returns nothing; see `StepPolicy`."""
         return ()
@@ -216,6 +225,14 @@ class Stepwise:
     def bind(self, recurrence: Recurrence) -> Any:
         """Returns the policy as it decides on steps of a recurrence; see `bound`."""
         return self
+
+    def init_history(self, carry: Carry) -> History:
+        """Returns nothing; see `SteeringPolicy`."""
+        return ()
+
+    def steer(self, n: Array, before: Carry, after: Carry, history: History) -> Steered:
+        """Goes on from where the step has ended; see `SteeringPolicy`."""
+        return Steered(after, after, history)
 
     def unroll(
         self: Any,
@@ -249,19 +266,24 @@ def unroll_while(
     store: Any = recording.begin(h, policy.max_steps) if recording else None
 
     def body(step: Step, loop: Any) -> Any:
-        n, active, steps, carry, state, store = loop
-        new = select(active, step(carry), carry)
-        before, after = (policy.observe(recurrence, c) for c in (carry, new))
-        goes_on, state = policy.should_continue(n + 1, before, after, state, first)
+        n, active, steps, carry, ahead, state, store = loop
+        start = next_start(carry, ahead)
+        new = select(active, step(start), start)
+        before, after = (policy.observe(recurrence, c) for c in (start, new))
+        made = n + 1
+        goes_on, state = policy.should_continue(made, before, after, state, first)
+        goes_on = active & goes_on
+        new, ahead = steered(policy, made, carry, new, ahead, active, goes_on)
         if recording:
             store = recording.write(store, n, hidden(new))
-        return n + 1, active & goes_on, steps + active.astype(jnp.int32), new, state, store
+        return made, goes_on, steps + active.astype(jnp.int32), new, ahead, state, store
 
     def run(step: Step, loop: Any) -> Any:
         return lax.while_loop(_any_active, partial(body, step), loop)
 
     zeros = (jnp.int32(0), active, jnp.zeros(h.shape[0], jnp.int32))
-    loop = (*zeros, carry, policy.init_state(policy.observe(recurrence, carry)), store)
+    state = policy.init_state(policy.observe(recurrence, carry))
+    loop = (*zeros, carry, ahead_of(policy, carry), state, store)
     start = as_varying(loop, (carry, policy, first, active))
     if begun.active is True or recurrence.late_step is None:
         found = run(recurrence.step, start)
@@ -269,7 +291,7 @@ def unroll_while(
         late = recurrence.late_step
         # See docs/decisions/0022-gates.md.
         found = lax.cond(active.any(), lambda loop: run(late(), loop), lambda loop: loop, start)
-    n, _, steps, carry, _, store = found
+    n, _, steps, carry, _, _, store = found
     carry, store = without_reverse((carry, store), _FORWARD)
     states = recording.finish(store, n, hidden(carry)) if recording else None
     return Unrolled(carry, steps, states, begun.memory)

@@ -74,7 +74,7 @@ class FixedSchedule(Stepwise):
         With `first` a bool the number is static, the loop a `lax.scan`, and the result
         differentiable. With one value per sample it is a `lax.while_loop`, which is not.
         """
-        if isinstance(first, bool):
+        if isinstance(first, bool) and not self.steers:
             return self._scan(recurrence, first, recording)
         return unroll_while(self, recurrence, first, memory, recording)
 

@@ -17,8 +17,9 @@ from rsf_jax.policies.base import (
     bound,
     may_leave_out_frames,
 )
+from rsf_jax.policies.steering import History, Steered, steers
 from rsf_jax.policies.values import same
-from rsf_jax.typing import Array
+from rsf_jax.typing import Array, Carry
 
 
 class Wrapper(Stepwise):
@@ -65,6 +66,11 @@ class Wrapper(Stepwise):
         """Whether frames may get no step; see `Stepwise`."""
         return may_leave_out_frames(self.inner)
 
+    @property
+    def steers(self) -> bool:
+        """Whether this one or `inner` says where steps start; see `SteeringPolicy`."""
+        return type(self).steer is not Wrapper.steer or steers(self.inner)
+
     def init_memory(self, frame: Array) -> Memory:
         """Returns what `inner` carries; see `StepPolicy`."""
         return self.inner.init_memory(frame)
@@ -109,6 +115,14 @@ class Wrapper(Stepwise):
     ) -> tuple[Array, Memory]:
         """Decides as `inner` does; see `StepwisePolicy`."""
         return self.inner.should_continue(n, before, after, state, first)
+
+    def init_history(self, carry: Carry) -> History:
+        """Returns what `inner` remembers before a frame's first step; see `SteeringPolicy`."""
+        return self.inner.init_history(carry)
+
+    def steer(self, n: Array, before: Carry, after: Carry, history: History) -> Steered:
+        """Goes on from where `inner` says; see `SteeringPolicy`."""
+        return self.inner.steer(n, before, after, history)
 
 
 def equals(policy: Any, other: object) -> bool:

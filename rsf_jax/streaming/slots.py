@@ -15,7 +15,8 @@ class Slots:
 
     Attributes:
         frame: float32 [S, H, W, I], the pixels.
-        carry: the states, S first.
+        carry: the states that the frames would leave now, S first.
+        ahead: where their next steps start, of a policy that steers; see `policies.steering`.
         drive: what enters every step, S first.
         memory: what the policy carries to the streams' next frames.
         decision: what the policy's last decision has left.
@@ -28,6 +29,7 @@ class Slots:
 
     frame: Leaf
     carry: Leaf
+    ahead: Leaf
     drive: Leaf
     memory: Leaf
     decision: Leaf

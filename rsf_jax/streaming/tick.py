@@ -12,6 +12,7 @@ from jax import lax
 from rsf_jax.models.base import Prepared
 from rsf_jax.ops.select import select
 from rsf_jax.policies.base import Recurrence, StepwisePolicy, bound
+from rsf_jax.policies.steering import ahead_of, next_start, steered
 from rsf_jax.streaming.slots import NO_ENTRY, Ended, Load, Look, Slots, Stored
 from rsf_jax.typing import Array, Carry, Drive
 
@@ -75,7 +76,8 @@ class Tick:
         decision = bound(policy, recurrence).init_state(policy.observe(recurrence, carry))
         none, zeros = jnp.zeros(self.slots, bool), jnp.zeros(self.slots, jnp.int32)
         entry = jnp.full(self.slots, NO_ENTRY, jnp.int32)
-        return Slots(frame, carry, drive, memory, decision, zeros, none, none, zeros, entry)
+        ahead = ahead_of(policy, carry)
+        return Slots(frame, carry, ahead, drive, memory, decision, zeros, none, none, zeros, entry)
 
     def no_outputs(self, prepared: Prepared, count: int) -> Any:
         """Returns zeros in place of the transformed logits of states."""
@@ -176,6 +178,7 @@ class Tick:
         return Slots(
             frame=load.frames,
             carry=carry,
+            ahead=ahead_of(policy, carry),
             drive=drive,
             memory=begun.memory,
             decision=policy.init_state(policy.observe(recurrence, carry)),
@@ -229,18 +232,22 @@ class Tick:
     def _step(self, prepared: Prepared, policy: StepwisePolicy, slots: Slots) -> Slots:
         recurrence = _recurrence(prepared, slots.frame, slots.drive, slots.carry, slots.carry)
         policy = bound(policy, recurrence)
-        carry = recurrence.step(slots.carry)
-        before, after = (policy.observe(recurrence, c) for c in (slots.carry, carry))
+        start = next_start(slots.carry, slots.ahead)
+        carry = recurrence.step(start)
+        before, after = (policy.observe(recurrence, c) for c in (start, carry))
         steps = slots.steps + slots.active.astype(jnp.int32)
         goes_on, decision = policy.should_continue(
             steps, before, after, slots.decision, slots.first
         )
+        active = slots.active & goes_on
+        carry, ahead = steered(policy, steps, slots.carry, carry, slots.ahead, slots.active, active)
         return dataclasses.replace(
             slots,
             carry=select(slots.active, carry, slots.carry),
+            ahead=ahead,
             decision=select(slots.active, decision, slots.decision),
             steps=steps,
-            active=slots.active & goes_on,
+            active=active,
         )
 
     def _cut(self, loop: _Loop, load: Load) -> _Loop:
