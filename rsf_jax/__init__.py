@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rsf_jax.models.feedforward import FeedforwardModel
     from rsf_jax.models.recurrent import RecurrentModel
     from rsf_jax.policies import (
+        ActHalting,
         ChangeGate,
         DistanceHalting,
         FixedSchedule,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from rsf_jax.version import __version__ as __version__
 
 __all__ = [
+    "ActHalting",
     "ChangeGate",
     "Config",
     "Dataset",
@@ -95,6 +97,7 @@ if not TYPE_CHECKING:  # to which any name would be there
             ".models.feedforward": ["FeedforwardModel"],
             ".models.recurrent": ["RecurrentModel"],
             ".policies": [
+                "ActHalting",
                 "ChangeGate",
                 "DistanceHalting",
                 "FixedSchedule",

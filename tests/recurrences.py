@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 import rsf_jax as rsf
+from rsf_jax.models.halting_head import HaltingHead
 from rsf_jax.policies.base import Recurrence
 
 
@@ -45,3 +46,13 @@ class TinyModel(rsf.VideoModel):
 
     def readout(self, carry):
         return jnp.moveaxis(carry[:, :2], 1, -1)
+
+
+class TinyHalting(TinyModel):
+    """The same with a halting head, by default for "ponder"."""
+
+    halting_head: str = "ponder"
+
+    def setup(self):
+        super().setup()
+        self.halting = HaltingHead(0.2)

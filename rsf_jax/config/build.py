@@ -9,8 +9,9 @@ from rsf_jax.errors import InputError
 from rsf_jax.gradients import BPTT, RBP, Estimator, LipschitzPenalty
 from rsf_jax.measures.losses import Objective
 from rsf_jax.models.base import VideoModel
-from rsf_jax.models.halting_head import PONDER
-from rsf_jax.policies import FixedSchedule, PonderHalting, StepPolicy, parse_policy
+from rsf_jax.models.halting_head import ACT, PONDER
+from rsf_jax.policies import ActHalting, FixedSchedule, PonderHalting, StepPolicy, parse_policy
+from rsf_jax.policies.act import EPSILON
 from rsf_jax.policies.ponder import MEDIAN
 
 
@@ -44,6 +45,8 @@ def training_policy(config: Config) -> StepPolicy:
     schedule = training_schedule(config)
     if config.halting_head == PONDER:
         return PonderHalting(MEDIAN, schedule.max_steps)
+    if config.halting_head == ACT:
+        return ActHalting(EPSILON, schedule.max_steps)
     return schedule
 
 

@@ -167,7 +167,8 @@ class Config:
     )
     halting_head: str = setting(
         "",
-        "a head of the model that learns when frames end: ponder (PonderNet), or empty for none; "
+        "a head of the model that learns when frames end: ponder (PonderNet) or act "
+        "(adaptive computation time), or empty for none; "
         "training makes the steps of the schedule and weighs them by it",
         weights=True,
     )
@@ -180,7 +181,8 @@ class Config:
     )
     ponder_cost: float = setting(
         0.01,
-        "weight of what pondering costs: of a head for ponder, the divergence from the prior",
+        "weight of what pondering costs: the divergence from the prior (ponder), or the steps and "
+        "the remainder (act)",
         least=0,
         finite=True,
     )
@@ -410,7 +412,7 @@ def _check_model(config: Config) -> None:
 
 def _check_head(config: Config, *, takes_head: bool) -> None:
     choices = ("", *HEADS)
-    _require(config, "halting_head", config.halting_head in choices, "ponder, or empty for none")
+    _require(config, "halting_head", config.halting_head in choices, "ponder or act, or empty")
     allowed = f"empty for model {config.model}, which has no place for a head"
     _require(config, "halting_head", takes_head, allowed)
     of_all_steps = config.gradient.endswith("bptt")

@@ -36,7 +36,8 @@ _OTHERWISE = {
         "flips": ("halting by flips of classes", Style(">", "#56b4e9")),
         "change": ("halting by change of classes", Style("p", "#e69f00")),
     },
-    "ponder": {"": ("halting as learned", Style("*", "#e69f00"))},
+    "ponder": {"": ("halting by learned probability", Style("*", "#e69f00"))},
+    "act": {"": ("halting by learned scores", Style("h", "#e69f00"))},
 }
 _NEEDED = {
     "schedule": {"slow_steps", "fast_steps"},

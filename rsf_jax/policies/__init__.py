@@ -4,6 +4,7 @@ A policy knows nothing of cells. It is handed a function `step: carry -> carry` 
 often to apply it; `unroll.py` runs it over frames.
 """
 
+from rsf_jax.policies.act import ActHalting
 from rsf_jax.policies.base import (
     Begun,
     Recurrence,
@@ -38,6 +39,7 @@ __all__ = [
     "METRICS",
     "NEVER",
     "POLICIES",
+    "ActHalting",
     "Begun",
     "ChangeGate",
     "DistanceHalting",

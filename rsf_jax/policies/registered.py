@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from rsf_jax.errors import InputError
 from rsf_jax.naming import NAME, place
+from rsf_jax.policies.act import ActHalting
 from rsf_jax.policies.gate import ChangeGate
 from rsf_jax.policies.halting import METRICS, DistanceHalting
 from rsf_jax.policies.ponder import PonderHalting
@@ -24,6 +25,7 @@ POLICIES: dict[str, Callable[..., Any]] = {
     "refresh": Refresh,
     "readout": ReadoutHalting,
     "ponder": PonderHalting,
+    "act": ActHalting,
 }
 # Kinds whose texts have a grammar of their own, in `names`.
 WITH_GRAMMAR = ("schedule", "halting")

@@ -76,6 +76,11 @@ def _ponder(spec: Mapping[str, Any]) -> str:
     return f"recurrent steps until {until}{_limits(spec)}"
 
 
+def _act(spec: Mapping[str, Any]) -> str:
+    until = f"learned scores add up to all but {_percent(spec['epsilon'])}"
+    return f"recurrent steps until {until}{_limits(spec)}, and their mean state by these scores"
+
+
 _KINDS = {
     "schedule": _schedule,
     "halting": _halting,
@@ -83,6 +88,7 @@ _KINDS = {
     "refresh": _refresh,
     "readout": _readout,
     "ponder": _ponder,
+    "act": _act,
 }
 
 

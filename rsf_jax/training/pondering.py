@@ -17,8 +17,10 @@ from jax import lax
 from rsf_jax.config.config import Config
 from rsf_jax.gradients import Estimator, Reached
 from rsf_jax.measures.losses import Objective
+from rsf_jax.models.halting_head import PONDER
 from rsf_jax.ops.held import as_varying
 from rsf_jax.ops.select import select
+from rsf_jax.policies.act import EPSILON, begin_weighing, mean_with, weigh
 from rsf_jax.policies.base import Recurrence
 from rsf_jax.policies.ponder import MEDIAN
 from rsf_jax.typing import Array, Carry, Float, FrameLogits, Int
@@ -123,17 +125,84 @@ class PonderNet:
                 steps + p * n,
             ), None
 
-        start = _begin(recurrence, labels, 4)
-        loop, _ = lax.scan(body, start, jnp.arange(1, length + 1, dtype=jnp.int32))
+        start = recurrence.start
+        zeros = (jnp.zeros(labels.shape[0], jnp.float32),) * 4
+        loop = as_varying((Reached(start, start), start, *zeros), (start, labels))
+        loop, _ = lax.scan(body, loop, jnp.arange(1, length + 1, dtype=jnp.int32))
         reached, left, _, *found = loop
         return Taken(reached, left, recurrence.readout(left), *found)
+
+
+@dataclasses.dataclass(frozen=True)
+class ACT:
+    """The loss of the mean state, and what its steps cost.
+
+        N = min{n: p_1 + ... + p_n >= 1 - epsilon},  R = 1 - sum_{n<N} p_n
+        state = sum_{n<N} p_n h_n + R h_N
+        L(state) + weight (N + R)
+
+    with p_n the head's score after step n, and N at most the steps of the schedule. N has no
+    derivative. States are those of the recurrence as it is; the next frame starts from the mean.
+
+    Attributes:
+        weight: of steps and remainder, tau.
+        epsilon: what may be missing to one.
+
+    Source: Graves 2016, section 2 and eq. 6 to 14; its output, there linear in the state, is the
+    readout of the mean state here.
+    """
+
+    weight: float
+    epsilon: float = EPSILON
+
+    def __call__(
+        self,
+        recurrence: Recurrence,
+        estimator: Estimator,
+        length: int,
+        labels: Int[Array, "B H W"],
+        objective: Objective,
+    ) -> Taken:
+        """Takes the steps of a frame; see `Pondering`."""
+        halting = _halting(recurrence)
+
+        def body(loop: Any, n: Array) -> tuple[Any, None]:
+            last, left, weighed, (total, costs, steps) = loop
+            reached = estimator.unroll(recurrence.step, last.after, 1)
+            score = jax.nn.sigmoid(halting(reached))
+            ended = total >= 1 - self.epsilon
+            is_last = (total + score >= 1 - self.epsilon) | (n == length)
+            mean = mean_with(weighed, reached.after)
+            # Up to the last step, with which the remainder is known.
+            cost = 1 + jnp.where(is_last, 1 - total, 0)
+            return (
+                reached,
+                select(ended, left, mean),
+                weigh(weighed, reached.after, score),
+                (
+                    total + jnp.where(ended, 0, score),
+                    costs + jnp.where(ended, 0, cost),
+                    steps + jnp.where(ended, 0, 1),
+                ),
+            ), None
+
+        start = recurrence.start
+        sums = (jnp.zeros(labels.shape[0], jnp.float32),) * 3
+        loop = (Reached(start, start), start, begin_weighing(start), sums)
+        loop = as_varying(loop, (start, labels))
+        loop, _ = lax.scan(body, loop, jnp.arange(1, length + 1, dtype=jnp.int32))
+        reached, left, _, (_, costs, steps) = loop
+        logits = recurrence.readout(left)
+        return Taken(reached, left, logits, objective(logits, labels), costs, steps)
 
 
 def build_pondering(config: Config) -> Pondering | None:
     """Returns how a run weighs the steps of a frame; None without a halting head."""
     if not config.halting_head:
         return None
-    return PonderNet(config.ponder_prior, config.ponder_cost)
+    if config.halting_head == PONDER:
+        return PonderNet(config.ponder_prior, config.ponder_cost)
+    return ACT(config.ponder_cost)
 
 
 def _halting(recurrence: Recurrence) -> Any:
@@ -141,10 +210,3 @@ def _halting(recurrence: Recurrence) -> Any:
     head = recurrence.halting
     assert head is not None  # the configuration has one
     return lambda reached: head.logit(reached.before, reached.after)
-
-
-def _begin(recurrence: Recurrence, labels: Array, sums: int) -> Any:
-    """What a loop begins with: states, and sums of each sample that are nothing yet."""
-    start = recurrence.start
-    zeros = (jnp.zeros(labels.shape[0], jnp.float32),) * sums
-    return as_varying((Reached(start, start), start, *zeros), (start, labels))

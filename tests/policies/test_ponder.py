@@ -7,15 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from configs import tiny_config
-from recurrences import recurrence
+from recurrences import TinyHalting, TinyModel, recurrence
 
 import rsf_jax as rsf
 from rsf_jax.policies import from_spec, policy_name, to_spec
 from rsf_jax.policies.base import Halting
 
 SIZE = (8, 9)
-MODEL = rsf.build_model(tiny_config(halting_head="ponder"))
+MODEL = TinyHalting()
 
 
 def _told(probabilities, head="ponder"):
@@ -92,7 +91,7 @@ def test_bad_values_are_named(text, message):
 
 @pytest.mark.parametrize("text", ["ponder:0.5:4", "gate:0.01:0.4+ponder:0.5:4"])
 def test_a_model_without_a_head_is_an_error_in_a_line(text):
-    model = rsf.build_model(tiny_config())
+    model = TinyModel()
     frames = np.zeros((1, 2, *SIZE, 1), np.float32)
     variables = jax.jit(model.init)(jax.random.key(0), frames)
     policy = rsf.parse_policy(text)

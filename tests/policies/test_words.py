@@ -25,6 +25,10 @@ WORDS = {
     "6, at least 3 on a video's first frame",
     "readout:change:0.01:6": "recurrent steps until at most 1 % of a pixel's class probability, on "
     "average, goes to other classes, at most 6",
+    "ponder:0.5:12": "recurrent steps until the learned probability of having halted is 50 %, at "
+    "most 12",
+    "act:0.01:12:min_first_steps=3": "recurrent steps until learned scores add up to all but 1 %, "
+    "at most 12, at least 3 on a video's first frame, and their mean state by these scores",
     "mine:1:2": "mine, a policy of one's own",
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 from configs import tiny_config
-from recurrences import recurrence
+from recurrences import TinyHalting, recurrence
 
 import rsf_jax as rsf
 from rsf_jax.data.batch import Batch
@@ -14,14 +14,14 @@ from rsf_jax.gradients import BPTT
 from rsf_jax.measures.losses import FOCAL, Objective
 from rsf_jax.parallel.devices import Devices
 from rsf_jax.policies.base import Halting
-from rsf_jax.training.pondering import PonderNet, build_pondering
-from rsf_jax.training.state import build_optimizer, create_state
+from rsf_jax.training.pondering import ACT, PonderNet, build_pondering
+from rsf_jax.training.state import create_state
 from rsf_jax.training.step import make_train_step, video_gradients
 from rsf_jax.unroll import begin_frame
+from tests.policies.test_act import graves
 
 SIZE = (8, 8)
-CONFIG = tiny_config(halting_head="ponder", slow_steps=3, fast_steps=3)
-MODEL = rsf.build_model(CONFIG)
+MODEL = TinyHalting()
 PONDER = PonderNet(0.3, 0.5)
 SCHEDULE = rsf.FixedSchedule(3, 3)
 CROSS_ENTROPY = Objective(0.0)
@@ -91,25 +91,26 @@ def test_the_prior_costs_nothing_and_a_sure_head_stays_finite():
 def _batch(videos, seed=0):
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, size=(videos, 2, *SIZE, 1), dtype=np.uint8)
+    frames[1, 1] = frames[1, 0]  # in front of which the state moves less
     masks = (frames[..., 0] > 200).astype(np.uint8)
     return Batch(frames, masks, np.ones(videos, np.float32))
 
 
 @pytest.fixture(scope="module")
 def state():
-    return create_state(MODEL, build_optimizer(CONFIG, 10), 0, SIZE)
+    return create_state(MODEL, optax.sgd(1.0), 0, SIZE)
 
 
 @pytest.fixture(scope="module")
 def params(state):
-    """Parameters whose head tells samples apart."""
+    """Parameters whose head tells samples apart, most of all by the movement of the pattern."""
     rng = np.random.default_rng(1)
     head = state.params["halting"]
-    out = {
-        "kernel": jnp.asarray(rng.normal(size=(16, 1)), jnp.float32),
-        "bias": head["out"]["bias"],
-    }
-    return {**state.params, "halting": {**head, "out": out}}
+    kernel, bias = (head["dense"][name] for name in ("kernel", "bias"))
+    dense = {"kernel": kernel.at[:, 0].set(0).at[17, 0].set(-1), "bias": bias.at[0].set(1)}
+    out = jnp.asarray(0.3 * rng.normal(size=(16, 1)), jnp.float32).at[0].set(6)
+    out = {"kernel": out, "bias": jnp.full(1, -2.5)}
+    return {**state.params, "halting": {**head, "dense": dense, "out": out}}
 
 
 def _dense(params, batch):
@@ -207,9 +208,9 @@ def test_several_devices_do_what_one_does(state, params, found):
 
 
 def test_updates_lower_the_loss_and_lead_to_the_prior(state):
-    optimizer, params, seen = optax.adam(1e-2), state.params, []
+    optimizer, params, seen = optax.adam(3e-2), state.params, []
     opt_state = optimizer.init(params)
-    for _ in range(12):
+    for _ in range(20):
         made = _gradients(
             MODEL, {"params": params}, _batch(2), jnp.full(2, 0.5), SCHEDULE, **OPTIONS
         )
@@ -223,7 +224,66 @@ def test_updates_lower_the_loss_and_lead_to_the_prior(state):
     assert cost[-1] < 0.8 * cost[0]
 
 
+ACTING = ACT(0.1)
+
+
+@pytest.mark.parametrize("length", [1, 6])
+def test_adaptive_computation_time_is_graves(length):
+    scores = np.random.default_rng(0).uniform(0.02, 0.6, (7, length))
+    labels = jnp.asarray([0, 1, 1, 0, 1, 0, 1]).reshape(7, 1, 1)
+    told = _told(np.log(scores / (1 - scores)))
+    taken = ACTING(told, BPTT(), length, labels, CROSS_ENTROPY)
+    found = [graves(s, np.arange(1.0, length + 1), 0.01, length) for s in scores]
+    steps, remainder, mean = np.array(found).T
+    np.testing.assert_allclose(taken.left.ravel(), mean, rtol=1e-5)
+    np.testing.assert_array_equal(taken.steps, steps)
+    np.testing.assert_allclose(taken.costs, steps + remainder, rtol=1e-5)
+    expected = CROSS_ENTROPY(taken.logits, labels)
+    np.testing.assert_array_equal(taken.losses, expected)
+    np.testing.assert_allclose(taken.logits[:, 0, 0, 1], mean, rtol=1e-5)
+    np.testing.assert_array_equal(taken.reached.after.ravel(), length)
+
+
+def test_gradients_of_the_mean_state_are_those_of_a_plain_loop(params):
+    model, batch, policy = TinyHalting(halting_head="act"), _batch(2), rsf.ActHalting(0.01, 4)
+    variables, frames = {"params": params}, jnp.asarray(batch.frames, jnp.float32) / 255
+    state, counts = model.initial_state(2, SIZE), []
+    for t in range(2):
+        state, out = rsf.run_frame(model, variables, state, batch.frames[:, t], policy)
+        counts.append(out.steps.tolist())
+    assert len({n for of_frame in counts for n in of_frame}) > 1
+
+    @jax.jit
+    def plain(params):
+        prepared = rsf.prepare(model, {"params": params}, SIZE)
+        carry, sums = prepared.initial_carry(2)[1:], jnp.zeros(3)
+        for t in range(2):
+            start = model.initial_state(1, SIZE).replace(carry=jax.lax.stop_gradient(carry))
+            recurrence, (_, steps) = begin_frame(prepared, start, frames[1:, t]), counts[t]
+            state, carry, total = recurrence.start, 0.0, 0.0
+            for n in range(steps):
+                before, state = state, recurrence.step(state)
+                score = jax.nn.sigmoid(recurrence.halting.logit(before, state))[0]
+                weight = 1 - total if n == steps - 1 else score
+                carry, total = carry + weight * state, total + score
+            loss = CROSS_ENTROPY(recurrence.readout(carry), jnp.int32(batch.masks[1:, t]))[0]
+            sums += jnp.stack([loss, steps + weight, jnp.float32(steps)]) / 2
+        return sums[0] + 0.1 * sums[1], (sums, carry)
+
+    (_, (means, carry)), gradients = jax.value_and_grad(plain, has_aux=True)(params)
+    shares, schedule = jnp.array([0.0, 1.0]), rsf.FixedSchedule(4, 4)
+    options = {"objective": CROSS_ENTROPY, "pondering": ACTING}
+    found = _gradients(model, variables, batch, shares, schedule, **options)
+    np.testing.assert_allclose(found.loss, means[0], rtol=1e-5)
+    np.testing.assert_allclose(found.pondering, means[1:], rtol=1e-5)
+    np.testing.assert_allclose(found.carry[1:], carry, atol=1e-5)
+    np.testing.assert_allclose(found.carry, state.carry, atol=1e-5)
+    _assert_alike(found.gradients, gradients)
+    assert np.linalg.norm(gradients["halting"]["kernel"]) > 0
+
+
 def test_a_configuration_says_how():
     assert build_pondering(tiny_config()) is None
-    config = CONFIG.replace(ponder_prior=0.1, ponder_cost=0.02)
+    config = tiny_config(halting_head="ponder", ponder_prior=0.1, ponder_cost=0.02)
     assert build_pondering(config) == PonderNet(0.1, 0.02)
+    assert build_pondering(config.replace(halting_head="act")) == ACT(0.02, 0.01)
