@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from rsf_jax.models.feedforward import FeedforwardModel
     from rsf_jax.models.recurrent import RecurrentModel
     from rsf_jax.policies import (
+        ActHalting,
         Anderson,
         ChangeGate,
         DistanceHalting,
         FixedSchedule,
+        PonderHalting,
+        ReadoutHalting,
         Refresh,
         StepPolicy,
         parse_policy,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from rsf_jax.version import __version__ as __version__
 
 __all__ = [
+    "ActHalting",
     "Anderson",
     "ChangeGate",
     "Config",
@@ -49,7 +53,9 @@ __all__ = [
     "FrameOutput",
     "InputError",
     "NetworkKind",
+    "PonderHalting",
     "Prepared",
+    "ReadoutHalting",
     "Recording",
     "RecurrentCell",
     "RecurrentModel",
@@ -93,10 +99,13 @@ if not TYPE_CHECKING:  # to which any name would be there
             ".models.feedforward": ["FeedforwardModel"],
             ".models.recurrent": ["RecurrentModel"],
             ".policies": [
+                "ActHalting",
                 "Anderson",
                 "ChangeGate",
                 "DistanceHalting",
                 "FixedSchedule",
+                "PonderHalting",
+                "ReadoutHalting",
                 "Refresh",
                 "StepPolicy",
                 "parse_policy",

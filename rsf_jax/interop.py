@@ -21,7 +21,7 @@ from rsf_jax.config.networks import kind_of, network_names
 from rsf_jax.config.presets import with_model
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel, check_variables
-from rsf_jax.models.formats import AS_IT_IS, Entry, Keys, StateDict
+from rsf_jax.models.formats import AS_IT_IS, HEAD, Entry, Keys, StateDict
 from rsf_jax.ops.prepared import SPECTRA
 from rsf_jax.weights import nesting
 from rsf_jax.weights.quoting import show_names
@@ -242,7 +242,8 @@ def entries(config: Config) -> tuple[Entry, ...]:
     """
     if not is_published(config):
         raise InputError(f"model {config.model} was never published: there is no format for it")
-    return kind_of(config.model).published
+    head = HEAD if config.halting_head else ()
+    return (*kind_of(config.model).published, *head)
 
 
 def _without_running(tensors: StateDict, shapes: Mapping[str, Any]) -> StateDict:

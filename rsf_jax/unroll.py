@@ -209,6 +209,7 @@ def begin_frame(
         readout=prepared.readout,
         last=as_held(state.carry, drive, prepared),
         late_step=late_step,
+        halting=prepared.halting,
     )
 
 

@@ -8,19 +8,20 @@ import jax
 import jax.numpy as jnp
 
 import rsf_jax as rsf
+from rsf_jax.models.halting_head import HaltingHead
 from rsf_jax.policies import Steered, Wrapper
 from rsf_jax.policies.base import Recurrence
 
 
-def recurrence(step, start, *, frame=None, fresh=None):
-    """A frame's recurrence whose state is its own hidden state and its own logits."""
+def recurrence(step, start, *, frame=None, fresh=None, readout=None, halting=None):
+    """A frame's recurrence whose state is its own hidden state and, unless told, its own logits."""
     frame = jnp.zeros((start.shape[0], 1, 1, 1)) if frame is None else frame
     fresh = jnp.zeros_like(start) if fresh is None else fresh
 
     def seen(carry):
         return carry
 
-    return Recurrence(frame, start, fresh, step, seen, seen)
+    return Recurrence(frame, start, fresh, step, seen, readout or seen, halting=halting)
 
 
 class TinyModel(rsf.VideoModel):
@@ -70,3 +71,13 @@ class Heavy(Wrapper):
         start = jax.tree.map(lambda b, v: b + self.beyond * v, after, speed)
         left = jax.tree.map(lambda a, b: (a + b) / 2, after, before)
         return Steered(start, left, speed)
+
+
+class TinyHalting(TinyModel):
+    """The same with a halting head, by default for "ponder"."""
+
+    halting_head: str = "ponder"
+
+    def setup(self):
+        super().setup()
+        self.halting = HaltingHead(0.2)

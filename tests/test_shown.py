@@ -100,6 +100,16 @@ class Things:
     def ChangeGate(self):
         return rsf.parse_policy("gate:0.002:0.05+s3f1"), "inner=FixedSchedule(slow=3, fast=1"
 
+    def ActHalting(self):
+        return rsf.parse_policy("act:0.01:12"), "ActHalting(epsilon=0.01, max_steps=12"
+
+    def PonderHalting(self):
+        return rsf.parse_policy("ponder:0.5:12"), "PonderHalting(threshold=0.5, max_steps=12"
+
+    def ReadoutHalting(self):
+        policy = rsf.parse_policy("readout:flips:0.002:12")
+        return policy, "ReadoutHalting(rule='flips', threshold=0.002, max_steps=12"
+
     def Refresh(self):
         return rsf.parse_policy("refresh:64+l2:0.5:4"), "inner=DistanceHalting(metric='l2'"
 

@@ -17,7 +17,10 @@ from rsf_jax.gradients import (
 )
 from rsf_jax.measures.losses import Objective
 from rsf_jax.models.base import VideoModel
-from rsf_jax.policies import FixedSchedule, parse_policy
+from rsf_jax.models.halting_head import ACT, PONDER
+from rsf_jax.policies import ActHalting, FixedSchedule, PonderHalting, StepPolicy, parse_policy
+from rsf_jax.policies.act import EPSILON
+from rsf_jax.policies.ponder import MEDIAN
 
 
 def build_model(config: Config) -> VideoModel:
@@ -37,8 +40,22 @@ def build_model(config: Config) -> VideoModel:
 
 
 def training_schedule(config: Config) -> FixedSchedule:
-    """Returns the schedule of training, of validation and, unless told otherwise, of the test."""
+    """Returns the schedule of training: how many steps are made, if not which of them count."""
     return FixedSchedule(config.slow_steps, config.fast_steps)
+
+
+def training_policy(config: Config) -> StepPolicy:
+    """Returns the policy of validation and, unless told otherwise, of the test and of use.
+
+    The schedule of training; of a model with a halting head, the policy that reads it, with as many
+    steps at most.
+    """
+    schedule = training_schedule(config)
+    if config.halting_head == PONDER:
+        return PonderHalting(MEDIAN, schedule.max_steps)
+    if config.halting_head == ACT:
+        return ActHalting(EPSILON, schedule.max_steps)
+    return schedule
 
 
 def build_schedule(config: Config) -> FixedSchedule:

@@ -20,6 +20,7 @@ from rsf_jax.config.networks import NETWORKS, kind_of, network_names
 from rsf_jax.errors import InputError
 from rsf_jax.gradients.bptt import REMAT
 from rsf_jax.gradients.neumann import GUARDS
+from rsf_jax.models.halting_head import HEADS, PRIOR
 from rsf_jax.ops.conv import METHODS
 from rsf_jax.ops.norm import RUNNING_STATISTICS, STATISTICS
 from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32
@@ -164,6 +165,27 @@ class Config:
     stateful: bool = setting(True, "start each frame from the state the previous one left")
     carry_output: bool = setting(
         True, "that state has the output, too, of a model that feeds its output back (dru)"
+    )
+    halting_head: str = setting(
+        "",
+        "a head of the model that learns when frames end: ponder (PonderNet) or act "
+        "(adaptive computation time), or empty for none; "
+        "training makes the steps of the schedule and weighs them by it",
+        weights=True,
+    )
+    ponder_prior: float = setting(
+        PRIOR,
+        "probability of halting after a step that a halting head begins with; of the prior, too, "
+        "of a head for ponder",
+        above=0,
+        below=1,
+    )
+    ponder_cost: float = setting(
+        0.01,
+        "weight of what pondering costs: the divergence from the prior (ponder), or the steps and "
+        "the remainder (act)",
+        least=0,
+        finite=True,
     )
     # Training
     seed: int = setting(
@@ -389,9 +411,21 @@ def _check_model(config: Config) -> None:
         _require(config, "gradient_frames", config.stateful, "1 where no state is carried")
     if config.chunk_frames:
         _check_streams(config, recurrent=kind.recurrent)
+    if config.halting_head:
+        _check_head(config, takes_head=kind.takes_head)
     if config.step_decay:
         holds = config.gradient == "bptt" and kind.recurrent
         _require(config, "step_decay", holds, "0 unless a recurrence is trained by bptt")
+
+
+def _check_head(config: Config, *, takes_head: bool) -> None:
+    choices = ("", *HEADS)
+    _require(config, "halting_head", config.halting_head in choices, "ponder or act, or empty")
+    allowed = f"empty for model {config.model}, which has no place for a head"
+    _require(config, "halting_head", takes_head, allowed)
+    of_all_steps = config.gradient.endswith("bptt")
+    _require(config, "halting_head", of_all_steps, "empty unless training is by bptt")
+    _require(config, "step_decay", not config.step_decay, "0 with a head, which weighs the steps")
 
 
 def _check_streams(config: Config, *, recurrent: bool) -> None:

@@ -23,7 +23,7 @@ class Cost:
 
     Attributes:
         parameters: trainable values.
-        per_step: multiply-adds of one recurrent step.
+        per_step: multiply-adds of one recurrent step, with the halting head if there is one.
         per_frame: those of each frame besides its steps: stem, the input's part of gates, readout.
         per_video: those of a video under the configuration's schedule.
     """
@@ -54,6 +54,8 @@ def cost(config: Config, frame_shape: tuple[int, int] = (128, 128), frame_count:
 
     drive = jax.eval_shape(lambda v, f: model.apply(v, f, method="drive"), variables, frame)
     per_step = traced("step", carry, drive)
+    if model.halting_head:
+        per_step += traced("halt", carry, carry)
     per_frame = traced("drive", frame) + traced("readout", carry)
     steps = config.slow_steps + config.fast_steps * (frame_count - 1)
     per_video = steps * per_step + frame_count * per_frame

@@ -32,6 +32,8 @@ GIVEN = (
     "conv_method",
     "compute_dtype",
     "carry_output",
+    "halting_head",
+    "ponder_prior",
 )
 # What presets train a network by: as cells on contours, or as the U-Net on scenes of several
 # classes.
@@ -45,8 +47,9 @@ class NetworkKind:
 
     A network is an instance of a Flax module. Fields of the module that have the name of a setting
     in `GIVEN` get that setting (`channels`, `kernel_size`, `classes`, `input_channels`,
-    `norm_statistics`, `conv_method`, `compute_dtype`, `carry_output`); those in `fixed` are as they
-    are there; others keep their default, or are set by `config.options`.
+    `norm_statistics`, `conv_method`, `compute_dtype`, `carry_output`, `halting_head`,
+    `ponder_prior`); those in `fixed` are as they are there; others keep their default, or are set
+    by `config.options`.
 
     Attributes:
         module: a subclass of `VideoModel`. Whether it is recurrent is an attribute of it.
@@ -86,6 +89,11 @@ class NetworkKind:
     def recurrent(self) -> bool:
         """Whether its step may be applied several times to a frame."""
         return self.module.recurrent
+
+    @property
+    def takes_head(self) -> bool:
+        """Whether it can have a halting head: its module has a field for it."""
+        return any(field.name == "halting_head" for field in dataclasses.fields(self.module))
 
     @property
     def option_types(self) -> dict[str, type]:
@@ -141,9 +149,20 @@ class CellKind(NetworkKind):
         """As every cell is."""
         return True
 
+    @property
+    def takes_head(self) -> bool:
+        """As every network of a cell can."""
+        return True
+
     def build(self, settings: Any) -> RecurrentModel:
         """Returns the network."""
-        return RecurrentModel(self._module(settings), settings.classes, settings.input_channels)
+        return RecurrentModel(
+            self._module(settings),
+            settings.classes,
+            settings.input_channels,
+            settings.halting_head,
+            settings.ponder_prior,
+        )
 
 
 def _feedforward(

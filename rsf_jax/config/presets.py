@@ -7,6 +7,7 @@ from typing import Any
 from rsf_jax.config.config import GRADIENTS, Config
 from rsf_jax.config.networks import CONTOURS, NETWORKS, SCENES, kind_of, network_names
 from rsf_jax.errors import InputError
+from rsf_jax.models.halting_head import HEADS
 
 _DATA = r"(?P<data>(mazes?_)?[a-z0-9]+(_live)?)"
 _SCHEDULE = re.compile(
@@ -15,6 +16,7 @@ _SCHEDULE = re.compile(
     re.ASCII,
 )
 _MIXED = re.compile(rf"{_DATA}_mixed(?P<most>[1-9]\d{{0,2}})", re.ASCII)
+_LEARNED = re.compile(rf"{_DATA}_(?P<head>ponder|act)(?P<most>[1-9]\d{{0,2}})?", re.ASCII)
 _STATIC = re.compile(
     r"(?P<data>pathfinder(\d+|_small\d+)|mazes_static\d+)_(?P<gradient>[a-z_]+?)_n(?P<steps>\d{1,9})"
     r"(_(?P<cell>[a-z][a-z0-9_]*))?",
@@ -214,8 +216,10 @@ _SCENE_NETWORKS = _of_the_library(recurrent=True, recipe=SCENES)
 GRAMMAR = (
     f"{{{'|'.join(_FRAMES)}}}_s{{S}}f{{F}}[_CELL][_stateless] with S >= F >= 1, "
     "such as hard_s8f8, CELL one of clstm and those that are registered; "
-    f"{{easy|...|quickstart}}_mixed{{N}}; camvid_s{{S}}f{{F}}_{_SCENE_NETWORKS}[_stateless]; "
+    f"{{easy|...|quickstart}}_mixed{{N}}; "
+    f"{{easy|...|quickstart}}_{{{'|'.join(HEADS)}}}[N], a halting head, N steps at most; "
     "{easy|...|quickstart|own}_{deq|streamdeq}[_CELL], deep equilibrium models; "
+    f"camvid_s{{S}}f{{F}}_{_SCENE_NETWORKS}[_stateless]; "
     f"{{{'|'.join(_LIVE)}}}[_s{{S}}f{{F}}][_CELL], trained on long streams; "
     "own[_live]_s{S}f{F}[_CELL][_stateless] for a folder of your own (config.manual_dir), CELL "
     f"{_SCENE_NETWORKS} too; "
@@ -235,6 +239,8 @@ def get_config(name: str) -> Config:
     trained alike.
     `{easy|hard}_mixed{N}` is one model for every budget of steps: each update is made with another
     schedule, of N steps on the first frame and fewer later, or of the same number up to N on all.
+    `{easy|hard}_{ponder|act}[N]` learns by a halting head how many steps a frame needs: N at most,
+    or those of the preset's first frame, on every frame.
     `{easy64|hard64}_...` are the same tasks and network in windows of 64x64, with the quickstart's
     optimizer, to begin with on two cores. `{easy72|hard72}_...` have dashes of another size, 72x72
     pixels and a smaller network;
@@ -272,6 +278,7 @@ def get_config(name: str) -> Config:
     for grammar, resolve in (
         (_SCHEDULE, _recurrent),
         (_MIXED, _mixed),
+        (_LEARNED, _learned),
         (_STATIC, _static),
         (_DEQ, _deq),
         (_MODEL, _alone),
@@ -337,6 +344,15 @@ def _mixed(match: re.Match) -> Config | None:
     return base.replace(
         slow_steps=most, fast_steps=most, schedules=",".join(on_later_frames + on_all_frames)
     )
+
+
+def _learned(match: re.Match) -> Config | None:
+    """A halting head, and the same number of steps on every frame: any may be hard to see."""
+    head, base = match["head"], _base(match["data"], None)
+    if base is None or head in network_names():
+        return None
+    most = int(match["most"] or base.slow_steps)
+    return base.replace(halting_head=head, step_decay=0.0, slow_steps=most, fast_steps=most)
 
 
 def _static(match: re.Match) -> Config | None:

@@ -15,7 +15,7 @@ from rsf_jax.data.batch import Batch
 from rsf_jax.measures.images import class_iou
 from rsf_jax.models.base import Prepared, State
 from rsf_jax.policies import StepPolicy, policy_name
-from rsf_jax.policies.base import StepwisePolicy
+from rsf_jax.policies.base import StepwisePolicy, bound
 from rsf_jax.policies.steering import ahead_of, next_start, steered
 from rsf_jax.trained.appearance import Appearance
 from rsf_jax.trained.model import Trained
@@ -101,6 +101,7 @@ def _maps(
     """Classes after each of the first steps of a frame, uint8 [N, H, W]."""
     recurrence = begin_frame(prepared, state, frame, stateful=stateful)
     carry, active = recurrence.begin(policy.begin(recurrence, first, state.memory))
+    policy = bound(policy, recurrence)
 
     def step(loop: Any, n: Array) -> tuple[Any, Array]:
         carry, ahead = loop

@@ -186,7 +186,10 @@ def _curves(folder: Path, embedder: Embedder) -> list[Embedded]:
     if not recorded:
         return []
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = {Path(scratch, f"{metric}.svg"): "" for metric in CURVES}
+        known = {
+            name for points in recorded.values() for point in points.values() for name in point
+        }
+        pictures = {Path(scratch, f"{name}.svg"): "" for name in CURVES if name in known}
         for picture in pictures:
             save_curve(picture, recorded, picture.stem)
         return embedder.embed_all(pictures)

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.config.build import training_schedule
+from rsf_jax.config.build import training_policy
 from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset
@@ -61,7 +61,7 @@ def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = 
     for name, value in dataclasses.asdict(config).items():
         if name not in _TOLD_OTHERWISE and value != getattr(saved, name):
             parts.append(f"{name}={value}")
-    if policy is not None and policy != training_schedule(saved):
+    if policy is not None and policy != training_policy(saved):
         parts.append(file_suffix(policy))
     return "".join(f"_{re.sub(r'[^A-Za-z0-9_.=-]', '-', part)}" for part in parts)
 
@@ -79,14 +79,14 @@ def evaluate(
         trained: the model.
         dataset: an open dataset.
         workdir: folder for the results.
-        policy: recurrent steps of every frame; None for the schedule of training.
+        policy: recurrent steps of every frame; None for `training_policy`.
 
     Returns:
         What `results.json` holds; the test score is `["test"]["miou"]`. None where nothing is
         labeled.
     """
     config = trained.config
-    policy, began = policy or training_schedule(config), time.monotonic()
+    policy, began = policy or training_policy(config), time.monotonic()
     suffix, look = name_suffix(trained, dataset, policy), _look(dataset, config)
     summary = summarize(trained.scorer()(dataset.test, policy))
     results = {

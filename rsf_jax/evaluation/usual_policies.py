@@ -5,14 +5,19 @@ from collections.abc import Sequence
 
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import Config
+from rsf_jax.models.halting_head import ACT, PONDER
 from rsf_jax.policies import (
     NEVER,
+    ActHalting,
     DistanceHalting,
     FixedSchedule,
+    PonderHalting,
     StepPolicy,
     parse_policy,
     policy_name,
 )
+from rsf_jax.policies.act import EPSILON
+from rsf_jax.policies.ponder import MEDIAN
 
 # Halting by the ratio of distances, alone and with the first frame's minimum. Source: Wang et al.
 # 2023, table 2, for the first.
@@ -24,6 +29,10 @@ MOVEMENTS = {
     "l2": (0.01, 0.02, 0.03, 0.05, 0.08, 0.12),
     "pattern": (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3),
 }
+# Probabilities of having halted at which frames end, of a head that is trained for it.
+HALTED = (0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+# What may be missing to a sum of one, of a head whose scores add up.
+MISSING = (0.01, 0.1, 0.2, 0.35, 0.5, 0.65)
 _COUNTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24)
 # Of T-Pathfinder, whose scenes are thin lines: in 36x36 pixels up to 2 that differ are none, more
 # than 60 another scene. See docs/decisions/0022-gates.md.
@@ -39,7 +48,7 @@ def default_policies(config: Config) -> list[StepPolicy]:
 
     Among them are policies with more steps than in training, up to `cap_steps`.
     """
-    return [*schedules(config), *halting_rules(config)]
+    return [*schedules(config), *halting_rules(config), *learned(config)]
 
 
 def schedules(config: Config) -> list[FixedSchedule]:
@@ -65,6 +74,18 @@ def halting_rules(config: Config) -> list[DistanceHalting]:
         ]
         rules += [DistanceHalting(metric, NEVER, cap, rtol=r) for r in movements]
     return rules
+
+
+def learned(config: Config) -> list[StepPolicy]:
+    """Returns the policies of `default_policies` that read a halting head, if there is one."""
+    cap = cap_steps(config)
+    if config.halting_head == PONDER:
+        own: StepPolicy = PonderHalting(MEDIAN, training_schedule(config).max_steps)
+        return [own, *(PonderHalting(p, cap) for p in HALTED)]
+    if config.halting_head == ACT:
+        own = ActHalting(EPSILON, training_schedule(config).max_steps)
+        return [own, *(ActHalting(e, cap) for e in MISSING)]
+    return []
 
 
 def cap_steps(config: Config) -> int:

@@ -29,6 +29,16 @@ _RULES = {
     "halting by either": Style("P", "#e69f00"),
     "halting by either, more on the first": Style("X", "#0072b2"),
 }
+# Halting that compares no states, by kind and rule.
+_OTHERWISE = {
+    "readout": {
+        "entropy": ("halting by entropy", Style("<", "#e69f00")),
+        "flips": ("halting by flips of classes", Style(">", "#56b4e9")),
+        "change": ("halting by change of classes", Style("p", "#e69f00")),
+    },
+    "ponder": {"": ("halting by learned probability", Style("*", "#e69f00"))},
+    "act": {"": ("halting by learned scores", Style("h", "#e69f00"))},
+}
 _NEEDED = {
     "schedule": {"slow_steps", "fast_steps"},
     "halting": {"threshold", "rtol", "min_first_steps"},
@@ -50,6 +60,8 @@ def kind_label(spec: Spec) -> str:
         return "more on the first" if slow > fast else "fewer on the first"
     if _is(spec, "halting"):
         return _rule(spec)
+    if found := _otherwise(spec):
+        return found[0]
     if isinstance(spec.get("inner"), Mapping):
         return f"{spec['kind']}, {kind_label(spec['inner'])}"
     return spec["kind"]
@@ -80,7 +92,15 @@ def _is(spec: Spec, kind: str) -> bool:
 def _library_style(spec: Spec) -> Style | None:
     if _is(spec, "schedule"):
         return _SCHEDULES[kind_label(spec)]
-    return _RULES[_rule(spec)] if _is(spec, "halting") else None
+    if _is(spec, "halting"):
+        return _RULES[_rule(spec)]
+    found = _otherwise(spec)
+    return found and found[1]
+
+
+def _otherwise(spec: Spec) -> tuple[str, Style] | None:
+    """Label and style of halting that compares no states; None of all else."""
+    return _OTHERWISE.get(spec["kind"], {}).get(spec.get("rule", ""))
 
 
 def _rule(spec: Spec) -> str:
@@ -94,5 +114,6 @@ def _rule(spec: Spec) -> str:
 
 def _order(entry: tuple[str, Style]) -> tuple[Any, ...]:
     label, style = entry
-    known = [*_SCHEDULES, *_RULES]
+    others = (label for kind in _OTHERWISE.values() for label, _ in kind.values())
+    known = [*_SCHEDULES, *_RULES, *others]
     return known.index(label), style

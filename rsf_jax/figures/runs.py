@@ -20,7 +20,13 @@ from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import renewed
 
 # Metrics of training that are drawn.
-CURVES = {"loss": "focal loss", "miou": "mIoU", "learning_rate": "learning rate"}
+CURVES = {
+    "loss": "loss",
+    "miou": "mIoU",
+    "learning_rate": "learning rate",
+    "expected_steps": "expected steps",
+    "ponder_cost": "cost of pondering",
+}
 # Okabe and Ito's colors, told apart by color-blind readers too.
 _COLORS = {"target": "#e69f00", "missed": "#56b4e9", "wrong": "#cc79a7"}
 

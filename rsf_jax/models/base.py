@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -14,12 +15,15 @@ from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.ops.prepared import SPECTRA
+from rsf_jax.policies.base import Halting
 from rsf_jax.shown import in_a_line, short
 from rsf_jax.typing import (
+    Array,
     BatchSize,
     Carry,
     Drive,
     FeatureMap,
+    Float,
     Frame,
     FrameLogits,
     Leaf,
@@ -90,6 +94,12 @@ class Prepared:
         """Returns the logits [B, H, W, K] of a carry."""
         return self.apply("readout", carry)
 
+    @property
+    def halting(self) -> Halting | None:
+        """The model's halting head, for policies that read it; None if it has none."""
+        head = self.model.halting_head
+        return Halting(head, partial(self.apply, "halt")) if head else None
+
     def initial_carry(self, batch_size: BatchSize) -> Carry:
         """Returns what a step starts from before the first frame."""
         return self.model.initial_carry(batch_size, *self.frame_shape)
@@ -115,12 +125,15 @@ class VideoModel(nn.Module):
         recurrent: whether `step` may be applied several times to a frame.
         norm_statistics: "sample", "batch" or "running".
         input_channels: channels of a frame.
+        halting_head: what its halting head is trained for, "ponder" or "act"; empty without one. A
+            class with such a field can have one: `setup` then declares `halting`, a `HaltingHead`.
     """
 
     # Without annotations: not fields, which would be arguments.
     recurrent = True
     norm_statistics = "sample"
     input_channels = 1
+    halting_head = ""
 
     def __call__(self, frames: Video, policy: Any = None) -> VideoLogits:
         """Runs a video, as `run_video` does, where a model is a layer of another.
@@ -145,9 +158,10 @@ class VideoModel(nn.Module):
             )
         if self.is_initializing():
             batch_size, length, height, width, _ = frames.shape
-            _, logits = self.once(
-                self.initial_carry(batch_size, height, width), as_float(frames[:, 0])
-            )
+            start = self.initial_carry(batch_size, height, width)
+            carry, logits = self.once(start, as_float(frames[:, 0]))
+            if self.halting_head:
+                self.halt(start, carry)
             return jnp.broadcast_to(logits[:, None], (batch_size, length, *logits.shape[1:]))
         if policy is None:
             raise InputError(
@@ -198,6 +212,20 @@ class VideoModel(nn.Module):
     def readout(self, carry: Carry) -> FrameLogits:
         """Returns logits [B, H, W, K]."""
         raise NotImplementedError
+
+    def halt(self, before: Carry, after: Carry) -> Float[Array, " B"]:
+        """Returns the logit of halting after a step.
+
+        Args:
+            before: the state from which the step has started.
+            after: the state that it has reached.
+
+        Raises:
+            InputError: if the model has no halting head.
+        """
+        if not self.halting_head:
+            raise InputError(f"{type(self).__name__} has no halting head")
+        return self.halting(self.hidden(before), self.hidden(after))
 
     def once(self, carry: Carry, frame: Frame) -> tuple[Carry, FrameLogits]:
         """Applies one step to a frame and reads it out."""

@@ -164,6 +164,19 @@ CLSTM = (
     *_READOUT,
 )
 
+# Of a halting head, which was never published: under its own names beside the others.
+HEAD = tuple(
+    Entry(("params", "halting", *path), (".".join(("halting", *path)),), AS_IT_IS)
+    for path in (
+        ("kernel",),
+        ("bias",),
+        ("dense", "kernel"),
+        ("dense", "bias"),
+        ("out", "kernel"),
+        ("out", "bias"),
+    )
+)
+
 
 def feedforward(layers: int) -> tuple[Entry, ...]:
     """Returns what a feedforward network without skips over frames is made of."""

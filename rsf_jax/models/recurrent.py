@@ -1,5 +1,6 @@
 """The recurrent model: stem, cell and readout."""
 
+import dataclasses
 import math
 
 import flax.linen as nn
@@ -12,6 +13,7 @@ from rsf_jax.cells import RecurrentCell
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.models.gabor import SIZE, gabor_filters
+from rsf_jax.models.halting_head import PRIOR, HaltingHead, check_head
 from rsf_jax.ops import portable
 from rsf_jax.ops.direct import convolve_direct
 from rsf_jax.ops.initializers import torch_uniform
@@ -73,9 +75,11 @@ class RecurrentModel(VideoModel):
         cell: the recurrent cell.
         classes: number of output classes K.
         input_channels: channels I of a frame: 1 for gray, 3 for color.
+        halting_head: what a halting head is trained for, "ponder" or "act"; empty for none.
+        ponder_prior: probability of halting after a step that the head begins with.
 
     Raises:
-        InputError: if the cell is none, or there are no classes.
+        InputError: if the cell is none, there are no classes, or no such head.
 
     Source: Wang et al. 2023, eq. 1-5, for gray frames and two classes.
     """
@@ -83,6 +87,8 @@ class RecurrentModel(VideoModel):
     cell: RecurrentCell
     classes: int = 2
     input_channels: int = 1
+    halting_head: str = ""
+    ponder_prior: float = dataclasses.field(default=PRIOR, repr=False)
 
     def __post_init__(self) -> None:
         """Checks the attributes."""
@@ -93,12 +99,15 @@ class RecurrentModel(VideoModel):
             raise InputError(f"cell is {self.cell!r}: a RecurrentCell is needed, as HGRUCell()")
         whole("classes", self.classes)
         whole("input_channels", self.input_channels)
+        check_head(self.halting_head, self.ponder_prior)
         super().__post_init__()
 
     def setup(self) -> None:
-        """Declares stem and readout; the cell is given."""
+        """Declares stem, readout and the head, if any; the cell is given."""
         self.stem = Stem(self.cell.channels)
         self.output = Readout(self.classes, self.cell.norm_statistics)
+        if self.halting_head:
+            self.halting = HaltingHead(self.ponder_prior)
 
     @property
     def norm_statistics(self) -> str:  # type: ignore[override]

@@ -1,5 +1,6 @@
 """A U-Net with a recurrent unit at its bottom, a whole pass of which is a recurrent step."""
 
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from rsf_jax.cells.dru import DRU, ConvBlock, kaiming_conv, kaiming_normal, norm
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.models.formats import Signature
+from rsf_jax.models.halting_head import PRIOR, HaltingHead, check_head
 from rsf_jax.ops.direct import Conv
 from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32
 from rsf_jax.typing import Array, BatchSize, FeatureMap, Float, Frame, FrameLogits
@@ -98,6 +100,9 @@ class RecurrentUNet(VideoModel):
         carry_output: whether a frame's first step sees the logits of the last frame, beside the
             unit's state; False starts them at one in every frame. The paper does not say which.
         compute_dtype: in which 3x3 convolutions multiply, "float32" or "bfloat16".
+        halting_head: what a halting head is trained for, "ponder" or "act"; empty for none. It sees
+            the state of the unit.
+        ponder_prior: probability of halting after a step that the head begins with.
 
     Source: Wang et al. 2023, section 4.4, and the code of Wang et al. 2019. Guessed: the widths
     inside the unit, and biases that start at zero.
@@ -108,6 +113,8 @@ class RecurrentUNet(VideoModel):
     input_channels: int = 3
     carry_output: bool = True
     compute_dtype: str = FLOAT32
+    halting_head: str = ""
+    ponder_prior: float = dataclasses.field(default=PRIOR, repr=False)
 
     def __post_init__(self) -> None:
         """Checks the attributes."""
@@ -115,10 +122,11 @@ class RecurrentUNet(VideoModel):
             whole(name, getattr(self, name))
         flag("carry_output", self.carry_output)
         check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
+        check_head(self.halting_head, self.ponder_prior)
         super().__post_init__()
 
     def setup(self) -> None:
-        """Declares encoder, unit and decoder."""
+        """Declares encoder, unit, decoder and the head, if any."""
         c, dtype = self.channels, self.compute_dtype
         # The first convolution in two parts: that of the frame is the same at every step.
         first = partial(Conv, c, kernel_init=_first_layer(self._entering), compute_dtype=dtype)
@@ -130,6 +138,8 @@ class RecurrentUNet(VideoModel):
         self.decoder = [Decoder(c * 2**i, dtype) for i in reversed(range(_LEVELS))]
         # Of logits, in float32 always.
         self.head = Conv(self.classes, (1, 1), kernel_init=kaiming_normal)
+        if self.halting_head:
+            self.halting = HaltingHead(self.ponder_prior)
 
     @property
     def _entering(self) -> int:

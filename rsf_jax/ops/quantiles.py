@@ -12,7 +12,7 @@ _ROUNDS = 3
 
 def quantile(
     values: Float[Array, "*axes N"],
-    share: float,
+    share: float | Array,
     low: float,
     high: float,
     weights: Float[Array, "*axes N"] | None = None,
@@ -25,7 +25,7 @@ def quantile(
 
     Args:
         values: any; what lies outside of the range counts as one of its ends.
-        share: in 0..1.
+        share: in 0..1, a number, or one for each of `axes`.
         low: lower end of the range.
         high: upper end.
         weights: at least 0; None for equal ones. Where all are 0 the lower end is returned.

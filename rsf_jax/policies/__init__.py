@@ -4,6 +4,7 @@ A policy knows nothing of cells. It is handed a function `step: carry -> carry` 
 often to apply it; `unroll.py` runs it over frames.
 """
 
+from rsf_jax.policies.act import ActHalting
 from rsf_jax.policies.anderson import Anderson
 from rsf_jax.policies.base import (
     Begun,
@@ -16,6 +17,8 @@ from rsf_jax.policies.base import (
 from rsf_jax.policies.gate import ChangeGate
 from rsf_jax.policies.halting import METRICS, NEVER, DistanceHalting
 from rsf_jax.policies.names import GRAMMAR, file_suffix, parse_policy, policy_name, renamed
+from rsf_jax.policies.ponder import PonderHalting
+from rsf_jax.policies.readout import ReadoutHalting
 from rsf_jax.policies.refresh import Refresh
 from rsf_jax.policies.registered import POLICIES, register_metric, register_policy
 from rsf_jax.policies.schedule import FixedSchedule
@@ -37,11 +40,14 @@ __all__ = [
     "METRICS",
     "NEVER",
     "POLICIES",
+    "ActHalting",
     "Anderson",
     "Begun",
     "ChangeGate",
     "DistanceHalting",
     "FixedSchedule",
+    "PonderHalting",
+    "ReadoutHalting",
     "Recurrence",
     "Refresh",
     "Spec",

@@ -26,6 +26,18 @@ _FORWARD = (
 )
 
 
+class Halting(NamedTuple):
+    """A model's halting head, as a policy sees it.
+
+    Attributes:
+        head: what it is trained for: the name of the policy that reads it, "ponder" or "act".
+        logit: takes the states in front of and after a step, and returns a logit of halting, [B].
+    """
+
+    head: str
+    logit: Callable[[Carry, Carry], Array]
+
+
 class Recurrence(NamedTuple):
     """The recurrence of one frame, as a policy sees it.
 
@@ -41,6 +53,7 @@ class Recurrence(NamedTuple):
             it is `start`.
         late_step: returns `step`, and computes only then what all steps of the frame share (the
             drive); None where that is computed anyway.
+        halting: the model's halting head; None of a model without one.
     """
 
     frame: Array
@@ -51,6 +64,7 @@ class Recurrence(NamedTuple):
     readout: Callable[[Carry], Array]
     last: Carry = None
     late_step: Callable[[], Step] | None = None
+    halting: Halting | None = None
 
     def begin(self, begun: "Begun") -> tuple[Carry, Array]:
         """Returns the state that each sample begins the frame with, and whether it gets a step."""
@@ -208,6 +222,10 @@ class Stepwise:
         """Returns nothing; see `StepwisePolicy`."""
         return ()
 
+    def bind(self, recurrence: Recurrence) -> Any:
+        """Returns the policy as it decides on steps of a recurrence; see `bound`."""
+        return self
+
     def init_history(self, carry: Carry) -> History:
         """Returns nothing; see `SteeringPolicy`."""
         return ()
@@ -241,7 +259,7 @@ def unroll_while(
     are those of `StepPolicy.unroll`.
     """
     begun = policy.begin(recurrence, first, memory)
-    first = begun.first
+    policy, first = bound(policy, recurrence), begun.first
     carry, active = recurrence.begin(begun)
     hidden = recurrence.hidden
     h = hidden(carry)
@@ -277,6 +295,20 @@ def unroll_while(
     carry, store = without_reverse((carry, store), _FORWARD)
     states = recording.finish(store, n, hidden(carry)) if recording else None
     return Unrolled(carry, steps, states, begun.memory)
+
+
+def bound(policy: Any, recurrence: Recurrence) -> Any:
+    """Returns a policy as it decides on the steps of a frame.
+
+    One that needs more of the recurrence than what it observes of a single state, such as the
+    model's halting head, has `bind`, which returns a copy of it that holds that. It is asked where
+    steps are made, in the same trace, and the copy does not leave it.
+
+    Raises:
+        InputError: if the model has not what the policy needs.
+    """
+    bind = getattr(policy, "bind", None)
+    return policy if bind is None else bind(recurrence)
 
 
 def may_leave_out_frames(policy: StepPolicy) -> bool:

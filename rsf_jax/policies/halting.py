@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.arguments import suggestion, whole
+from rsf_jax.arguments import suggestion
 from rsf_jax.errors import InputError
-from rsf_jax.policies.base import MOST_STEPS, Stepwise
+from rsf_jax.policies.bounds import Bounded
 from rsf_jax.policies.values import check_samples, checked, same
 from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array
@@ -55,7 +55,7 @@ DEFAULTS: dict[str, int | float] = {
 
 
 @flax.struct.dataclass
-class DistanceHalting(Stepwise):
+class DistanceHalting(Bounded):
     """Ends a frame when a step moves the hidden state little against the step before.
 
     With d_n = metric(h_n, h_{n-1}) and d_0 = 0, a sample halts after step n when
@@ -120,16 +120,7 @@ class DistanceHalting(Stepwise):
             # A registered name may get another function; what was compiled is known by this one.
             if self.metric not in _OWN:
                 object.__setattr__(self, "metric", METRICS[self.metric])
-        for name in ("min_steps", "min_first_steps", "max_steps"):
-            value = whole(name, getattr(self, name))
-            object.__setattr__(self, name, value)
-            if value > MOST_STEPS:
-                raise InputError(f"{name} is {value}: {MOST_STEPS} is the most there can be")
-        for name in ("min_steps", "min_first_steps"):
-            if self.max_steps < getattr(self, name):
-                raise InputError(
-                    f"max_steps is {self.max_steps}, below {name} {getattr(self, name)}: raise it"
-                )
+        self._check_bounds()
         for name, above in (("threshold", 0.0), ("epsilon", 0.0), ("rtol", None)):
             object.__setattr__(self, name, checked(name, getattr(self, name), above=above))
 
@@ -173,11 +164,6 @@ class DistanceHalting(Stepwise):
         known = (name for name, metric in METRICS.items() if metric is self.metric)
         return next(known, None) or _unregistered(self.metric)
 
-    @property
-    def singles_out_first_frame(self) -> bool:
-        """Whether the first frame has a minimum of its own."""
-        return self.min_first_steps > self.min_steps
-
     def init_state(self, seen: Array) -> Array:
         """Returns the distance before the first step, 0; see `StepwisePolicy`.
 
@@ -191,12 +177,10 @@ class DistanceHalting(Stepwise):
         self, n: Array, before: Array, after: Array, state: Array, first: bool | Array
     ) -> tuple[Array, Array]:
         """Applies the rule; see `StepwisePolicy`."""
-        fewest = jnp.where(first, max(self.min_steps, self.min_first_steps), self.min_steps)
         distance = self._distance(after, before)
         settled = distance / (state + self.epsilon) < self.threshold
         still = distance <= self.rtol * self._distance(after, jnp.zeros_like(after))
-        halts = (settled | still) & (n >= fewest)
-        return ~halts & (n < self.max_steps), distance
+        return self._goes_on(n, settled | still, first), distance
 
     def _distance(self, a: Array, b: Array) -> Array:
         """What the metric returns, [B], in the states' type: a count of pixels is a distance too.

@@ -7,9 +7,12 @@ from typing import Any, TypeVar
 
 from rsf_jax.errors import InputError
 from rsf_jax.naming import NAME, place
+from rsf_jax.policies.act import ActHalting
 from rsf_jax.policies.anderson import Anderson
 from rsf_jax.policies.gate import ChangeGate
 from rsf_jax.policies.halting import METRICS, DistanceHalting
+from rsf_jax.policies.ponder import PonderHalting
+from rsf_jax.policies.readout import ReadoutHalting
 from rsf_jax.policies.refresh import Refresh
 from rsf_jax.policies.schedule import FixedSchedule
 
@@ -22,6 +25,9 @@ POLICIES: dict[str, Callable[..., Any]] = {
     "gate": ChangeGate,
     "refresh": Refresh,
     "anderson": Anderson,
+    "readout": ReadoutHalting,
+    "ponder": PonderHalting,
+    "act": ActHalting,
 }
 # Kinds whose texts have a grammar of their own, in `names`.
 WITH_GRAMMAR = ("schedule", "halting")

@@ -42,12 +42,7 @@ def _halting(spec: Mapping[str, Any]) -> str:
     if spec["rtol"]:
         ends.append(f"moves the hidden state by at most {_number(spec['rtol'])} of its own size")
     metric = _METRICS.get(spec["metric"], spec["metric"])
-    least = spec["min_first_steps"]
-    more = f", at least {least} on a video's first frame" if least > 1 else ""
-    return (
-        f"recurrent steps until one {' or '.join(ends)} ({metric}), at most {spec['max_steps']}"
-        f"{more}"
-    )
+    return f"recurrent steps until one {' or '.join(ends)} ({metric}){_limits(spec)}"
 
 
 def _gate(spec: Mapping[str, Any]) -> str:
@@ -67,13 +62,48 @@ def _anderson(spec: Mapping[str, Any]) -> str:
     return f"each step from a mix of what the last {steps} have reached (Anderson acceleration)"
 
 
+_READ_OUT = {
+    "entropy": "the classes of {which} have at most {} of the entropy that they could have",
+    "flips": "at most {} of the pixels change their class",
+    "change": "at most {} of a pixel's class probability, on average, goes to other classes",
+}
+
+
+def _readout(spec: Mapping[str, Any]) -> str:
+    share = spec["share"]
+    which = "all pixels" if share == 1 else f"the {_percent(share)} least certain pixels"
+    until = _READ_OUT[spec["rule"]].format(_percent(spec["threshold"]), which=which)
+    return f"recurrent steps until {until}{_limits(spec)}"
+
+
+def _ponder(spec: Mapping[str, Any]) -> str:
+    sure = _percent(spec["threshold"])
+    until = f"the learned probability of having halted is {sure}"
+    return f"recurrent steps until {until}{_limits(spec)}"
+
+
+def _act(spec: Mapping[str, Any]) -> str:
+    until = f"learned scores add up to all but {_percent(spec['epsilon'])}"
+    return f"recurrent steps until {until}{_limits(spec)}, and their mean state by these scores"
+
+
 _KINDS = {
     "schedule": _schedule,
     "halting": _halting,
     "gate": _gate,
     "refresh": _refresh,
     "anderson": _anderson,
+    "readout": _readout,
+    "ponder": _ponder,
+    "act": _act,
 }
+
+
+def _limits(spec: Mapping[str, Any]) -> str:
+    """The most steps, and the fewest on a first frame if they are any."""
+    least = spec["min_first_steps"]
+    more = f", at least {least} on a video's first frame" if least > 1 else ""
+    return f", at most {spec['max_steps']}{more}"
 
 
 def _steps(count: int) -> str:

@@ -1,5 +1,6 @@
 """Policies around another one."""
 
+import copy
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from rsf_jax.policies.base import (
     Recurrence,
     Stepwise,
     StepwisePolicy,
+    bound,
     may_leave_out_frames,
 )
 from rsf_jax.policies.steering import History, Steered, steers
@@ -98,6 +100,15 @@ class Wrapper(Stepwise):
     def init_state(self, seen: Array) -> Memory:
         """Returns what `inner` begins a frame's decisions with; see `StepwisePolicy`."""
         return self.inner.init_state(seen)
+
+    def bind(self, recurrence: Recurrence) -> Any:
+        """Returns this policy with `inner` as that decides on steps; see `base.bound`."""
+        inner = bound(self.inner, recurrence)
+        if inner is self.inner:
+            return self
+        around = copy.copy(self)
+        object.__setattr__(around, arguments.INNER, inner)
+        return around
 
     def should_continue(
         self, n: Array, before: Array, after: Array, state: Memory, first: bool | Array

@@ -11,7 +11,7 @@ from jax import lax
 
 from rsf_jax.models.base import Prepared
 from rsf_jax.ops.select import select
-from rsf_jax.policies.base import Recurrence, StepwisePolicy
+from rsf_jax.policies.base import Recurrence, StepwisePolicy, bound
 from rsf_jax.policies.steering import ahead_of, next_start, steered
 from rsf_jax.streaming.slots import NO_ENTRY, Ended, Load, Look, Slots, Stored
 from rsf_jax.typing import Array, Carry, Drive
@@ -73,7 +73,7 @@ class Tick:
         carry, memory = self.fresh(prepared, policy, self.slots)
         drive = prepared.drive(frame)
         recurrence = _recurrence(prepared, frame, drive, carry, carry)
-        decision = policy.init_state(policy.observe(recurrence, carry))
+        decision = bound(policy, recurrence).init_state(policy.observe(recurrence, carry))
         none, zeros = jnp.zeros(self.slots, bool), jnp.zeros(self.slots, jnp.int32)
         entry = jnp.full(self.slots, NO_ENTRY, jnp.int32)
         ahead = ahead_of(policy, carry)
@@ -231,6 +231,7 @@ class Tick:
 
     def _step(self, prepared: Prepared, policy: StepwisePolicy, slots: Slots) -> Slots:
         recurrence = _recurrence(prepared, slots.frame, slots.drive, slots.carry, slots.carry)
+        policy = bound(policy, recurrence)
         start = next_start(slots.carry, slots.ahead)
         carry = recurrence.step(start)
         before, after = (policy.observe(recurrence, c) for c in (start, carry))
@@ -306,6 +307,7 @@ def _recurrence(
         hidden=prepared.hidden,
         readout=prepared.readout,
         last=last,
+        halting=prepared.halting,
     )
 
 

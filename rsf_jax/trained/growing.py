@@ -23,6 +23,8 @@ def check_growth(there: Config, here: Config) -> None:
     """
     changed = [name for name in MODEL_FIELDS if getattr(there, name) != getattr(here, name)]
     for name in changed:
+        if name == "halting_head" and not getattr(there, name):
+            continue  # it begins as by itself, and what was there reads nothing of it
         old, new = getattr(there, name), getattr(here, name)
         if name not in kind_of(here.model).grows or there.model != here.model:
             raise _refused(there, f"{name}={old!r} there, {new!r} here, cannot be made of it")
@@ -37,7 +39,8 @@ def grow(weights: Variables, fresh: Variables) -> dict[str, Any]:
     in `fresh`; nothing that was there reads them, so that the outputs stay what they were until
     training changes that. So a kind of network that may grow in channels has kernels that end in
     [C_in, C_out], and computes of a channel what depends on that channel alone but for those
-    kernels; others keep several maps side by side in one axis.
+    kernels; others keep several maps side by side in one axis. A halting head that is not among
+    the weights begins as in `fresh`.
 
     Args:
         weights: of the smaller network.
@@ -46,7 +49,10 @@ def grow(weights: Variables, fresh: Variables) -> dict[str, Any]:
     Returns:
         As `fresh`, in NumPy arrays.
     """
-    return jax.tree.map(_grow_leaf, dict(weights), dict(fresh))
+    found = {**weights, "params": dict(weights["params"])}
+    if "halting" in fresh["params"]:
+        found["params"].setdefault("halting", fresh["params"]["halting"])
+    return jax.tree.map(_grow_leaf, found, {**fresh, "params": dict(fresh["params"])})
 
 
 def _grow_leaf(old: Any, fresh: Any) -> Any:

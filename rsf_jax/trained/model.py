@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rsf_jax.config.build import build_objective
+from rsf_jax.config.build import build_objective, training_policy
 from rsf_jax.config.config import MODEL_FIELDS, OF_THE_DATASET, Config
 from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel, count_parameters, prepare
-from rsf_jax.policies import FixedSchedule, StepPolicy
+from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.recording import Recording
 from rsf_jax.streaming import StreamEngine
 from rsf_jax.trained.appearance import Appearance, appearance_of, load_appearance
@@ -62,9 +62,9 @@ class Trained:
         return f"<Trained {name}{line}, update {self.update}>"
 
     @property
-    def schedule(self) -> FixedSchedule:
-        """The schedule of training."""
-        return FixedSchedule(self.config.slow_steps, self.config.fast_steps)
+    def schedule(self) -> StepPolicy:
+        """The schedule of training; with a halting head, the policy that reads it."""
+        return training_policy(self.config)
 
     @functools.cached_property
     def appearance(self) -> Appearance:

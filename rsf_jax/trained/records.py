@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from rsf_jax.config.build import training_schedule
+from rsf_jax.config.build import training_policy
 from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.config.presets import get_config
 from rsf_jax.errors import InputError
@@ -159,7 +159,7 @@ class Record:
     @property
     def schedule(self) -> str:
         """The policy of training."""
-        return str(training_schedule(Config(**self.config)))
+        return str(training_policy(Config(**self.config)))
 
     @property
     def changes(self) -> dict[str, Any]:

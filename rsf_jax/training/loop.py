@@ -165,7 +165,7 @@ class _Loop:
             alone = jax.device_get(setup.devices.unreplicate(variables))
             variables = setup.own_devices.replicate(alone)
         videos = setup.dataset.validation
-        scores = setup.scorer(variables, processes.shard(videos), setup.schedule, stops)
+        scores = setup.scorer(variables, processes.shard(videos), setup.policy, stops)
         summary = summarize(processes.gather(scores, len(videos)))
         if math.isnan(summary.miou):
             raise InputError("no validation video has a label: no checkpoint can be chosen by them")

@@ -12,6 +12,7 @@ from rsf_jax.config.build import (
     build_penalty,
     build_schedule,
     build_training_schedules,
+    training_policy,
 )
 from rsf_jax.config.config import Config
 from rsf_jax.data.batches import updates_per_epoch
@@ -22,8 +23,9 @@ from rsf_jax.measures.losses import Objective
 from rsf_jax.models.base import VideoModel
 from rsf_jax.parallel.devices import Devices, devices_for
 from rsf_jax.parallel.processes import Processes
-from rsf_jax.policies import FixedSchedule
+from rsf_jax.policies import FixedSchedule, StepPolicy
 from rsf_jax.scoring.scorer import Scorer
+from rsf_jax.training.pondering import build_pondering
 from rsf_jax.training.state import (
     TrainState,
     build_optimizer,
@@ -46,7 +48,8 @@ class Setup:
         devices: for training, of all processes.
         own_devices: for all else, of this process.
         model: what is trained.
-        schedule: of validation.
+        schedule: of the diagnostics of validation.
+        policy: of validation.
         total: updates of the whole run.
         validate_every: updates between two validations.
         learning_rate: as a function of the updates done.
@@ -62,6 +65,7 @@ class Setup:
     own_devices: Devices
     model: VideoModel
     schedule: FixedSchedule
+    policy: StepPolicy
     total: int
     validate_every: int
     learning_rate: optax.Schedule
@@ -126,6 +130,7 @@ class Setup:
             stateful=self.config.stateful,
             objective=self.objective,
             penalty=build_penalty(self.config),
+            pondering=build_pondering(self.config),
             gradient_frames=self.config.gradient_frames,
             continues=continues,
             axis_name=self.devices.axis_name,
@@ -148,6 +153,7 @@ def build_setup(config: Config, dataset: Dataset, processes: Processes) -> Setup
         own_devices=own_devices,
         model=model,
         schedule=build_schedule(config),
+        policy=training_policy(config),
         total=total_updates(config, per_epoch),
         validate_every=config.validate_every or per_epoch,
         learning_rate=learning_rate_schedule(config, per_epoch),

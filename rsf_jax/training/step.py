@@ -21,22 +21,39 @@ from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.policies.base import Recurrence
 from rsf_jax.training import streams
+from rsf_jax.training.pondering import Pondering, Taken
 from rsf_jax.training.randomness import keys_of_frames, keys_of_videos
 from rsf_jax.training.state import TrainState
 from rsf_jax.typing import Array, Carry, Float, Frame, Int, Variables
 from rsf_jax.unroll import begin_frame, scan_frames
 
 
+class Means(NamedTuple):
+    """Means over a batch, or what has come of them so far.
+
+    Attributes:
+        loss: float32, of the objective.
+        miou: float32 [2], sum of the images' IoU of the foreground, of more than two classes of
+            the mean IoU of the classes in it, and of the shares that were summed: an image without
+            a label has none.
+        penalty: float32, without its weight; 0 without one.
+        pondering: float32 [2], cost of pondering, without its weight, and expected steps of a
+            frame; 0 without a halting head.
+    """
+
+    loss: Array
+    miou: Array
+    penalty: Array
+    pondering: Array
+
+
 class Gradients(NamedTuple):
     """What an update needs of a batch.
 
     Attributes:
-        loss: float32, mean of the objective.
-        miou: float32 [2], sum of the images' IoU of the foreground, of more than two classes of
-            the mean IoU of the classes in it, and of the shares that were summed: an image without
-            a label has none.
-        penalty: float32, mean penalty, without its weight; 0 without one.
-        gradients: of the loss and the weighted penalty, as the parameters.
+        loss, miou, penalty, pondering: see `Means`.
+        gradients: of the loss, the weighted penalty and the weighted cost of pondering, as the
+            parameters.
         model_state: the running statistics after the batch, if the model has them.
         carry: the state that each video leaves; nothing without recurrence.
     """
@@ -44,6 +61,7 @@ class Gradients(NamedTuple):
     loss: Array
     miou: Array
     penalty: Array
+    pondering: Array
     gradients: Any
     model_state: Any
     carry: Carry
@@ -60,6 +78,7 @@ def make_train_step(
     stateful: bool = True,
     objective: Objective = FOCAL,
     penalty: Penalty | None = None,
+    pondering: Pondering | None = None,
     gradient_frames: int = 1,
     continues: bool | None = None,
     axis_name: str | None = None,
@@ -73,6 +92,7 @@ def make_train_step(
         stateful: carry the hidden state across frames.
         objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
+        pondering: how a halting head weighs the steps of a frame; None for the last one alone.
         gradient_frames: as for `video_gradients`.
         continues: of streams that are trained on in chunks, whether those of the batch go on from
             what is left of them in the state, or begin; None for whole videos.
@@ -80,8 +100,9 @@ def make_train_step(
 
     Returns:
         A pure function from state and batch to the next state and the metrics `loss`, `miou`,
-        `grad_norm` and, with a penalty, `penalty`, means over the batch's videos by weight; `miou`
-        over the frames that have labels, NaN if none has.
+        `grad_norm`, with a penalty `penalty`, and with a halting head `ponder_cost` and
+        `expected_steps`, means over the batch's videos by weight; `miou` over the frames that have
+        labels, NaN if none has.
     """
 
     def all_sum(tree: Any) -> Any:
@@ -106,16 +127,19 @@ def make_train_step(
             stateful=stateful,
             objective=objective,
             penalty=penalty,
+            pondering=pondering,
             gradient_frames=gradient_frames,
             start=start,
             keys=keys,
         )
-        loss, miou, excess, gradients = all_sum(sums)
+        loss, miou, excess, pondered, gradients = all_sum(sums)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics = {"loss": loss, "miou": miou[0] / miou[1], "grad_norm": optax.tree.norm(gradients)}
         if penalty is not None:
             metrics["penalty"] = excess
+        if pondering is not None:
+            metrics |= {"ponder_cost": pondered[0], "expected_steps": pondered[1]}
         left = state.streams
         if continues is not None:
             left = streams.put(left, state.step, carry, axis_name)
@@ -134,6 +158,7 @@ def video_gradients(
     stateful: bool = True,
     objective: Objective = FOCAL,
     penalty: Penalty | None = None,
+    pondering: Pondering | None = None,
     gradient_frames: int = 1,
     start: Carry | None = None,
     keys: Array | None = None,
@@ -155,6 +180,7 @@ def video_gradients(
         stateful: carry the hidden state across frames.
         objective: the loss of an image.
         penalty: what is added to the loss of every frame of a recurrent model.
+        pondering: how a halting head weighs the steps of a frame; None for the last one alone.
         gradient_frames: frames that states are differentiated across, 1 as published.
         start: what the videos go on from, as later frames; None for their beginning.
         keys: of the penalty's random numbers, one for each video [B]; None for those of its seed.
@@ -162,7 +188,7 @@ def video_gradients(
     Source: Wang et al. 2023, section 4.2.
     """
     if model.recurrent:
-        loss = FrameLoss(model, schedule, stateful, objective, penalty)
+        loss = FrameLoss(model, schedule, stateful, objective, penalty, pondering)
         return _recurrent_gradients(loss, variables, batch, shares, gradient_frames, start, keys)
     return _feedforward_gradients(model, variables, batch, shares, objective)
 
@@ -176,6 +202,7 @@ class FrameLoss:
     stateful: bool
     objective: Objective
     penalty: Penalty | None
+    pondering: Pondering | None = None
 
     def __call__(
         self,
@@ -186,28 +213,34 @@ class FrameLoss:
         shares: Float[Array, " B"],
         keys: Array | None,
         first: bool,
-    ) -> tuple[Array, tuple[State, tuple[Array, Array, Array]]]:
+    ) -> tuple[Array, tuple[State, Means]]:
         """Returns the sum to be differentiated, and the next state with the means to report."""
         frame_of = begin_frame(prepared, state, frame, stateful=self.stateful)
-        reached, logits, losses = self._run(frame_of, labels, first)
-        iou = image_iou(logits, labels)
-        loss, miou = jnp.sum(losses * shares), _share_of_labeled(iou, shares)
-        next_state = State(reached.after, state.frame_index + 1)
-        if self.penalty is None:
-            return loss, (next_state, (loss, miou, jnp.float32(0)))
-        keys = keys_of_frames(keys, state.frame_index)
-        excess = jnp.sum(self.penalty(frame_of.step, reached.before, keys) * shares)
-        return loss + self.penalty.weight * excess, (next_state, (loss, miou, excess))
+        taken = self._run(frame_of, labels, first)
+        loss = jnp.sum(taken.losses * shares)
+        iou = image_iou(taken.logits, labels)
+        means = _no_means()._replace(loss=loss, miou=_share_of_labeled(iou, shares))
+        if self.penalty is not None:
+            keys = keys_of_frames(keys, state.frame_index)
+            excess = jnp.sum(self.penalty(frame_of.step, taken.reached.before, keys) * shares)
+            loss, means = loss + self.penalty.weight * excess, means._replace(penalty=excess)
+        if self.pondering is not None:
+            pondered = jnp.stack([jnp.sum(x * shares) for x in (taken.costs, taken.steps)])
+            loss = loss + self.pondering.weight * pondered[0]
+            means = means._replace(pondering=pondered)
+        return loss, (State(taken.left, state.frame_index + 1), means)
 
-    def _run(
-        self, frame_of: Recurrence, labels: Int[Array, "B H W"], first: bool
-    ) -> tuple[Reached, Array, Float[Array, " B"]]:
-        """Takes the steps of a frame: logits, and each sample's loss, earlier steps included."""
+    def _run(self, frame_of: Recurrence, labels: Int[Array, "B H W"], first: bool) -> Taken:
+        """Takes the steps of a frame."""
+        length = self.schedule.length(first)
+        if self.pondering is not None:
+            estimator = self.schedule.gradient
+            return self.pondering(frame_of, estimator, length, labels, self.objective)
         decay = self.objective.step_decay
         if not decay:
             reached = self.schedule.reach(frame_of.step, frame_of.start, first)
             logits = frame_of.readout(reached.after)
-            return reached, logits, self.objective(logits, labels)
+            return Taken(reached, reached.after, logits, self.objective(logits, labels))
 
         def body(loop: tuple[Reached, Any], _: None) -> tuple[tuple[Reached, Any], None]:
             last, losses = loop
@@ -217,8 +250,8 @@ class FrameLoss:
 
         begun = (Reached(frame_of.start, frame_of.start), jnp.zeros(labels.shape[0], jnp.float32))
         start = as_varying(begun, (frame_of.start, labels))
-        reached, losses = lax.scan(body, start, length=self.schedule.length(first))[0]
-        return reached, frame_of.readout(reached.after), losses
+        reached, losses = lax.scan(body, start, length=length)[0]
+        return Taken(reached, reached.after, frame_of.readout(reached.after), losses)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,8 +288,8 @@ class WindowLoss:
         return loss, (state, means)
 
 
-def _no_means() -> tuple[Array, Array, Array]:
-    return jnp.float32(0), jnp.zeros(2), jnp.float32(0)
+def _no_means() -> Means:
+    return Means(jnp.float32(0), jnp.zeros(2), jnp.float32(0), jnp.zeros(2))
 
 
 def _recurrent_gradients(
@@ -294,10 +327,11 @@ def _recurrent_gradients(
     zeros = as_varying(zeros, (batch, prepared))
     frames_first = (jnp.moveaxis(batch.frames, 1, 0), jnp.moveaxis(batch.masks, 1, 0))
     singles_out_first = schedule.singles_out_first_frame and start is None
-    state, ((loss, miou, excess), gradients) = _scan_windows(
+    state, (means, gradients) = _scan_windows(
         body, (state, zeros), frames_first, gradient_frames, singles_out_first
     )
-    return Gradients(loss, miou, excess, pull_back(gradients)[0], {}, state.carry)
+    of_params = pull_back(gradients)[0]
+    return Gradients(**means._asdict(), gradients=of_params, model_state={}, carry=state.carry)
 
 
 def _scan_windows(
@@ -341,7 +375,8 @@ def _feedforward_gradients(
     (loss, (miou, changed)), gradients = jax.value_and_grad(video_loss, has_aux=True)(
         variables["params"]
     )
-    return Gradients(loss, miou, jnp.float32(0), gradients, changed, ())
+    means = _no_means()._replace(loss=loss, miou=miou)
+    return Gradients(**means._asdict(), gradients=gradients, model_state=changed, carry=())
 
 
 def _share_of_labeled(

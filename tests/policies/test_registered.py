@@ -53,7 +53,7 @@ WRONG = {
     "countdown:0.5:rate=0.6": "rate is given twice",
     "countdown:fast": "rate is 'fast': float is needed",
     "countdown:0.5:1.5": "max_steps is '1.5': int is needed",
-    "countdwn:0.5:9": "largest, gate, refresh, anderson, countdown; did you mean 'countdown'?",
+    "countdwn:0.5:9": "countdown; did you mean 'countdown'?",
     "largst:0.5:9": "did you mean 'largest'?",
 }
 

@@ -20,6 +20,17 @@ WORDS = {
     "refresh:64+s1f1": "a fresh state every 64 frames; otherwise 1 recurrent step on every frame",
     "anderson:5+s6f6": "each step from a mix of what the last 6 steps have reached (Anderson "
     "acceleration); otherwise 6 recurrent steps on every frame",
+    "readout:flips:0.002:12": "recurrent steps until at most 0.2 % of the pixels change their "
+    "class, at most 12",
+    "readout:entropy:0.1:6:min_first_steps=3:share=0.25": "recurrent steps until the classes of "
+    "the 25 % least certain pixels have at most 10 % of the entropy that they could have, at most "
+    "6, at least 3 on a video's first frame",
+    "readout:change:0.01:6": "recurrent steps until at most 1 % of a pixel's class probability, on "
+    "average, goes to other classes, at most 6",
+    "ponder:0.5:12": "recurrent steps until the learned probability of having halted is 50 %, at "
+    "most 12",
+    "act:0.01:12:min_first_steps=3": "recurrent steps until learned scores add up to all but 1 %, "
+    "at most 12, at least 3 on a video's first frame, and their mean state by these scores",
     "mine:1:2": "mine, a policy of one's own",
 }
 
