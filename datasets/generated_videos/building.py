@@ -63,6 +63,11 @@ class GeneratedBuilder(VideoRecords, tfds.core.GeneratorBasedBuilder, skip_regis
         """Features of one subset. Only kinds that TFDS decodes without TensorFlow may be used."""
         raise NotImplementedError
 
+    def more_metadata(self, subset: Subset) -> dict[str, Any]:
+        """Metadata of one subset beside its settings: none, unless a builder has some."""
+        del subset
+        return {}
+
     def _info(self) -> tfds.core.DatasetInfo:
         """Features and metadata; the settings go into the metadata in full."""
         subset = self.builder_config.subset
@@ -75,6 +80,7 @@ class GeneratedBuilder(VideoRecords, tfds.core.GeneratorBasedBuilder, skip_regis
                 seed=subset.seed,
                 settings=subset.settings.as_dict(),
                 splits={name: [r.start, r.stop] for name, r in subset.splits.items()},
+                **self.more_metadata(subset),
             ),
         )
 

@@ -19,7 +19,7 @@ from mazes.scene import Scene, cut_pockets, nearest_first
 from mazes.settings import Growth
 
 # Pixels of a cell, of the opening of a wall, and of a cell's walls, two of which are its own.
-_INSIDE, OPENING = 4, 2
+INSIDE, OPENING = 4, 2
 _OF_WALLS = 2 * OPENING
 
 
@@ -43,7 +43,7 @@ def clutter(
         regrow(scene, _patch(scene.maze, cells, count, chance), cells, growth, joined, chance)
     opened = scene.maze.open
     left = pixels - OPENING * int((opened ^ before).sum())
-    shown = _INSIDE + OPENING * (opened & before).sum(0).ravel()
+    shown = INSIDE + OPENING * (opened & before).sum(0).ravel()
     order = nearest_first(scene.maze.side, chance.below(len(scene.maze)))
     scene.light.flat[order[np.cumsum(shown[order]) <= left]] ^= True
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mazes.drawing import SOURCE, WALL
 
-_FEATURES, _PIXELS = 512, 40_000
+FEATURES, PIXELS = 512, 40_000
 _RIDGE = 1e-3
 _THRESHOLDS = np.linspace(0.1, 0.9, 33)
 
@@ -93,7 +93,7 @@ def told_apart(values: np.ndarray, truth: np.ndarray) -> float:
 
 
 def surroundings(pictures: np.ndarray, size: int) -> np.ndarray:
-    """The patch around every pixel, zeros beyond the edge: [T, H, W, size * size].
+    """The patch around every pixel, zeros beyond the edge: [T, H, W, size, size], not copied.
 
     Args:
         pictures: [T, H, W].
@@ -101,8 +101,7 @@ def surroundings(pictures: np.ndarray, size: int) -> np.ndarray:
     """
     margin = size // 2
     padded = np.pad(pictures, ((0, 0), (margin, margin), (margin, margin)))
-    views = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))
-    return views.reshape(*pictures.shape, size * size)
+    return np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,40 +138,43 @@ class LocalPredictor:
             seed: of the features and of the pixels that it is fitted to.
         """
         rng = np.random.default_rng(seed)
-        count = 0 if linear else _FEATURES
+        count = 0 if linear else FEATURES
         weights = rng.normal(0, 2 / size, (size * size, count)).astype(np.float32)
         passage = passages(frames)
         places = np.argwhere(passage)
-        places = places[rng.permutation(len(places))[:_PIXELS]]
-        patches = surroundings(_centered(frames), size)[tuple(places.T)]
+        places = places[rng.permutation(len(places))[:PIXELS]]
+        patches = surroundings(_gray(frames), size)[tuple(places.T)]
         x = _features(patches, weights).astype(np.float64)
         y = masks[tuple(places.T)].astype(np.float64)
         gram = x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1])
         unfinished = cls(size, weights, np.linalg.solve(gram, x.T @ y), 0.0)
         few = slice(0, 100)
         scores, truth = unfinished.scores(frames[few]), masks[few] > 0
-        ious = [overlap(passage[few] & (scores > level), truth).mean() for level in _THRESHOLDS]
+        ious = [overlap(scores > level, truth).mean() for level in _THRESHOLDS]
         return dataclasses.replace(unfinished, threshold=float(_THRESHOLDS[int(np.argmax(ious))]))
 
     def scores(self, frames: np.ndarray) -> np.ndarray:
-        """Returns float64 [T, H, W], the higher the more likely of the target."""
-        found = []
-        for picture in _centered(frames):
-            patches = surroundings(picture[None], self.size)[0]
-            features = _features(patches.reshape(-1, patches.shape[-1]), self.weights)
-            found.append((features @ self.coefficients).reshape(picture.shape))
-        return np.array(found)
+        """Returns the higher values the more likely a pixel is of the target.
 
-    def __call__(self, frames: np.ndarray) -> np.ndarray:
-        """Returns the guess for frames [T, H, W, 1]: bool [T, H, W]."""
-        return passages(frames) & (self.scores(frames) > self.threshold)
+        Args:
+            frames: uint8 [T, H, W, 1].
+
+        Returns:
+            float64 [T, H, W]; where there is a wall, minus infinity.
+        """
+        found = np.full(frames.shape[:3], -np.inf)
+        for scores, picture, passage in zip(found, _gray(frames), passages(frames), strict=True):
+            patches = surroundings(picture[None], self.size)[0][passage]
+            scores[passage] = _features(patches, self.weights) @ self.coefficients
+        return found
 
 
-def _centered(frames: np.ndarray) -> np.ndarray:
+def _gray(frames: np.ndarray) -> np.ndarray:
     """Gray levels in 0..1, [T, H, W]."""
     return frames[..., 0].astype(np.float32) / 255
 
 
 def _features(patches: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    patches = patches.reshape(len(patches), -1)
     ones = np.ones((len(patches), 1), np.float32)
     return np.concatenate([ones, patches, np.maximum(patches @ weights, 0)], axis=1)

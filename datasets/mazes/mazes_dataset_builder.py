@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -10,6 +10,7 @@ from generated_videos.building import GeneratedBuilder, SubsetConfig, configs
 from generated_videos.subset import Subset
 from video_records.features import array, frames_and_masks
 
+from mazes.events import KINDS
 from mazes.generator import video
 from mazes.steps import CELL
 from mazes.subsets import SUBSETS
@@ -37,3 +38,7 @@ class Builder(GeneratedBuilder):
                 **{name: array((length,), dtype, "bytes") for name, dtype in happens.items()},
             }
         )
+
+    def more_metadata(self, subset: Subset) -> dict[str, Any]:
+        """What the values of `event` are called, where there are any."""
+        return {} if subset.settings.happening is None else {"event_names": list(KINDS)}

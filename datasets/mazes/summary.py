@@ -1,7 +1,7 @@
 """Summary: figures of a subset as Markdown tables, from freshly generated videos.
 
 Run in `datasets/`: `python -m mazes.summary --config=temporal12`. The figures are those of the test
-split, those of predictors that are fitted of as many training videos; `--videos` takes fewer.
+split; predictors that are fitted are fitted to training videos. `--videos` takes fewer.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from generated_videos.parallel import Example, generate
 from generated_videos.subset import Subset
 
 from mazes import cues
+from mazes.clutter import INSIDE, OPENING
+from mazes.drawing import SOURCE
 from mazes.events import CUT, DECOY, FAR, KINDS, NEAR, START
 from mazes.generator import video
-from mazes.steps import REACH, steps_needed
+from mazes.steps import CELL, REACH, steps_needed
 from mazes.subsets import SUBSETS
 
 Rows = list[tuple[str, ...]]
 PATCHES = (9, 17)  # what one kernel of 9x9 sees, and two of them
-_MOST = 300  # frames that are looked at patch by patch, evenly spaced among all
+MOST = 300  # frames that are looked at patch by patch, evenly spaced among all
 
 
 def joined(examples: list[Example]) -> Example:
@@ -33,7 +35,7 @@ def joined(examples: list[Example]) -> Example:
 
 def some(frames: Example) -> Example:
     """Some of the frames, evenly spaced."""
-    which = np.unique(np.linspace(0, len(frames["masks"]) - 1, _MOST).astype(int))
+    which = np.unique(np.linspace(0, len(frames["masks"]) - 1, MOST).astype(int))
     return {name: values[which] for name, values in frames.items()}
 
 
@@ -47,11 +49,13 @@ def mazes_rows(frames: Example) -> Rows:
     new = frames["event"] <= CUT
     passage = cues.passages(frames["frames"])
     share = (frames["masks"].sum((1, 2)) / passage.sum((1, 2)))[new]
+    parts = parts_of(passage[new])
     low, high = np.percentile(share, [5, 95])
     distance = frames["distance"][new]
     return [
         ("new mazes", f"{new.sum()}"),
         ("passages, share of the pixels", f"{passage[new].mean():.3f}"),
+        ("parts: mean, fewest, most", f"{parts.mean():.1f}, {parts.min()}, {parts.max()}"),
         ("target, share of the passages: mean, 5th and 95th percentile",
          f"{share.mean():.3f}, {low:.3f}, {high:.3f}"),
         ("distance from the source, pixels: mean, median, 90th percentile, most",
@@ -59,6 +63,17 @@ def mazes_rows(frames: Example) -> Rows:
         (f"steps, {REACH} pixels each: mean, median, 90th percentile, most",
          ", ".join(spread(steps_needed(distance)))),
     ]  # fmt: skip
+
+
+def parts_of(passage: np.ndarray) -> np.ndarray:
+    """Parts of each maze, int64 [T]: without circles each opening makes one of two.
+
+    Args:
+        passage: bool [T, H, W].
+    """
+    cells = passage[0].size // CELL**2
+    openings = (passage.sum((1, 2)) - INSIDE * cells) // OPENING
+    return cells - openings
 
 
 def changed_pixels(frames: Example) -> np.ndarray:
@@ -87,7 +102,7 @@ def event_rows(frames: Example) -> Rows:
                 name,
                 f"{here.sum() / later.sum():.3f}",
                 f"{np.mean(pixels == 2):.2f}",
-                ", ".join(f"{np.percentile(pixels, at):.0f}" for at in (50, 95)),
+                ", ".join(f"{np.percentile(pixels, at):.0f}" for at in (5, 50, 95)),
                 f"{moved[here].mean():.0f}",
                 ", ".join(spread(frames["distance"][here])),
                 ", ".join(spread(steps[here])),
@@ -99,45 +114,53 @@ def event_rows(frames: Example) -> Rows:
 def predictor_rows(frames: Example, fitting: Example) -> Rows:
     """Mean foreground IoU of predictors that follow no passage, and whether they tell anything.
 
-    What guesses from patches may well guess all passages; `cues.told_apart` says more.
+    What guesses from patches may well guess all passages; `cues.told_apart` says more, of pixels in
+    whose patch the source is not.
     """
-    pictures, masks, truth = frames["frames"], frames["masks"], frames["masks"] > 0
+    few, fitted_to = some(frames), some(fitting)
+    pictures, truth = few["frames"], few["masks"] > 0
     passage = cues.passages(pictures)
-    radius, disc = cues.best_disc(pictures, masks)
+    radius, disc = cues.best_disc(pictures, few["masks"])
     rows: Rows = [
-        ("all passages", f"{cues.overlap(passage, truth).mean():.3f}", ".5"),
+        ("all passages", f"{cues.overlap(passage, truth).mean():.3f}", ""),
         (f"passages within {radius:.0f} pixels of the source, the best radius", f"{disc:.3f}", ""),
     ]
-    few, fitted_to = some(frames), some(fitting)
-    pixels = cues.passages(few["frames"])
     for size in PATCHES:
+        asked = passage & unaware(pictures, size)
         for linear in (True, False):
             found = cues.LocalPredictor.fitted(
                 fitted_to["frames"], fitted_to["masks"], size, linear
             )
             kind = "linear" if linear else "not linear"
-            scores, right = found.scores(few["frames"]), few["masks"] > 0
-            iou = cues.overlap(pixels & (scores > found.threshold), right).mean()
-            told = cues.told_apart(scores[pixels], right[pixels])
+            scores = found.scores(pictures)
+            iou = cues.overlap(scores > found.threshold, truth).mean()
+            told = cues.told_apart(scores[asked], truth[asked])
             name = f"from a patch of {size}x{size} pixels, {kind}"
             rows.append((name, f"{iou:.3f}", f"{told:.3f}"))
+    return rows + kept_rows(frames)
+
+
+def kept_rows(frames: Example) -> Rows:
+    """Mean foreground IoU of the mask of the frame before, of all frames and by event."""
     later = np.flatnonzero(frames["event"] != START)
-    if len(later):
-        kept = cues.overlap(truth[later - 1] & passage[later], truth[later])
-        rows.append(("mask of the frame before", f"{kept.mean():.3f}", ""))
-        for kind in np.unique(frames["event"][later]):
-            of_kind = kept[frames["event"][later] == kind].mean()
-            rows.append((f"mask of the frame before, at `{KINDS[kind]}`", f"{of_kind:.3f}", ""))
-    return rows
+    truth = frames["masks"] > 0
+    kept = cues.overlap(truth[later - 1] & cues.passages(frames["frames"])[later], truth[later])
+    names = {"": np.ones(len(later), bool)}
+    for kind, name in enumerate(KINDS):
+        names[f", at `{name}`"] = frames["event"][later] == kind
+    return [
+        (f"mask of the frame before{name}", f"{kept[which].mean():.3f}", "")
+        for name, which in names.items()
+        if which.any()
+    ]
 
 
 def cue_rows(frames: Example) -> Rows:
     """What single cues tell of the target, and of the steps."""
     few = some(frames)
     pictures = few["frames"]
-    passage, distance = cues.passages(pictures), cues.from_source(pictures)
-    # Beyond what is seen together with the source.
-    asked = passage & (distance > PATCHES[-1])
+    passage = cues.passages(pictures)
+    asked = passage & unaware(pictures, PATCHES[-1])
     truth = few["masks"][asked] > 0
     height, width = passage.shape[1:]
     rows, columns = np.mgrid[:height, :width]
@@ -173,27 +196,33 @@ def cue_rows(frames: Example) -> Rows:
     return found
 
 
-def density(passage: np.ndarray, size: int) -> np.ndarray:
-    """How many pixels around each one are passage, itself included: int64 [T, H, W]."""
-    return np.array([cues.surroundings(one[None], size)[0].sum(-1) for one in passage])
+def density(kind: np.ndarray, size: int) -> np.ndarray:
+    """How many pixels of a kind, bool [T, H, W], there are around each one: int64 [T, H, W]."""
+    return cues.surroundings(kind, size).sum((-2, -1))
+
+
+def unaware(frames: np.ndarray, size: int) -> np.ndarray:
+    """Which pixels have no pixel of the source in the patch around them: bool [T, H, W]."""
+    return density(frames[..., 0] == SOURCE, size) == 0
 
 
 def summarize(name: str, subset: Subset, count: int) -> str:
     """All tables of a subset."""
     parts = {}
-    for split in ("test", "train"):
+    for split, most in (("test", count), ("train", min(count, MOST))):
         indices = subset.splits[split]
-        some = range(indices.start, min(indices.stop, indices.start + count))
-        parts[split] = joined(list(generate(video, subset.settings, subset.seed, some)))
+        numbers = range(indices.start, min(indices.stop, indices.start + most))
+        parts[split] = joined(list(generate(video, subset.settings, subset.seed, numbers)))
     test = parts["test"]
     videos = int((test["event"] == START).sum())
     tables = [table((f"`{name}`, {videos} test videos", ""), mazes_rows(test))]
     if rows := event_rows(test):
         header = ("event", "share of the frames", "of which 2 pixels change")
-        header += ("changed pixels: median, 95th percentile", "pixels of the mask that change")
+        header += ("changed pixels: 5th percentile, median, 95th", "pixels of the mask that change")
         header += ("distance, pixels: mean, median, 90th percentile, most", "steps, likewise")
         tables.append(table(header, rows))
-    tables.append(table(("predictor", "mean foreground IoU"), predictor_rows(test, parts["train"])))
+    header = ("predictor", "mean foreground IoU", "tells the target")
+    tables.append(table(header, predictor_rows(test, parts["train"])))
     tables.append(table(("cue", ""), cue_rows(test)))
     return "\n".join(tables)
 

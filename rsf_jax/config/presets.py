@@ -136,7 +136,8 @@ _NAMED |= {
         dataset="mazes/static7",
         slow_steps=8,
         fast_steps=8,
-        epochs=5,
+        batch_size=16,
+        epochs=3,
         diagnostics=False,
     ),
     # The first frame's steps are those that most mazes need, a later frame's fewer than a far gate
