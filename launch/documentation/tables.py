@@ -22,6 +22,7 @@ _FIELD = re.compile(r"    (\w+): \w+ = setting\(")
 # Of each kind of preset that the paper does not have, one.
 _OTHERS = (
     *("quickstart", "quickstart_s3f3", "quickstart_clstm", "quickstart_ff6", "quickstart_mixed3"),
+    *("quickstart_ponder6", "easy72_act6"),
     *("easy64_s6f1", "easy72_s6f1", "hard40_s6f2", "hard_mixed8"),
     *(
         "quickstart_live",

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from rsf_jax.analysis.changes import Changes, Correlation, StepsByChange
 from rsf_jax.analysis.movement import BEHAVIORS, DistanceRatios, LongRun
+from rsf_jax.analysis.reaction_time import ENTROPY, EVIDENCE, Reactions
 from rsf_jax.analysis.trajectory import Trajectory
 from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.ops.pixels import as_float
@@ -25,6 +26,10 @@ _BLUE, _VERMILLION, _PURPLE, _GRAY = "#0072b2", "#d55e00", "#cc79a7", "#999999"
 _CYCLE = (_VERMILLION, _ORANGE, _GREEN, _SKY, _BLUE, _PURPLE, _BLACK, _GRAY)
 _BEHAVIOR_COLORS = dict(zip(BEHAVIORS, (_GREEN, _ORANGE, _VERMILLION, _BLUE)))
 _STRIP = 8  # input frames shown
+_UNCERTAINTIES = {
+    EVIDENCE: "uncertainty, by evidence (vacuity)",
+    ENTROPY: "entropy of the softmax / log K\n(the model has no evidential readout)",
+}
 _COLOR = 3  # channels
 
 
@@ -244,6 +249,39 @@ def long_run(runs: list[LongRun], trained_steps: int) -> Figure:
         axes.set_xlabel("recurrent step n")
         _mark_training(axes, trained_steps)
         _clean(axes)
+    _share_legend(figure)
+    return figure
+
+
+def reaction_time(found: Reactions, trained_steps: int) -> Figure:
+    """Draws uncertainty step by step, and the area under it for every pixel of a first frame.
+
+    Args:
+        found: of some videos, and maps of one.
+        trained_steps: steps of a first frame in training.
+
+    Source: Goetschalckx et al. 2023, figures 2 and 3.
+    """
+    figure = Figure(figsize=(11.4, 4.2), layout="constrained")
+    curves, picture, area = figure.subplots(1, 3, width_ratios=(1.6, 1, 1.15))
+    for quartiles, color, label in (
+        (found.curves.first, _VERMILLION, "first frames"),
+        (found.curves.later, _BLUE, "later frames"),
+    ):
+        curves.fill_between(found.curves.step, quartiles[0], quartiles[2], color=color, alpha=0.2)
+        curves.plot(found.curves.step, quartiles[1], color=color, marker="o", ms=4, label=label)
+    _mark_training(curves, trained_steps)
+    curves.set(xlabel="recurrent step n", ylabel=_UNCERTAINTIES[found.kind], ylim=(0, None))
+    later = f", later ones {found.xi[:, 1:].mean():.2f}" if found.xi.shape[1] > 1 else ""
+    curves.set_title(
+        rf"mean area $\xi$ in steps: first frames {found.xi[:, 0].mean():.2f}{later}", fontsize=10
+    )
+    _clean(curves)
+    _draw_input(picture, found.frames[0], 0, _GRAY)
+    image = area.imshow(found.maps[0], cmap="magma", vmin=0, interpolation="nearest")
+    area.set(xticks=[], yticks=[])
+    area.set_title("the same for every pixel", fontsize=10)
+    figure.colorbar(image, ax=area, shrink=0.8)
     _share_legend(figure)
     return figure
 

@@ -31,6 +31,14 @@ from rsf_jax.analysis.movement import (
     long_run,
     step_distances,
 )
+from rsf_jax.analysis.reaction_time import (
+    Reactions,
+    ReactionTimes,
+    reaction_times,
+    uncertainty_curves,
+    uncertainty_of,
+    within,
+)
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
 from rsf_jax.config.build import training_schedule
 from rsf_jax.data.batches import evaluation_batches
@@ -42,6 +50,7 @@ from rsf_jax.evaluation.usual_policies import cap_steps
 from rsf_jax.figures.live import draw_still
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.measures.foreground import mean_of_labeled
+from rsf_jax.measures.losses import is_labeled
 from rsf_jax.models.base import Prepared, prepare
 from rsf_jax.policies import (
     NEVER,
@@ -74,10 +83,9 @@ class _Subject:
 
     def measure(self, measure: Callable[..., Any], *args: Any) -> Any:
         """Measures all videos, a batch at a time; the results are NumPy arrays [V, ...]."""
-        size = min(self.trained.config.eval_batch_size, len(self.videos))
         parts = [
             measure(self.trained.model, self.prepared, frames, *args, **self._options)
-            for frames, _ in _batches(self.videos, size)
+            for frames, _ in _batches(self.videos, self._size)
         ]
         return jax.tree.map(lambda *part: np.concatenate(part), *parts)
 
@@ -107,6 +115,35 @@ class _Subject:
             for frames, masks in _batches(videos, 1)
         ]
 
+    def reactions(self, frames: np.ndarray, steps: int) -> Reactions:
+        """Returns reaction times, with maps of one video [T, H, W, I]."""
+        kind, classes = uncertainty_of(self.trained.config), self.trained.config.classes
+        options: dict[str, Any] = {"kind": kind, "with_maps": True, **self._options}
+
+        def measure(videos: np.ndarray) -> ReactionTimes:
+            return reaction_times(self.trained.model, self.prepared, videos, steps, **options)
+
+        curves, xi, foreground = [], [], []
+        for videos, masks in _batches(self.videos, self._size):
+            found = measure(videos)
+            curves.append(found.curve)
+            xi.append(found.xi)
+            foreground.append(within(found.maps, (masks > 0) & is_labeled(masks, classes)))
+        return Reactions(
+            kind=kind,
+            curves=uncertainty_curves(np.concatenate(curves)),
+            xi=np.concatenate(xi),
+            foreground=np.concatenate(foreground),
+            # In a batch as before: another would be compiled anew.
+            maps=np.asarray(measure(np.repeat(frames[None], self._size, 0)).maps[0]),
+            frames=frames,
+        )
+
+    @property
+    def _size(self) -> int:
+        """Videos of a batch."""
+        return min(self.trained.config.eval_batch_size, len(self.videos))
+
     @property
     def _options(self) -> dict[str, Any]:
         return {"stateful": self.trained.config.stateful}
@@ -127,6 +164,7 @@ class _Findings:
     ratios: DistanceRatios
     runs: list[LongRun]
     still: StillCamera
+    reactions: Reactions
 
 
 def analyze(
@@ -142,8 +180,9 @@ def analyze(
     """Measures and draws what a model's hidden states do on test videos.
 
     Files in `workdir`: `analysis.json` and, as PNG and SVG, `correlation`, `trajectory`,
-    `steps_vs_change`, `distance_ratios`, `long_run` and `still_camera`; with a policy other than
-    the one the model was trained with, its name is added, as in `analysis_s6f2.json`.
+    `steps_vs_change`, `distance_ratios`, `long_run`, `still_camera` and `reaction_time`; with a
+    policy other than the one the model was trained with, its name is added, as in
+    `analysis_s6f2.json`.
 
     Args:
         trained: a recurrent model.
@@ -211,9 +250,10 @@ def _find(
     ran = subject.measure(measure_changes, policy)
     correlation = correlate(ran.drive, ran.hidden)
     halted = ran if halting is policy else subject.measure(measure_changes, halting)
-    trajectory, steps = subject.follow(frames, policy)
+    trajectory, spent = subject.follow(frames, policy)
     trained_steps = training_schedule(subject.trained.config).max_steps
-    distances = subject.measure(step_distances, max(_RATIO_STEPS, 2 * trained_steps))
+    steps = max(_RATIO_STEPS, 2 * trained_steps)
+    distances = subject.measure(step_distances, steps)
     return _Findings(
         ran=ran,
         halted=halted,
@@ -221,7 +261,7 @@ def _find(
         pattern=correlate(ran.drive, ran.pattern),
         steps_by_change=steps_by_change(halted.frames, halted.steps),
         video=frames,
-        video_steps=steps,
+        video_steps=spent,
         trajectory=trajectory,
         ratios=distance_ratios(distances),
         runs=subject.long_runs(long_steps),
@@ -231,6 +271,7 @@ def _find(
             policy,
             frames=_REPEATS,
         ),
+        reactions=subject.reactions(frames, steps),
     )
 
 
@@ -267,6 +308,7 @@ def _numbers(found: _Findings, slow_steps: int) -> dict[str, Any]:
         "distance_ratios": found.ratios,
         "long_run": _long_run_numbers(found.runs, slow_steps),
         "still_camera": still_numbers(found.still),
+        "reaction_time": _reaction_numbers(found.reactions),
     }
 
 
@@ -286,6 +328,16 @@ def _long_run_numbers(runs: list[LongRun], slow_steps: int) -> dict[str, Any]:
     }
 
 
+def _reaction_numbers(found: Reactions) -> dict[str, Any]:
+    return {
+        "uncertainty": found.kind,
+        **dataclasses.asdict(found.curves),
+        "mean_by_frame": found.xi.mean(0),
+        "foreground_by_frame": mean_of_labeled(found.foreground, 0),
+        "xi": found.xi,
+    }
+
+
 def _figures(found: _Findings, own: FixedSchedule, halting: StepPolicy) -> dict[str, Figure]:
     inside = halting
     while isinstance(inside, Wrapper):
@@ -301,6 +353,7 @@ def _figures(found: _Findings, own: FixedSchedule, halting: StepPolicy) -> dict[
         "distance_ratios": figures.distance_ratios(found.ratios, own.slow, shown),
         "long_run": figures.long_run(found.runs, own.slow),
         "still_camera": draw_still([found.still]),
+        "reaction_time": figures.reaction_time(found.reactions, own.slow),
     }
 
 

@@ -52,6 +52,7 @@ def _between_steps(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"IoU after {run['trained_steps']}, {run['steps']} steps",
         f"{number(run['iou_as_trained'])}, {number(run['iou_at_the_end'])}",
     )
+    yield _reaction(results["reaction_time"])
     still = results["still_camera"]
     count = len(still["miou"])
     held = "holds" if still["holds"] else f"holds for {still['lasts']}"
@@ -59,3 +60,11 @@ def _between_steps(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"the same frame {count} times",
         f"mIoU {number(still['miou'][0])}, then {number(still['miou'][-1])}: {held}",
     )
+
+
+def _reaction(found: dict[str, Any]) -> tuple[str, str]:
+    first, *later = found["mean_by_frame"]
+    told = f"first frames {number(first)}"
+    if later:
+        told += f", later ones {number(sum(later) / len(later))}"
+    return f"uncertain by {found['uncertainty']}, of {found['step'][-1]} steps", told

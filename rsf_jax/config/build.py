@@ -84,10 +84,17 @@ def build_objective(config: Config, class_weights: tuple[float, ...] | None = No
     """Returns the loss of training.
 
     Args:
-        config: uses `focal_gamma` and `step_decay`.
+        config: uses `loss` and what belongs to it, and `step_decay`.
         class_weights: what `config.class_balance` comes to for the training videos.
     """
-    return Objective(config.focal_gamma, class_weights, config.step_decay)
+    return Objective(
+        config.focal_gamma,
+        class_weights,
+        config.step_decay,
+        config.loss,
+        config.evidence_divergence,
+        config.evidence_annealing,
+    )
 
 
 def _estimator(config: Config) -> Estimator:

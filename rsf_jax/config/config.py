@@ -20,6 +20,7 @@ from rsf_jax.config.networks import NETWORKS, kind_of, network_names
 from rsf_jax.errors import InputError
 from rsf_jax.gradients.bptt import REMAT
 from rsf_jax.gradients.neumann import GUARDS
+from rsf_jax.measures.losses import FOCAL_LOSS, LOSSES
 from rsf_jax.models.halting_head import HEADS, PRIOR
 from rsf_jax.ops.conv import METHODS
 from rsf_jax.ops.norm import RUNNING_STATISTICS, STATISTICS
@@ -210,6 +211,19 @@ class Config:
     lr_decay_epochs: int = setting(25, "epochs between two decays in schedule 'steps'", least=1)
     warmup_steps: int = setting(0, "updates over which the learning rate rises from zero", least=0)
     clip_norm: float = setting(0.0, "largest global norm of the gradient; 0 does not clip", least=0)
+    loss: str = setting(
+        FOCAL_LOSS,
+        "of a pixel: focal, or evidential, which takes logits for evidence of classes, of which "
+        "there may be too little",
+        choices=LOSSES,
+    )
+    evidence_divergence: float = setting(
+        1.0,
+        "weight, in the evidential loss, of evidence for classes other than the true one",
+        least=0,
+        finite=True,
+    )
+    evidence_annealing: int = setting(1000, "updates over which that weight rises from 0", least=0)
     focal_gamma: float = setting(
         2.0, "focusing exponent of the focal loss; 0: cross-entropy", least=0, finite=True
     )

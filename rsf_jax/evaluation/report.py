@@ -27,6 +27,7 @@ _ANALYSIS = {
     "distance_ratios": "Movement of each step over that of the step before.",
     "long_run": "One frame for fifty steps: movement of the state, and IoU of its readout.",
     "still_camera": "The same frame shown again and again: whether the model keeps what it found.",
+    "reaction_time": "How uncertain the readout is after each step, and the area under that curve.",
 }
 # Pictures of `live_test.live_test`.
 _LIVE = {

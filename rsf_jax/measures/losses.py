@@ -4,14 +4,20 @@ import dataclasses
 import numbers
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Bool, Float, Int, Integer
 
+from rsf_jax.arguments import check_choice
 from rsf_jax.errors import InputError
+from rsf_jax.measures.evidence import evidential_loss
 from rsf_jax.typing import Array
 
+# Of a pixel.
+FOCAL_LOSS, EVIDENTIAL_LOSS = "focal", "evidential"
+LOSSES = (FOCAL_LOSS, EVIDENTIAL_LOSS)
 # Of a pixel that nobody has labeled, in every built dataset: docs/dataset-contract.md.
 IGNORED = 255
 
@@ -93,20 +99,30 @@ class Objective:
     """What training makes small, and validation compares checkpoints by.
 
     Attributes:
-        gamma: exponent of the focal loss.
+        gamma: exponent of the focal loss; 0 makes cross-entropy of it.
         class_weights: of the pixels of each class; None for one alike.
         step_decay: weight of the loss after a recurrent step relative to that of the next one; 0
             counts the last step alone. Of training only.
+        loss: of a pixel: "focal", or "evidential" as `evidential_loss` has it.
+        divergence: weight of the divergence of the evidential loss.
+        annealing: updates of training over which that weight rises from 0.
     """
 
     gamma: float = 2.0
     class_weights: tuple[float, ...] | None = None
     step_decay: float = 0.0
+    loss: str = FOCAL_LOSS
+    divergence: Any = 1.0
+    annealing: int = 0
 
     def __post_init__(self) -> None:
         """Checks the numbers; how many weights are needed is seen with the logits."""
-        for name, value in (("gamma", self.gamma), ("step_decay", self.step_decay)):
-            if not isinstance(value, numbers.Real) or not 0 <= value < float("inf"):
+        check_choice("loss", self.loss, LOSSES)
+        for name in ("gamma", "step_decay", "divergence"):
+            value = getattr(self, name)
+            if isinstance(value, jax.Array):
+                continue  # traced: see `at`
+            if not isinstance(value, numbers.Real) or not 0 <= float(value) < float("inf"):
                 raise InputError(f"{name} is {value!r}: a finite number of at least 0 is needed")
         if self.class_weights is not None:
             object.__setattr__(self, "class_weights", _weights(self.class_weights))
@@ -115,9 +131,22 @@ class Objective:
         self, logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
     ) -> Float[Array, "*axes"]:
         """Returns the loss of each image."""
-        return mean_over_labeled(
-            focal_loss(logits, labels, self.gamma), labels, self.class_weights, logits.shape[-1]
-        )
+        if self.loss == EVIDENTIAL_LOSS:
+            losses = evidential_loss(logits, labels, self.divergence)
+        else:
+            losses = focal_loss(logits, labels, self.gamma)
+        return mean_over_labeled(losses, labels, self.class_weights, logits.shape[-1])
+
+    def at(self, update: int | Array) -> "Objective":
+        """Returns the objective of an update, of which so many were before; traceable.
+
+        Validation has the whole weight of the divergence from the beginning, so that losses of
+        different checkpoints can be compared.
+        """
+        if self.loss != EVIDENTIAL_LOSS or not self.annealing:
+            return self
+        risen = jnp.minimum(1.0, jnp.asarray(update, jnp.float32) / self.annealing)
+        return dataclasses.replace(self, divergence=self.divergence * risen)
 
 
 def _weights(weights: Any) -> tuple[float, ...]:

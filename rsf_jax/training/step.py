@@ -125,7 +125,7 @@ def make_train_step(
             shares,
             schedule,
             stateful=stateful,
-            objective=objective,
+            objective=objective.at(state.step),
             penalty=penalty,
             pondering=pondering,
             gradient_frames=gradient_frames,

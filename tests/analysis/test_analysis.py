@@ -20,6 +20,7 @@ FIGURES = (
     "distance_ratios",
     "long_run",
     "still_camera",
+    "reaction_time",
 )
 
 
@@ -52,6 +53,11 @@ def test_results_are_machine_readable(analyzed, run):
     still = results["still_camera"]
     assert (still["policy"], still["videos"], len(still["miou"])) == ("s3f1", 10, 100)
     assert still["steps"][:3] == [3, 1, 1]
+    reaction = results["reaction_time"]
+    assert (reaction["uncertainty"], reaction["step"][-1]) == ("entropy", 12)
+    assert np.shape(reaction["xi"]) == (10, length)
+    assert 0 < np.mean(reaction["xi"]) < 11
+    assert np.mean(reaction["xi"], 0).tolist() == pytest.approx(reaction["mean_by_frame"], rel=1e-5)
 
 
 def test_numbers_are_those_of_the_recorded_states(analyzed, subject):
@@ -102,7 +108,13 @@ def test_frames_without_a_step_are_analyzed(subject, tmp_path):
 def test_the_table_shows_what_was_found(analyzed, capsys):
     analysis.print_analysis(analyzed[0])
     table = capsys.readouterr().out
-    for text in ("hidden states of 10 test videos", "s3f1", "in 50 steps", "of the variance"):
+    for text in (
+        "hidden states of 10 test videos",
+        "s3f1",
+        "in 50 steps",
+        "of the variance",
+        "uncertain by entropy",
+    ):
         assert text in table
 
 
