@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ class AtLastStep:
         title: what messages call it.
     """
 
-    title: str
+    title: ClassVar[str]
 
     def cotangent(self, transpose: Callable[[Carry], Carry], vector: Carry) -> Carry:
         """Returns what the last step is differentiated with.

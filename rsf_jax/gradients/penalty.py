@@ -132,6 +132,6 @@ def _pulled_back(
     return jnp.concatenate([x.reshape(len(x), -1) for x in found], axis=1)
 
 
-def _check_number(name: str, value: Any) -> None:
+def _check_number(name: str, value: float) -> None:
     if not isinstance(value, numbers.Real) or not 0 <= value < float("inf"):
         raise InputError(f"penalty {name} is {value!r}: at least 0, finite, is needed")

@@ -159,7 +159,7 @@ def _changes(n: Array, now: list[Array], last: list[Array]) -> list[Array]:
 
 def _put(place: Array, new: list[Array], kept: list[Array]) -> list[Array]:
     """Arrays [B, M, ...] with new ones [B, ...] in the places [B, M] that are true."""
-    found = []
+    found: list[Array] = []
     for x, many in zip(new, kept):
         here = place.reshape(place.shape + (1,) * (x.ndim - 1))
         found.append(jnp.where(here, x[:, None], many))
