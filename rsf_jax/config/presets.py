@@ -9,7 +9,8 @@ from rsf_jax.config.networks import CONTOURS, NETWORKS, SCENES, kind_of, network
 from rsf_jax.errors import InputError
 from rsf_jax.models.halting_head import HEADS
 
-_DATA = r"(?P<data>(mazes?_)?[a-z0-9]+(_live)?)"
+_TASK = r"(mazes?_)?[a-z0-9]+"
+_CLIPS, _DATA = rf"(?P<data>{_TASK})", rf"(?P<data>{_TASK}(_live)?)"
 _SCHEDULE = re.compile(
     rf"{_DATA}_s(?P<slow>\d{{1,9}})f(?P<fast>\d{{1,9}})"
     r"(_(?!stateless$)(?P<cell>[a-z][a-z0-9_]*?))?(?P<stateless>_stateless)?",
@@ -22,7 +23,7 @@ _STATIC = re.compile(
     r"(_(?P<cell>[a-z][a-z0-9_]*))?",
     re.ASCII,
 )
-_DEQ = re.compile(rf"{_DATA}_(?P<kind>deq|streamdeq)(_(?P<cell>[a-z][a-z0-9_]*))?", re.ASCII)
+_DEQ = re.compile(rf"{_CLIPS}_(?P<kind>deq|streamdeq)(_(?P<cell>[a-z][a-z0-9_]*))?", re.ASCII)
 _MODEL = re.compile(rf"{_DATA}_(?P<model>[a-z][a-z0-9_]*)", re.ASCII)
 _NAMED = {
     # Learns an easy task in minutes on two CPU cores.

@@ -43,7 +43,7 @@ _NEEDED = {
     "schedule": {"slow_steps", "fast_steps"},
     "halting": {"threshold", "rtol", "min_first_steps"},
 }
-_OTHER_MARKERS = ("p", "h", "<", ">", "*", "8", "H", "1", "2")
+_OTHER_MARKERS = ("p", "h", "<", ">", "*", "8", "H")  # filled: they have an edge
 _OTHER_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
 
 
