@@ -18,6 +18,12 @@ def _frames(name, count, first=0):
     return summary.joined([video(subset.settings, subset.seed, number) for number in numbers])
 
 
+@pytest.fixture(autouse=True)
+def small_predictors(monkeypatch):
+    monkeypatch.setattr(cues, "FEATURES", 128)
+    monkeypatch.setattr(cues, "PIXELS", 15_000)
+
+
 @pytest.fixture(scope="module")
 def images():
     return _frames("static12", 160)
@@ -25,7 +31,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def streams():
-    return _frames("hard12_long", 40)
+    return _frames("hard12_long", 30)
 
 
 def test_rank_correlation_is_scipys():
