@@ -40,7 +40,7 @@ from rsf_jax.analysis.reaction_time import (
     within,
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
-from rsf_jax.config.build import training_schedule
+from rsf_jax.config.build import training_policy, training_schedule
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
@@ -189,7 +189,7 @@ def analyze(
         dataset: an open dataset.
         workdir: folder for the results.
         policy: recurrent steps of every frame for the correlation and the trajectory; None for
-            the schedule of training. Where it is a schedule, steps against change are counted under
+            `training_policy`. Where it is a schedule, steps against change are counted under
             `pattern:rtol=0.15:{N}`, N the cap of a sweep; else under it.
         videos: how many test videos, from the first on; None for 100 or all there are.
         video: position in the test split, from 0, of the video whose trajectory is drawn.
@@ -205,7 +205,7 @@ def analyze(
     check_recurrent(trained.model)
     size = _checked_size(dataset, videos, video, long_steps)
     own = training_schedule(trained.config)
-    policy = policy or own
+    policy = policy or training_policy(trained.config)
     halting = _halting_rule(policy, cap_steps(trained.config))
     prepared = jax.jit(lambda v: prepare(trained.model, v, dataset.frame_shape))(trained.variables)
     subject = _Subject(trained, prepared, dataset.test[:size])

@@ -14,6 +14,7 @@ from rsf_jax.evaluation.usual_policies import (
     default_policies,
     families,
     halting_rules,
+    learned,
     schedules,
 )
 from rsf_jax.policies import ChangeGate, StepPolicy, parse_policy, policy_name
@@ -78,7 +79,7 @@ def default_candidates(
 def _of_videos(config: Config, of: str) -> list[StepPolicy]:
     found: dict[str, Callable[[Config], Sequence[StepPolicy]]] = {
         "all": default_policies,
-        "halting": halting_rules,
+        "halting": lambda config: [*halting_rules(config), *learned(config)],
         "schedules": schedules,
     }
     if of not in found:

@@ -393,7 +393,7 @@ def _unknown_preset(name: str) -> str:
     known = [*_NAMED, "easy_ff6", "hard_ff8", "hard_conv3ds"]
     schedules = ("s8f8", "s8f2", "s8f1", "s6f6", "s6f1", "s4f4")
     known += [f"{base}_{s}{end}" for base in _FRAMES for s in schedules for end in _ENDINGS]
-    known += [f"{base}_{kind}" for base in _FRAMES for kind in ("deq", "streamdeq")]
+    known += [f"{base}_{kind}" for base in _FRAMES for kind in ("deq", "streamdeq", *HEADS)]
     known += [f"{base}_{gradient}_n20" for base in _STATIC_BASES for gradient in GRADIENTS]
     known += ["own_s3f1", *(example for model in network_names() for example in _examples(model))]
     close = _for_its_recipe(name) or difflib.get_close_matches(name, known, n=1)

@@ -118,9 +118,10 @@ def families(config: Config, gate: str = GATE) -> dict[str, list[StepPolicy]]:
     pairs += [(more + 2, fast + 2), (2 * more, fast + 2)]
     schedules = [FixedSchedule(*pair) for pair in dict.fromkeys(pairs)]
     most = max(cap_steps(config), 12)
-    rules = [
+    rules: list[StepPolicy] = [
         DistanceHalting("pattern", NEVER, most, rtol=r, min_first_steps=slow) for r in _ON_STREAMS
     ]
+    rules += learned(config)
     own = policy_name(schedules[0])
 
     def inside(prefix: str, policies: Sequence[StepPolicy]) -> list[StepPolicy]:
