@@ -23,6 +23,7 @@ _FIELD = re.compile(r"    (\w+): \w+ = setting\(")
 _OTHERS = (
     *("quickstart", "quickstart_s3f3", "quickstart_clstm", "quickstart_ff6", "quickstart_mixed3"),
     *("quickstart_ponder6", "easy72_act6"),
+    *("quickstart_deq", "quickstart_streamdeq"),
     *("easy64_s6f1", "easy72_s6f1", "hard40_s6f2", "hard_mixed8"),
     *(
         "quickstart_live",

@@ -36,7 +36,7 @@ class HaltingHead(nn.Module):
         prior: probability of halting after a step, to begin with.
 
     Source: the probability is that of Banino et al. 2021 and of Graves 2016; what it is made of is
-    this project's choice, see docs/decisions/0033-learned-halting.md.
+    this project's choice, see docs/decisions/0032-learned-halting.md.
     """
 
     prior: float = PRIOR

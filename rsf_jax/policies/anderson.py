@@ -61,8 +61,8 @@ class Anderson(Wrapper):
     and which the next frame starts from, never y_{n+1}: nobody knows what f makes of a mix, and it
     may be no state that f can reach.
 
-    Where residuals vanish, the differences that are left out vanish with them and the step is
-    plain; a state that is not a number stays one, and `inner` decides.
+    Where residuals vanish, so do their differences, which then count as none, and the step is
+    plain. A state that is not a number goes on as `inner` says.
 
     Ridge and mixing are traced: trying others compiles nothing. They may be arrays [B], one for
     each sample.

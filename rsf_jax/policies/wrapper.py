@@ -26,8 +26,8 @@ class Wrapper(Stepwise):
     """A policy around another one, `inner`, which decides whatever this one does not.
 
     A `flax.struct.dataclass` that derives from it has a field `inner`, a `StepwisePolicy`, and
-    overrides `begin`, in which `begin_inner` asks the other one. What it carries from frame to
-    frame holds what `inner` carries. Its text is followed by that of `inner`:
+    overrides `begin`, in which `begin_inner` asks the other one, or `steer`. What it carries from
+    frame to frame holds what `inner` carries. Its text is followed by that of `inner`:
     "gate:0.0023:0.046+s6f1".
 
     Attributes:

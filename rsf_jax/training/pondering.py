@@ -3,7 +3,7 @@
 Steps are made as often as the schedule says; the head says how much each counts. What the next
 frame starts from is the state that the frame would leave in a test, under `ponder:0.5:N` or
 `act:EPSILON:N`, N the steps of the schedule: training and test see the same states. See
-docs/decisions/0033-learned-halting.md.
+docs/decisions/0032-learned-halting.md.
 """
 
 import dataclasses

@@ -286,9 +286,10 @@ def test_an_exploded_loss_ends_the_run_and_keeps_the_best(unbroken, tmp_path, mo
 
 
 @pytest.mark.slow
-def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, capsys):
+@pytest.mark.parametrize("gradient", ["c_rbp", "j_phantom"])
+def test_other_estimators_train_and_tell_of_convergence(unbroken, tmp_path, capsys, gradient):
     config, *_ = unbroken
-    config = config.replace(gradient="c_rbp", epochs=1, diagnostics=True, penalty_bound=0.1)
+    config = config.replace(gradient=gradient, epochs=1, diagnostics=True, penalty_bound=0.1)
     assert train(config, open_dataset(config), tmp_path) is Outcome.FINISHED
     recorded = curves.read(tmp_path)
     assert all(point["penalty"] > 0 for point in recorded["train"].values())
