@@ -31,10 +31,21 @@ def main() -> None:
     folder = writable_folder(workdir)
     dataset = open_dataset(trained.config)
     batch = next(evaluation_batches(dataset.test, min(_VIDEOS.value, len(dataset.test))))
-    settings = {"residuals": shares, "cap": _CAP.value}
-    rows = solvers.run(trained, batch.frames, solvers=named, seconds=_SECONDS.value, **settings)
+    rows = solvers.run(
+        trained,
+        batch.frames,
+        solvers=named,
+        residuals=shares,
+        cap=_CAP.value,
+        seconds=_SECONDS.value,
+    )
     solvers.print_rows(rows, shares)
-    told = {**settings, "videos": len(batch.frames), "size": list(batch.frames.shape[2:4])}
+    told = {
+        "residuals": shares,
+        "cap": _CAP.value,
+        "videos": len(batch.frames),
+        "size": list(batch.frames.shape[2:4]),
+    }
     print(f"Figures are in {solvers.save(folder, rows, told)}")
 
 

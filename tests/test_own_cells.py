@@ -258,7 +258,7 @@ def test_a_gray_picture_given_as_color_begins_as_a_gray_model(model):
         logits.append(rsf.run_video(network, variables, seen, policy).logits)
         kernel = variables["params"]["stem"]["kernel"]
         assert kernel.shape == (7, 7, channels, 3)
-    np.testing.assert_allclose(*logits, atol=1e-5)
+    np.testing.assert_allclose(*logits, rtol=1e-5, atol=1e-5)
 
 
 def test_a_color_stem_is_a_convolution_of_all_channels():

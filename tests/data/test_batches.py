@@ -126,7 +126,7 @@ def test_nothing_here_imports_tensorflow_or_beam(data_dir, tmp_path):
 def test_unknown_datasets_are_named_with_what_there_is(data_dir):
     with pytest.raises(
         rsf.InputError,
-        match=r"'t_pathfnder/hard'.*choose one of camvid, own_video, pathfinder, pathfinder_r",
+        match=r"'t_pathfnder/hard'.*choose one of camvid, mazes, own_video, pathfinder, ",
     ):
         data.open_dataset(_config(data_dir, dataset="t_pathfnder/hard"))
     with pytest.raises(rsf.InputError, match=r"has the configs easy, hard, quickstart"):

@@ -60,7 +60,7 @@ def test_videos_come_back_as_they_were_made(built):
 def test_the_library_reads_them_and_those_in_which_something_happens_are_streams(built, folder):
     _, dataset = _opened(built, folder)
     moving = built.builder_config.subset.settings.happening is not None
-    names = {"frames", "masks"} | ({"events"} if moving else set())
+    names = {"frames", "masks", "distance"} | ({"events", "event"} if moving else set())
     splits = [getattr(dataset, name.removesuffix("_videos")) for name in FEW]
     assert [len(split) for split in splits] == list(FEW.values())
     for split, name in zip(splits, FEW, strict=True):
