@@ -90,7 +90,7 @@ def test_clips_come_with_splits_names_and_weights(config):
 def test_training_weighs_the_classes(config):
     dataset = open_dataset(config)
     setup = build_setup(config, dataset, here())
-    assert setup.objective == Objective(0.0, class_weights(dataset, config), 0.4)
+    assert setup.objective == Objective(0.0, class_weights(dataset, config), 0.4, annealing=1000)
 
 
 def test_frames_can_be_made_smaller(config):
