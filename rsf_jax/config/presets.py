@@ -231,6 +231,23 @@ GRAMMAR = (
     "quickstart_clstm"
 )
 
+# One of every form, for a message.
+EXAMPLES = (
+    "easy_s6f1",
+    "hard_s8f2_clstm_stateless",
+    "quickstart_mixed3",
+    "hard_ponder8",
+    "quickstart_deq",
+    "camvid_s2f1_dru",
+    "quickstart_live",
+    "own_s3f1",
+    "own_live_s3f1",
+    "easy_ff6",
+    "pathfinder14_c_rbp_n20",
+    "maze_quickstart",
+    "mazes_hard12_live",
+)
+
 
 def get_config(name: str) -> Config:
     """Returns the configuration a preset name stands for.
@@ -398,7 +415,8 @@ def _unknown_preset(name: str) -> str:
     known += ["own_s3f1", *(example for model in network_names() for example in _examples(model))]
     close = _for_its_recipe(name) or difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown preset {name!r}: {hint}Presets are {GRAMMAR}"
+    examples = ", ".join(EXAMPLES)
+    return f"unknown preset {name!r}: {hint}Presets are such as {examples}; --help tells all forms"
 
 
 def _examples(model: str) -> list[str]:

@@ -29,6 +29,13 @@ GRAMMAR = (
     "anderson:MEMORY+, steps by Anderson acceleration with so many differences, such as "
     "anderson:5+s6f1, with :ridge=1e-4 and :mixing=1"
 )
+# The same for a message, which is a line: `--help` and the documentation say the rest.
+FORMS = (
+    "s{S}f{F}, such as s8f2, METRIC:THRESHOLD:MAX_STEPS, such as l2:1.0:12, "
+    "METRIC:rtol=R:MAX_STEPS, such as pattern:rtol=0.2:12, readout:RULE:THRESHOLD:MAX_STEPS, "
+    "ponder:THRESHOLD:MAX_STEPS, act:EPSILON:MAX_STEPS or NAME:ARGUMENT:... of your own; in front "
+    "of any of them gate:SKIP:CUT+, refresh:FRAMES+ or anderson:MEMORY+"
+)
 # A text of a policy inside: a number, such as 1e+5, goes on with a digit.
 _INSIDE = re.compile(r"\+(?!\d)")
 
@@ -42,13 +49,13 @@ def parse_policy(text: str) -> StepPolicy:
         InputError: if it is none.
     """
     if not isinstance(text, str):
-        raise InputError(f"policy {text!r} is no text: write {GRAMMAR}")
+        raise InputError(f"policy {text!r} is no text: write {FORMS}")
     try:
         return _parse(text)
     except InputError as error:
         raise InputError(f"policy {text!r}: {error}") from error
     except (ValueError, KeyError) as error:
-        raise InputError(f"policy {text!r} is unknown: write {GRAMMAR}") from error
+        raise InputError(f"policy {text!r} is unknown: write {FORMS}") from error
 
 
 def policy_name(policy: StepPolicy) -> str:

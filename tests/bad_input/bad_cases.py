@@ -47,7 +47,7 @@ class Called:
 def check_message(text: str, says: str) -> None:
     """Checks that a message is one line of a length that can be read, and contains a text."""
     assert text.splitlines() == [text], text
-    assert len(text) < 1600, text  # what tells a whole grammar
+    assert len(text) < 1000, text
     assert says in text
 
 

@@ -1,9 +1,11 @@
 """Policies as launchers write them."""
 
+import re
+
 import pytest
 
 import rsf_jax as rsf
-from rsf_jax.policies import NEVER, file_suffix, policy_name, renamed
+from rsf_jax.policies import NEVER, file_suffix, names, policy_name, renamed
 
 POLICIES = {
     "s8f2": rsf.FixedSchedule(8, 2),
@@ -44,6 +46,12 @@ def test_texts_of_earlier_versions_stand_for_the_same_policies(old, new):
 
 def test_texts_that_nobody_knows_stay_as_they_are():
     assert renamed("mine:0.5:12") == "mine:0.5:12"
+
+
+def test_messages_name_every_kind_that_help_names():
+    kinds = set(re.findall(r"([a-z]+):[A-Z]", names.GRAMMAR))
+    assert kinds == set(re.findall(r"([a-z]+):[A-Z]", names.FORMS))
+    assert len(names.FORMS) < 500
 
 
 def test_numbers_are_kept_to_the_bit():
