@@ -9,7 +9,8 @@ Call it again to go on; while something is left it ends with exit code 75. The p
 every row as the paper does; `two_cores` trains few networks from nothing, in small windows, and
 begins the other rows with their weights; `live` trains models for live video and what they are
 compared with, and tests them on live streams, and `live_tries` does so with one setting of the
-recipe changed in each. Settings given as --config.FIELD are changed in all
+recipe changed in each; `halting` trains networks that spend steps in other ways, and compares rules
+of halting on equal terms. Settings given as --config.FIELD are changed in all
 runs, which are then listed apart from the paper's.
 """
 
@@ -17,7 +18,7 @@ import dataclasses
 from pathlib import Path
 
 from absl import flags
-from reproduction import live, page, paper, two_cores
+from reproduction import halting, live, page, paper, two_cores
 from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
@@ -26,7 +27,12 @@ from rsf_jax.commands import devices, program, shared
 from rsf_jax.config.config import FREE_ON_RESUME
 from rsf_jax.paths import expand
 
-_PLANS = {"two_cores": two_cores.jobs, "live": live.jobs, "live_tries": live.tries}
+_PLANS = {
+    "two_cores": two_cores.jobs,
+    "live": live.jobs,
+    "live_tries": live.tries,
+    "halting": halting.jobs,
+}
 _PLAN = flags.DEFINE_enum("plan", "paper", ["paper", *_PLANS], "what is trained, and how")
 _PRESETS = flags.DEFINE_list("presets", None, "what to run, in order; the paper's unless given")
 _STAGES = flags.DEFINE_list("stages", None, "of a plan, in its order; all unless given")
@@ -73,7 +79,7 @@ def _jobs() -> list[Job]:
     if _PLAN.value in _PLANS:
         return _stages(seeds)
     if _STAGES.value is not None:
-        raise rsf.InputError("--stages are those of --plan=two_cores, live or live_tries")
+        raise rsf.InputError(f"--stages are those of --plan={' or '.join(_PLANS)}")
     presets = paper.presets() if _PRESETS.value is None else _PRESETS.value
     if not seeds or not presets:
         raise rsf.InputError("give at least one of --presets and one of --seeds")

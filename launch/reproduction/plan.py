@@ -5,12 +5,15 @@ import shutil
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rsf_jax import experiment
 from rsf_jax.config.config import Config
 from rsf_jax.config.presets import get_config
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.equal_terms import Settings as Terms
+from rsf_jax.evaluation.equal_terms import compare_on_equal_terms
 from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.live_test import live_test, of_split
 from rsf_jax.evaluation.recorder import make_record
@@ -19,6 +22,7 @@ from rsf_jax.json_files import write_json
 from rsf_jax.policies import parse_policy, renamed
 from rsf_jax.pretrained import pretrained_names, read_card
 from rsf_jax.run_folder import RunFolder, writable_folder
+from rsf_jax.trained.model import Trained
 from rsf_jax.trained.records import Record, plain_config, read_record
 from rsf_jax.training.imports import import_pretrained
 from rsf_jax.training.integrity import sealed_steps
@@ -40,6 +44,7 @@ class Job:
         begins: name of the job whose best weights it begins with; none if it has its own way.
         live: tests on live streams, one for each split: `records/live/NAME.json`, of another split
             than the test's `records/live/NAME_SPLIT.json`.
+        terms: on which rules of halting are compared, `records/halting/NAME.json`; None if not.
     """
 
     config: Config
@@ -47,6 +52,7 @@ class Job:
     title: str = ""
     begins: str = ""
     live: tuple[Settings, ...] = ()
+    terms: Terms | None = None
 
     @property
     def name(self) -> str:
@@ -81,19 +87,16 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
     end = time.monotonic() + minutes * 60 if minutes else None
     for job in jobs:
         path = records / f"{job.name}.json"
-        if path.exists() and is_done(job, read_record(path), records):
-            continue
-        left = 0.0 if end is None else (end - time.monotonic()) / 60
-        if end is not None and left < LEAST_MINUTES:
-            return False
-        print(f"{job.name}: {left:.1f} minutes left" if end else job.name, flush=True)
-        outcome = _run(job, runs, left)
-        write_json(path, make_record(runs / job.name))
-        if outcome is Outcome.STOPPED:
-            return False
-        for settings in job.live:
-            tested = RunFolder(runs / job.name).live(of_split(settings.split))
-            shutil.copy(tested, live_record(records, job.name, settings.split))
+        if not (path.exists() and is_done(job, read_record(path), records)):
+            left = 0.0 if end is None else (end - time.monotonic()) / 60
+            if end is not None and left < LEAST_MINUTES:
+                return False
+            print(f"{job.name}: {left:.1f} minutes left" if end else job.name, flush=True)
+            if _run_and_record(job, runs, records, left) is Outcome.STOPPED:
+                return False
+        if job.terms and not (compared := terms_record(records, job.name)).exists():
+            trained = load_trained(_weights_of(job.name, job, runs))
+            write_json(compared, _compared(trained, job.terms))
     return True
 
 
@@ -109,10 +112,30 @@ def live_record(records: Path, name: str, split: str) -> Path:
     return writable_folder(records / "live") / f"{name}{of_split(split)}.json"
 
 
+def terms_record(records: Path, name: str) -> Path:
+    """Where what rules of halting get with a run is kept."""
+    return writable_folder(records / "halting") / f"{name}.json"
+
+
+def _compared(trained: Trained, terms: Terms) -> dict[str, Any]:
+    dataset = open_dataset(trained.config)
+    return compare_on_equal_terms(trained, dataset, terms, partial(print, flush=True))
+
+
+def _run_and_record(job: Job, runs: Path, records: Path, minutes: float) -> Outcome:
+    outcome = _run(job, runs, minutes)
+    write_json(records / f"{job.name}.json", make_record(runs / job.name))
+    if outcome is not Outcome.STOPPED:
+        for settings in job.live:
+            tested = RunFolder(runs / job.name).live(of_split(settings.split))
+            shutil.copy(tested, live_record(records, job.name, settings.split))
+    return outcome
+
+
 def _run(job: Job, runs: Path, minutes: float) -> Outcome:
     config, workdir = job.config.replace(max_minutes=minutes), runs / job.name
     if job.begins:
-        config = config.replace(init_from=str(_weights_of(job, runs)))
+        config = config.replace(init_from=str(_weights_of(job.begins, job, runs)))
     outcome = experiment.run(config, workdir)
     if outcome is not Outcome.STOPPED and (job.policies or job.live):
         trained = load_trained(workdir)
@@ -124,15 +147,15 @@ def _run(job: Job, runs: Path, minutes: float) -> Outcome:
     return outcome
 
 
-def _weights_of(job: Job, runs: Path) -> Path:
-    """The run that a job begins with; made of weights that come with the library if it is gone."""
-    folder = runs / job.begins
+def _weights_of(title: str, job: Job, runs: Path) -> Path:
+    """A run that a job needs; made of weights that come with the library if it is gone."""
+    folder = runs / title
     if sealed_steps(RunFolder(folder).checkpoints):
         return folder
-    name = job.begins.removesuffix(f"-seed{job.config.seed}")
+    name = title.removesuffix(f"-seed{job.config.seed}")
     if name in pretrained_names() and read_card(name).record.seed == job.config.seed:
         return import_pretrained(name, folder)
     raise InputError(
-        f"{job.name} begins with the weights of {job.begins}: {folder} has none, and none of that "
-        "name come with the library. Delete its record, and it is trained again"
+        f"{job.name} needs the weights of {title}: {folder} has none, and none of that name come "
+        "with the library. Delete its record, and it is trained again"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from reproduction import paper
 from reproduction.plan import Job
 from rsf_jax.config.presets import get_config
+from rsf_jax.evaluation.equal_terms import Settings as Terms
 from rsf_jax.evaluation.live_settings import Settings
 
 
@@ -112,16 +113,19 @@ def jobs(seed: int) -> list[Job]:
     return [job_of(stage, seed) for stage in STAGES]
 
 
-def job_of(stage: Stage, seed: int, live: tuple[Settings, ...] = ()) -> Job:
+def job_of(
+    stage: Stage, seed: int, live: tuple[Settings, ...] = (), terms: Terms | None = None
+) -> Job:
     """Returns what a stage runs.
 
     Args:
         stage: the stage.
         seed: of it, and of the stage that it begins with.
         live: tests of it on live streams.
+        terms: what rules of halting are compared on with it.
     """
     settings = {"updates": stage.updates, "seed": seed, "save_every": 50, **stage.changes}
     config = get_config(stage.preset).replace(**settings)
     policies = dict.fromkeys([*paper.policies(stage.preset), *stage.policies])
     begins = f"{stage.begins}-seed{seed}" if stage.begins else ""
-    return Job(config, tuple(policies), f"{stage.name}-seed{seed}", begins, live)
+    return Job(config, tuple(policies), f"{stage.name}-seed{seed}", begins, live, terms)

@@ -2,33 +2,25 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import grain
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rsf_jax.checks import as_prepared
-from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.sensor import sense
 from rsf_jax.data.streams import EVENTS, PAUSE, live_streams
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.live_settings import LENGTH, STREAMS
-from rsf_jax.evaluation.told import Told
+from rsf_jax.evaluation.per_frame import score_each
 from rsf_jax.json_files import number
 from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.measures.ranks import rank_correlation
-from rsf_jax.models.base import Prepared
-from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import Spec, StepPolicy, policy_name, to_spec
-from rsf_jax.scoring.frames import score_frames
 from rsf_jax.shown import in_a_line
 from rsf_jax.trained.model import Trained
-from rsf_jax.typing import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,40 +140,17 @@ def score_streams(
         # Streams that are computed together wait at every frame for the one with the most steps,
         # of which there is nearly always one: on a CPU a gate's streams took 4.5 times as long.
         batch_size = 1 if jax.default_backend() == "cpu" else STREAMS
-    batch_size = min(batch_size, len(streams))
-    shape = streams[0]["frames"].shape[1:3]
-    prepared = as_prepared(trained.model, trained.variables, shape)
-    batches = list(evaluation_batches(streams, batch_size))
     account = _Account.of(streams, event_names)
-    by_batch = np.split(account.events, np.cumsum([len(batch.weights) for batch in batches])[:-1])
-    for policy in policies:
-        used = jax.tree.map(jnp.float32, policy)
-        scored = [
-            _score(
-                prepared,
-                Told(e, used) if told else used,
-                batch.frames,
-                batch.masks,
-                trained.config.stateful,
-            )
-            for batch, e in zip(batches, by_batch, strict=True)
-        ]
-        iou, steps = (np.concatenate([np.asarray(s[k]) for s in scored]) for k in (0, 1))
+    policies = list(policies)
+    scores = score_each(
+        trained,
+        streams,
+        policies,
+        batch_size=batch_size,
+        events=account.events if told else None,
+    )
+    for policy, (iou, steps) in zip(policies, scores, strict=True):
         yield _summary(policy, told, iou, steps, account)
-
-
-@partial(jax.jit, static_argnames="stateful")
-def _score(
-    prepared: Prepared, policy: StepPolicy, frames: Array, masks: Array, stateful: bool
-) -> tuple[Array, Array]:
-    """IoU and steps of every frame, [B, T]."""
-
-    def read(x: tuple[Array, Array]) -> tuple[Array, Array]:
-        return as_float(x[0]), x[1].astype(jnp.int32)
-
-    xs = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), (frames, masks))
-    iou, steps = score_frames(prepared, policy, xs, read, stateful=stateful)
-    return iou.T, steps.T
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_weights_that_are_gone_are_taken_from_the_box_or_missed(job, tmp_path, m
     assert load_trained(config.init_from).config.channels == 16
     for begins, seed in (("first-seed0", 0), ("quickstart_live16-seed1", 1)):
         gone = dataclasses.replace(lost, config=config.replace(seed=seed), begins=begins)
-        with pytest.raises(rsf.InputError, match=f"second begins with the weights of {begins}"):
+        with pytest.raises(rsf.InputError, match=f"second needs the weights of {begins}"):
             run_jobs([gone], tmp_path, tmp_path / "records", 0.0)
 
 

@@ -1,0 +1,82 @@
+"""IoU and recurrent steps of every frame of videos, under one policy after another."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rsf_jax.checks import as_prepared
+from rsf_jax.data.batches import evaluation_batches
+from rsf_jax.evaluation.told import Told
+from rsf_jax.models.base import Prepared
+from rsf_jax.ops.pixels import as_float
+from rsf_jax.policies import StepPolicy
+from rsf_jax.scoring.frames import score_frames
+from rsf_jax.trained.model import Trained
+from rsf_jax.typing import Array
+
+
+def score_each(
+    trained: Trained,
+    videos: grain.MapDataset,
+    policies: Iterable[StepPolicy],
+    *,
+    batch_size: int,
+    stateful: bool | None = None,
+    events: np.ndarray | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields IoU, float32 [V, T], and recurrent steps, int32 [V, T], of each policy in turn.
+
+    Compiled once for each kind of policy.
+
+    Args:
+        trained: the model.
+        videos: V of them, of one length.
+        policies: each is run on all videos.
+        batch_size: videos computed together.
+        stateful: whether frames begin with the state that the one before has left; None for what
+            the model's settings say.
+        events: of `data.streams.EVENTS` [V, T], which policies are told instead of finding them.
+    """
+    shape = videos[0]["frames"].shape[1:3]
+    prepared = as_prepared(trained.model, trained.variables, shape)
+    batches = list(evaluation_batches(videos, min(batch_size, len(videos))))
+    ends = np.cumsum([len(batch.weights) for batch in batches])[:-1]
+    told = [None] * len(batches) if events is None else np.split(events, ends)
+    stateful = trained.config.stateful if stateful is None else stateful
+    for policy in policies:
+        used = jax.tree.map(_traced, policy)
+        scored = [
+            _score(
+                prepared,
+                used if e is None else Told(e, used),
+                batch.frames,
+                batch.masks,
+                stateful,
+            )
+            for batch, e in zip(batches, told, strict=True)
+        ]
+        iou, steps = (np.concatenate([np.asarray(s[k]) for s in scored]) for k in (0, 1))
+        yield iou, steps
+
+
+def _traced(number: Any) -> Array:
+    return jnp.asarray(number) if isinstance(number, jax.Array) else jnp.float32(number)
+
+
+@partial(jax.jit, static_argnames="stateful")
+def _score(
+    prepared: Prepared, policy: StepPolicy, frames: Array, masks: Array, stateful: bool
+) -> tuple[Array, Array]:
+    """IoU and steps of every frame, [B, T]."""
+
+    def read(x: tuple[Array, Array]) -> tuple[Array, Array]:
+        return as_float(x[0]), x[1].astype(jnp.int32)
+
+    xs = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), (frames, masks))
+    iou, steps = score_frames(prepared, policy, xs, read, stateful=stateful)
+    return iou.T, steps.T

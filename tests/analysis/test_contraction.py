@@ -1,0 +1,38 @@
+"""The spectral radius of a recurrent step."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rsf_jax as rsf
+from rsf_jax.analysis.contraction import spectral_radius
+
+
+def test_it_is_that_of_the_whole_jacobian():
+    model = rsf.get_config("quickstart").replace(channels=2, kernel_size=5)
+    model = rsf.build_model(model)
+    frames = np.random.default_rng(0).random((2, 7, 6, 1), np.float32)
+    variables = model.init(jax.random.key(0), frames[:, None])
+    found = spectral_radius(model, variables, frames, steps=5)
+    assert found.shape == (2,)
+    for frame, radius in zip(frames, found, strict=True):
+        state = model.initial_state(1, frame.shape[:2])
+        prepared = rsf.prepare(model, variables, frame.shape[:2])
+        drive, carry = prepared.drive(frame[None]), state.carry
+        for _ in range(5):
+            carry = prepared.step(carry, drive)
+        flat, unravel = jax.flatten_util.ravel_pytree(carry)
+
+        def step(x, drive=drive, unravel=unravel, prepared=prepared):
+            return jax.flatten_util.ravel_pytree(prepared.step(unravel(x), drive))[0]
+
+        whole = np.linalg.eigvals(np.asarray(jax.jacobian(step)(flat), np.float64))
+        assert radius == pytest.approx(np.abs(whole).max(), rel=3e-3)
+
+
+def test_what_has_no_steps_is_refused():
+    model = rsf.build_model(rsf.get_config("quickstart_ff6"))
+    frames = jnp.zeros((1, 36, 36, 1))
+    with pytest.raises(rsf.InputError, match="no recurrent steps"):
+        spectral_radius(model, {}, frames, 3)
