@@ -10,15 +10,15 @@ every row as the paper does; `two_cores` trains few networks from nothing, in sm
 begins the other rows with their weights; `live` trains models for live video and what they are
 compared with, and tests them on live streams, and `live_tries` does so with one setting of the
 recipe changed in each; `halting` trains networks that spend steps in other ways, and compares rules
-of halting on equal terms. Settings given as --config.FIELD are changed in all
-runs, which are then listed apart from the paper's.
+of halting on equal terms; `mazes` trains on mazes, small ones first. Settings given as
+--config.FIELD are changed in all runs, which are then listed apart from the paper's.
 """
 
 import dataclasses
 from pathlib import Path
 
 from absl import flags
-from reproduction import halting, live, page, paper, two_cores
+from reproduction import halting, live, mazes, page, paper, two_cores
 from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
@@ -32,6 +32,7 @@ _PLANS = {
     "live": live.jobs,
     "live_tries": live.tries,
     "halting": halting.jobs,
+    "mazes": mazes.jobs,
 }
 _PLAN = flags.DEFINE_enum("plan", "paper", ["paper", *_PLANS], "what is trained, and how")
 _PRESETS = flags.DEFINE_list("presets", None, "what to run, in order; the paper's unless given")

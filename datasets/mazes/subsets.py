@@ -11,6 +11,7 @@ VIDEO, LONG = 12, 60  # frames
 # By cells of a row. In images half of the cells are connected with the source, more or less. Videos
 # begin with less, because gates open, and have more parts, which they can open to.
 _IMAGES = {
+    4: Growth(4, trees=(2, 2), pockets=0, lights=1),
     7: Growth(7, trees=(2, 4), pockets=1, lights=2),
     12: Growth(12, trees=(2, 4)),
     16: Growth(16, trees=(2, 5), pockets=5),
@@ -60,6 +61,7 @@ def _videos(
 
 # Seeds differ from each other and from those of all other datasets.
 SUBSETS = {
+    "static4": _images(4, seed=51, train=20000, validation=500),
     "static7": _images(7, seed=31, train=20000, validation=500),
     "static12": _images(12, seed=32, train=20000, validation=500),
     "static16": _images(16, seed=33, train=100, validation=100),

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from rsf_jax.data.dataset import open_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.equal_terms import Settings as Terms
 from rsf_jax.evaluation.equal_terms import compare_on_equal_terms
+from rsf_jax.evaluation.extrapolation import Settings as Sizes
+from rsf_jax.evaluation.extrapolation import extrapolate
 from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.live_test import live_test, of_split
 from rsf_jax.evaluation.recorder import make_record
@@ -45,6 +48,7 @@ class Job:
         live: tests on live streams, one for each split: `records/live/NAME.json`, of another split
             than the test's `records/live/NAME_SPLIT.json`.
         terms: on which rules of halting are compared, `records/halting/NAME.json`; None if not.
+        sizes: larger problems that it is tested on, `records/sizes/NAME.json`; None if not.
     """
 
     config: Config
@@ -53,6 +57,7 @@ class Job:
     begins: str = ""
     live: tuple[Settings, ...] = ()
     terms: Terms | None = None
+    sizes: Sizes | None = None
 
     @property
     def name(self) -> str:
@@ -94,9 +99,9 @@ def run_jobs(jobs: list[Job], runs: Path, records: Path, minutes: float) -> bool
             print(f"{job.name}: {left:.1f} minutes left" if end else job.name, flush=True)
             if _run_and_record(job, runs, records, left) is Outcome.STOPPED:
                 return False
-        if job.terms and not (compared := terms_record(records, job.name)).exists():
-            trained = load_trained(_weights_of(job.name, job, runs))
-            write_json(compared, _compared(trained, job.terms))
+        for path, test in _tests(job, records).items():
+            if not path.exists():
+                write_json(path, test(load_trained(_weights_of(job.name, job, runs))))
     return True
 
 
@@ -112,12 +117,23 @@ def live_record(records: Path, name: str, split: str) -> Path:
     return writable_folder(records / "live") / f"{name}{of_split(split)}.json"
 
 
-def terms_record(records: Path, name: str) -> Path:
-    """Where what rules of halting get with a run is kept."""
-    return writable_folder(records / "halting") / f"{name}.json"
+def _tests(job: Job, records: Path) -> dict[Path, Callable[[Trained], dict[str, Any]]]:
+    """Tests besides that of the run itself, each by the record that is kept of it."""
+    tell = partial(print, flush=True)
+    tests: dict[Path, Callable[[Trained], dict[str, Any]]] = {}
+    if job.terms:
+        tests[_record(records, "halting", job.name)] = partial(_compared, job.terms)
+    if job.sizes:
+        path = _record(records, "sizes", job.name)
+        tests[path] = partial(extrapolate, settings=job.sizes, tell=tell)
+    return tests
 
 
-def _compared(trained: Trained, terms: Terms) -> dict[str, Any]:
+def _record(records: Path, test: str, name: str) -> Path:
+    return writable_folder(records / test) / f"{name}.json"
+
+
+def _compared(terms: Terms, trained: Trained) -> dict[str, Any]:
     dataset = open_dataset(trained.config)
     return compare_on_equal_terms(trained, dataset, terms, partial(print, flush=True))
 

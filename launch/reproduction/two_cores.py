@@ -12,6 +12,7 @@ from reproduction import paper
 from reproduction.plan import Job
 from rsf_jax.config.presets import get_config
 from rsf_jax.evaluation.equal_terms import Settings as Terms
+from rsf_jax.evaluation.extrapolation import Settings as Sizes
 from rsf_jax.evaluation.live_settings import Settings
 
 
@@ -114,7 +115,11 @@ def jobs(seed: int) -> list[Job]:
 
 
 def job_of(
-    stage: Stage, seed: int, live: tuple[Settings, ...] = (), terms: Terms | None = None
+    stage: Stage,
+    seed: int,
+    live: tuple[Settings, ...] = (),
+    terms: Terms | None = None,
+    sizes: Sizes | None = None,
 ) -> Job:
     """Returns what a stage runs.
 
@@ -123,9 +128,10 @@ def job_of(
         seed: of it, and of the stage that it begins with.
         live: tests of it on live streams.
         terms: what rules of halting are compared on with it.
+        sizes: larger problems that it is tested on with more steps.
     """
     settings = {"updates": stage.updates, "seed": seed, "save_every": 50, **stage.changes}
     config = get_config(stage.preset).replace(**settings)
     policies = dict.fromkeys([*paper.policies(stage.preset), *stage.policies])
     begins = f"{stage.begins}-seed{seed}" if stage.begins else ""
-    return Job(config, tuple(policies), f"{stage.name}-seed{seed}", begins, live, terms)
+    return Job(config, tuple(policies), f"{stage.name}-seed{seed}", begins, live, terms, sizes)

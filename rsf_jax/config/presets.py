@@ -64,9 +64,11 @@ _PATHFINDER_SMALL = _NAMED["quickstart"].replace(
 _PATHFINDER_LENGTHS = (9, 14, 20, 25)
 _PATHFINDER_SMALL_LENGTHS = (3, 4, 6, 8)
 # Mazes: an image is a single frame here, too, and has parts as far away as 8 steps reach, or 12.
-_MAZES = _NAMED["quickstart"].replace(channels=16, validate_every=500)
+# Mazes are followed from cell to cell, which are 3 pixels apart: with larger kernels a step costs
+# more and reaches no farther.
+_MAZES = _NAMED["quickstart"].replace(channels=16, kernel_size=5, validate_every=500)
 _MAZE_IMAGES = _MAZES.replace(batch_size=32, epochs=8, diagnostics=True)
-_MAZES_WITH_IMAGES = (7, 12)
+_MAZES_WITH_IMAGES = (4, 7, 12)
 _STATIC_BASES = (
     {
         f"pathfinder{length}": _PATHFINDER.replace(dataset=f"pathfinder/length{length}")
@@ -121,6 +123,11 @@ _ON_STREAMS: dict[str, Any] = {
     "updates": 5000,
     "validate_every": 1000,
 }
+# One step on every frame, and images that stay: the step is learned that leads on from any state,
+# however far it has come. See docs/decisions/0034-mazes-on-streams.md.
+_MAZES_ON_STREAMS = _MAZES.replace(
+    fast_steps=1, batch_size=16, chunk_frames=8, stream_frames=128, updates=2500
+)
 _NAMED |= {
     "quickstart_live": _NAMED["quickstart"].replace(
         name="quickstart_live", channels=16, **_ON_STREAMS
@@ -131,27 +138,20 @@ _NAMED |= {
     "hard72_live": _HALF.replace(
         name="hard72_live", dataset="t_pathfinder/hard72", slow_steps=8, **_ON_STREAMS
     ),
-    # The smallest mazes, for ten minutes on two cores.
-    "maze_quickstart": _MAZE_IMAGES.replace(
+    # Small mazes first: what is learned there by itself, from cell to cell, larger ones begin with.
+    "maze_quickstart": _MAZES_ON_STREAMS.replace(
         name="maze_quickstart",
-        dataset="mazes/static7",
-        slow_steps=8,
-        fast_steps=8,
-        batch_size=16,
-        epochs=3,
-        diagnostics=False,
+        dataset="mazes/static4",
+        slow_steps=4,
+        batch_size=32,
+        updates=3000,
+        stream_frames=64,
     ),
-    # The first frame's steps are those that most mazes need, a later frame's fewer than a far gate
-    # does: what is not found at once is to be found while nothing happens.
     **{
-        f"mazes_{data}_live": _MAZES.replace(
-            name=f"mazes_{data}_live",
-            dataset=f"mazes/{data}",
-            slow_steps=12,
-            fast_steps=3,
-            **_ON_STREAMS,
+        f"mazes_{data}_live": _MAZES_ON_STREAMS.replace(
+            name=f"mazes_{data}_live", dataset=f"mazes/{data}", slow_steps=slow
         )
-        for data in ("temporal12", "hard12")
+        for data, slow in (("static7", 8), ("static12", 12), ("temporal12", 12), ("hard12", 12))
     },
 }
 # One's own videos: classes and channels are those of the folder.
@@ -200,11 +200,11 @@ _BASES: dict[str, dict[str, Config]] = {
         "own_live": _OWN_SCENES.replace(**_ON_STREAMS),
     },
 }
+_LIVE = tuple(name for name, config in _NAMED.items() if config.chunk_frames)
 # Videos of contours, and of mazes.
 _FRAMES = tuple(
-    base for base in _BASES[CONTOURS] if not base.startswith("own") and not base.endswith("_live")
+    base for base in _BASES[CONTOURS] if not base.startswith("own") and base not in _LIVE
 )
-_LIVE = tuple(name for name in _NAMED if name.endswith("_live"))
 # Of presets that `_unknown_preset` proposes.
 _ENDINGS = ("", "_stateless", "_clstm", "_clstm_stateless")
 
@@ -269,16 +269,16 @@ def get_config(name: str) -> Config:
     names the folder, which says how many classes and channels there are.
     `pathfinder{9|14|20|25}_{bptt|rbp|c_rbp|...}_n{N}[_CELL]` is static Pathfinder with N steps and
     a gradient estimator, `pathfinder_small{3|4|6|8}_...` the same for a laptop, and
-    `mazes_static{7|12}_...` for images of mazes. `mazes_{temporal12|hard12}_...` are for videos of
-    mazes.
+    `mazes_static{4|7|12}_...` for images of mazes. `mazes_{temporal12|hard12}_...` are for videos
+    of mazes.
     `{data}_deq[_CELL]` is a deep equilibrium model: 12 steps on every frame, differentiated at the
     last state, with a penalty; `{data}_streamdeq[_CELL]` is trained without state, each frame from
     the initial one, and meant to be tested with `stateful=True`, from the state before.
     `{quickstart|easy72|hard72|mazes_temporal12|mazes_hard12|own}_live...` are trained on long
-    streams, for live video.
+    streams, for live video, and `mazes_static{7|12}_live...` on images that stay for a while.
     `quickstart` is a small task for a laptop; `quickstart_{clstm|ff6|...}` and
     `quickstart_s{S}f{F}...` are the same for another model or schedule. `maze_quickstart` is one of
-    mazes.
+    the smallest mazes, whose weights larger ones begin with.
 
     Args:
         name: a preset's name.

@@ -177,10 +177,6 @@ def test_presets_of_pathfinder():
 @pytest.mark.parametrize(
     ("name", "dataset", "model", "steps", "gradient"),
     [
-        ("maze_quickstart", "static7", "hgru", (8, 8), "bptt"),
-        ("maze_quickstart_clstm", "static7", "clstm", (8, 8), "bptt"),
-        ("maze_quickstart_s6f6", "static7", "hgru", (6, 6), "bptt"),
-        ("maze_quickstart_ff6", "static7", "ff6", (1, 1), "bptt"),
         ("mazes_static12_c_rbp_n12", "static12", "hgru", (12, 12), "c_rbp"),
         ("mazes_static7_bptt_n6_clstm", "static7", "clstm", (6, 6), "bptt"),
         ("mazes_temporal12_s8f2", "temporal12", "hgru", (8, 2), "bptt"),
@@ -196,18 +192,29 @@ def test_presets_of_mazes(name, dataset, model, steps, gradient):
     assert config.clip_norm == rsf.get_config("quickstart").clip_norm
 
 
-@pytest.mark.parametrize("data", ["temporal12", "hard12"])
-def test_presets_of_mazes_on_streams_are_as_those_of_contours(data):
-    of_contours = rsf.get_config("quickstart_live")
-    config = rsf.get_config(f"mazes_{data}_live")
-    for field in ("chunk_frames", "stream_frames", "noise", "updates"):
-        assert getattr(config, field) == getattr(of_contours, field)
-    assert config.dataset == f"mazes/{data}"
-    assert (config.slow_steps, config.fast_steps) == (12, 3)
-    other = rsf.get_config(f"mazes_{data}_live_s8f2_clstm")
-    assert (other.slow_steps, other.model, other.chunk_frames) == (8, "clstm", 8)
+@pytest.mark.parametrize(
+    ("name", "dataset", "model", "steps", "updates"),
+    [
+        ("maze_quickstart", "static4", "hgru", (4, 1), 3000),
+        ("maze_quickstart_clstm", "static4", "clstm", (4, 1), 3000),
+        ("maze_quickstart_s6f2", "static4", "hgru", (6, 2), 3000),
+        ("mazes_static7_live", "static7", "hgru", (8, 1), 2500),
+        ("mazes_static12_live", "static12", "hgru", (12, 1), 2500),
+        ("mazes_temporal12_live", "temporal12", "hgru", (12, 1), 2500),
+        ("mazes_hard12_live_s8f2_clstm", "hard12", "clstm", (8, 2), 2500),
+    ],
+)
+def test_presets_of_mazes_on_streams(name, dataset, model, steps, updates):
+    config = rsf.get_config(name)
+    assert (config.name, config.dataset, config.model) == (name, f"mazes/{dataset}", model)
+    assert (config.slow_steps, config.fast_steps, config.updates) == (*steps, updates)
+    assert (config.chunk_frames, config.kernel_size, config.noise) == (8, 5, 0.0)
+
+
+@pytest.mark.parametrize("name", ["maze_quickstart_ff6", "mazes_hard12_live_ff6"])
+def test_what_has_no_state_has_no_presets_on_streams(name):
     with pytest.raises(rsf.InputError, match="unknown preset"):
-        rsf.get_config(f"mazes_{data}_live_ff6")
+        rsf.get_config(name)
 
 
 def test_configurations_name_estimators_with_their_settings():
