@@ -287,8 +287,8 @@ def _row(case: Case, iou: np.ndarray, steps: np.ndarray, needs: _Needs | None) -
 
 def _by(needed: np.ndarray, values: np.ndarray) -> list[list[float]]:
     """Means of values by the steps that a frame needs."""
-    kinds = np.unique(needed)
-    return [[int(n), float(values[needed == n].mean()), int((needed == n).sum())] for n in kinds]
+    kinds = [(n, needed == n) for n in np.unique(needed)]
+    return [[float(n), float(values[of].mean()), float(of.sum())] for n, of in kinds]
 
 
 def _or_none(value: float) -> float | None:
