@@ -11,6 +11,7 @@ from reproduction.plan import Job
 from reproduction.two_cores import Stage, job_of
 from rsf_jax.evaluation.equal_terms import Settings
 
+_TERMS = Settings(videos=100, streams=8)
 _UPDATES = 2205  # one and a half passes over the videos of the quickstart
 
 
@@ -37,4 +38,4 @@ def jobs(seed: int) -> list[Job]:
     Args:
         seed: of every one.
     """
-    return [job_of(stage, seed, terms=Settings()) for stage in STAGES]
+    return [job_of(stage, seed, terms=_TERMS) for stage in STAGES]

@@ -16,7 +16,6 @@ IMAGES = (
     # The same network and images, as networks are usually trained: one number of steps.
     Stage("mazes_static4_bptt_n6", "mazes_static4_bptt_n6", 3000),
     Stage("mazes_static4_c_rbp_n6", "mazes_static4_c_rbp_n6", 3000),
-    Stage("mazes_static7_bptt_n14", "mazes_static7_bptt_n14", 2500, "mazes_static4_bptt_n6"),
 )
 VIDEOS = (
     Stage("mazes_temporal12_live", "mazes_temporal12_live", 2500, "mazes_static7_live"),
