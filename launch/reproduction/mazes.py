@@ -22,7 +22,7 @@ VIDEOS = (
     Stage("mazes_hard12_live", "mazes_hard12_live", 2500, "mazes_temporal12_live"),
 )
 SIZES = tuple(f"mazes/static{side}" for side in (4, 7, 12, 16, 20))
-_HALTING = tuple(f"pattern:rtol={r}:256" for r in (0.05, 0.02, 0.01, 0.005))
+_HALTING = tuple(f"pattern:rtol={r}:256" for r in (0.05, 0.02, 0.01))
 # Distances are longer than on contours: more steps, and a gate that sees a wall of two pixels.
 _TERMS = Terms(videos=100, streams=0, cap=48, gate="gate:0.001:0.3")
 

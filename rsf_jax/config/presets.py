@@ -124,7 +124,7 @@ _ON_STREAMS: dict[str, Any] = {
     "validate_every": 1000,
 }
 # One step on every frame, and images that stay: the step is learned that leads on from any state,
-# however far it has come. See docs/decisions/0034-mazes-on-streams.md.
+# however far it has come. See docs/decisions/0033-mazes-on-streams.md.
 _MAZES_ON_STREAMS = _MAZES.replace(
     fast_steps=1, batch_size=16, chunk_frames=8, stream_frames=128, updates=2500
 )

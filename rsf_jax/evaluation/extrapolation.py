@@ -30,9 +30,9 @@ class Settings:
     """
 
     datasets: tuple[str, ...]
-    counts: tuple[int, ...] = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+    counts: tuple[int, ...] = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
     halting: tuple[str, ...] = ()
-    videos: int = 200
+    videos: int = 100
 
 
 def extrapolate(
