@@ -15,7 +15,7 @@ from rsf_jax.evaluation.equal_terms import COUNTS, MANY, SOLVERS
 from rsf_jax.measures.paired import paired_difference
 from rsf_jax.run_folder import read_json
 
-_PARTS = {"clips": "test videos", "live": "live streams"}
+PARTS = {"clips": "test videos", "live": "live streams"}
 _BUDGETS = (0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 _FAMILIES = ("fixed", "distance", "ratio", "readout", "learned")
 _HEAD = """\
@@ -94,7 +94,7 @@ def sections(records: Path) -> list[str]:
     if not models:
         return []
     parts = [f"## Halting on equal terms\n\n{_HEAD}"]
-    for part, what in _PARTS.items():
+    for part, what in PARTS.items():
         there = [model for model in models if model.has(part)]
         if there:
             counted = _COUNTED.format(what=what)
@@ -254,9 +254,9 @@ def _how(models: Sequence[Compared]) -> str:
         middle = f"{statistics.median(radii):.2f}" if radii else ""
         lines.append(
             [f"`{model.name}`", str(len(model.found)), middle, *cells]
-            + [_apart(model, part) for part in _PARTS]
+            + [_apart(model, part) for part in PARTS]
         )
-    return table(["weights", "seeds", "radius", "range", *_PARTS.values()], lines)
+    return table(["weights", "seeds", "radius", "range", *PARTS.values()], lines)
 
 
 def _apart(model: Compared, part: str) -> str:

@@ -1,8 +1,9 @@
 """The tables that compare rules of halting with schedules."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from reproduction import halting
+from reproduction import halting, halting_picture
 from reproduction.halting_page import against_fixed, read, sections
 
 from rsf_jax.json_files import write_json
@@ -85,3 +86,21 @@ def test_the_page_has_all_tables(records):
 
 def test_without_records_there_is_no_section(tmp_path):
     assert sections(tmp_path) == []
+
+
+def test_pictures_are_drawn_of_records(records, tmp_path):
+    found = {"clips": _part(), "radius": []}
+    for row in found["clips"]["rows"]:
+        row |= {"follows": 0.5, "by_distance": [[1.0, 2.0, 9.0], [2.0, 4.0, 3.0]]}
+    found["clips"]["pixels"] = {"follows": 0.1, "by_distance": [[1.0, 0.2, 9.0], [2.0, 0.1, 3.0]]}
+    videos, images = tmp_path / "videos.json", tmp_path / "maze_quickstart-seed0.json"
+    write_json(videos, found)
+    rows = [{"policy": f"s{n}f{n}", "miou": n / 9, "steps": n} for n in (1, 4)]
+    write_json(images, {"datasets": {"mazes/static7": {"rows": rows}}})
+    halting_picture.save_bought(tmp_path / "bought.png", records)
+    halting_picture.save_followed(tmp_path / "followed.png", videos, ["pattern:rtol=0.1:12"])
+    halting_picture.save_sizes(tmp_path / "sizes.png", [images])
+    shapes = [
+        plt.imread(tmp_path / f"{name}.png").shape for name in ("bought", "followed", "sizes")
+    ]
+    assert [shape[:2] for shape in shapes] == [(528, 744), (456, 1152), (456, 552)]
