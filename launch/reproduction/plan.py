@@ -8,20 +8,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rsf_jax import experiment
+from rsf_jax.analysis.contraction import spectral_radius
 from rsf_jax.config.config import Config
 from rsf_jax.config.presets import get_config
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.errors import InputError
+from rsf_jax.evaluation.equal_terms import MANY, compare_on_equal_terms
 from rsf_jax.evaluation.equal_terms import Settings as Terms
-from rsf_jax.evaluation.equal_terms import compare_on_equal_terms
 from rsf_jax.evaluation.extrapolation import Settings as Sizes
 from rsf_jax.evaluation.extrapolation import extrapolate
 from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.live_test import live_test, of_split
 from rsf_jax.evaluation.recorder import make_record
 from rsf_jax.evaluation.testing import evaluate
-from rsf_jax.json_files import write_json
+from rsf_jax.json_files import plain, write_json
 from rsf_jax.policies import parse_policy, renamed
 from rsf_jax.pretrained import pretrained_names, read_card
 from rsf_jax.run_folder import RunFolder, writable_folder
@@ -34,6 +37,7 @@ from rsf_jax.training.loop import Outcome
 
 # What is left of the time has to be enough to start, compile and save.
 LEAST_MINUTES = 0.5
+_RADII = 8  # frames
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +138,12 @@ def _record(records: Path, test: str, name: str) -> Path:
 
 
 def _compared(terms: Terms, trained: Trained) -> dict[str, Any]:
+    """What rules of halting get, and whether steps contract where they have come to."""
     dataset = open_dataset(trained.config)
-    return compare_on_equal_terms(trained, dataset, terms, partial(print, flush=True))
+    first = np.stack([np.asarray(video["frames"][0]) for video in dataset.test[:_RADII]])
+    found = compare_on_equal_terms(trained, dataset, terms, partial(print, flush=True))
+    radius = spectral_radius(trained.model, trained.variables, first, MANY)
+    return plain({**found, "radius": radius.tolist()})
 
 
 def _run_and_record(job: Job, runs: Path, records: Path, minutes: float) -> Outcome:

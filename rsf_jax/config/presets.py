@@ -416,7 +416,9 @@ def _unknown_preset(name: str) -> str:
     close = _for_its_recipe(name) or difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     examples = ", ".join(EXAMPLES)
-    return f"unknown preset {name!r}: {hint}Presets are such as {examples}; --help tells all forms"
+    return (
+        f"unknown preset {name!r}: {hint}Presets are such as {examples}; get_config tells all forms"
+    )
 
 
 def _examples(model: str) -> list[str]:

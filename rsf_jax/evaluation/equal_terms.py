@@ -8,7 +8,6 @@ import grain
 import jax
 import numpy as np
 
-from rsf_jax.analysis.contraction import spectral_radius
 from rsf_jax.config.config import Config
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
@@ -36,7 +35,6 @@ _READOUTS = (
     *(f"flips:{t}" for t in (0.02, 0.01, 0.003, 0.001)),
 )
 _TOGETHER = 25  # videos of one length in steps
-_FRAMES_OF_RADIUS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,8 +163,7 @@ def compare_on_equal_terms(
 
     Returns:
         Values for JSON: `clips` and `live` hold `rows` (`Row`), `pixels` (how changed pixels follow
-        the distance, as `follows`) and how many videos and frames there are; `radius` holds
-        spectral radii of the step after `MANY` steps on first frames.
+        the distance, as `follows`) and how many videos and frames there are.
 
     Raises:
         InputError: if the model has no steps to spend, or there are too few videos.
@@ -179,7 +176,6 @@ def compare_on_equal_terms(
     if settings.streams:
         parts["live"] = streams_to_test(dataset.test, settings.streams, LENGTH)
     found = cases(trained.config, settings)
-    first = np.stack([np.asarray(v["frames"][0]) for v in dataset.test[:_FRAMES_OF_RADIUS]])
     return plain(
         {
             "preset": trained.config.name,
@@ -187,7 +183,6 @@ def compare_on_equal_terms(
             "settings": dataclasses.asdict(settings),
             "device": jax.devices()[0].device_kind,
             "data": dataset.identity and dataclasses.asdict(dataset.identity),
-            "radius": spectral_radius(trained.model, trained.variables, first, MANY).tolist(),
             **{name: _part(trained, v, found, settings, tell, name) for name, v in parts.items()},
         }
     )

@@ -56,12 +56,10 @@ def test_every_case_is_there_once():
 
 def test_rows_are_what_models_do(trained, dataset, monkeypatch):
     monkeypatch.setattr(equal_terms, "cases", lambda *_: _CASES)
-    monkeypatch.setattr(equal_terms, "_FRAMES_OF_RADIUS", 2)
     settings = Settings(videos=5, streams=0, timed=True)
     found = compare_on_equal_terms(trained, dataset, settings)
     assert found["clips"]["videos"] == 5
     assert "live" not in found
-    assert len(found["radius"]) == 2
     frames = np.stack([v["frames"] for v in dataset.test[:5]])
     masks = np.stack([v["masks"] for v in dataset.test[:5]]).astype(np.int32)
     for case, row in zip(_CASES, found["clips"]["rows"], strict=True):
