@@ -125,9 +125,7 @@ _ON_STREAMS: dict[str, Any] = {
 }
 # One step on every frame, and images that stay: the step is learned that leads on from any state,
 # however far it has come. See docs/decisions/0033-mazes-on-streams.md.
-_MAZES_ON_STREAMS = _MAZES.replace(
-    fast_steps=1, batch_size=16, chunk_frames=8, stream_frames=128, updates=2500
-)
+_MAZES_ON_STREAMS = _MAZES.replace(fast_steps=1, batch_size=16, chunk_frames=8, updates=2500)
 _NAMED |= {
     "quickstart_live": _NAMED["quickstart"].replace(
         name="quickstart_live", channels=16, **_ON_STREAMS
@@ -149,9 +147,17 @@ _NAMED |= {
     ),
     **{
         f"mazes_{data}_live": _MAZES_ON_STREAMS.replace(
-            name=f"mazes_{data}_live", dataset=f"mazes/{data}", slow_steps=slow
+            name=f"mazes_{data}_live",
+            dataset=f"mazes/{data}",
+            slow_steps=slow,
+            stream_frames=frames,
         )
-        for data, slow in (("static7", 8), ("static12", 12), ("temporal12", 12), ("hard12", 12))
+        for data, slow, frames in (
+            ("static7", 8, 128),
+            ("static12", 12, 1024),
+            ("temporal12", 12, 1024),
+            ("hard12", 12, 1024),
+        )
     },
 }
 # One's own videos: classes and channels are those of the folder.
