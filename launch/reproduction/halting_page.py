@@ -1,21 +1,34 @@
 """The part of the page of results in which rules of halting are compared on equal terms."""
 
 import dataclasses
-import re
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reproduction import halting
+from reproduction import halting, mazes
 from reproduction.tables import score, table
+from reproduction.two_cores import Stage
 from rsf_jax.evaluation.equal_terms import COUNTS, MANY, SOLVERS
 from rsf_jax.measures.paired import paired_difference
 from rsf_jax.run_folder import read_json
 
-PARTS = {"clips": "test videos", "live": "live streams"}
+
+class Part(NamedTuple):
+    """What networks are compared on: some of the stages, and which of their results."""
+
+    stages: Sequence[Stage]
+    results: str
+    title: str
+
+
+PARTS = (
+    Part(halting.STAGES, "clips", "test videos"),
+    Part(halting.STAGES, "live", "live streams"),
+    Part(mazes.VIDEOS, "clips", "videos of mazes"),
+)
 _BUDGETS = (0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 # Videos that rules are chosen on, and those that figures are of.
 _CHOOSE, _TELL = slice(0, None, 2), slice(1, None, 2)
@@ -40,8 +53,12 @@ figures are of the other half. The interval is 95 % of bootstrap samples of thes
 seeds.
 """
 _HOW = """\
-How much of the mIoU after {many} evaluations depends on the start (warm minus cold), and the \
-spectral radius of the step's Jacobian there, median and range over first frames and seeds.
+How much of the mIoU after {many} evaluations depends on the start (warm minus cold), in points, \
+and the spectral radius of the step's Jacobian there, median and range over first frames and seeds.
+"""
+_FOLLOWS = """\
+Evaluations of a rule follow the distance that news has to travel in a frame with the rank \
+correlation that is given last; the share of the pixels that change does with {pixels}.
 """
 
 
@@ -61,27 +78,25 @@ class Compared:
                     groups.setdefault(row["policy"], []).append(row)
         return list(groups.values())
 
-    def has(self, part: str) -> bool:
-        """Whether it was tested on a part."""
-        return all(part in one for one in self.found)
+    def pixels(self, part: str) -> float | None:
+        """How changed pixels follow the distance; None if the videos do not say."""
+        told = [one[part]["pixels"] for one in self.found]
+        return statistics.mean(p["follows"] for p in told) if all(told) else None
 
 
-def read(records: Path) -> list[Compared]:
-    """Returns what is recorded of the stages of the plan, in their order.
+def read(records: Path, part: Part) -> list[Compared]:
+    """Returns what is recorded of a part, in the order of its stages.
 
     Raises:
         InputError: if a record is damaged.
     """
-    found: dict[str, dict[int, Any]] = {}
-    for path in (records / "halting").glob("*.json"):
-        if named := re.fullmatch(r"(.+)-seed(\d+)", path.stem):
-            results = read_json(path, "delete it and run the plan again")
-            found.setdefault(named[1], {})[int(named[2])] = results
-    return [
-        Compared(stage.name, [found[stage.name][seed] for seed in sorted(found[stage.name])])
-        for stage in halting.STAGES
-        if stage.name in found
-    ]
+    models = []
+    for stage in part.stages:
+        paths = sorted((records / "halting").glob(f"{stage.name}-seed[0-9]*.json"))
+        found = [read_json(path, "delete it and run the plan again") for path in paths]
+        if found and all(part.results in one for one in found):
+            models.append(Compared(stage.name, found))
+    return models
 
 
 def sections(records: Path) -> list[str]:
@@ -93,23 +108,19 @@ def sections(records: Path) -> list[str]:
     Raises:
         InputError: if a record is damaged.
     """
-    models = read(records)
-    if not models:
-        return []
-    parts = [f"## Halting on equal terms\n\n{_HEAD}"]
-    for part, what in PARTS.items():
-        there = [model for model in models if model.has(part)]
-        if there:
-            counted = _COUNTED.format(what=what)
-            parts.append(f"### Solvers and starts: {what}\n\n{counted}\n\n{_counted(there, part)}")
-            bought = _BOUGHT.format(what=what)
-            parts.append(f"### What evaluations buy: {what}\n\n{bought}\n{_bought(there, part)}")
-            parts.append(
-                f"### Against fixed schedules: {what}\n\n{_AGAINST}\n{_against(there, part)}"
-            )
-    how = _HOW.format(many=MANY)
-    parts.append(f"### Does the start matter, do steps contract?\n\n{how}\n{_how(models)}")
-    return parts
+    tables = []
+    for part in PARTS:
+        models, title = read(records, part), part.title
+        if models:
+            results = part.results
+            counted, bought = _COUNTED.format(what=title), _BOUGHT.format(what=title)
+            tables += [
+                f"### Solvers and starts: {title}\n\n{counted}\n\n{_counted(models, results)}",
+                f"### What evaluations buy: {title}\n\n{bought}\n{_bought(models, results)}",
+                f"### Against fixed schedules: {title}\n\n{_AGAINST}\n{_against(models, results)}",
+                f"### Starts and contraction: {title}\n\n{_how(models, results)}",
+            ]
+    return [f"## Halting on equal terms\n\n{_HEAD}", *tables] if tables else []
 
 
 def _mean(rows: Iterable[dict[str, Any]], name: str) -> float:
@@ -164,6 +175,7 @@ class Difference:
         steps, miou: what it gets.
         mixed: mIoU of the mix.
         low, high: 95 % of the difference.
+        follows: rank correlation of its evaluations with the distance; None if it has none.
     """
 
     policy: str
@@ -172,6 +184,7 @@ class Difference:
     mixed: float
     low: float
     high: float
+    follows: float | None
 
 
 def against_fixed(model: Compared, part: str, family: str, *, gated: bool) -> Difference | None:
@@ -187,13 +200,20 @@ def against_fixed(model: Compared, part: str, family: str, *, gated: bool) -> Di
         if mixes:
             best = max(mixes, key=lambda videos: videos[_CHOOSE].mean())
             above = rule.videos[_CHOOSE].mean() - best[_CHOOSE].mean()
-            found.append((above, group[0]["policy"], rule, best))
+            found.append((above, group, rule, best))
     if not found:
         return None
-    _, policy, rule, best = max(found, key=lambda one: one[0])
+    _, group, rule, best = max(found, key=lambda one: one[0])
     ours, mixed = rule.videos[_TELL], best[_TELL]
-    low, high = paired_difference(ours, mixed)
-    return Difference(policy, rule.steps, float(ours.mean()), float(mixed.mean()), low, high)
+    follows = [row["follows"] for row in group]
+    return Difference(
+        group[0]["policy"],
+        rule.steps,
+        float(ours.mean()),
+        float(mixed.mean()),
+        *paired_difference(ours, mixed),
+        None if None in follows else statistics.mean(follows),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,6 +237,7 @@ def _mix(a: _Pooled, b: _Pooled, steps: float) -> np.ndarray | None:
 
 
 def _against(models: Sequence[Compared], part: str) -> str:
+    known = models[0].pixels(part)
     lines = []
     for model in models:
         for gated in (False, True):
@@ -224,47 +245,43 @@ def _against(models: Sequence[Compared], part: str) -> str:
                 found = against_fixed(model, part, family, gated=gated)
                 if found:
                     name = f"gate, {family}" if gated else family
-                    lines.append(
-                        [
-                            f"`{model.name}`",
-                            name,
-                            f"`{found.policy}`",
-                            f"{found.steps:.2f}",
-                            score(found.miou),
-                            score(found.mixed),
-                            f"{100 * (found.miou - found.mixed):+.1f}",
-                            f"{100 * found.low:+.1f} to {100 * found.high:+.1f}",
-                        ]
-                    )
-    titles = [
-        "weights",
-        "rules",
-        "rule",
-        "evaluations",
-        "mIoU",
-        "mix of schedules",
-        "points",
-        "95 %",
+                    line = [f"`{model.name}`", name, *_told(found)]
+                    lines.append(line if known is None else [*line, _follows(found.follows)])
+    titles = ["weights", "rules", "rule", "evaluations", "mIoU", "of the mix", "points", "95 %"]
+    if known is None:
+        return table(titles, lines)
+    text = _FOLLOWS.format(pixels=_follows(known))
+    return f"{text}\n{table([*titles, 'follows'], lines)}"
+
+
+def _told(found: Difference) -> list[str]:
+    return [
+        f"`{found.policy}`",
+        f"{found.steps:.2f}",
+        score(found.miou),
+        score(found.mixed),
+        f"{100 * (found.miou - found.mixed):+.1f}",
+        f"{100 * found.low:+.1f} to {100 * found.high:+.1f}",
     ]
-    return table(titles, lines)
 
 
-def _how(models: Sequence[Compared]) -> str:
+def _follows(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _how(models: Sequence[Compared], part: str) -> str:
     lines = []
     for model in models:
         radii = [r for one in model.found for r in one["radius"] if r is not None]
-        cells = [f"{min(radii):.2f} to {max(radii):.2f}"] if radii else [""]
         middle = f"{statistics.median(radii):.2f}" if radii else ""
-        lines.append(
-            [f"`{model.name}`", str(len(model.found)), middle, *cells]
-            + [_apart(model, part) for part in PARTS]
-        )
-    return table(["weights", "seeds", "radius", "range", *PARTS.values()], lines)
+        extent = f"{min(radii):.2f} to {max(radii):.2f}" if radii else ""
+        seeds, apart = str(len(model.found)), _apart(model, part)
+        lines.append([f"`{model.name}`", seeds, middle, extent, apart])
+    told = table(["weights", "seeds", "radius", "range", "warm minus cold"], lines)
+    return f"{_HOW.format(many=MANY)}\n{told}"
 
 
 def _apart(model: Compared, part: str) -> str:
-    if not model.has(part):
-        return ""
     policy = f"s{MANY}f{MANY}"
     warm, cold = (model.rows(part, policy=policy, warm=start)[0] for start in (True, False))
     return f"{100 * (_mean(warm, 'miou') - _mean(cold, 'miou')):+.1f}"

@@ -34,22 +34,19 @@ def save_bought(path: Path, records: Path) -> None:
     Raises:
         InputError: if a record is damaged.
     """
-    models = halting_page.read(records)
-    panels = [
-        (part, what, there)
-        for part, what in halting_page.PARTS.items()
-        if (there := [model for model in models if model.has(part)])
-    ]
+    found = [(part, halting_page.read(records, part)) for part in halting_page.PARTS]
+    panels = [(part, models) for part, models in found if models]
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(6.2 * len(panels), 4.4), layout="constrained", squeeze=False
+        1, len(panels), figsize=(4.8 * len(panels), 4.2), layout="constrained", squeeze=False
     )
-    for panel, (part, what, there) in zip(axes[0], panels, strict=True):
-        for color, model in zip(_COLORS, there):
-            _draw_families(panel, model, part, color)
-        panel.set(xlabel="evaluations per frame", ylabel="mIoU", title=what, xscale="log")
+    for panel, (part, models) in zip(axes[0], panels, strict=True):
+        for color, model in zip(_COLORS, models):
+            _draw_families(panel, model, part.results, color)
+        panel.set(xlabel="evaluations per frame", title=part.title, xscale="log")
         panel.xaxis.set_major_formatter("{x:g}")
         panel.grid(alpha=0.3)
-    axes[0][0].legend(frameon=False, fontsize=7)
+        panel.legend(frameon=False, fontsize=7)
+    axes[0][0].set_ylabel("mIoU")
     figure.savefig(path, dpi=_DPI)
     plt.close(figure)
 
