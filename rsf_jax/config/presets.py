@@ -421,9 +421,9 @@ def _unknown_preset(name: str) -> str:
     known += ["own_s3f1", *(example for model in network_names() for example in _examples(model))]
     close = _for_its_recipe(name) or difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    examples = ", ".join(EXAMPLES)
     return (
-        f"unknown preset {name!r}: {hint}Presets are such as {examples}; get_config tells all forms"
+        f"unknown preset {name!r}: {hint}Presets are such as {', '.join(EXAMPLES)}, of cells of "
+        "the library and those that are registered; get_config tells all forms"
     )
 
 

@@ -67,7 +67,7 @@ def test_small_windows_have_the_papers_network(name):
         ("mazes_static16_bptt_n4", "did you mean 'mazes_static12_bptt_n20'"),
         ("hard_s8f8_", "did you mean 'hard_s8f8'"),
         ("medium_s8f8", "Presets are such as easy_s6f1, hard_s8f2_clstm_stateless, "),
-        ("", "mazes_hard12_live; get_config tells all forms"),
+        ("", "those that are registered; get_config tells all forms"),
     ],
 )
 def test_unknown_presets_are_named_with_what_is_allowed(name, message):

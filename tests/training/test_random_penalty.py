@@ -17,7 +17,8 @@ from rsf_jax.training.step import make_train_step
 
 MODEL, SIZE = TinyModel(), (4, 5)
 SCHEDULE = rsf.FixedSchedule(3, 2, RBP(4))
-PENALTY = JacobianPenalty(2.0, seed=11)
+# Of an orthogonal matrix, as W is, signs alone would all give the same.
+PENALTY = JacobianPenalty(2.0, seed=11, noise="gaussian")
 DESCENT = optax.sgd(1.0)
 
 
