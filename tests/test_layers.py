@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module or a package stands for all that is in it.
 LAYERS = {
-    "ground": "errors typing paths arguments naming json_files lazy run_folder extras shown "
+    "ground": "cores errors typing paths arguments naming json_files lazy run_folder extras shown "
     "version",
     "operations": "ops",
     "recurrence": "cells policies gradients",

@@ -15,6 +15,7 @@ from benchmarks import accelerator, cases, memory, pytorch
 from benchmarks.cases import TORCH
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import Config
+from rsf_jax.cores import usable_cores
 from rsf_jax.gradients import REMAT
 from rsf_jax.json_files import write_json
 from rsf_jax.measures.timing import Case, Timing, time_in_turns
@@ -101,7 +102,7 @@ def machine() -> dict[str, str]:
     return {
         "device": f"{len(jax.local_devices())} x {device.device_kind}",
         "processor": _processor(),
-        "cores": str(os.cpu_count()),
+        "cores": str(usable_cores()),
         "jax": jax.__version__,
         "torch": pytorch.version() or "not installed",
         "xla_flags": os.environ.get("XLA_FLAGS", ""),

@@ -11,6 +11,7 @@ import jax
 
 import rsf_jax as rsf
 from rsf_jax.commands.shared import CELLS
+from rsf_jax.cores import usable_cores
 from rsf_jax.paths import cache_folder
 
 _CACHE_BYTES = 2**30  # what was used longest ago makes room
@@ -25,8 +26,7 @@ def use_cpu_cores(batch_size: int) -> None:
     """
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    count = max(n for n in range(1, (cores or 1) + 1) if batch_size % n == 0)
+    count = max(n for n in range(1, usable_cores() + 1) if batch_size % n == 0)
     try:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import platform
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ import jax
 from rsf_jax.config.build import training_policy
 from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.config.presets import get_config
+from rsf_jax.cores import usable_cores
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import number
 from rsf_jax.paths import expand
@@ -238,7 +238,8 @@ def hardware() -> str:
     devices = jax.devices()
     if devices[0].platform != "cpu":
         return f"{len(devices)} x {devices[0].device_kind}"
-    return f"{os.cpu_count()} cores, {_processor()}"
+    cores = usable_cores()
+    return f"{cores} core{'' if cores == 1 else 's'}, {_processor()}"
 
 
 def _processor() -> str:
