@@ -18,13 +18,16 @@ _VIDEOS = flags.DEFINE_string(
     "videos", "mazes_temporal12_live-seed0", "record of the network whose steps are shown"
 )
 _POLICIES = flags.DEFINE_list(
-    "policies", ["pattern:rtol=0.05:48", "pattern:rtol=0.02:48"], "rules that are shown"
+    "policies",
+    ["gate:0.001:0.3+pattern:rtol=0.07:48", "gate:0.001:0.3+readout:flips:0.003:48"],
+    "rules that are shown",
 )
-_IMAGES = flags.DEFINE_list(
-    "images",
-    ["mazes_static4_bptt_n6-seed0", "mazes_static7_live-seed0", "mazes_static12_live-seed0"],
-    "records of networks that are tested on larger mazes",
-)
+# Networks that are tested on larger mazes, by the titles of their panels.
+_IMAGES = {
+    "4x4 cells, six steps on every image": "mazes_static4_bptt_n6-seed0",
+    "7x7 cells, images that stay": "mazes_static7_live-seed0",
+    "12x12 cells, images that stay": "mazes_static12_live-seed0",
+}
 
 
 def main() -> None:
@@ -33,7 +36,7 @@ def main() -> None:
     halting_picture.save_bought(folder / "halting.png", records)
     followed = records / "halting" / f"{_VIDEOS.value}.json"
     halting_picture.save_followed(folder / "followed.png", followed, _POLICIES.value)
-    sizes = [records / "sizes" / f"{name}.json" for name in _IMAGES.value]
+    sizes = {title: records / "sizes" / f"{name}.json" for title, name in _IMAGES.items()}
     halting_picture.save_sizes(folder / "mazes.png", sizes)
     print(f"The pictures halting.png, followed.png and mazes.png are in {folder}")
 

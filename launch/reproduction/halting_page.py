@@ -17,17 +17,21 @@ from rsf_jax.run_folder import read_json
 
 
 class Part(NamedTuple):
-    """What networks are compared on: some of the stages, and which of their results."""
+    """What networks are compared on: some of the stages, and which of their results.
+
+    A picture has rules behind a gate where there are frames in which nothing has changed.
+    """
 
     stages: Sequence[Stage]
     results: str
     title: str
+    gated: bool
 
 
 PARTS = (
-    Part(halting.STAGES, "clips", "test videos"),
-    Part(halting.STAGES, "live", "live streams"),
-    Part(mazes.VIDEOS, "clips", "videos of mazes"),
+    Part(halting.STAGES, "clips", "test videos", False),
+    Part(halting.STAGES, "live", "live streams", True),
+    Part(mazes.VIDEOS, "clips", "videos of mazes", True),
 )
 _BUDGETS = (0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 # Videos that rules are chosen on, and those that figures are of.

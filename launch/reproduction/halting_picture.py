@@ -1,6 +1,6 @@
 """Pictures of halting on equal terms: what evaluations buy, whom steps follow, and larger mazes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,23 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from reproduction import halting_page
-from reproduction.halting_page import Compared
+from reproduction.halting_page import Compared, Part
 from rsf_jax.evaluation.equal_terms import SOLVERS
 from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.run_folder import read_json
 
 # Okabe and Ito's colors, told apart by color-blind readers too.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_LINES = {"fixed": ("o", "-"), "distance": ("^", "--"), "learned": ("*", ":")}
+_LINES = {
+    "fixed": ("o", "-"),
+    "distance": ("^", "--"),
+    "readout": ("s", ":"),
+    "learned": ("*", "-."),
+}
+_TICKS = (0.5, 1, 2, 4, 8, 16, 32)
 _DPI = 120
 
 
@@ -41,9 +48,11 @@ def save_bought(path: Path, records: Path) -> None:
     )
     for panel, (part, models) in zip(axes[0], panels, strict=True):
         for color, model in zip(_COLORS, models):
-            _draw_families(panel, model, part.results, color)
-        panel.set(xlabel="evaluations per frame", title=part.title, xscale="log")
-        panel.xaxis.set_major_formatter("{x:g}")
+            _draw_families(panel, model, part, color)
+        title = f"{part.title}, behind a gate" if part.gated else part.title
+        panel.set(xlabel="evaluations per frame", title=title, xscale="log")
+        panel.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.3)
         panel.legend(frameon=False, fontsize=7)
     axes[0][0].set_ylabel("mIoU")
@@ -51,9 +60,10 @@ def save_bought(path: Path, records: Path) -> None:
     plt.close(figure)
 
 
-def _draw_families(axes: Axes, model: Compared, part: str, color: str) -> None:
+def _draw_families(axes: Axes, model: Compared, part: Part, color: str) -> None:
+    wanted = {"warm": True, "gated": part.gated, "solver": SOLVERS[0]}
     for family, (marker, line) in _LINES.items():
-        groups = model.rows(part, family=family, warm=True, gated=False, solver=SOLVERS[0])
+        groups = model.rows(part.results, family=family, **wanted)
         if groups:
             points = sorted((_mean(g, "steps"), _mean(g, "miou")) for g in groups)
             steps, miou = zip(*points)
@@ -110,12 +120,12 @@ def _draw_means(axes: Axes, means: Sequence[Sequence[float]], color: str, label:
     axes.scatter(needed, mean, np.sqrt(frames) * 4, color=color, label=label)
 
 
-def save_sizes(path: Path, records: Sequence[Path]) -> None:
+def save_sizes(path: Path, records: Mapping[str, Path]) -> None:
     """Draws mIoU against steps on mazes of several sizes, a panel for each network.
 
     Args:
         path: picture to write.
-        records: of networks.
+        records: of networks, by the titles of their panels.
 
     Raises:
         InputError: if a record is missing or damaged.
@@ -124,14 +134,13 @@ def save_sizes(path: Path, records: Sequence[Path]) -> None:
         1, len(records), figsize=(4.6 * len(records), 3.8), layout="constrained", squeeze=False,
         sharey=True,
     )  # fmt: skip
-    for panel, record in zip(axes[0], records, strict=True):
+    for panel, (title, record) in zip(axes[0], records.items(), strict=True):
         found = read_json(record, "run the plan `mazes` first")
         for color, (name, tested) in zip(_COLORS, found["datasets"].items()):
             points = [
                 (row["steps"], row["miou"]) for row in tested["rows"] if row["policy"][0] == "s"
             ]
             panel.plot(*zip(*points), "o-", color=color, markersize=3, label=_size(name))
-        title = record.stem.rpartition("-")[0]
         panel.set(xlabel="recurrent steps", xscale="log", title=title, ylim=(0, 1.02))
         panel.xaxis.set_major_formatter("{x:g}")
         panel.grid(alpha=0.3)

@@ -100,7 +100,7 @@ def test_pictures_are_drawn_of_records(records, tmp_path):
     write_json(images, {"datasets": {"mazes/static7": {"rows": rows}}})
     halting_picture.save_bought(tmp_path / "bought.png", records)
     halting_picture.save_followed(tmp_path / "followed.png", videos, ["pattern:rtol=0.1:12"])
-    halting_picture.save_sizes(tmp_path / "sizes.png", [images])
+    halting_picture.save_sizes(tmp_path / "sizes.png", {"7x7 cells": images})
     shapes = [
         plt.imread(tmp_path / f"{name}.png").shape for name in ("bought", "followed", "sizes")
     ]
