@@ -1,7 +1,6 @@
 """IoU and recurrent steps of every frame of videos, under one policy after another."""
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import grain
@@ -12,10 +11,8 @@ import numpy as np
 from rsf_jax.checks import as_prepared
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.evaluation.told import Told
-from rsf_jax.models.base import Prepared
-from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
-from rsf_jax.scoring.frames import score_frames
+from rsf_jax.scoring.frames import score_batch_by_frame
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
 
@@ -52,31 +49,22 @@ def score_each(
         used = jax.tree.map(_traced, policy)
         scored = [
             _score(
+                trained.model,
                 prepared,
+                batch,
                 used if e is None else Told(e, used),
-                batch.frames,
-                batch.masks,
-                stateful,
+                stateful=stateful,
             )
             for batch, e in zip(batches, told, strict=True)
         ]
-        iou, steps = (np.concatenate([np.asarray(s[k]) for s in scored]) for k in (0, 1))
-        yield iou, steps
+        yield (
+            np.concatenate([np.asarray(scores.iou) for scores in scored]),
+            np.concatenate([np.asarray(scores.steps) for scores in scored]),
+        )
 
 
 def _traced(number: Any) -> Array:
     return jnp.asarray(number) if isinstance(number, jax.Array) else jnp.float32(number)
 
 
-@partial(jax.jit, static_argnames="stateful")
-def _score(
-    prepared: Prepared, policy: StepPolicy, frames: Array, masks: Array, stateful: bool
-) -> tuple[Array, Array]:
-    """IoU and steps of every frame, [B, T]."""
-
-    def read(x: tuple[Array, Array]) -> tuple[Array, Array]:
-        return as_float(x[0]), x[1].astype(jnp.int32)
-
-    xs = jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), (frames, masks))
-    iou, steps = score_frames(prepared, policy, xs, read, stateful=stateful)
-    return iou.T, steps.T
+_score = jax.jit(score_batch_by_frame, static_argnames=("model", "stateful"))
