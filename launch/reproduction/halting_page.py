@@ -53,8 +53,8 @@ _AGAINST = """\
 Each halting rule against a mix of fixed schedules with as many evaluations per frame: of all \
 mixes of two schedules (those with more steps on the first frame among them) the best. Rule and \
 mix are chosen on every other video, the rule of each family that is farthest above its mix; \
-figures are of the other half. The interval is 95 % of bootstrap samples of these videos, of all \
-seeds.
+mIoU and points are of the other half, evaluations of all. The interval is 95 % of bootstrap \
+samples of these videos, of all seeds.
 """
 _HOW = """\
 How much of the mIoU after {many} evaluations depends on the start (warm minus cold), in points, \
@@ -127,7 +127,8 @@ def sections(records: Path) -> list[str]:
     return [f"## Halting on equal terms\n\n{_HEAD}", *tables] if tables else []
 
 
-def _mean(rows: Iterable[dict[str, Any]], name: str) -> float:
+def mean(rows: Iterable[dict[str, Any]], name: str) -> float:
+    """Returns the mean of one of the values of rows."""
     return statistics.mean(row[name] for row in rows)
 
 
@@ -141,7 +142,7 @@ def _counted(models: Sequence[Compared], part: str) -> str:
                     text = f"s{count}f{count}"
                     policy = text if solver == SOLVERS[0] or count == 1 else f"{solver}+{text}"
                     groups = model.rows(part, policy=policy, warm=warm)
-                    cells.append(score(_mean(groups[0], "miou")) if groups else "")
+                    cells.append(score(mean(groups[0], "miou")) if groups else "")
                 start = "warm" if warm else "cold"
                 lines.append([f"`{model.name}`", solver, start, *cells])
     return table(["weights", "solver", "start", *map(str, COUNTS)], lines)
@@ -154,7 +155,7 @@ def _bought(models: Sequence[Compared], part: str) -> str:
             for family in _FAMILIES:
                 groups = model.rows(part, family=family, warm=True, gated=gated, solver=SOLVERS[0])
                 if groups:
-                    points = [(_mean(g, "steps"), _mean(g, "miou")) for g in groups]
+                    points = [(mean(g, "steps"), mean(g, "miou")) for g in groups]
                     cells = [_best(points, budget) for budget in _BUDGETS]
                     told = ["" if n and c == cells[n - 1] else c for n, c in enumerate(cells)]
                     name = f"gate, {family}" if gated else family
@@ -229,7 +230,7 @@ class _Pooled:
 
 
 def _pooled(group: Sequence[dict[str, Any]]) -> _Pooled:
-    return _Pooled(_mean(group, "steps"), np.concatenate([row["by_video"] for row in group]))
+    return _Pooled(mean(group, "steps"), np.concatenate([row["by_video"] for row in group]))
 
 
 def _mix(a: _Pooled, b: _Pooled, steps: float) -> np.ndarray | None:
@@ -288,4 +289,4 @@ def _how(models: Sequence[Compared], part: str) -> str:
 def _apart(model: Compared, part: str) -> str:
     policy = f"s{MANY}f{MANY}"
     warm, cold = (model.rows(part, policy=policy, warm=start)[0] for start in (True, False))
-    return f"{100 * (_mean(warm, 'miou') - _mean(cold, 'miou')):+.1f}"
+    return f"{100 * (mean(warm, 'miou') - mean(cold, 'miou')):+.1f}"

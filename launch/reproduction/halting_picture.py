@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
@@ -14,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
 from reproduction import halting_page
-from reproduction.halting_page import Compared, Part
+from reproduction.halting_page import Compared, Part, mean
+from reproduction.mazes import cells_of
 from rsf_jax.evaluation.equal_terms import SOLVERS
 from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.run_folder import read_json
@@ -65,7 +65,7 @@ def _draw_families(axes: Axes, model: Compared, part: Part, color: str) -> None:
     for family, (marker, line) in _LINES.items():
         groups = model.rows(part.results, family=family, **wanted)
         if groups:
-            points = sorted((_mean(g, "steps"), _mean(g, "miou")) for g in groups)
+            points = sorted((mean(g, "steps"), mean(g, "miou")) for g in groups)
             steps, miou = zip(*points)
             front = np.flatnonzero(pareto_front(steps, miou))
             axes.plot(
@@ -78,10 +78,6 @@ def _draw_families(axes: Axes, model: Compared, part: Part, color: str) -> None:
                 linewidth=1.2,
                 label=f"{model.name.removeprefix('terms_')}, {family}",
             )
-
-
-def _mean(rows: Sequence[dict[str, Any]], name: str) -> float:
-    return float(np.mean([row[name] for row in rows]))
 
 
 def save_followed(path: Path, record: Path, policies: Sequence[str]) -> None:
@@ -140,7 +136,9 @@ def save_sizes(path: Path, records: Mapping[str, Path]) -> None:
             points = [
                 (row["steps"], row["miou"]) for row in tested["rows"] if row["policy"][0] == "s"
             ]
-            panel.plot(*zip(*points), "o-", color=color, markersize=3, label=_size(name))
+            panel.plot(
+                *zip(*points), "o-", color=color, markersize=3, label=f"{cells_of(name)} cells"
+            )
         panel.set(xlabel="recurrent steps", xscale="log", title=title, ylim=(0, 1.02))
         panel.xaxis.set_major_formatter("{x:g}")
         panel.grid(alpha=0.3)
@@ -148,8 +146,3 @@ def save_sizes(path: Path, records: Mapping[str, Path]) -> None:
     axes[0][-1].legend(frameon=False, fontsize=8, title="mazes of", loc="lower right")
     figure.savefig(path, dpi=_DPI)
     plt.close(figure)
-
-
-def _size(dataset: str) -> str:
-    side = dataset.removeprefix("mazes/static")
-    return f"{side}x{side} cells"

@@ -27,6 +27,12 @@ _HALTING = tuple(f"pattern:rtol={r}:256" for r in (0.05, 0.02, 0.01))
 _TERMS = Terms(videos=100, streams=0, cap=48, gate="gate:0.001:0.3")
 
 
+def cells_of(dataset: str) -> str:
+    """Returns the size of the mazes of a dataset, such as "7x7"."""
+    side = dataset.removeprefix("mazes/static")
+    return f"{side}x{side}"
+
+
 def jobs(seed: int) -> list[Job]:
     """Returns all stages, in the order in which they are run.
 

@@ -40,7 +40,7 @@ def sections(records: Path) -> list[str]:
             tested = [run[name] for run in found.get(stage.name, []) if name in run]
             if tested:
                 counts = [r["policy"] for r in tested[0]["rows"] if r["policy"].startswith("s")]
-                lines.append([f"`{stage.name}`", _cells(name), *_scores(tested, counts)])
+                lines.append([f"`{stage.name}`", mazes.cells_of(name), *_scores(tested, counts)])
     if not lines:
         return []
     videos = next(iter(found.values()))[0][mazes.SIZES[0]]["videos"]
@@ -54,8 +54,3 @@ def _scores(runs: Sequence[dict[str, Any]], counts: Sequence[str]) -> list[str]:
     means = [score(statistics.mean(run[count]["miou"] for run in rows)) for count in counts]
     miou, steps = (statistics.mean(run[_RULE][name] for run in rows) for name in ("miou", "steps"))
     return [*means, f"{score(miou)} ({steps:.0f})"]
-
-
-def _cells(dataset: str) -> str:
-    side = dataset.removeprefix("mazes/static")
-    return f"{side}x{side}"

@@ -1,7 +1,7 @@
 """Rules of halting, solvers and starts on equal terms: the same weights, frames and evaluations."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
@@ -197,10 +197,12 @@ def _part(
     name: str,
 ) -> dict[str, Any]:
     needs = _needs(videos, trained.config.kernel_size - 1)
-    rows = [_row(case, iou, steps, needs) for case, iou, steps in _scored(trained, videos, found)]
-    for row in rows:
+    scored: dict[Case, Row] = {}
+    for case, iou, steps in _scored(trained, videos, found):
+        scored[case] = row = _row(case, iou, steps, needs)
         start = "warm" if row.warm else "cold"
         tell(f"{name}: {row.policy}, {start}: mIoU {row.miou:.3f} at {row.steps:.2f} steps")
+    rows = [scored[case] for case in found]
     if settings.timed:
         shown = excerpt(np.stack([np.asarray(v["frames"]) for v in videos[:8]]))
         rows = _timed(trained, shown, found, rows)
@@ -212,9 +214,10 @@ def _part(
     }
 
 
-def _scored(trained: Trained, videos: grain.MapDataset, found: Sequence[Case]) -> Any:
-    """Cases with IoU and steps of every frame, in their order."""
-    scores: dict[Case, tuple[np.ndarray, np.ndarray]] = {}
+def _scored(
+    trained: Trained, videos: grain.MapDataset, found: Sequence[Case]
+) -> Iterator[tuple[Case, np.ndarray, np.ndarray]]:
+    """Cases with IoU and steps of every frame, those together that are computed alike."""
     for warm in (True, False):
         for halts in (True, False):
             group = [c for c in found if c.warm == warm and _halts(c) == halts]
@@ -222,8 +225,8 @@ def _scored(trained: Trained, videos: grain.MapDataset, found: Sequence[Case]) -
             size = 1 if halts and jax.default_backend() == "cpu" else _TOGETHER
             policies = [counted(case.policy, MANY) for case in group]
             each = score_each(trained, videos, policies, batch_size=size, stateful=warm)
-            scores.update(zip(group, each, strict=True))
-    return [(case, *scores[case]) for case in found]
+            for case, (iou, steps) in zip(group, each, strict=True):
+                yield case, iou, steps
 
 
 def _halts(case: Case) -> bool:
