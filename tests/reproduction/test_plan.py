@@ -1,15 +1,19 @@
 import dataclasses
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from reproduction import live, plan, two_cores
+from reproduction import halting, live, mazes, plan, two_cores
 from reproduction.plan import Job, run_jobs
 
 import rsf_jax as rsf
 from rsf_jax import experiment
 from rsf_jax.config.presets import get_config
+from rsf_jax.evaluation.equal_terms import Settings as Terms
 from rsf_jax.evaluation.live_settings import Settings
 from rsf_jax.evaluation.testing import load_trained
+from rsf_jax.json_files import write_json
 from rsf_jax.pretrained import read_card
 from rsf_jax.trained.growing import check_growth
 from rsf_jax.trained.records import Record, Result, read_record
@@ -91,8 +95,46 @@ def test_weights_that_are_gone_are_taken_from_the_box_or_missed(job, tmp_path, m
             run_jobs([gone], tmp_path, tmp_path / "records", 0.0)
 
 
-def test_stages_for_two_cores_begin_with_stages_before_them():
-    jobs = two_cores.jobs(3)
+def test_a_recorded_run_is_tested_without_being_trained_again(tmp_path, monkeypatch):
+    """Its weights are in the box; what has been tested is left alone."""
+
+    def test(of, kind):
+        def run(trained, *rest, **named):
+            called.append((kind, trained.update))
+            return {"tested": kind}
+
+        monkeypatch.setattr(plan, of, run)
+
+    def train(*_):
+        raise AssertionError("it is trained again")
+
+    called, records = [], tmp_path / "records"
+    monkeypatch.setattr(experiment, "run", train)
+    test("compare_on_equal_terms", "halting")
+    test("extrapolate", "sizes")
+    card = read_card("mazes_static12_live")
+    (job,) = (j for j in mazes.jobs(0) if j.name == "mazes_static12_live-seed0")
+    job = dataclasses.replace(job, policies=(), terms=Terms())
+    monkeypatch.setattr(plan, "open_dataset", lambda _: SimpleNamespace(test=_mazes()))
+    records.mkdir()
+    write_json(records / f"{job.name}.json", card.record)
+    for _ in range(2):
+        assert run_jobs([job], tmp_path / "runs", records, 0.0)
+    assert called == [("halting", 2500), ("sizes", 2500)]
+    compared = json.loads((records / "halting" / f"{job.name}.json").read_text())
+    assert compared["tested"] == "halting"
+    assert len(compared["radius"]) == 2
+    assert (records / "sizes" / f"{job.name}.json").exists()
+
+
+def _mazes():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 1, 12, 12, 1)).astype(np.uint8)
+    return [{"frames": f} for f in frames]
+
+
+@pytest.mark.parametrize("name", ["two_cores", "mazes", "halting"])
+def test_stages_begin_with_stages_before_them(name):
+    jobs = {"two_cores": two_cores, "mazes": mazes, "halting": halting}[name].jobs(3)
     names = [job.name for job in jobs]
     assert len(set(names)) == len(names)
     for number, job in enumerate(jobs):
