@@ -9,6 +9,7 @@ from rsf_jax.evaluation.testing import evaluate, print_results
 from rsf_jax.parallel.processes import here
 from rsf_jax.paths import expand
 from rsf_jax.run_folder import writable_folder
+from rsf_jax.training.journal import check_beginning
 from rsf_jax.training.loading import load_trained
 from rsf_jax.training.loop import Outcome, train
 
@@ -33,6 +34,7 @@ def run(config: Config, workdir: str | Path, dataset: Dataset | None = None) -> 
 
     def prepare() -> None:
         writable_folder(workdir)
+        check_beginning(config, workdir)  # before data are built, which takes minutes
         if dataset is None:
             find_or_build(config)  # once, not by all at the same time
 

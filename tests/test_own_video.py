@@ -172,7 +172,7 @@ MISTAKES = [
     ({"model": "hgru", "input_channels": 1}, "has frames of 3 channels, config.input_channels is"),
     ({"shrink": 64}, "config.shrink is 64: no pixel is left"),
     ({"dataset": "own_video/other"}, "own_video has the configs default"),
-    ({"init_from": "/nowhere"}, "no checkpoints in /nowhere"),
+    ({"init_from": "/nowhere"}, "init_from: there are no checkpoints in /nowhere"),
 ]
 
 
@@ -180,6 +180,14 @@ MISTAKES = [
 def test_mistakes_are_named(config, tmp_path, changes, message):
     with pytest.raises(rsf.InputError, match=message):
         experiment.run(config.replace(**changes), tmp_path)
+
+
+def test_what_a_run_begins_with_is_looked_for_before_data_are_built(config, tmp_path):
+    data = tmp_path / "data"
+    changed = config.replace(data_dir=str(data), init_from=str(tmp_path / "gone"))
+    with pytest.raises(rsf.InputError, match="there are no checkpoints in"):
+        experiment.run(changed, tmp_path / "run")
+    assert not data.exists()
 
 
 def test_a_folder_that_cannot_be_used_is_named(config, tmp_path):

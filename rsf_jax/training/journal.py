@@ -12,10 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rsf_jax.config.config import Config
+from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
+from rsf_jax.paths import expand
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained.growing import check_growth, grow
 from rsf_jax.training.checkpoints import Checkpoints
+from rsf_jax.training.integrity import sealed_steps
 from rsf_jax.training.loading import load_trained
 from rsf_jax.training.progress import ProgressReport
 from rsf_jax.training.setup import Setup
@@ -166,6 +169,25 @@ def _with_origin(config: Config, begun_from: str) -> Config:
         began = begun_from or "nothing"
         print(f"This run began with {began}: config.init_from={given} is not looked at again")
     return config.replace(init_from=begun_from)
+
+
+def check_beginning(config: Config, workdir: Path) -> None:
+    """Checks that there is what a run is to begin with, unless it has begun already.
+
+    Args:
+        config: uses `init_from`.
+        workdir: folder of the run.
+
+    Raises:
+        InputError: if `config.init_from` names no folder with checkpoints.
+    """
+    begins = config.init_from and not sealed_steps(RunFolder(workdir).checkpoints)
+    if not begins or RunFolder(expand(config.init_from)).checkpoints.is_dir():
+        return
+    raise InputError(
+        f"config.init_from: there are no checkpoints in {config.init_from}: name the folder of a "
+        "trained model"
+    )
 
 
 def _begun_with(config: Config, fresh: TrainState) -> TrainState:
