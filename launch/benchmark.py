@@ -1,7 +1,7 @@
 """Measures how fast steps and videos are: python launch/benchmark.py --config=hard_s8f8."""
 
 from absl import flags
-from benchmarks import plot, pytorch, suite, values
+from benchmarks import plot, pytorch, record, suite, values
 
 import rsf_jax as rsf
 from rsf_jax.commands import devices, opening, program, shared
@@ -43,7 +43,7 @@ def main() -> None:
     )
     folder = writable_folder(opening.workdir("runs/benchmark"))
     devices.print_header(config)
-    suite.print_machine()
+    record.print_machine()
     rows = suite.run(settings)
     print(f"Figures are in {suite.save(folder, settings, rows)}")
     if "growth" in settings.sections:

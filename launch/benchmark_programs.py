@@ -5,6 +5,7 @@ python launch/benchmark_programs.py --pretrained=quickstart_live16 --policy=patt
 
 from absl import flags
 from benchmarks import programs
+from rich.console import Console
 
 from rsf_jax import policies
 from rsf_jax.commands import choices, opening, program, shared
@@ -24,7 +25,7 @@ def main() -> None:
     folder = writable_folder(workdir)
     counts = (_FRAMES.value, _TURNS.value, _TIMED.value)
     found = programs.measure(trained, policy, size, *counts)
-    programs.print_report(found)
+    Console().print(programs.table(found))
     print(f"Figures are in {programs.save(folder, policy, found)}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from benchmarks import calibrated, plot, reuse, suite, values
+from benchmarks import calibrated, plot, record, reuse, values
 
 from rsf_jax.commands import opening, program, shared
 from rsf_jax.run_folder import writable_folder
@@ -60,7 +60,7 @@ def main() -> None:
 def _calibrated(folder: Path, networks: list[str]) -> None:
     errors = [values.share("error", text) for text in _ERRORS.value]
     chosen = values.among("clips", _CLIPS.value, calibrated.CLIPS)
-    suite.print_machine()
+    record.print_machine()
     rows: list[calibrated.Row] = []
     cases = itertools.chain.from_iterable(calibrated.CLIPS[name]() for name in chosen)
     for found in calibrated.run(cases, networks, errors, _SECONDS.value):
@@ -76,7 +76,7 @@ def _exact(folder: Path, networks: list[str]) -> None:
         "sizes": list(map(values.size, _SIZES.value)),
         "shares": [values.share("share", text) for text in _SHARES.value],
     }
-    suite.print_machine()
+    record.print_machine()
     rows: list[reuse.Row] = []
     for found in reuse.run(
         **settings,

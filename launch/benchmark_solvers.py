@@ -5,6 +5,7 @@ python launch/benchmark_solvers.py --pretrained=quickstart_live16
 
 from absl import flags
 from benchmarks import solvers, values
+from rich.console import Console
 
 from rsf_jax.commands import opening, program
 from rsf_jax.data.batches import evaluation_batches
@@ -39,7 +40,7 @@ def main() -> None:
         cap=_CAP.value,
         seconds=_SECONDS.value,
     )
-    solvers.print_rows(rows, shares)
+    Console().print(solvers.table(rows, shares))
     told = {
         "residuals": shares,
         "cap": _CAP.value,

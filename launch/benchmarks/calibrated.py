@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import clips
+from benchmarks.record import write_record
 from benchmarks.reuse_networks import NETWORKS
-from benchmarks.suite import machine
 from rsf_jax.calibration.reuse_clips import time_on
-from rsf_jax.json_files import write_json
 from rsf_jax.models.first import first_variables
 from rsf_jax.reuse import Chosen, ReuseNetwork
 from rsf_jax.reuse.search import Trial
@@ -210,9 +209,7 @@ def table(rows: Sequence[Row]) -> Table:
 
 def save(folder: Path, rows: Sequence[Row]) -> Path:
     """Writes `reuse_calibrated.json` and returns its path."""
-    path = folder / FILE
-    write_json(path, {"machine": machine(), "rows": rows})
-    return path
+    return write_record(folder / FILE, [table(rows)], rows=rows)
 
 
 def _resized(frame: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 import rsf_jax as rsf
-from rsf_jax.json_files import write_json
+from benchmarks.record import write_record
 from rsf_jax.media.source import Source
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import Recurrence, entry
@@ -135,13 +135,13 @@ def _look(policy: rsf.ChangeGate, frame: Any, memory: Any) -> Any:
     return policy.look(frame, memory)
 
 
-def print_report(found: list[Watched]) -> None:
-    """Prints a line for each video."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits 80 columns
+def table(found: list[Watched]) -> Table:
+    """Returns a line for each video, for print."""
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits 80 columns
     for column in ("video", "size", "frames", "no step", "changed (%)", "noise", "ms"):
-        table.add_column(column, no_wrap=column != "video")
+        shown.add_column(column, no_wrap=column != "video")
     for one in found:
-        table.add_row(
+        shown.add_row(
             one.name,
             "x".join(map(str, one.shape)),
             str(len(one.decision)),
@@ -150,8 +150,13 @@ def print_report(found: list[Watched]) -> None:
             f"{np.median(one.noise):.3f}",
             f"{one.milliseconds:.2f}",
         )
+    return shown
+
+
+def print_report(found: list[Watched]) -> None:
+    """Prints the table, and where states begin anew."""
     console = Console()
-    console.print(table)
+    console.print(table(found))
     told = ", ".join(map(str, _PERCENTILES))
     console.print(f"changed: of the pixels, percentiles {told} of later frames; ms: of a frame")
     for one in found:
@@ -164,10 +169,9 @@ def save(folder: Path, policy: rsf.ChangeGate, found: list[Watched]) -> Path:
         {f.name: getattr(one, f.name) for f in dataclasses.fields(one) if f.name != "pictures"}
         for one in found
     ]
-    write_json(folder / FILE, entry(policy) | {"videos": told})
     for one in found:
         _draw(folder / f"{one.name}_gate.png", policy, one)
-    return folder / FILE
+    return write_record(folder / FILE, [table(found)], **entry(policy), videos=told)
 
 
 def _draw(path: Path, policy: rsf.ChangeGate, found: Watched) -> None:

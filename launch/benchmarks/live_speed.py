@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.suite import machine
+from benchmarks.record import write_record
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.evaluation.live import streams_to_test
-from rsf_jax.json_files import write_json
 from rsf_jax.models.base import prepare
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.streaming import StreamEngine
@@ -148,21 +146,19 @@ def _seconds(call: "_OneCamera | _Many") -> float:
 
 def save(folder: Path, found: Sequence[Speed], settings: dict[str, int]) -> Path:
     """Writes `live_speed.json`; returns its path."""
-    path = folder / FILE
     rows = [dataclasses.asdict(speed) for speed in found]
-    write_json(path, machine() | {"settings": settings, "speeds": rows})
-    return path
+    return write_record(folder / FILE, [table(found)], settings=settings, speeds=rows)
 
 
-def print_speeds(found: Sequence[Speed]) -> None:
-    """Prints a table; the first case is what the others are compared with."""
-    table = Table(title="Live streams: ms a frame of one alone, frames/s of many together")
-    table.add_column("policy", overflow="fold")
+def table(found: Sequence[Speed]) -> Table:
+    """Returns the cases for print; the first is what the others are compared with."""
+    shown = Table(title="Live streams: ms a frame of one alone, frames/s of many together")
+    shown.add_column("policy", overflow="fold")
     for title in ("steps", "ms", "", "frames/s", " "):
-        table.add_column(title, justify="right", no_wrap=True)
+        shown.add_column(title, justify="right", no_wrap=True)
     first = found[0]
     for speed in found:
-        table.add_row(
+        shown.add_row(
             speed.name,
             f"{speed.steps:.2f}",
             f"{speed.milliseconds:.2f}",
@@ -170,4 +166,4 @@ def print_speeds(found: Sequence[Speed]) -> None:
             f"{speed.frames_per_second:.0f}",
             f"1/{first.frames_per_second / speed.frames_per_second:.1f}",
         )
-    Console().print(table)
+    return shown

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.suite import machine
+from benchmarks.record import write_record
 from rsf_jax import programs
 from rsf_jax.errors import InputError
-from rsf_jax.json_files import write_json
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.programs.check import library_video
 from rsf_jax.trained.model import Trained
@@ -96,13 +94,13 @@ def measure(
     ]
 
 
-def print_report(found: Sequence[Found]) -> None:
-    """Prints a row for each way."""
-    table = Table(title="A model and its programs, batch 1")
-    table.add_column("", no_wrap=True)
+def table(found: Sequence[Found]) -> Table:
+    """Returns a row for each way, for print."""
+    shown = Table(title="A model and its programs, batch 1")
+    shown.add_column("", no_wrap=True)
     titles = ("frames/s", "of the library's", "ms used", "difference", "largest", "other steps")
     for title in (*titles, "steps", "kB"):
-        table.add_column(title, justify="right")
+        shown.add_column(title, justify="right")
     for one in found:
         share = one.frames_per_second / found[0].frames_per_second
         numbers = (
@@ -115,16 +113,14 @@ def print_report(found: Sequence[Found]) -> None:
             f"{one.steps:.2f}",
             f"{one.kilobytes}",
         )
-        table.add_row(one.name, *numbers)
-    Console().print(table)
+        shown.add_row(one.name, *numbers)
+    return shown
 
 
 def save(folder: Path, policy: StepPolicy, found: Sequence[Found]) -> Path:
     """Writes what was measured; returns the file."""
-    path = folder / FILE
-    values = {"policy": policy_name(policy), "machine": machine(), "ways": list(found)}
-    write_json(path, values)
-    return path
+    name = policy_name(policy)
+    return write_record(folder / FILE, [table(found)], policy=name, ways=list(found))
 
 
 def _video(count: int, shape: tuple[int, ...]) -> np.ndarray:

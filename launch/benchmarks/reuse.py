@@ -15,6 +15,7 @@ from rich.table import Table
 
 import rsf_jax as rsf
 from benchmarks import clips
+from benchmarks.record import write_record
 from benchmarks.reuse_networks import (
     BEHIND_NOISE,
     NETWORKS,
@@ -24,9 +25,7 @@ from benchmarks.reuse_networks import (
     contour_network,
     image_network,
 )
-from benchmarks.suite import machine
 from rsf_jax.data.dataset import open_dataset
-from rsf_jax.json_files import write_json
 from rsf_jax.measures.timing import Case, time_in_turns
 from rsf_jax.reuse import METHODS
 from rsf_jax.reuse.bound import multiply_adds, work_left
@@ -242,7 +241,4 @@ def table(rows: Sequence[Row]) -> Table:
 
 def save(folder: Path, rows: Sequence[Row]) -> Path:
     """Writes `reuse.json` and returns its path."""
-    path = folder / FILE
-    content = {"machine": machine(), "rows": rows}
-    write_json(path, content)
-    return path
+    return write_record(folder / FILE, [table(rows)], rows=rows)

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.suite import machine
-from rsf_jax.json_files import write_json
+from benchmarks.record import write_record
 from rsf_jax.measures.timing import compiled, time_in_turns
 from rsf_jax.models.base import Prepared, State
 from rsf_jax.policies import NEVER, DistanceHalting, FixedSchedule, StepPolicy, parse_policy
@@ -105,23 +103,22 @@ def _frame(prepared: Prepared, state: State, frame: Array, *, policy: StepPolicy
     return advance(prepared, state, frame, policy, first=first)[0].carry
 
 
-def print_rows(rows: Sequence[Row], residuals: Sequence[float]) -> None:
-    """Prints a table."""
-    table = Table(title="A step, and mean steps of a frame until a step moves the state by less")
+def table(rows: Sequence[Row], residuals: Sequence[float]) -> Table:
+    """Returns the rows for print."""
+    shown = Table(title="A step, and mean steps of a frame until a step moves the state by less")
     for title in ("solver", "ms a step", "more", *(f"{100 * r:g} %" for r in residuals)):
-        table.add_column(title, justify="left" if title == "solver" else "right", no_wrap=True)
+        shown.add_column(title, justify="left" if title == "solver" else "right", no_wrap=True)
     for row in rows:
         steps = (
             f"{n:.2f}" + (f" ({100 * c:.0f} % capped)" if c else "")
             for n, c in zip(row.steps, row.capped)
         )
-        table.add_row(row.solver, f"{row.milliseconds:.2f}", f"{row.more:.2f}", *steps)
-    Console().print(table)
+        shown.add_row(row.solver, f"{row.milliseconds:.2f}", f"{row.more:.2f}", *steps)
+    return shown
 
 
 def save(folder: Path, rows: Sequence[Row], settings: dict[str, Any]) -> Path:
     """Writes `solvers.json`; returns its path."""
-    path = folder / FILE
     told = [dataclasses.asdict(row) for row in rows]
-    write_json(path, {"machine": machine(), "settings": settings, "rows": told})
-    return path
+    tables = [table(rows, settings["residuals"])]
+    return write_record(folder / FILE, tables, settings=settings, rows=told)

@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.suite import machine
+from benchmarks.record import write_record
 from rsf_jax.config.build import (
     build_model,
     build_objective,
@@ -22,7 +22,6 @@ from rsf_jax.config.build import (
 )
 from rsf_jax.config.config import Config
 from rsf_jax.data.batch import Batch
-from rsf_jax.json_files import write_json
 from rsf_jax.models.base import VideoModel, prepare
 from rsf_jax.models.first import first_variables
 from rsf_jax.training.state import build_optimizer, create_state
@@ -63,20 +62,23 @@ def run(config: Config, *, sides: tuple[int, int], frame_count: int, updates: in
     rows, variables = _first_weights(model, sides)
     rows += _training(config, model, sides, frame_count, updates)
     rows.append(_live_frame(config, model, variables, sides))
-    table = Table(title=f"{config.name}, seconds")
-    for heading in ("", "processor", "clock"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for row in rows:
-        table.add_row(row.name, f"{row.processor:.5g}", f"{row.seconds:.5g}")
-    Console().print(table)
+    Console().print(table(config, rows))
     return rows
+
+
+def table(config: Config, rows: list[Row]) -> Table:
+    """Returns the rows for print."""
+    shown = Table(title=f"{config.name}, seconds")
+    for heading in ("", "processor", "clock"):
+        shown.add_column(heading, justify="right" if heading else "left")
+    for row in rows:
+        shown.add_row(row.name, f"{row.processor:.5g}", f"{row.seconds:.5g}")
+    return shown
 
 
 def save(folder: Path, config: Config, rows: list[Row]) -> Path:
     """Writes `start.json`; returns its path."""
-    path = folder / FILE
-    write_json(path, machine() | {"config": config, "rows": rows})
-    return path
+    return write_record(folder / FILE, [table(config, rows)], config=config, rows=rows)
 
 
 def _first_weights(model: VideoModel, sides: tuple[int, int]) -> tuple[list[Row], Variables]:

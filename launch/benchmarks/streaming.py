@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.live_frames import CLIPS, LIVE, clips, live
 from benchmarks.queueing import Service
+from benchmarks.record import write_record
 from benchmarks.refilling import (
     ENGINE,
     PERCENTILES,
@@ -21,8 +22,6 @@ from benchmarks.refilling import (
     Throughput,
 )
 from benchmarks.submitting import THREADS, TICK_SECONDS, Wait, measure
-from benchmarks.suite import machine
-from rsf_jax.json_files import write_json
 from rsf_jax.models.base import Prepared, prepare
 from rsf_jax.policies import StepPolicy, entry
 from rsf_jax.trained.model import Trained
@@ -190,19 +189,19 @@ def _peak_mb() -> float:
 
 def save(folder: Path, settings: Settings, report: Report) -> Path:
     """Writes `streaming.json`; returns its path."""
-    path = folder / FILE
     told = dataclasses.asdict(settings) | entry(settings.policy)
-    content = machine() | {"settings": told} | dataclasses.asdict(report)
-    write_json(path, content)
-    return path
+    return write_record(folder / FILE, tables(report), settings=told, **dataclasses.asdict(report))
+
+
+def tables(report: Report) -> list[Table]:
+    """Returns what was measured for print."""
+    return [_throughput_table(report), _latency_table(report), _waits_table(report)]
 
 
 def print_report(report: Report) -> None:
     """Prints tables."""
     console = Console()
-    console.print(_throughput_table(report))
-    console.print(_latency_table(report))
-    console.print(_waits_table(report))
+    console.print(*tables(report))
     different = max(case.gain.difference for case in report.cases)
     other_steps = max(case.gain.other_steps for case in report.cases)
     console.print(

@@ -2,8 +2,6 @@
 
 import dataclasses
 import itertools
-import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +11,10 @@ from rich.table import Table
 
 from benchmarks import accelerator, cases, memory, pytorch
 from benchmarks.cases import TORCH
+from benchmarks.record import write_record
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import Config
-from rsf_jax.cores import usable_cores
 from rsf_jax.gradients import REMAT
-from rsf_jax.json_files import write_json
 from rsf_jax.measures.timing import Case, Timing, time_in_turns
 from rsf_jax.ops.rounding import COMPUTE_DTYPES
 from rsf_jax.policies import FixedSchedule
@@ -91,24 +88,6 @@ def run(settings: Settings) -> list[Row]:
     return rows
 
 
-def print_machine() -> None:
-    """Prints what the figures depend on."""
-    print(" ".join(f"{name}={value}" for name, value in machine().items()), flush=True)
-
-
-def machine() -> dict[str, str]:
-    """Returns what the figures depend on."""
-    device = jax.local_devices()[0]
-    return {
-        "device": f"{len(jax.local_devices())} x {device.device_kind}",
-        "processor": _processor(),
-        "cores": str(usable_cores()),
-        "jax": jax.__version__,
-        "torch": pytorch.version() or "not installed",
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-    }
-
-
 def table(section: str, rows: list[Row]) -> Table:
     """Returns the rows of a section for print."""
     shown = Table(title=f"{section}: {_UNITS[section]}", title_justify="left")
@@ -131,14 +110,9 @@ def table(section: str, rows: list[Row]) -> Table:
 
 def save(folder: Path, settings: Settings, rows: list[Row]) -> Path:
     """Writes `benchmark.json` and returns its path."""
-    path = folder / "benchmark.json"
-    content = {
-        "machine": machine(),
-        "settings": settings,
-        "rows": rows,
-    }
-    write_json(path, content)
-    return path
+    groups = {section: [row for row in rows if row.section == section] for section in SECTIONS}
+    tables = [table(section, found) for section, found in groups.items() if found]
+    return write_record(folder / "benchmark.json", tables, settings=settings, rows=rows)
 
 
 def _step(settings: Settings) -> Iterator[Row]:
@@ -286,12 +260,3 @@ def _videos(settings: Settings, batch_size: int, torch: bool) -> cases.Workload:
 
 def _show(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

@@ -10,9 +10,8 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import memory
-from benchmarks.suite import machine
+from benchmarks.record import write_record
 from rsf_jax.config.config import Config
-from rsf_jax.json_files import write_json
 
 STEPS = (5, 10, 20, 40, 80)
 # Those that docs/guides/flat-memory.md compares; others by name.
@@ -94,11 +93,4 @@ _QUANTITIES = {
 
 def save(folder: Path, config: Config, rows: Sequence[Row]) -> Path:
     """Writes `training_memory.json` and returns its path."""
-    path = folder / FILE
-    content = {
-        "machine": machine(),
-        "config": config,
-        "rows": rows,
-    }
-    write_json(path, content)
-    return path
+    return write_record(folder / FILE, tables(rows), config=config, rows=rows)

@@ -11,16 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import pytorch
 from benchmarks.pytorch_unet import PyTorchUNet
-from benchmarks.suite import machine
+from benchmarks.record import write_record
 from rsf_jax.config.build import build_model, build_objective, training_schedule
 from rsf_jax.config.config import Config
 from rsf_jax.data.batch import Batch
-from rsf_jax.json_files import write_json
 from rsf_jax.measures.timing import Case, Timing, compiled, time_in_turns
 from rsf_jax.models.first import first_variables
 from rsf_jax.ops import onednn
@@ -96,8 +94,8 @@ def run(settings: Settings) -> list[Row]:
     return found
 
 
-def print_rows(rows: list[Row]) -> None:
-    """Prints a table."""
+def table(rows: list[Row]) -> Table:
+    """Returns the rows for print."""
     shown = Table(title="Milliseconds; with PyTorch's time over ours", title_justify="left")
     headings = ("", "", "median", "best", f"{TORCH} / this", "differs by", "temporary MB")
     for i, heading in enumerate(headings):
@@ -114,20 +112,19 @@ def print_rows(rows: list[Row]) -> None:
             f"{row.agrees:.1e}",
             memory,
         )
-    Console().print(shown)
+    return shown
 
 
 def save(folder: Path, settings: Settings, rows: list[Row]) -> Path:
     """Writes `unet.json`; returns its path."""
-    path = folder / FILE
     told = {
         "config": settings.config.name,
         "sides": settings.sides,
         "batch": settings.batch,
         "frames": settings.frames,
     }
-    write_json(path, machine() | told | {"rows": [dataclasses.asdict(row) for row in rows]})
-    return path
+    rows_told = [dataclasses.asdict(row) for row in rows]
+    return write_record(folder / FILE, [table(rows)], **told, rows=rows_told)
 
 
 def _ways() -> Iterator[tuple[str, contextlib.AbstractContextManager]]:

@@ -23,9 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.suite import machine
+from benchmarks.record import write_record
 from rsf_jax.errors import InputError
-from rsf_jax.json_files import write_json
 
 FILE = "video_speed.json"
 _SENT = 20  # times a second
@@ -189,21 +188,20 @@ def _rate(lines: Sequence[str]) -> float:
 
 def save(folder: Path, found: Sequence[Found], settings: Settings) -> Path:
     """Writes `video_speed.json`; returns its path."""
-    path = folder / FILE
     rows = [dataclasses.asdict(one) for one in found]
-    write_json(path, machine() | {"settings": dataclasses.asdict(settings), "videos": rows})
-    return path
+    told = dataclasses.asdict(settings)
+    return write_record(folder / FILE, [table(found)], settings=told, videos=rows)
 
 
-def print_found(found: Sequence[Found]) -> None:
-    """Prints a table."""
-    table = Table(title="Frames analyzed with the overlay, and memory of the whole process")
-    table.add_column("video", no_wrap=True)
+def table(found: Sequence[Found]) -> Table:
+    """Returns a row for each video, for print."""
+    shown = Table(title="Frames analyzed with the overlay, and memory of the whole process")
+    shown.add_column("video", no_wrap=True)
     for title in ("file/s", "live/s", "live", "of", "drawn", "share", "file MB", "live MB"):
-        table.add_column(title, justify="right", no_wrap=True)
+        shown.add_column(title, justify="right", no_wrap=True)
     for one in found:
         file, live = one.file, one.live
-        table.add_row(
+        shown.add_row(
             f"{one.size[1]}x{one.size[0]}",
             *(
                 f"{file.rate:.1f}",
@@ -215,7 +213,12 @@ def print_found(found: Sequence[Found]) -> None:
             f"{one.share:.0%}",
             *(f"{file.megabytes:.0f}", f"{live.megabytes:.0f}"),
         )
-    Console().print(table)
+    return shown
+
+
+def print_found(found: Sequence[Found]) -> None:
+    """Prints a table, and what went wrong."""
+    Console().print(table(found))
     for one in found:
         for text in (one.file.problem, one.live.problem):
             if text:

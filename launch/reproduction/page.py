@@ -3,7 +3,7 @@
 import statistics
 from pathlib import Path
 
-from reproduction import halting_page, live_page, mazes_page
+from reproduction import halting_page, live_page, mazes_page, speed_page
 from reproduction.paper import TABLES, Row
 from reproduction.tables import score, table
 from rsf_jax.config.build import training_schedule
@@ -74,6 +74,7 @@ def write_page(records: Path, page: Path) -> None:
     parts += live_page.sections(records)
     parts += halting_page.sections(records)
     parts += mazes_page.sections(records)
+    parts += speed_page.sections(records)
     weights = [_card_line(card) for card in cards]
     parts.append(f"## Weights that come with the library\n\n{table(_CARDS, weights)}\n{_STILL}")
     try:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from benchmarks import live_speed
+from rich.console import Console
 
 import rsf_jax as rsf
 from rsf_jax.data.dataset import open_dataset
@@ -31,5 +32,5 @@ def test_cases_are_timed_on_the_same_streams(run, tmp_path, capsys):
         "gate:0.0023:0.046+s2f1", "s2f2", "s2f1, stateless",
     ]  # fmt: skip
     assert saved["settings"] == settings
-    live_speed.print_speeds(found)
+    Console().print(live_speed.table(found))
     assert "s2f1, stateless" in capsys.readouterr().out

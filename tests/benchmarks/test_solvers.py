@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from benchmarks import solvers
 from recurrences import TinyModel
+from rich.console import Console
 
 import rsf_jax as rsf
 from rsf_jax.trained.model import Trained
@@ -29,5 +30,5 @@ def test_solvers_are_measured_beside_plain_steps(tmp_path, capsys):
         assert (row.steps[1], row.capped) == (7, [0, 1])
     saved = json.loads(solvers.save(tmp_path, rows, settings).read_text())
     assert saved["rows"][1]["solver"] == "anderson:2"
-    solvers.print_rows(rows, settings["residuals"])
+    Console().print(solvers.table(rows, settings["residuals"]))
     assert "100 % capped" in capsys.readouterr().out

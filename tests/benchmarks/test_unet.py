@@ -4,6 +4,7 @@ import json
 
 import pytest
 from benchmarks import pytorch, unet
+from rich.console import Console
 
 import rsf_jax as rsf
 from rsf_jax.ops import onednn
@@ -23,7 +24,7 @@ def test_step_and_update_are_timed_and_all_agree(tmp_path, capsys):
     for row in rows:
         assert row.agrees < 1e-3
         assert 0 < row.best <= row.median
-    unet.print_rows(rows)
+    Console().print(unet.table(rows))
     assert "update" in capsys.readouterr().out
     saved = json.loads(unet.save(tmp_path, settings, rows).read_text())
     assert saved["rows"][0]["median"] == pytest.approx(rows[0].median)
