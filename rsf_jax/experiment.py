@@ -1,5 +1,7 @@
 """A whole experiment: data, training, test."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from rsf_jax.config.config import Config
@@ -33,10 +35,11 @@ def run(config: Config, workdir: str | Path, dataset: Dataset | None = None) -> 
     workdir, processes = expand(workdir), here()
 
     def prepare() -> None:
-        writable_folder(workdir)
-        check_beginning(config, workdir)  # before data are built, which takes minutes
-        if dataset is None:
-            find_or_build(config)  # once, not by all at the same time
+        with _gone_if_empty(workdir):
+            writable_folder(workdir)
+            check_beginning(config, workdir)  # before data are built, which takes minutes
+            if dataset is None:
+                find_or_build(config)  # once, not by all at the same time
 
     processes.on_main(prepare)
     settled = settle(config) if dataset is None else dataset.settle(config)
@@ -51,3 +54,16 @@ def run(config: Config, workdir: str | Path, dataset: Dataset | None = None) -> 
         print_results(evaluate(load_trained(workdir), dataset, workdir))
         print(f"Results and a picture of predictions are in {workdir}")
     return outcome
+
+
+@contextlib.contextmanager
+def _gone_if_empty(folder: Path) -> Iterator[None]:
+    """Removes a new folder again if what is done here ends in an error and leaves nothing there."""
+    is_new = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # not there, or not empty
+                folder.rmdir()
+        raise

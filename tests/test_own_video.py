@@ -182,6 +182,17 @@ def test_mistakes_are_named(config, tmp_path, changes, message):
         experiment.run(config.replace(**changes), tmp_path)
 
 
+def test_a_mistake_leaves_no_folder_that_was_not_there(config, tmp_path):
+    wrong, folder = config.replace(dataset="own_video/other"), tmp_path / "run"
+    with pytest.raises(rsf.InputError, match="own_video has the configs"):
+        experiment.run(wrong, folder)
+    assert not folder.exists()
+    folder.mkdir()
+    with pytest.raises(rsf.InputError, match="own_video has the configs"):
+        experiment.run(wrong, folder)
+    assert folder.is_dir()
+
+
 def test_what_a_run_begins_with_is_looked_for_before_data_are_built(config, tmp_path):
     data = tmp_path / "data"
     changed = config.replace(data_dir=str(data), init_from=str(tmp_path / "gone"))

@@ -30,6 +30,7 @@ from rsf_jax.typing import Variables
 from rsf_jax.unroll import run_frame
 
 FILE = "start.json"
+UPDATE = "update"  # the name of its row
 _ROUNDS = 5
 _SECONDS = 0.3
 
@@ -60,7 +61,7 @@ def run(config: Config, *, sides: tuple[int, int], frame_count: int, updates: in
     """
     model = build_model(config)
     rows, variables = _first_weights(model, sides)
-    rows += _training(config, model, sides, frame_count, updates)
+    rows += training(config, model, sides, frame_count, updates)
     rows.append(_live_frame(config, model, variables, sides))
     Console().print(table(config, rows))
     return rows
@@ -90,9 +91,18 @@ def _first_weights(model: VideoModel, sides: tuple[int, int]) -> tuple[list[Row]
     return [before, now], found
 
 
-def _training(
+def training(
     config: Config, model: VideoModel, sides: tuple[int, int], frame_count: int, updates: int
 ) -> list[Row]:
+    """Returns how long an update takes to be traced, lowered and compiled, and each to be made.
+
+    Args:
+        config: the training; classes are weighed alike.
+        model: what is trained.
+        sides: height and width of frames in pixels.
+        frame_count: frames of a video.
+        updates: how many are timed, after one that is not; 0 for none at all.
+    """
     optimizer = build_optimizer(config, 1)
     step = make_train_step(
         model,
@@ -110,7 +120,7 @@ def _training(
     compiled_row, compiled = _timed("update: compiled", lowered.compile)
     rows = [traced_row, lowered_row, compiled_row]
     for number in range(updates + 1 if updates else 0):
-        row, (state, _) = _timed("update", partial(compiled, state, batch))
+        row, (state, _) = _timed(UPDATE, partial(compiled, state, batch))
         rows += [row] if number else []
     return rows
 

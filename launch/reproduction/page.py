@@ -1,6 +1,7 @@
 """The page of results: the paper's figures beside those of recorded runs, and nothing else."""
 
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 
 from reproduction import halting_page, live_page, mazes_page, speed_page
@@ -11,6 +12,7 @@ from rsf_jax.config.config import MODEL_FIELDS
 from rsf_jax.config.presets import get_config
 from rsf_jax.errors import InputError
 from rsf_jax.pretrained import Card, pretrained_names, read_card
+from rsf_jax.run_folder import read_json
 from rsf_jax.trained.records import Record, read_record
 
 _HEAD = """# Results
@@ -23,7 +25,9 @@ of the updates alone.
 A row of the paper begins with its preset, trained by the paper's recipe. Below it, each with the \
 name of its record, are runs of the same network on the same data, tested alike, that were trained \
 in another way: in all, with what they began with, they have seen the videos and taken the time \
-that is given. `python launch/reproduce.py --plan=two_cores` makes them.
+that is given. `python launch/reproduce.py --plan=two_cores` makes them. What has not been run \
+would take the core hours that are given, of the updates alone, as measured by an update of one \
+video (`python launch/benchmark_hours.py`).
 """
 _PAPER = (
     "preset",
@@ -45,7 +49,8 @@ _STILL = """\
 training: for how many frames the mIoU stays within 95 % of its best so far, and the mIoU of the \
 first and of the last of 1,000 (`python launch/live.py --pretrained=NAME`).
 """
-_NOT_RUN = "not run yet"
+_NOT_RUN = "not run"
+_HOURS = "hours.json"  # of `launch/benchmark_hours.py`
 # What two runs share whose tests can be compared: the network, and the data.
 _SAME = (*MODEL_FIELDS, "dataset", "norm_statistics", "stateful")
 _ROWS = [row for rows in TABLES.values() for row in rows]
@@ -66,9 +71,9 @@ def write_page(records: Path, page: Path) -> None:
     found = list(named.values())
     recorded = {(run.label, run.seed) for run in found}
     found += [c.record for c in cards if (c.record.label, c.record.seed) not in recorded]
-    parts = [_HEAD]
+    parts, hours = [_HEAD], _core_hours(records)
     for title, rows in TABLES.items():
-        lines = [line for row in rows for line in _paper_lines(row, found, named)]
+        lines = [line for row in rows for line in _paper_lines(row, found, named, hours)]
         parts.append(f"## {title}\n\n{table(_PAPER, lines)}")
     parts.append(f"## Other runs\n\n{table(_OWN, _own_lines(found))}")
     parts += live_page.sections(records)
@@ -83,10 +88,22 @@ def write_page(records: Path, page: Path) -> None:
         raise InputError(f"the page cannot be written to {page}: {error.strerror}") from error
 
 
-def _paper_lines(row: Row, found: list[Record], named: dict[str, Record]) -> list[list[str]]:
+def _core_hours(records: Path) -> dict[str, float]:
+    """What the paper's rows would take to train, by preset; empty if it was not measured."""
+    path = records / speed_page.FOLDER / _HOURS
+    if not path.exists():
+        return {}
+    rows = read_json(path, "measure again: python launch/benchmark_hours.py")["rows"]
+    return {row["preset"]: row["core_hours"] for row in rows}
+
+
+def _paper_lines(
+    row: Row, found: list[Record], named: dict[str, Record], hours: Mapping[str, float]
+) -> list[list[str]]:
     """The line of the paper's recipe, then one for each run with another."""
     policy = _policy(row)
-    lines = [_paper_line(row, policy, [run for run in found if run.label == row.preset])]
+    runs = [run for run in found if run.label == row.preset]
+    lines = [_paper_line(row, policy, runs, hours.get(row.preset))]
     for name, run in named.items():
         if policy in run.tests and run.label != row.preset and _is_of(row, run):
             ours = _tested(row, policy, [run])
@@ -94,13 +111,13 @@ def _paper_lines(row: Row, found: list[Record], named: dict[str, Record]) -> lis
     return lines
 
 
-def _paper_line(row: Row, policy: str, runs: list[Record]) -> list[str]:
+def _paper_line(row: Row, policy: str, runs: list[Record], hours: float | None) -> list[str]:
     tested = [run for run in runs if policy in run.tests]
     steps = "" if row.steps is None else f" at {row.steps} steps"
     paper = [f"`{row.preset}`", policy, f"{score(row.miou)}{steps}"]
     speed = "" if row.frames_per_second is None else str(row.frames_per_second)
     if not tested:
-        return [*paper, _state(runs), speed, "", "", ""]
+        return [*paper, _state(runs, hours), speed, "", "", ""]
     ours = _tested(row, policy, tested)
     return [*paper, ours, speed, _frames_per_second(tested, policy), *_training(tested)]
 
@@ -143,11 +160,11 @@ def _recipe(run: Record) -> str:
     return f"{run.config['dataset'].partition('/')[2]} {height}x{width} with {schedules}"
 
 
-def _state(runs: list[Record]) -> str:
+def _state(runs: list[Record], hours: float | None = None) -> str:
     """What there is of a row that has not been tested."""
     unfinished = [run for run in runs if not run.tests]
     if not unfinished:
-        return _NOT_RUN
+        return _NOT_RUN if hours is None else f"{_NOT_RUN}: {hours:,.0f} core hours"
     best = max(unfinished, key=lambda run: run.epochs)
     found = best.validation.get("miou")
     validation = "" if found is None else f", validation {score(found)}"

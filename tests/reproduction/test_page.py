@@ -10,6 +10,16 @@ from rsf_jax.json_files import write_json
 from rsf_jax.trained.records import Record, Result, plain_config
 
 ROOT = Path(__file__).parents[2]
+MACHINE = ("device", "processor", "cores", "jax", "torch")
+HOURS = {
+    "command": "python launch/benchmark_hours.py",
+    "machine": dict.fromkeys(MACHINE, "some"),
+    "tables": [],
+    "rows": [
+        {"preset": "easy_s4f4", "core_hours": 1234.4},
+        {"preset": "hard_s8f2", "core_hours": 5.0},
+    ],
+}
 
 
 def _record(preset, seed, tests, **changes):
@@ -62,6 +72,8 @@ def lines(tmp_path):
     }
     for name, record in named.items():
         write_json(tmp_path / f"{name}.json", record)
+    (tmp_path / "benchmarks").mkdir()
+    write_json(tmp_path / "benchmarks" / "hours.json", HOURS)
     write_page(tmp_path, tmp_path / "RESULTS.md")
     return (tmp_path / "RESULTS.md").read_text().splitlines()
 
@@ -91,8 +103,13 @@ def test_halting_is_shown_with_its_steps(lines):
 
 
 def test_what_was_not_run_says_so(lines):
-    assert _line(lines, "`easy_s4f4`", "s4f4")[2:5] == [".994", "not run yet", "164"]
-    assert _line(lines, "`hard_s8f8`", "l1:0.9:12")[3] == "not run yet"
+    assert _line(lines, "`easy_s4f4`", "s4f4")[2:5] == [
+        ".994",
+        "not run: 1,234 core hours",
+        "164",
+    ]
+    assert _line(lines, "`easy_s2f2`", "s2f2")[3] == "not run"
+    assert _line(lines, "`hard_s8f8`", "l1:0.9:12")[3] == "not run"
     unfinished = "unfinished: 12.5 of 100 epochs, validation .432"
     assert _line(lines, "`hard_s8f2`", "s8f2")[3] == unfinished
 
