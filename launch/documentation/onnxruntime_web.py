@@ -65,7 +65,7 @@ def files(kept: Path | None = None) -> dict[str, bytes]:
     archive = (kept or KEPT) / f"{PACKAGE}-{VERSION}.tgz"
     if not archive.exists():
         _fetch(archive)
-    if _integrity(archive) != INTEGRITY:
+    if integrity(archive) != INTEGRITY:
         archive.unlink()
         raise RuntimeMissingError(f"{archive.name} is not the archive that was expected")
     with tarfile.open(archive) as opened:
@@ -97,6 +97,7 @@ def _fetch(archive: Path) -> None:
         fetched.replace(archive)  # whole, or not at all
 
 
-def _integrity(path: Path) -> str:
+def integrity(path: Path) -> str:
+    """Returns the checksum of a file as npm writes it."""
     digest = hashlib.sha512(path.read_bytes()).digest()
     return f"sha512-{base64.b64encode(digest).decode()}"

@@ -49,7 +49,7 @@ def npm(monkeypatch, tmp_path):
     (folder / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
     monkeypatch.delenv(onnxruntime_web.SWITCH, raising=False)
-    monkeypatch.setattr(onnxruntime_web, "INTEGRITY", onnxruntime_web._integrity(archive))
+    monkeypatch.setattr(onnxruntime_web, "INTEGRITY", onnxruntime_web.integrity(archive))
     return folder
 
 
