@@ -169,13 +169,14 @@ class Follower:
                 self._when[self._next] = time.perf_counter()
                 await socket.send(self._reference.frame(self._number, self._next))
                 self._next += 1
-            self._look(await socket.recv())
+            content = await socket.recv()
+            if isinstance(content, str):  # why a frame was refused: it will have no result
+                self.found.wrong.append(f"{self.name}: {content}")
+                return
+            self._look(content)
 
-    def _look(self, content: str | bytes) -> None:
+    def _look(self, content: bytes) -> None:
         """Compares a result with what it has to be."""
-        if isinstance(content, str):
-            self.found.wrong.append(f"{self.name}: {content}")
-            return
         about, parts = unpack(content)
         if self._behind:
             self._due, self._behind = min(self._due, about["index"]), False

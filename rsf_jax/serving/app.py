@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
@@ -63,7 +63,7 @@ def make_app(
     api = _Api(service, control, feeds)
     app = Starlette(
         routes=api.routes(),
-        exception_handlers={InputError: _told, HTTPException: _told_http},
+        exception_handlers={InputError: _told, HTTPException: _told_http, ClientDisconnect: _gone},
         lifespan=api.lifespan,
     )
     return Guard(app, service.limits, token, hosts, pages=_FILES, big=(_PREDICT,))
@@ -276,6 +276,11 @@ def _prediction_options(request: Request) -> tuple[str, bool]:
 async def _told(request: Request, error: Exception) -> Response:
     problem = as_problem(error) if isinstance(error, InputError) else Problem("failed", "")
     return JSONResponse(problem.told(), problem.status)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """A client that has gone in the midst of its request; nobody reads this."""
+    return Response(status_code=400)
 
 
 async def _told_http(request: Request, error: Exception) -> Response:

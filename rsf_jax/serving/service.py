@@ -14,6 +14,7 @@ import numpy as np
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.serving.decoding import Decoder
+from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.limits import Limits
 from rsf_jax.serving.problems import Problem
 from rsf_jax.serving.protocol import outputs
@@ -40,7 +41,9 @@ class Service:
         slots: frames computed together.
         limits: what clients may ask for.
         snapshot: file of the streams, which is read now if it is there, and written at the end and
-            every `snapshot_seconds`; None for none. They go on under this policy and these weights.
+            every `snapshot_seconds`; None for none. Streams go on as clients wanted them, under
+            these weights and this policy; under the one that clients had changed to, if the server
+            was started with the same one before.
         snapshot_seconds: between two snapshots.
 
     Raises:
@@ -72,7 +75,11 @@ class Service:
         frame_shape = frame_shape or trained.appearance.frame_size
         if frame_shape is None:
             raise InputError("the frame size of training is not known: give frame_shape")
-        self._policy = policy or trained.schedule
+        policy = policy or trained.schedule
+        before = Snapshot.load(snapshot) if snapshot and snapshot.exists() else None
+        kept = Kept.of(before.notes if before else {})
+        self._given, self._changed = policy_name(policy), kept.policy(policy_name(policy))
+        self._policy = self._checked(self._changed) if self._changed else policy
         self.engine = trained.engine(
             self._policy,
             frame_shape,
@@ -88,7 +95,8 @@ class Service:
         self.refused = 0
         self._path, self._every = snapshot, snapshot_seconds
         # Before anybody is served: what cannot be read is told to who starts it.
-        self._restored = self._restore()
+        self._restored = [] if before is None else self._restore(before)
+        self._options = kept.options
         self._changes, self._one_shots = asyncio.Lock(), asyncio.Lock()
         self.closing = self.over = False
         self._tasks: set[asyncio.Task] = set()
@@ -275,6 +283,15 @@ class Service:
         Raises:
             InputError: if it is none, or could take too many steps.
         """
+        policy = self._checked(text)
+        async with self._changes:
+            await asyncio.to_thread(self.engine.change, policy=policy)
+            self._policy, self._changed = policy, text
+        self.runner.wake()
+        return policy_name(policy)
+
+    def _checked(self, text: str) -> StepPolicy:
+        """The policy of a client's text."""
         policy = parse_policy(text)
         if policy.max_steps > self.limits.steps:
             raise Problem(
@@ -282,40 +299,43 @@ class Service:
                 f"policy {text[:100]!r} could take {policy.max_steps} steps: "
                 f"{self.limits.steps} at most",
             )
-        async with self._changes:
-            await asyncio.to_thread(self.engine.change, policy=policy)
-            self._policy = policy
-        self.runner.wake()
-        return policy_name(policy)
+        return policy
 
     async def _save(self) -> None:
         path = self._path
         if path is None:
             return
-        theirs = [s.stream for s in self.sessions.values() if s.stream and not s.own]
-        alive = [stream for stream in theirs if not stream.failure]
-        if alive:
-            snapshot = await asyncio.to_thread(self.engine.snapshot, *alive)
-            await asyncio.to_thread(snapshot.save, path)
-        else:
+        theirs = [s for s in self.sessions.values() if s.stream and not s.own]
+        alive = {s.stream: s.options for s in theirs if s.stream and not s.stream.failure}
+        if not (alive or self._changed):
             await asyncio.to_thread(path.unlink, missing_ok=True)
+            return
+        options = {stream.name: wanted for stream, wanted in alive.items()}
+        kept = Kept(self._given, self._changed, options)
+        snapshot = await asyncio.to_thread(self.engine.snapshot, *alive)
+        # Without any, the engine takes all, the server's own ones too.
+        streams = snapshot.streams if alive else ()
+        snapshot = dataclasses.replace(snapshot, streams=streams, notes=kept.notes())
+        await asyncio.to_thread(snapshot.save, path)
 
-    def _restore(self) -> list[Stream]:
-        """Lets the engine go on with the streams of the snapshot, under its weights and policy."""
-        if self._path is None or not self._path.exists():
-            return []
+    def _restore(self, snapshot: Snapshot) -> list[Stream]:
+        """Lets the engine go on with the streams of a snapshot, under its weights and policy."""
         return self.engine.restore(
-            Snapshot.load(self._path),
+            snapshot,
             on_result=lambda result: self.sessions[result.stream].deliver(result),
             other_weights=True,
             other_policy=True,
         )
 
     def _continued(self, stream: Stream) -> Session:
-        """The session of a restored stream; what is sent and wanted is as for a new one."""
+        """The session of a restored stream, as its client wanted it.
+
+        Of a snapshot that says nothing of that, what is sent and wanted is as for a new one.
+        """
         when_full = "drop_oldest" if stream.when_full == "drop_oldest" else "wait"
         budget = None if stream.budget is None else 1000 * stream.budget
-        options = Options(when_full=when_full, budget_ms=budget, priority=stream.priority)
+        engines = Options(when_full=when_full, budget_ms=budget, priority=stream.priority)
+        options = self._options.get(stream.name, engines)
         session = Session(stream.name, options, self.engine, self.limits, self._loop)
         session.begin(stream)
         return session
