@@ -14,6 +14,7 @@ import numpy as np
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.serving.decoding import Decoder
+from rsf_jax.serving.inbox import Inbox
 from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.limits import Limits
 from rsf_jax.serving.problems import Problem
@@ -104,6 +105,7 @@ class Service:
     async def start(self) -> None:
         """Begins to compute, and goes on with the streams of a snapshot."""
         self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox(self._loop)
         self.sessions |= {stream.name: self._continued(stream) for stream in self._restored}
         self.runner = Runner(self.engine)
         self.do(self._look_after())
@@ -181,7 +183,7 @@ class Service:
         if self.closing:
             raise Problem("closing", "the server is ending")
         options = options or Options()
-        session = Session(name, options, self.engine, self.limits, self._loop, own)
+        session = Session(name, options, self.engine, self.limits, self._inbox, own)
         when_full = "drop_oldest" if options.when_full == "drop_oldest" else "error"
         session.begin(
             self.engine.open(
@@ -336,7 +338,7 @@ class Service:
         budget = None if stream.budget is None else 1000 * stream.budget
         engines = Options(when_full=when_full, budget_ms=budget, priority=stream.priority)
         options = self._options.get(stream.name, engines)
-        session = Session(stream.name, options, self.engine, self.limits, self._loop)
+        session = Session(stream.name, options, self.engine, self.limits, self._inbox)
         session.begin(stream)
         return session
 
