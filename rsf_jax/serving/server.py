@@ -65,11 +65,15 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """Keeps what clients send from filling the log: a text that is no UTF-8 is one line."""
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Keeps what clients send from filling the log.
+
+    A text that is no UTF-8 is one line. A WebSocket that is refused by a status is none: uvicorn
+    takes it for one that was not answered.
+    """
     if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
         record.exc_info = record.exc_text = None
-    return True
+    return "without completing handshake" not in record.getMessage()
 
 
 def listen(address: Address) -> socket.socket:
@@ -111,7 +115,7 @@ def serve(
     """
     app = make_app(service, token=address.token, control=control, feeds=feeds)
     running = _Server(_config(app, service, address), service)  # which sets the loggers up
-    logging.getLogger("uvicorn.error").addFilter(_without_traceback)
+    logging.getLogger("uvicorn.error").addFilter(_worth_saying)
     running.run([listening])
 
 
