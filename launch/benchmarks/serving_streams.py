@@ -20,6 +20,7 @@ from rsf_jax.trained.model import Trained
 
 PERIOD = 8  # frames of a video; then its stream begins anew
 _AGAIN = 0.2  # seconds until the next try of what was refused
+_ANSWERS = ("not_found", "bad_request", "conflict")  # how what a server refuses begins
 _PATIENCE = 300.0  # seconds after which a server counts as lost
 
 
@@ -218,6 +219,7 @@ class Follower:
             try:
                 return await asyncio.to_thread(ask)
             except rsf.InputError as error:
-                if "does not answer" not in str(error) or time.monotonic() > until:
+                # Others may be of a proxy whose server is away.
+                if str(error).startswith(_ANSWERS) or time.monotonic() > until:
                     raise
                 await asyncio.sleep(_AGAIN)

@@ -164,18 +164,18 @@ class _Api:
 
     async def stream(self, request: Request) -> Response:
         """One stream."""
-        return JSONResponse(self._session(request).about())
+        return JSONResponse((await self._session(request)).about())
 
     async def close(self, request: Request) -> Response:
         """Ends a stream."""
-        session = self._session(request)
+        session = await self._session(request)
         self._check_owner(session)
         self._service.close(session.name)
         return Response(status_code=204)
 
     async def reset(self, request: Request) -> Response:
         """A fresh state."""
-        session = self._session(request)
+        session = await self._session(request)
         if session.own:
             self._check_control()
         self._service.reset(session.name)
@@ -184,7 +184,7 @@ class _Api:
     async def pause(self, request: Request) -> Response:
         """Stops and goes on with what the server feeds."""
         self._check_control()
-        session = self._session(request)
+        session = await self._session(request)
         if not session.own:
             raise Problem("bad_request", "the stream is fed by a client: that may pause")
         session.paused = request.url.path.endswith("/pause")
@@ -214,11 +214,12 @@ class _Api:
         """Frames in, results out."""
         service = self._service
         try:
-            session = service.session(socket.path_params["name"])
+            session = await service.find(socket.path_params["name"])
             self._check_owner(session)
             if session.connected:
                 raise Problem("conflict", "somebody is connected to this stream")
-        except Problem as problem:
+        except InputError as error:
+            problem = as_problem(error)
             await _accept(socket)
             await socket.close(problem.closing, str(problem))
             return
@@ -237,8 +238,8 @@ class _Api:
             return
         await self._hub.serve(Watcher(self._service, socket))
 
-    def _session(self, request: Request) -> Session:
-        return self._service.session(request.path_params["name"])
+    async def _session(self, request: Request) -> Session:
+        return await self._service.find(request.path_params["name"])
 
     def _check_owner(self, session: Session) -> None:
         if session.own:

@@ -5,7 +5,7 @@ import dataclasses
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rsf_jax.serving.decoding import Decoder
 from rsf_jax.serving.inbox import Inbox
 from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.limits import Limits
+from rsf_jax.serving.others import Others
 from rsf_jax.serving.problems import Problem
 from rsf_jax.serving.protocol import outputs
 from rsf_jax.serving.runner import Runner
@@ -46,6 +47,9 @@ class Service:
             these weights and this policy; under the one that clients had changed to, if the server
             was started with the same one before.
         snapshot_seconds: between two snapshots.
+        adopt: snapshots that other servers write. A stream that is asked for here, and is in one of
+            them, goes on here, and is taken out of it: where a proxy leads clients of a server
+            that is away to another one.
 
     Raises:
         InputError: if the frame size is not known, or the snapshot is damaged or of another model.
@@ -71,6 +75,7 @@ class Service:
         limits: Limits | None = None,
         snapshot: Path | None = None,
         snapshot_seconds: float = 10.0,
+        adopt: Sequence[Path] = (),
     ) -> None:
         self.trained, self.limits = trained, limits or Limits()
         frame_shape = frame_shape or trained.appearance.frame_size
@@ -98,7 +103,8 @@ class Service:
         # Before anybody is served: what cannot be read is told to who starts it.
         self._restored = [] if before is None else self._restore(before)
         self._options = kept.options
-        self._changes, self._one_shots = asyncio.Lock(), asyncio.Lock()
+        self._changes, self._one_shots, self._moves = (asyncio.Lock() for _ in range(3))
+        self._others = Others(adopt)
         self.closing = self.over = False
         self._tasks: set[asyncio.Task] = set()
 
@@ -161,6 +167,38 @@ class Service:
         if name not in self.sessions:
             raise Problem("not_found", f"no stream is called {name[:64]!r}")
         return self.sessions[name]
+
+    async def find(self, name: str) -> Session:
+        """Returns the session of a name, be it one of another server that is away.
+
+        Raises:
+            Problem: if there is none.
+            InputError: if a stream of another server cannot go on here.
+        """
+        async with self._moves:
+            found = None
+            if name not in self.sessions:
+                found = await asyncio.to_thread(self._others.find, name)
+            if found is not None and not self.closing:
+                await self._adopt(*found)
+        return self.session(name)
+
+    async def _adopt(self, path: Path, snapshot: Snapshot) -> None:
+        """Goes on with the one stream of another server's snapshot."""
+        (told,) = snapshot.streams
+        options = Kept.of(snapshot.notes).options.get(told.name, Options())
+        session = Session(told.name, options, self.engine, self.limits, self._inbox)
+        (stream,) = await asyncio.to_thread(
+            self.engine.restore,
+            snapshot,
+            on_result=session.deliver,
+            other_weights=True,
+            other_policy=True,
+        )
+        session.begin(stream)
+        self.sessions[told.name] = session
+        self.runner.wake()
+        await asyncio.to_thread(self._others.remove, path, told.name)
 
     def open(self, name: str = "", options: Options | None = None, own: bool = False) -> Session:
         """Opens a stream.

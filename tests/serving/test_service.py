@@ -105,6 +105,35 @@ def test_what_clients_wanted_goes_on_in_the_next_process(make_service, tmp_path)
         assert client.get("/v1/streams/door").json()["options"] == wanted
 
 
+def test_streams_of_a_server_that_is_away_go_on_in_another_one(make_service, trained, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    frames = "/v1/streams/door/frames"
+    with TestClient(make_app(make_service(snapshot=first), hosts=HOSTS)) as client:
+        for name in ("door", "yard"):
+            client.post("/v1/streams", json={"name": name, "priority": 2, **RAW})
+        with client.websocket_connect(frames) as socket:
+            for frame in FRAMES[:2]:
+                socket.send_bytes(frame.tobytes())
+            _check([socket.receive_bytes() for _ in range(2)], trained, FRAMES, 0)
+    other = make_service(snapshot=second, adopt=[tmp_path / "none", first])
+    with TestClient(make_app(other, hosts=HOSTS)) as client:
+        assert client.get("/v1/streams/none").status_code == 404
+        assert client.get("/v1/streams").json()["streams"] == []
+        with client.websocket_connect(frames) as socket:  # which asks for it
+            for frame in FRAMES[2:4]:
+                socket.send_bytes(frame.tobytes())
+            _check([socket.receive_bytes() for _ in range(2)], trained, FRAMES, 2)
+        about = client.get("/v1/streams/door").json()
+        assert (about["frames"], about["options"]["priority"]) == (4, 2)
+        # The first one does not go on with it, too.
+        assert [s.name for s in Snapshot.load(first).streams] == ["yard"]
+        client.delete("/v1/streams/door")
+        assert client.get("/v1/streams/door").status_code == 404
+    first.write_bytes(b"damaged")
+    with TestClient(make_app(make_service(adopt=[first]), hosts=HOSTS)) as client:
+        assert client.get("/v1/streams/yard").status_code == 404
+
+
 def test_a_changed_policy_is_kept_without_any_stream(make_service, tmp_path):
     path = tmp_path / "streams.safetensors"
     with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
