@@ -7,6 +7,7 @@ python launch/benchmark_serving.py --pretrained=quickstart_live16 --trial=kills
 """
 
 import dataclasses
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -54,8 +55,9 @@ def main() -> None:
             found = _load(trained, policy, reference, given, Path(folder))
         else:
             found = _trial(reference, given, Path(folder))
-    path = workdir / f"serving_{_TRIAL.value}.json"
-    write_json(path, found)
+    path, busy = workdir / f"serving_{_TRIAL.value}.json", os.getloadavg()[0]
+    write_json(path, found | {"cores": os.cpu_count(), "load_average": busy})
+    print(f"{os.cpu_count()} cores, load average {busy:.1f}, of which this is a part")
     print(f"Figures are in {path}")
     if found["wrong"]:
         sys.exit(1)
