@@ -154,7 +154,6 @@ class Follower:
             self.found.told += 1
             await self.open()
             return False
-        self.found.resumed += 1
         # Of frames that it has taken some have no result yet; others were sent, and lost.
         self._next = about["frames"]
         self._due = self._next - about["waiting"] - about["unsent"]
@@ -181,6 +180,7 @@ class Follower:
         about, parts = unpack(content)
         if self._behind:
             self._due, self._behind = min(self._due, about["index"]), False
+            self.found.resumed += 1  # once it has a result: a connection may break again before
         expected = {"stream": self.name, "index": self._due, "status": "done"}
         told = {key: about.get(key) for key in expected}
         mask = parts.get("mask")
