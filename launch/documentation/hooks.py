@@ -10,7 +10,7 @@ from mkdocs.structure.files import File
 # MkDocs loads this file by its path.
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from documentation import site, tables  # noqa: E402
+from documentation import browser_page, onnxruntime_web, site, tables  # noqa: E402
 
 
 def on_files(files: Any, *, config: Any) -> Any:
@@ -22,7 +22,16 @@ def on_files(files: Any, *, config: Any) -> Any:
         files.append(File.generated(config, uri, **made))
     for uri, picture in site.pictures_of_notebooks():
         files.append(File.generated(config, uri, content=picture))
+    for uri, content in _of_the_browser().items():
+        files.append(File.generated(config, uri, content=content))
     return files
+
+
+def _of_the_browser() -> dict[str, bytes]:
+    try:
+        return browser_page.made()[0]
+    except (onnxruntime_web.RuntimeMissingError, ValueError) as error:
+        raise PluginError(str(error)) from None
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
@@ -30,7 +39,8 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     path = site.repository_path(page.file.src_uri)
     if page.is_homepage:
         page.meta["hide"] = ["navigation"]  # which has this page alone
-    return tables.filled_in(site.with_links_of_the_site(markdown, path))
+    text = tables.filled_in(site.with_links_of_the_site(markdown, path))
+    return browser_page.filled_in(text, page.file.src_uri)
 
 
 def on_post_build(*, config: Any) -> None:

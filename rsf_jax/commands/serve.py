@@ -43,6 +43,9 @@ _SNAPSHOT = flags.DEFINE_string(
     "snapshot", None, "file of the streams, read at the start and written at the end and meanwhile"
 )
 _EVERY = flags.DEFINE_float("snapshot_seconds", 10.0, "between two snapshots", 0.1)
+_ADOPT = flags.DEFINE_list(
+    "adopt", [], "snapshots of other servers, whose streams go on here once they are asked for"
+)
 
 _TRIES = 5  # to open a camera or an address again
 
@@ -71,6 +74,7 @@ def main() -> None:
         limits=Limits(streams=_MOST_STREAMS.value + own, idle_seconds=_IDLE.value),
         snapshot=Path(_SNAPSHOT.value) if _SNAPSHOT.value else None,
         snapshot_seconds=_EVERY.value,
+        adopt=[Path(path) for path in _ADOPT.value],
     )
     shape = service.decoder.shape
     feeds = demo.feeds(_STREAMS.value, shape, _RATE.value) if _DEMO.value else []

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
@@ -63,7 +63,7 @@ def make_app(
     api = _Api(service, control, feeds)
     app = Starlette(
         routes=api.routes(),
-        exception_handlers={InputError: _told, HTTPException: _told_http},
+        exception_handlers={InputError: _told, HTTPException: _told_http, ClientDisconnect: _gone},
         lifespan=api.lifespan,
     )
     return Guard(app, service.limits, token, hosts, pages=_FILES, big=(_PREDICT,))
@@ -164,18 +164,18 @@ class _Api:
 
     async def stream(self, request: Request) -> Response:
         """One stream."""
-        return JSONResponse(self._session(request).about())
+        return JSONResponse((await self._session(request)).about())
 
     async def close(self, request: Request) -> Response:
         """Ends a stream."""
-        session = self._session(request)
+        session = await self._session(request)
         self._check_owner(session)
         self._service.close(session.name)
         return Response(status_code=204)
 
     async def reset(self, request: Request) -> Response:
         """A fresh state."""
-        session = self._session(request)
+        session = await self._session(request)
         if session.own:
             self._check_control()
         self._service.reset(session.name)
@@ -184,7 +184,7 @@ class _Api:
     async def pause(self, request: Request) -> Response:
         """Stops and goes on with what the server feeds."""
         self._check_control()
-        session = self._session(request)
+        session = await self._session(request)
         if not session.own:
             raise Problem("bad_request", "the stream is fed by a client: that may pause")
         session.paused = request.url.path.endswith("/pause")
@@ -214,11 +214,12 @@ class _Api:
         """Frames in, results out."""
         service = self._service
         try:
-            session = service.session(socket.path_params["name"])
+            session = await service.find(socket.path_params["name"])
             self._check_owner(session)
             if session.connected:
                 raise Problem("conflict", "somebody is connected to this stream")
-        except Problem as problem:
+        except InputError as error:
+            problem = as_problem(error)
             await _accept(socket)
             await socket.close(problem.closing, str(problem))
             return
@@ -237,8 +238,8 @@ class _Api:
             return
         await self._hub.serve(Watcher(self._service, socket))
 
-    def _session(self, request: Request) -> Session:
-        return self._service.session(request.path_params["name"])
+    async def _session(self, request: Request) -> Session:
+        return await self._service.find(request.path_params["name"])
 
     def _check_owner(self, session: Session) -> None:
         if session.own:
@@ -276,6 +277,11 @@ def _prediction_options(request: Request) -> tuple[str, bool]:
 async def _told(request: Request, error: Exception) -> Response:
     problem = as_problem(error) if isinstance(error, InputError) else Problem("failed", "")
     return JSONResponse(problem.told(), problem.status)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """A client that has gone in the midst of its request; nobody reads this."""
+    return Response(status_code=400)
 
 
 async def _told_http(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import ssl
+import time
 import urllib.error
 import urllib.request
 from types import TracebackType
@@ -13,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import numpy as np
 from PIL import Image
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -113,10 +114,7 @@ class Client:
             name: a random one unless given.
             options: as `rsf_jax.serving.session.Options`.
         """
-        if name:  # in the path, by which a proxy finds the process
-            opened = self._json("PUT", f"/v1/streams/{quote(name, safe='')}", options)
-        else:
-            opened = self._json("POST", "/v1/streams", options)
+        opened = self.open(name, **options) if name else self._json("POST", "/v1/streams", options)
         return self._connected(opened["stream"])
 
     def attach(self, name: str, **options: Any) -> "ClientStream":
@@ -131,17 +129,54 @@ class Client:
             stream.tell("options", **options)
         return stream
 
+    def open(self, name: str, **options: Any) -> dict[str, Any]:
+        """Opens a stream without a connection to it, and returns what the server says of it.
+
+        Args:
+            name: in the path, by which a proxy finds the process.
+            options: as `rsf_jax.serving.session.Options`.
+        """
+        return self._json("PUT", f"/v1/streams/{quote(name, safe='')}", options)
+
+    def about(self, name: str) -> dict[str, Any]:
+        """Returns what the server says of a stream: `frames` has been taken, send on from there.
+
+        Raises:
+            InputError: if there is none of this name.
+        """
+        return self._json("GET", f"/v1/streams/{quote(name, safe='')}")
+
     def _connected(self, name: str) -> "ClientStream":
         address = f"{self._base.replace('http', 'ws', 1)}/v1/streams/{name}/frames"
-        socket: Any = connect(
-            address,
-            additional_headers=self._headers,
-            subprotocols=[Subprotocol(PROTOCOL)],
-            max_size=_MOST_BYTES,
-            open_timeout=self._timeout,
-            compression=None,
+        socket: Any = self._patiently(
+            lambda: connect(
+                address,
+                additional_headers=self._headers,
+                subprotocols=[Subprotocol(PROTOCOL)],
+                max_size=_MOST_BYTES,
+                open_timeout=self._timeout,
+                compression=None,
+            )
         )
         return ClientStream(name, socket, self._timeout)
+
+    def _patiently(self, act: Any) -> Any:
+        """Does it again, later, as long as the server says that requests come too fast."""
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                return act()
+            except urllib.error.HTTPError as error:
+                wait, reason = error.headers.get("Retry-After"), _reason(error.read(), str(error))
+            except InvalidStatus as error:
+                answer = error.response
+                wait = answer.headers.get("Retry-After")
+                reason = _reason(bytes(answer.body), str(error))
+            except (OSError, InvalidHandshake) as error:
+                raise InputError(f"{self._base} does not answer: {error}") from None
+            if wait is None or time.monotonic() + float(wait) > until:
+                raise InputError(reason)
+            time.sleep(float(wait))
 
     def _json(self, method: str, path: str, body: Any = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
@@ -151,13 +186,12 @@ class Client:
         headers = self._headers | ({} if content is None else {"Content-Type": kind})
         asked = urllib.request.Request(self._base + path, content, headers, method=method)
         context = ssl.create_default_context() if self._base.startswith("https") else None
-        try:
+
+        def ask() -> bytes:
             with urllib.request.urlopen(asked, timeout=self._timeout, context=context) as answer:
                 return answer.read()
-        except urllib.error.HTTPError as error:
-            raise InputError(_reason(error.read(), str(error))) from None
-        except OSError as error:
-            raise InputError(f"{self._base} does not answer: {error}") from None
+
+        return self._patiently(ask)
 
 
 class ClientStream:

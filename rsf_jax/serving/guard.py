@@ -17,6 +17,7 @@ from rsf_jax.serving.problems import Problem
 
 PROTOCOL = "rsf.v1"  # of WebSockets
 _BEARER = "bearer."  # a second subprotocol, as browsers can give no header
+_DENIAL = "websocket.http.response"  # servers that answer a WebSocket as a request have it
 _OPEN = ("/health",)
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _MOST_ADDRESSES = 10_000
@@ -156,7 +157,7 @@ def _with_headers(send: Send) -> Send:
 
 
 async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
+    if scope["type"] == "websocket" and _DENIAL not in (scope.get("extensions") or {}):
         # Before it is accepted: the answer is status 403.
         await send({"type": "websocket.close", "code": problem.closing, "reason": str(problem)})
         return

@@ -1,6 +1,7 @@
 """A server as a process: uvicorn, which ends once every client has what was computed for it."""
 
 import dataclasses
+import logging
 import secrets
 import socket
 from collections.abc import Sequence
@@ -64,6 +65,17 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Keeps what clients send from filling the log.
+
+    A text that is no UTF-8 is one line. A WebSocket that is refused by a status is none: uvicorn
+    takes it for one that was not answered.
+    """
+    if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
+        record.exc_info = record.exc_text = None
+    return "without completing handshake" not in record.getMessage()
+
+
 def listen(address: Address) -> socket.socket:
     """Returns a socket that listens, so that who asks next is not refused.
 
@@ -102,7 +114,9 @@ def serve(
         feeds: sources of the server's own.
     """
     app = make_app(service, token=address.token, control=control, feeds=feeds)
-    _Server(_config(app, service, address), service).run([listening])
+    running = _Server(_config(app, service, address), service)  # which sets the loggers up
+    logging.getLogger("uvicorn.error").addFilter(_worth_saying)
+    running.run([listening])
 
 
 def _config(app: ASGIApp, service: Service, address: Address) -> uvicorn.Config:

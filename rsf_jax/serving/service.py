@@ -5,7 +5,7 @@ import dataclasses
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ import numpy as np
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.serving.decoding import Decoder
+from rsf_jax.serving.inbox import Inbox
+from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.limits import Limits
+from rsf_jax.serving.others import Others
 from rsf_jax.serving.problems import Problem
 from rsf_jax.serving.protocol import outputs
 from rsf_jax.serving.runner import Runner
@@ -40,8 +43,13 @@ class Service:
         slots: frames computed together.
         limits: what clients may ask for.
         snapshot: file of the streams, which is read now if it is there, and written at the end and
-            every `snapshot_seconds`; None for none. They go on under this policy and these weights.
+            every `snapshot_seconds`; None for none. Streams go on as clients wanted them, under
+            these weights and this policy; under the one that clients had changed to, if the server
+            was started with the same one before.
         snapshot_seconds: between two snapshots.
+        adopt: snapshots that other servers write. A stream that is asked for here, and is in one of
+            them, goes on here, and is taken out of it: where a proxy leads clients of a server
+            that is away to another one.
 
     Raises:
         InputError: if the frame size is not known, or the snapshot is damaged or of another model.
@@ -67,12 +75,17 @@ class Service:
         limits: Limits | None = None,
         snapshot: Path | None = None,
         snapshot_seconds: float = 10.0,
+        adopt: Sequence[Path] = (),
     ) -> None:
         self.trained, self.limits = trained, limits or Limits()
         frame_shape = frame_shape or trained.appearance.frame_size
         if frame_shape is None:
             raise InputError("the frame size of training is not known: give frame_shape")
-        self._policy = policy or trained.schedule
+        policy = policy or trained.schedule
+        before = Snapshot.load(snapshot) if snapshot and snapshot.exists() else None
+        kept = Kept.of(before.notes if before else {})
+        self._given, self._changed = policy_name(policy), kept.policy(policy_name(policy))
+        self._policy = self._checked(self._changed) if self._changed else policy
         self.engine = trained.engine(
             self._policy,
             frame_shape,
@@ -88,14 +101,17 @@ class Service:
         self.refused = 0
         self._path, self._every = snapshot, snapshot_seconds
         # Before anybody is served: what cannot be read is told to who starts it.
-        self._restored = self._restore()
-        self._changes, self._one_shots = asyncio.Lock(), asyncio.Lock()
+        self._restored = [] if before is None else self._restore(before)
+        self._options = kept.options
+        self._changes, self._one_shots, self._moves = (asyncio.Lock() for _ in range(3))
+        self._others = Others(adopt)
         self.closing = self.over = False
         self._tasks: set[asyncio.Task] = set()
 
     async def start(self) -> None:
         """Begins to compute, and goes on with the streams of a snapshot."""
         self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox(self._loop)
         self.sessions |= {stream.name: self._continued(stream) for stream in self._restored}
         self.runner = Runner(self.engine)
         self.do(self._look_after())
@@ -152,6 +168,38 @@ class Service:
             raise Problem("not_found", f"no stream is called {name[:64]!r}")
         return self.sessions[name]
 
+    async def find(self, name: str) -> Session:
+        """Returns the session of a name, be it one of another server that is away.
+
+        Raises:
+            Problem: if there is none.
+            InputError: if a stream of another server cannot go on here.
+        """
+        async with self._moves:
+            found = None
+            if name not in self.sessions:
+                found = await asyncio.to_thread(self._others.find, name)
+            if found is not None and not self.closing:
+                await self._adopt(*found)
+        return self.session(name)
+
+    async def _adopt(self, path: Path, snapshot: Snapshot) -> None:
+        """Goes on with the one stream of another server's snapshot."""
+        (told,) = snapshot.streams
+        options = Kept.of(snapshot.notes).options.get(told.name, Options())
+        session = Session(told.name, options, self.engine, self.limits, self._inbox)
+        (stream,) = await asyncio.to_thread(
+            self.engine.restore,
+            snapshot,
+            on_result=session.deliver,
+            other_weights=True,
+            other_policy=True,
+        )
+        session.begin(stream)
+        self.sessions[told.name] = session
+        self.runner.wake()
+        await asyncio.to_thread(self._others.remove, path, told.name)
+
     def open(self, name: str = "", options: Options | None = None, own: bool = False) -> Session:
         """Opens a stream.
 
@@ -173,7 +221,7 @@ class Service:
         if self.closing:
             raise Problem("closing", "the server is ending")
         options = options or Options()
-        session = Session(name, options, self.engine, self.limits, self._loop, own)
+        session = Session(name, options, self.engine, self.limits, self._inbox, own)
         when_full = "drop_oldest" if options.when_full == "drop_oldest" else "error"
         session.begin(
             self.engine.open(
@@ -275,6 +323,15 @@ class Service:
         Raises:
             InputError: if it is none, or could take too many steps.
         """
+        policy = self._checked(text)
+        async with self._changes:
+            await asyncio.to_thread(self.engine.change, policy=policy)
+            self._policy, self._changed = policy, text
+        self.runner.wake()
+        return policy_name(policy)
+
+    def _checked(self, text: str) -> StepPolicy:
+        """The policy of a client's text."""
         policy = parse_policy(text)
         if policy.max_steps > self.limits.steps:
             raise Problem(
@@ -282,41 +339,44 @@ class Service:
                 f"policy {text[:100]!r} could take {policy.max_steps} steps: "
                 f"{self.limits.steps} at most",
             )
-        async with self._changes:
-            await asyncio.to_thread(self.engine.change, policy=policy)
-            self._policy = policy
-        self.runner.wake()
-        return policy_name(policy)
+        return policy
 
     async def _save(self) -> None:
         path = self._path
         if path is None:
             return
-        theirs = [s.stream for s in self.sessions.values() if s.stream and not s.own]
-        alive = [stream for stream in theirs if not stream.failure]
-        if alive:
-            snapshot = await asyncio.to_thread(self.engine.snapshot, *alive)
-            await asyncio.to_thread(snapshot.save, path)
-        else:
+        theirs = [s for s in self.sessions.values() if s.stream and not s.own]
+        alive = {s.stream: s.options for s in theirs if s.stream and not s.stream.failure}
+        if not (alive or self._changed):
             await asyncio.to_thread(path.unlink, missing_ok=True)
+            return
+        options = {stream.name: wanted for stream, wanted in alive.items()}
+        kept = Kept(self._given, self._changed, options)
+        snapshot = await asyncio.to_thread(self.engine.snapshot, *alive)
+        # Without any, the engine takes all, the server's own ones too.
+        streams = snapshot.streams if alive else ()
+        snapshot = dataclasses.replace(snapshot, streams=streams, notes=kept.notes())
+        await asyncio.to_thread(snapshot.save, path)
 
-    def _restore(self) -> list[Stream]:
-        """Lets the engine go on with the streams of the snapshot, under its weights and policy."""
-        if self._path is None or not self._path.exists():
-            return []
+    def _restore(self, snapshot: Snapshot) -> list[Stream]:
+        """Lets the engine go on with the streams of a snapshot, under its weights and policy."""
         return self.engine.restore(
-            Snapshot.load(self._path),
+            snapshot,
             on_result=lambda result: self.sessions[result.stream].deliver(result),
             other_weights=True,
             other_policy=True,
         )
 
     def _continued(self, stream: Stream) -> Session:
-        """The session of a restored stream; what is sent and wanted is as for a new one."""
+        """The session of a restored stream, as its client wanted it.
+
+        Of a snapshot that says nothing of that, what is sent and wanted is as for a new one.
+        """
         when_full = "drop_oldest" if stream.when_full == "drop_oldest" else "wait"
         budget = None if stream.budget is None else 1000 * stream.budget
-        options = Options(when_full=when_full, budget_ms=budget, priority=stream.priority)
-        session = Session(stream.name, options, self.engine, self.limits, self._loop)
+        engines = Options(when_full=when_full, budget_ms=budget, priority=stream.priority)
+        options = self._options.get(stream.name, engines)
+        session = Session(stream.name, options, self.engine, self.limits, self._inbox)
         session.begin(stream)
         return session
 

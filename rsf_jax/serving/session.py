@@ -12,6 +12,7 @@ import numpy as np
 from rsf_jax.arguments import check_choice
 from rsf_jax.errors import InputError
 from rsf_jax.serving.decoding import KINDS
+from rsf_jax.serving.inbox import Inbox
 from rsf_jax.serving.limits import Limits, Rate
 from rsf_jax.serving.protocol import MASKS
 from rsf_jax.streaming import FrameResult, Stream, StreamEngine
@@ -98,7 +99,7 @@ class Session:
         options: Options,
         engine: StreamEngine,
         limits: Limits,
-        loop: asyncio.AbstractEventLoop,
+        inbox: Inbox,
         own: bool = False,
     ) -> None:
         self.name, self.options, self.own = name, options, own
@@ -107,7 +108,7 @@ class Session:
         self.seen = time.monotonic()
         self.results: deque[FrameResult] = deque()
         self.rate = Rate(limits.frames_per_second)
-        self._engine, self._limits, self._loop = engine, limits, loop
+        self._engine, self._limits, self._inbox = engine, limits, inbox
         self._unsent = 0  # frames without a result that was sent
         self._changed = asyncio.Event()
         self._steps: deque[int] = deque(maxlen=100)
@@ -125,7 +126,7 @@ class Session:
 
     def deliver(self, result: FrameResult) -> None:
         """Takes a result, in the engine's thread."""
-        self._loop.call_soon_threadsafe(self._take, result)
+        self._inbox.put(self._take, result)
 
     def _take(self, result: FrameResult) -> None:
         self._steps.append(result.steps)

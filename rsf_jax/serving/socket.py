@@ -63,7 +63,8 @@ class FrameSocket:
 
     async def _room(self) -> None:
         """Waits until another frame may be read."""
-        await asyncio.sleep(self._session.rate.wait())
+        if seconds := self._session.rate.wait():
+            await asyncio.sleep(seconds)
         while self._service.closing or self._ended() or not self._session.has_room:
             await self._session.change()
 
@@ -75,7 +76,12 @@ class FrameSocket:
         if len(content) > self._service.limits.message_bytes:
             raise Problem("too_large", f"the message has {len(content)} bytes")
         kind = self._session.options.frames
-        frame = await asyncio.to_thread(self._service.decoder.frame, content, kind)
+        decode = self._service.decoder.frame
+        # A picture takes longer than handing it to another thread; an array is only looked at.
+        is_picture = kind == "image"
+        frame = (
+            await asyncio.to_thread(decode, content, kind) if is_picture else decode(content, kind)
+        )
         self._service.submit(self._session, frame)
 
     async def _obey(self, text: str) -> None:

@@ -95,6 +95,7 @@ class Snapshot:
         frame: (height, width, channels) of the frames.
         stateful: whether frames start from the states that others left.
         streams: what is known of each.
+        notes: what a program keeps with them, as JSON has it; the engine reads none.
     """
 
     __repr__ = in_a_line
@@ -106,6 +107,7 @@ class Snapshot:
     frame: tuple[int, int, int]
     stateful: bool
     streams: tuple[StreamState, ...]
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Returns it as a file of safetensors, whose metadata have the rest as JSON.
@@ -116,6 +118,7 @@ class Snapshot:
         tensors: dict[str, np.ndarray] = {}
         about = {field: getattr(self, field) for field in _ABOUT}
         about |= {"version": VERSION, "streams": [_told(s, tensors) for s in self.streams]}
+        about["notes"] = dict(self.notes)
         text = json.dumps(about, allow_nan=False)
         # Safetensors themselves have no checksum: a flipped bit would be another state.
         metadata = {_KEY: text, "sha256": _checksum(text, tensors)}
@@ -147,7 +150,8 @@ class Snapshot:
             streams = tuple(_stream(told, tensors) for told in about["streams"])
             values = {field: about[field] for field in _ABOUT}
             values["frame"] = tuple(values["frame"])
-            return cls(**values, streams=streams)
+            # Files of earlier versions have none.
+            return cls(**values, streams=streams, notes=dict(about.get("notes", {})))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"this is no snapshot of streams: {error!r} in its JSON") from None
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import browser
 import numpy as np
 import pytest
-from benchmarks import serving
+from benchmarks import serving, serving_trials
+from benchmarks.serving_streams import Reference
 
 import rsf_jax as rsf
 from rsf_jax.serving.client import Client
@@ -172,7 +173,8 @@ def _bother(port):
 def test_many_streams_at_once_are_not_mixed_up(start, tmp_path):
     flags = (f"--pretrained={MODEL}", f"--workdir={tmp_path}", "--policy=s3f2", "--slots=3")
     server = start(*flags)
-    load = serving.under_load(server.address, FRAMES, streams=12, seconds=2.0)
+    reference = Reference(rsf.load_pretrained(MODEL), rsf.parse_policy("s3f2"), (36, 36))
+    load = serving_trials.under_load(server.address, reference, streams=12, seconds=2.0)
     assert load.wrong == 0
     assert load.frames >= 12
     assert "| server | " in serving.report(load, load)

@@ -1,5 +1,6 @@
 """What a server does at its ends: streams that nobody wants, snapshots, failures, shutdown."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -74,6 +75,94 @@ def test_streams_go_on_in_the_next_process_and_failures_are_survived(
             assert client.get("/v1/streams/door").status_code == 200
         _wait(lambda: client.get("/v1/streams/door").status_code == 404)
     assert not path.exists()  # nobody's stream is kept
+
+
+def test_what_clients_wanted_goes_on_in_the_next_process(make_service, tmp_path):
+    path = tmp_path / "streams.safetensors"
+    wanted = {
+        **{"frames": "raw", "masks": "none", "probabilities": True},
+        **{"when_full": "drop_oldest", "budget_ms": 250, "priority": 3},
+    }
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        client.post("/v1/streams", json={"name": "door", **wanted})
+        client.post("/v1/streams", json={"name": "yard"})
+        with client.websocket_connect("/v1/streams/yard/frames") as socket:
+            socket.send_json({"type": "options", "frames": "raw", "masks": "raw"})
+            socket.send_bytes(FRAMES[0].tobytes())
+            socket.receive_bytes()
+        assert client.put("/v1/policy", json={"policy": "s4f1"}).status_code == 200
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        assert client.get("/v1/models").json()["models"][0]["policy"] == "s4f1"
+        assert client.get("/v1/streams/door").json()["options"] == wanted
+        assert client.get("/v1/streams/yard").json()["options"]["masks"] == "raw"
+        with client.websocket_connect("/v1/streams/yard/frames") as socket:
+            socket.send_bytes(FRAMES[1].tobytes())
+            about, parts = unpack(socket.receive_bytes())
+        assert (about["index"], about["steps"], parts["mask"].shape) == (1, 1, SIZE)
+    # Who starts it with another policy wants that one.
+    with TestClient(make_app(make_service("s2f2", snapshot=path), hosts=HOSTS)) as client:
+        assert client.get("/v1/models").json()["models"][0]["policy"] == "s2f2"
+        assert client.get("/v1/streams/door").json()["options"] == wanted
+
+
+def test_streams_of_a_server_that_is_away_go_on_in_another_one(make_service, trained, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    frames = "/v1/streams/door/frames"
+    with TestClient(make_app(make_service(snapshot=first), hosts=HOSTS)) as client:
+        for name in ("door", "yard"):
+            client.post("/v1/streams", json={"name": name, "priority": 2, **RAW})
+        with client.websocket_connect(frames) as socket:
+            for frame in FRAMES[:2]:
+                socket.send_bytes(frame.tobytes())
+            _check([socket.receive_bytes() for _ in range(2)], trained, FRAMES, 0)
+    other = make_service(snapshot=second, adopt=[tmp_path / "none", first])
+    with TestClient(make_app(other, hosts=HOSTS)) as client:
+        assert client.get("/v1/streams/none").status_code == 404
+        assert client.get("/v1/streams").json()["streams"] == []
+        with client.websocket_connect(frames) as socket:  # which asks for it
+            for frame in FRAMES[2:4]:
+                socket.send_bytes(frame.tobytes())
+            _check([socket.receive_bytes() for _ in range(2)], trained, FRAMES, 2)
+        about = client.get("/v1/streams/door").json()
+        assert (about["frames"], about["options"]["priority"]) == (4, 2)
+        # The first one does not go on with it, too.
+        assert [s.name for s in Snapshot.load(first).streams] == ["yard"]
+        client.delete("/v1/streams/door")
+        assert client.get("/v1/streams/door").status_code == 404
+    first.write_bytes(b"damaged")
+    with TestClient(make_app(make_service(adopt=[first]), hosts=HOSTS)) as client:
+        assert client.get("/v1/streams/yard").status_code == 404
+
+
+def test_a_changed_policy_is_kept_without_any_stream(make_service, tmp_path):
+    path = tmp_path / "streams.safetensors"
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        client.put("/v1/policy", json={"policy": "s4f1"})
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        assert client.get("/v1/models").json()["models"][0]["policy"] == "s4f1"
+        assert client.get("/v1/streams").json()["streams"] == []
+
+
+@pytest.mark.parametrize(
+    "notes", [{"server": 3}, {"server": {}}, {"server": {"options": {"door": {"frame": 1}}}}]
+)
+def test_notes_that_are_no_servers_are_told(make_service, tmp_path, notes):
+    path = tmp_path / "streams.safetensors"
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        client.post("/v1/streams", json={"name": "door"})
+    dataclasses.replace(Snapshot.load(path), notes=notes).save(path)
+    with pytest.raises(rsf.InputError, match=r"notes are not a server's|is no option"):
+        make_service(snapshot=path)
+
+
+def test_a_snapshot_without_notes_is_gone_on_with(make_service, tmp_path):
+    path = tmp_path / "streams.safetensors"
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        client.post("/v1/streams", json={"name": "door", "budget_ms": 250})
+    dataclasses.replace(Snapshot.load(path), notes={}).save(path)
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        options = client.get("/v1/streams/door").json()["options"]
+    assert (options["budget_ms"], options["masks"]) == (250, "png")
 
 
 def _fail_once(service, monkeypatch):

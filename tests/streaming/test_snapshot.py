@@ -198,6 +198,12 @@ def test_a_file_is_read_as_it_was_written(engine, tmp_path):
     assert dataclasses.replace(read, streams=()) == dataclasses.replace(snapshot, streams=())
 
 
+def test_notes_of_a_program_are_kept_with_the_streams(snapshot):
+    assert snapshot.notes == {}
+    noted = dataclasses.replace(snapshot, notes={"door": [1, None, "a"]})
+    assert Snapshot.from_bytes(noted.to_bytes()).notes == {"door": [1, None, "a"]}
+
+
 def test_an_engine_that_always_computes_keeps_nobody_out(engine):
     stream, ends = engine.open("a", when_full="drop_oldest"), threading.Event()
     computes = threading.Thread(target=_compute_until, args=(engine, stream, ends))

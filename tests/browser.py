@@ -97,6 +97,14 @@ class Browser:
             mobile=phone,
         )
 
+    def key(self, name):
+        """Presses a key, such as "Enter", where the focus is."""
+        text = {"Enter": "\r", " ": " "}.get(name, "")
+        codes = {"Enter": 13, " ": 32, "Tab": 9}
+        about = {"key": name, "text": text, "windowsVirtualKeyCode": codes[name]}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **about)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
+
     def run(self, script):
         """Returns what an expression is worth; of a promise, once it is kept."""
         done = self.call(

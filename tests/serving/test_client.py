@@ -1,0 +1,65 @@
+"""The client of a server that has much to do."""
+
+import contextlib
+import threading
+import time
+
+import numpy as np
+import pytest
+import uvicorn
+from served import HOSTS, SIZE
+
+import rsf_jax as rsf
+from rsf_jax.serving.app import make_app
+from rsf_jax.serving.client import Client
+
+
+@contextlib.contextmanager
+def _served(service):
+    config = uvicorn.Config(
+        make_app(service, hosts=[*HOSTS, "127.0.0.1"]),
+        port=0,
+        log_level="error",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until = time.monotonic() + 60
+        while not server.started:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_who_asks_too_often_waits_and_asks_again(make_service):
+    with _served(make_service(limits={"requests_per_second": 2})) as address:
+        client = Client(address, timeout=30)
+        began = time.monotonic()
+        for number in range(3):
+            client.open(f"door-{number}", frames="raw", masks="raw")
+        stream = client.attach("door-1")
+        frame = np.zeros((*SIZE, 1), np.uint8)
+        assert stream.ask(frame.tobytes()).index == 0
+        assert client.about("door-1")["frames"] == 1
+        stream.leave()
+        assert time.monotonic() - began > 1.0  # five requests at two a second, two at once
+        hurried = Client(address, timeout=0.5)
+        with pytest.raises(rsf.InputError, match="too many requests"):
+            [hurried.streams() for _ in range(9)]
+
+
+def test_why_a_socket_is_refused_is_told(make_service):
+    with _served(make_service()) as address:
+        with pytest.raises(rsf.InputError, match="no stream is called 'none'"):
+            Client(address).attach("none").receive()
+        with pytest.raises(
+            rsf.InputError, match="forbidden: this server is not called 'localhost'"
+        ):
+            Client(address.replace("127.0.0.1", "localhost")).attach("none")
