@@ -14,12 +14,14 @@ from pathlib import Path
 
 from absl import flags
 from benchmarks import serving, serving_trials
+from benchmarks.record import write_record
 from benchmarks.serving_streams import Reference
+from rich.console import Console
+from rich.table import Table
 
 import rsf_jax as rsf
 from rsf_jax import policies
 from rsf_jax.commands import opening, program, shared
-from rsf_jax.json_files import write_json
 
 _TRIALS = {"load": 0, "messages": 200, "clients": 50, "kills": 20}  # and how many
 _TRIAL = flags.DEFINE_enum(
@@ -52,13 +54,14 @@ def main() -> None:
     given += [f"--workdir={workdir}", f"--policy={_POLICY.value}", f"--slots={_SLOTS.value}"]
     with tempfile.TemporaryDirectory() as folder:
         if _TRIAL.value == "load":
-            found = _load(trained, policy, reference, given, Path(folder))
+            table, found = _load(trained, policy, reference, given, Path(folder))
         else:
-            found = _trial(reference, given, Path(folder))
-    path, busy = workdir / f"serving_{_TRIAL.value}.json", os.getloadavg()[0]
-    write_json(path, found | {"cores": os.cpu_count(), "load_average": busy})
+            table, found = _trial(reference, given, Path(folder))
+    busy = os.getloadavg()[0]
+    Console().print(table)
     print(f"{os.cpu_count()} cores, load average {busy:.1f}, of which this is a part")
-    print(f"Figures are in {path}")
+    path = workdir / f"serving_{_TRIAL.value}.json"
+    print(f"Figures are in {write_record(path, [table], load_average=busy, **found)}")
     if found["wrong"]:
         sys.exit(1)
 
@@ -69,7 +72,7 @@ def _load(
     reference: Reference,
     given: list[str],
     folder: Path,
-) -> dict:
+) -> tuple[Table, dict]:
     streams = _STREAMS.value or 64
     settings = (_SLOTS.value, streams, _SECONDS.value)
     alone = serving.engine_alone(trained, policy, reference.frames, *settings)
@@ -78,12 +81,11 @@ def _load(
         load = serving_trials.under_load(server.address, reference, streams, _SECONDS.value)
     finally:
         server.stop()
-    print(serving.report(load, alone))
     parts = {"server": dataclasses.asdict(load), "engine": dataclasses.asdict(alone)}
-    return parts | {"wrong": load.wrong}
+    return serving.table(load, alone), parts | {"wrong": load.wrong}
 
 
-def _trial(reference: Reference, given: list[str], folder: Path) -> dict:
+def _trial(reference: Reference, given: list[str], folder: Path) -> tuple[Table, dict]:
     streams, count = _STREAMS.value or 8, _COUNT.value or _TRIALS[_TRIAL.value]
     given = [*given, f"--max_streams={streams + count + 1}", "--idle_seconds=600"]
     if _TRIAL.value == "kills":
@@ -97,8 +99,7 @@ def _trial(reference: Reference, given: list[str], folder: Path) -> dict:
             trial = act[_TRIAL.value](server, reference, streams, count)
     finally:
         server.stop()
-    print(trial.report())
-    return dataclasses.asdict(trial)
+    return trial.table(), dataclasses.asdict(trial)
 
 
 if __name__ == "__main__":

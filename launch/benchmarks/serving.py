@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.table import Table
 
 import rsf_jax as rsf
 from rsf_jax.policies import StepPolicy
@@ -148,18 +149,21 @@ class Server:
         self._process.wait()
 
 
-def report(server: Load, alone: Load) -> str:
-    """Returns what was measured, in a table."""
-    lines = [
-        "|  | frames/s | wrong | ms to the result, 50 / 95 / 99 % | within the engine |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+def table(server: Load, alone: Load) -> Table:
+    """Returns what was measured for print, and below it what it was to be."""
+    shown = Table(title="A server and its engine alone, from sending a frame to having its result")
+    shown.add_column("")
+    for heading in ("frames/s", "wrong", "ms, 50 / 95 / 99 %", "within the engine"):
+        shown.add_column(heading, justify="right")
     for name, load in (("server", server), ("engine alone", alone)):
-        shown, within = (
+        times = (
             " / ".join(f"{1000 * seconds:.0f}" for seconds in latency.values())
             for latency in (load.latency, load.engine_latency)
         )
-        lines.append(f"| {name} | {load.rate:.1f} | {load.wrong} | {shown} | {within} |")
+        shown.add_row(name, f"{load.rate:.1f}", str(load.wrong), *times)
     rate, latency = server.rate / alone.rate, server.latency[99] / alone.latency[99]
-    lines.append(f"{rate:.0%} of the engine's frames a second ({LEAST_RATE:.0%} are wanted)")
-    return "\n".join([*lines, f"99 %: {latency:.2f} times the engine's ({MOST_LATENCY:g} at most)"])
+    shown.caption = (
+        f"{rate:.0%} of the engine's frames a second ({LEAST_RATE:.0%} are wanted); 99 %: "
+        f"{latency:.2f} times the engine's ({MOST_LATENCY:g} at most)"
+    )
+    return shown

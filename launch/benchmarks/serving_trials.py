@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.table import Table
 
 import rsf_jax as rsf
 from benchmarks import hostile
@@ -49,14 +50,22 @@ class Trial:
     frames: int
     seconds: float
 
-    def report(self) -> str:
-        """Returns it in a line, and what was wrong below."""
-        line = (
-            f"{self.count} {self.name} in {self.seconds:.0f} s: {len(self.wrong)} wrong, "
-            f"{self.resumed} streams went on, {self.told} were told; {self.frames} results of "
-            "streams that ran meanwhile"
-        )
-        return "\n".join([line, *(f"  {text}" for text in self.wrong[:10])])
+    def table(self) -> Table:
+        """Returns it for print, and what was wrong below."""
+        shown = Table(title="What became of streams, and of results of those beside")
+        columns = {
+            "": f"{self.count} {self.name}",
+            "seconds": f"{self.seconds:.0f}",
+            "went on": str(self.resumed),
+            "were told": str(self.told),
+            "results beside": str(self.frames),
+            "wrong": str(len(self.wrong)),
+        }
+        for heading in columns:
+            shown.add_column(heading, justify="right" if heading else "left")
+        shown.add_row(*columns.values())
+        shown.caption = "; ".join(self.wrong[:10]) or None
+        return shown
 
 
 def under_load(address: str, reference: Reference, streams: int, seconds: float) -> Load:

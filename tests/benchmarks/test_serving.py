@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("starlette")
 
 from benchmarks import hostile, serving, serving_trials
+from benchmarks.record import as_values
 from benchmarks.serving_streams import PERIOD, Reference
 
 import rsf_jax as rsf
@@ -55,12 +56,22 @@ def test_hostile_messages_are_of_many_kinds_and_a_yes_is_seen():
     assert (answered.status, answered.refused) == (200, False)
 
 
-def test_the_report_has_both_ratios():
+def test_the_table_has_both_ratios():
     load = serving.Load(900, 10.0, 0, {50: 0.1, 95: 0.2, 99: 0.3}, {50: 0.1, 95: 0.2, 99: 0.3})
     alone = dataclasses.replace(load, frames=1000, latency={50: 0.1, 95: 0.1, 99: 0.2})
-    text = serving.report(load, alone)
+    shown = as_values(serving.table(load, alone))
+    assert shown["rows"][0] == ["server", "90.0", "0", "100 / 200 / 300", "100 / 200 / 300"]
+    text = shown["caption"]
     assert "90% of the engine's frames a second (90% are wanted)" in text
     assert "99 %: 1.50 times the engine's (2 at most)" in text
+
+
+def test_what_was_wrong_stands_below_the_table_of_a_trial():
+    trial = serving_trials.Trial("kills", 3, ("one", "two"), 4, 1, 99, 12.3)
+    shown = as_values(trial.table())
+    assert shown["rows"] == [["3 kills", "12", "4", "1", "99", "2"]]
+    assert shown["caption"] == "one; two"
+    assert "caption" not in as_values(dataclasses.replace(trial, wrong=()).table())
 
 
 @pytest.fixture
