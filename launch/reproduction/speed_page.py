@@ -13,8 +13,8 @@ _HEAD = """\
 ## Speed
 
 What benchmarks have recorded in `docs/records/benchmarks`, each by the command above its tables, \
-on one machine that did nothing else. Times differ between machines; ratios are of cases that took \
-turns in one run.
+on a machine that did nothing else (but for trials of servers, of which nothing is timed). Times \
+differ between machines; ratios are of cases that took turns in one run.
 """
 
 
