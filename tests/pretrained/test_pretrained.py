@@ -3,13 +3,12 @@
 import dataclasses
 import json
 import shutil
+from importlib import import_module
 
 import jax
 import numpy as np
 import pytest
 from marks import slow_but
-from t_pathfinder.generator import video
-from t_pathfinder.subsets import SUBSETS
 
 import rsf_jax as rsf
 from rsf_jax import interop, pretrained
@@ -269,7 +268,9 @@ def test_what_is_in_the_box_does_what_its_card_says(name):
     """On a few videos that are drawn here."""
     loaded = rsf.load_pretrained(name)
     config, record = loaded.config, loaded.card.record
-    subset = SUBSETS[config.dataset.partition("/")[2]]
+    builder, _, subset_name = config.dataset.partition("/")
+    subset = import_module(f"{builder}.subsets").SUBSETS[subset_name]
+    video = import_module(f"{builder}.generator").video
     count = 10 if record.frame_size[0] < 100 else 4  # a large frame takes as long as several
     indices = subset.splits["test"][:count]
     videos = [video(subset.settings, subset.seed, index) for index in indices]
