@@ -179,10 +179,13 @@ def check_beginning(config: Config, workdir: Path) -> None:
         workdir: folder of the run.
 
     Raises:
-        InputError: if `config.init_from` names no folder with checkpoints.
+        InputError: if `config.init_from` names no folder with checkpoints, or weights and a card.
     """
     begins = config.init_from and not sealed_steps(RunFolder(workdir).checkpoints)
-    if not begins or RunFolder(expand(config.init_from)).checkpoints.is_dir():
+    if not begins:
+        return
+    given = RunFolder(expand(config.init_from))
+    if given.card.exists() or given.checkpoints.is_dir():  # as `load_trained` takes them
         return
     raise InputError(
         f"config.init_from: there are no checkpoints in {config.init_from}: name the folder of a "
