@@ -38,8 +38,8 @@ class Row:
 def measure(presets: Iterable[str], updates: int) -> Iterator[Row]:
     """Yields a row for each preset.
 
-    A video of a batch takes as long as one alone, within a tenth, and seconds of the processor do
-    not count what others do meanwhile.
+    A video of a batch takes as long as one alone (of the hGRU within a tenth, see
+    docs/results/speed.md), and seconds of the processor do not count what others do meanwhile.
 
     Args:
         presets: of T-Pathfinder.

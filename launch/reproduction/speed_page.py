@@ -13,8 +13,9 @@ _HEAD = """\
 ## Speed
 
 What benchmarks have recorded in `docs/records/benchmarks`, each by the command above its tables, \
-on a machine that did nothing else (but for trials of servers, of which nothing is timed). Times \
-differ between machines; ratios are of cases that took turns in one run.
+on a machine that did nothing else, but for `hours`, in seconds of the processor, and the trials \
+of servers. Times differ between machines; ratios are of cases that took turns in one run, those \
+of a server and its engine of one after the other.
 """
 
 

@@ -37,7 +37,6 @@ def main() -> None:
     workdir = Path(shared.WORKDIR.value or Path("runs", shared.CONFIG.value))
     devices.use_cpu_cores(-(-config.batch_size // (_PROCESSES.value or 1)))
     processes = _join()
-    _check_beginning(config.init_from)
     if shared.PRETRAINED.value:
         config = _begin_with(shared.PRETRAINED.value, config, workdir, processes)
     if processes.is_main:
@@ -46,15 +45,6 @@ def main() -> None:
         print(f"process {processes.index} of {processes.count}", flush=True)
     outcome = experiment.run(config, workdir)
     program.end(outcome is not Outcome.STOPPED)
-
-
-def _check_beginning(folder: str) -> None:
-    """Tells weights of the library, which are no run, from the folder of one."""
-    if folder in rsf.pretrained_names() and not Path(folder).exists():
-        raise rsf.InputError(
-            f"--config.init_from={folder}: there is no such folder; the weights that come with the "
-            f"library are given as --pretrained={folder}"
-        )
 
 
 def _begin_with(

@@ -17,6 +17,7 @@ from rsf_jax.json_files import write_json
 from rsf_jax.paths import expand
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained.growing import check_growth, grow
+from rsf_jax.trained.places import pretrained_names
 from rsf_jax.training.checkpoints import Checkpoints
 from rsf_jax.training.integrity import sealed_steps
 from rsf_jax.training.loading import load_trained
@@ -187,10 +188,10 @@ def check_beginning(config: Config, workdir: Path) -> None:
     given = RunFolder(expand(config.init_from))
     if given.card.exists() or given.checkpoints.is_dir():  # as `load_trained` takes them
         return
-    raise InputError(
-        f"config.init_from: there are no checkpoints in {config.init_from}: name the folder of a "
-        "trained model"
-    )
+    hint = "name the folder of a trained model"
+    if config.init_from in pretrained_names():
+        hint += "; weights that come with the library are named by the flag `pretrained`"
+    raise InputError(f"config.init_from: there are no checkpoints in {config.init_from}: {hint}")
 
 
 def _begun_with(config: Config, fresh: TrainState) -> TrainState:

@@ -44,7 +44,7 @@ CASES = [
     Launched("evaluate", "--pretrained={new}/none.json", "is no card of a trained model"),
     Launched("compare", "--pretrained=none --sweeps=A=a.json,B=b.json", "not used here"),
     Launched("train", f"{QUICK} --pretrained=none --config.init_from={{run}}", "give one of them"),
-    Launched("train", f"{QUICK} --config.init_from=easy72_live", "--pretrained=easy72_live"),
+    Launched("train", f"{QUICK} --config.init_from=easy72_live", "named by the flag `pretrained`"),
     Launched("reproduce", QUICK, "--config is not used here: give --presets"),
     Launched("reproduce", "--config.seed=1", "--config.seed is not used here: give --seeds"),
     Launched("reproduce", "--seeds=one", "--seeds are whole numbers"),
