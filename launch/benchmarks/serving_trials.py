@@ -24,6 +24,7 @@ from rsf_jax.shown import in_a_line
 _TOGETHER = 5  # clients of a process that is killed
 _PAUSE = 0.05  # seconds between two messages: a server refuses who sends 50 requests a second
 _VICTIM = "victim"
+_TOLD = 2000  # characters of a traceback
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,4 +254,5 @@ def _unwell(server: Server) -> list[str]:
 
 
 def _said(server: Server) -> list[str]:
-    return ["the server has printed a traceback"] if "Traceback" in server.said else []
+    _, found, trace = server.said.partition("Traceback")
+    return [f"the server has printed a traceback: {trace[:_TOLD]}"] if found else []

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rsf_jax.errors import InputError
 from rsf_jax.serving import metrics, openapi, protocol
@@ -63,7 +63,12 @@ def make_app(
     api = _Api(service, control, feeds)
     app = Starlette(
         routes=api.routes(),
-        exception_handlers={InputError: _told, HTTPException: _told_http, ClientDisconnect: _gone},
+        exception_handlers={
+            InputError: _told,
+            HTTPException: _told_http,
+            ClientDisconnect: _gone,
+            WebSocketDisconnect: _parted,
+        },
         lifespan=api.lifespan,
     )
     return Guard(app, service.limits, token, hosts, pages=_FILES, big=(_PREDICT,))
@@ -221,7 +226,7 @@ class _Api:
         except InputError as error:
             problem = as_problem(error)
             await _accept(socket)
-            await socket.close(problem.closing, str(problem))
+            await socket.close(problem.closing, problem.reason)
             return
         session.connected = True  # before anything is awaited
         try:
@@ -282,6 +287,10 @@ async def _told(request: Request, error: Exception) -> Response:
 async def _gone(request: Request, error: Exception) -> Response:
     """A client that has gone in the midst of its request; nobody reads this."""
     return Response(status_code=400)
+
+
+async def _parted(socket: WebSocket, error: Exception) -> None:
+    """A client that has gone before its connection was refused; nobody reads this, either."""
 
 
 async def _told_http(request: Request, error: Exception) -> Response:

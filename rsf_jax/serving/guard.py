@@ -159,7 +159,7 @@ def _with_headers(send: Send) -> Send:
 async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket" and _DENIAL not in (scope.get("extensions") or {}):
         # Before it is accepted: the answer is status 403.
-        await send({"type": "websocket.close", "code": problem.closing, "reason": str(problem)})
+        await send({"type": "websocket.close", "code": problem.closing, "reason": problem.reason})
         return
     extra: dict[str, Any] = {}
     if problem.code == "too_many":

@@ -19,6 +19,8 @@ CODES = {
     "timeout": (504, 1008),
 }
 
+_REASON = 123  # bytes
+
 
 class Problem(InputError):
     """Something that a client is told.
@@ -40,6 +42,11 @@ class Problem(InputError):
     def closing(self) -> int:
         """The code that a WebSocket is closed with."""
         return CODES[self.code][1]
+
+    @property
+    def reason(self) -> str:
+        """What a WebSocket is closed with: a frame that closes has room for few bytes."""
+        return str(self).encode()[:_REASON].decode(errors="ignore")
 
     def told(self) -> dict[str, Any]:
         """What JSON says of it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import logging
 import re
 import secrets
 import time
@@ -15,6 +16,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.serving.decoding import Decoder
 from rsf_jax.serving.inbox import Inbox
+from rsf_jax.serving.keeper import Keeper
 from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.limits import Limits
 from rsf_jax.serving.others import Others
@@ -82,8 +84,8 @@ class Service:
         if frame_shape is None:
             raise InputError("the frame size of training is not known: give frame_shape")
         policy = policy or trained.schedule
-        before = Snapshot.load(snapshot) if snapshot and snapshot.exists() else None
-        kept = Kept.of(before.notes if before else {})
+        self._keeper = Keeper(snapshot)
+        before, kept = self._keeper.before, self._keeper.kept
         self._given, self._changed = policy_name(policy), kept.policy(policy_name(policy))
         self._policy = self._checked(self._changed) if self._changed else policy
         self.engine = trained.engine(
@@ -99,7 +101,9 @@ class Service:
         self.sessions: dict[str, Session] = {}
         self.began = time.time()
         self.refused = 0
-        self._path, self._every = snapshot, snapshot_seconds
+        self._every = snapshot_seconds
+        # Also once they are closed: another stream may have the name by then.
+        self._continuing: dict[str, Session] = {}
         # Before anybody is served: what cannot be read is told to who starts it.
         self._restored = [] if before is None else self._restore(before)
         self._options = kept.options
@@ -112,7 +116,8 @@ class Service:
         """Begins to compute, and goes on with the streams of a snapshot."""
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(self._loop)
-        self.sessions |= {stream.name: self._continued(stream) for stream in self._restored}
+        self._continuing |= {stream.name: self._continued(stream) for stream in self._restored}
+        self.sessions |= self._continuing
         self.runner = Runner(self.engine)
         self.do(self._look_after())
 
@@ -134,7 +139,7 @@ class Service:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._path is None:
+        if not self._keeper.keeps:
             await asyncio.to_thread(self.runner.drained, self.limits.seconds)
         await asyncio.to_thread(self.runner.stop)
         self.over = True
@@ -150,8 +155,7 @@ class Service:
     async def stop(self) -> None:
         """Ends, and keeps the streams in the snapshot, if there is to be one."""
         await self.drain()
-        if self._path is not None:
-            await self._save()
+        await self._save()
 
     @property
     def policy(self) -> StepPolicy:
@@ -342,27 +346,17 @@ class Service:
         return policy
 
     async def _save(self) -> None:
-        path = self._path
-        if path is None:
-            return
-        theirs = [s for s in self.sessions.values() if s.stream and not s.own]
-        alive = {s.stream: s.options for s in theirs if s.stream and not s.stream.failure}
-        if not (alive or self._changed):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            return
-        options = {stream.name: wanted for stream, wanted in alive.items()}
-        kept = Kept(self._given, self._changed, options)
-        snapshot = await asyncio.to_thread(self.engine.snapshot, *alive)
-        # Without any, the engine takes all, the server's own ones too.
-        streams = snapshot.streams if alive else ()
-        snapshot = dataclasses.replace(snapshot, streams=streams, notes=kept.notes())
-        await asyncio.to_thread(snapshot.save, path)
+        try:
+            await self._keeper.save(self.engine, self.sessions, self._given, self._changed)
+        except (InputError, OSError) as error:
+            # What is in the file stays; who looks after the streams goes on, and tries again.
+            logging.getLogger(__name__).error("streams are not kept: %s", error)
 
     def _restore(self, snapshot: Snapshot) -> list[Stream]:
         """Lets the engine go on with the streams of a snapshot, under its weights and policy."""
         return self.engine.restore(
             snapshot,
-            on_result=lambda result: self.sessions[result.stream].deliver(result),
+            on_result=lambda result: self._continuing[result.stream].deliver(result),
             other_weights=True,
             other_policy=True,
         )
@@ -390,7 +384,7 @@ class Service:
                 is_left = not (session.connected or session.own)
                 if is_left and now - session.seen > self.limits.idle_seconds:
                     self.close(session.name)
-            if self._path is not None and now - saved >= self._every:
+            if now - saved >= self._every:
                 saved = now
                 await self._save()
 

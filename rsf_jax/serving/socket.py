@@ -153,4 +153,4 @@ class FrameSocket:
     async def _close(self, problem: Problem) -> None:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(self._service.limits.seconds):
-                await self._socket.close(problem.closing, str(problem)[:100])
+                await self._socket.close(problem.closing, problem.reason)

@@ -1,5 +1,6 @@
 """A server in this process: sessions, frames in, results out, and what clients do wrong."""
 
+import asyncio
 import io
 import json
 import re
@@ -228,6 +229,33 @@ def test_one_stream_has_one_client(client, opened):
     for path in ("/v1/streams/none/frames", "/v1/streams/own/frames"):
         with client.websocket_connect(path) as socket, pytest.raises(WebSocketDisconnect):
             socket.receive_text()
+
+
+def test_reasons_have_room_in_the_frame_that_closes(client):
+    path = "/v1/streams/" + 64 * "\u95e8" + "/frames"
+    with client.websocket_connect(path) as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_text()
+    assert closed.value.reason.startswith("no stream is called '\u95e8")
+    assert 120 < len(closed.value.reason.encode()) <= 123
+
+
+def test_one_who_goes_before_being_refused_leaves_no_traceback(service):
+    sent = []
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        sent.append(message["type"])
+        if message["type"] != "websocket.accept":
+            raise OSError  # as servers do where a client has gone
+
+    scope = {
+        **{"type": "websocket", "path": "/v1/streams/none/frames", "query_string": b""},
+        **{"headers": [(b"host", HOSTS[0].encode())], "subprotocols": []},
+    }
+    asyncio.run(make_app(service, hosts=HOSTS)(scope, receive, send))
+    assert sent == ["websocket.accept", "websocket.close"]
 
 
 def test_a_stream_that_is_closed_ends_its_connection(client, opened):

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 import rsf_jax as rsf
 from rsf_jax.serving.app import make_app
 from rsf_jax.serving.protocol import unpack
-from rsf_jax.streaming import Snapshot
+from rsf_jax.streaming import FrameResult, Snapshot
 
 FRAMES = np.random.default_rng(2).integers(0, 255, (6, *SIZE, 1), np.uint8)
 RAW = {"frames": "raw", "masks": "raw", "probabilities": True}
@@ -163,6 +163,62 @@ def test_a_snapshot_without_notes_is_gone_on_with(make_service, tmp_path):
     with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
         options = client.get("/v1/streams/door").json()["options"]
     assert (options["budget_ms"], options["masks"]) == (250, "png")
+
+
+def test_streams_are_kept_while_others_end(make_service, tmp_path, monkeypatch, caplog):
+    path = tmp_path / "streams.safetensors"
+    service = make_service(snapshot=path, snapshot_seconds=0.05)
+    snapshot = service.engine.snapshot
+    with TestClient(make_app(service, hosts=HOSTS)) as client:
+        for name in ("door", "gate", "yard"):
+            client.post("/v1/streams", json={"name": name, **RAW})
+
+        def ends_meanwhile(*chosen):
+            monkeypatch.setattr(service.engine, "snapshot", snapshot)
+            client.portal.call(service.close, "door")
+            client.portal.call(service.close, "gate")
+            client.portal.call(service.open, "gate")  # another one, which the next time is kept
+            return snapshot(*chosen)
+
+        monkeypatch.setattr(service.engine, "snapshot", ends_meanwhile)
+        _wait(lambda: path.exists() and _names(path) == ["gate", "yard"])
+        client.delete("/v1/streams/gate")
+        _wait(lambda: _names(path) == ["yard"])  # it has gone on
+    assert not caplog.records
+
+
+def test_what_cannot_be_kept_is_kept_later(make_service, tmp_path, caplog):
+    path = tmp_path / "away" / "streams.safetensors"
+    with TestClient(
+        make_app(make_service(snapshot=path, snapshot_seconds=0.05), hosts=HOSTS)
+    ) as client:
+        client.post("/v1/streams", json={"name": "yard", **RAW})
+        _wait(lambda: caplog.records)
+        assert "streams are not kept" in caplog.text
+        assert "cannot be written: No such file" in caplog.text
+        path.parent.mkdir()
+        _wait(path.exists)
+        assert _names(path) == ["yard"]
+
+
+def _names(path):
+    return sorted(stream.name for stream in Snapshot.load(path).streams)
+
+
+def test_a_late_result_of_a_restored_stream_is_not_its_successors(make_service, tmp_path):
+    path = tmp_path / "streams.safetensors"
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        client.post("/v1/streams", json={"name": "door", **RAW})
+    service = make_service(snapshot=path)
+    with TestClient(make_app(service, hosts=HOSTS)) as client:
+        restored = service.sessions["door"].stream
+        deliver = restored.on_result  # the engine's thread is about to call it
+        client.delete("/v1/streams/door")
+        result = FrameResult("door", 0, "done", {"mask": np.zeros(SIZE, np.uint8)}, 1, 0.1)
+        deliver(result)  # nobody's
+        client.post("/v1/streams", json={"name": "door", **RAW})
+        deliver(result)
+        assert client.get("/v1/streams/door").json()["unsent"] == 0
 
 
 def _fail_once(service, monkeypatch):
