@@ -15,7 +15,6 @@ from rsf_jax.models.base import (
     VideoModel,
     checked_frame_shape,
     prepare,
-    unbound,
 )
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy, Stepwise
@@ -76,19 +75,6 @@ def _check_values(frames: np.ndarray) -> None:
             f"frames lie between {low:g} and {high:g}: {kind} in 0..1 are needed"
             + ("; divide by 255" if low >= 0 and 1 < high <= 255 else "")
         )
-
-
-def checked_model(model: Any) -> VideoModel:
-    """Returns a model; of one that is a layer of a module that is running, the model alone.
-
-    Raises:
-        InputError: if it is none.
-    """
-    if isinstance(model, type) and issubclass(model, VideoModel):
-        raise InputError(f"model is the class {model.__name__}: give a model, {model.__name__}(..)")
-    if not isinstance(model, VideoModel):
-        raise InputError(f"model is {model!r}: give one, such as rsf.build_model(config) returns")
-    return unbound(model)
 
 
 def check_policy(policy: Any) -> None:

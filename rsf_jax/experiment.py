@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsf_jax.config.config import Config
+from rsf_jax.config.config import Config, checked_config
 from rsf_jax.data.building import find_or_build
 from rsf_jax.data.dataset import Dataset, open_dataset, settle
 from rsf_jax.evaluation.testing import evaluate, print_results
@@ -32,6 +32,7 @@ def run(config: Config, workdir: str | Path, dataset: Dataset | None = None) -> 
     Raises:
         InputError: if a setting, the dataset or the folder cannot be used.
     """
+    checked_config(config)
     workdir, processes = expand(workdir), here()
 
     def prepare() -> None:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.config.build import build_model
-from rsf_jax.config.config import Config
+from rsf_jax.config.config import Config, checked_config
 from rsf_jax.config.networks import kind_of, network_names
 from rsf_jax.config.presets import with_model
 from rsf_jax.errors import InputError
@@ -124,6 +124,7 @@ def to_flax(tensors: StateDict, config: Config) -> dict[str, Any]:
         InputError: if entries are missing, unknown, misshapen or no finite numbers: they are
             listed.
     """
+    checked_config(config)
     table, shapes = format_of(config), shapes_of(config)
     tensors = _without_running(tensors, shapes)
     problems = [
@@ -170,7 +171,7 @@ def to_torch(variables: Mapping[str, Any], config: Config) -> dict[str, np.ndarr
     Raises:
         InputError: if the variables are of another model, or none.
     """
-    arrays = _arrays_of(variables, config)
+    arrays = _arrays_of(variables, checked_config(config))
     return {
         name: tensor
         for entry in format_of(config)

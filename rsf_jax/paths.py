@@ -11,8 +11,10 @@ def expand(path: str | Path) -> Path:
     """Returns a path with `~` in front replaced by the home directory.
 
     Raises:
-        InputError: if it is that of a user who is not known here, or is no path of this machine.
+        InputError: if it is none, that of a user who is not known here, or none of this machine.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"{path!r} is no path: a text or a pathlib.Path is needed")
     # Path makes one slash of two.
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise InputError(

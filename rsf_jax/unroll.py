@@ -15,14 +15,20 @@ from rsf_jax.checks import (
     check_frames,
     check_policy,
     check_state,
-    checked_model,
     checked_prepared,
     on_device,
     own_copy,
     with_memory,
 )
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, State, VideoModel, check_variables, prepare
+from rsf_jax.models.base import (
+    Prepared,
+    State,
+    VideoModel,
+    check_variables,
+    checked_model,
+    prepare,
+)
 from rsf_jax.ops.held import as_held, as_varying
 from rsf_jax.ops.meshes import automatic
 from rsf_jax.ops.pixels import as_float

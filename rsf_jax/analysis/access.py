@@ -1,8 +1,7 @@
 """What every measurement needs of a model."""
 
-from rsf_jax.checks import checked_model
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.models.base import Prepared, VideoModel, checked_model
 from rsf_jax.models.recurrent import RecurrentModel
 from rsf_jax.typing import FeatureMap, Frame
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import cast
 
-from rsf_jax.config.config import OF_THE_DATASET, PENALTIES, Config
+from rsf_jax.config.config import OF_THE_DATASET, PENALTIES, Config, checked_config
 from rsf_jax.config.networks import kind_of
 from rsf_jax.errors import InputError
 from rsf_jax.gradients import (
@@ -27,9 +27,10 @@ def build_model(config: Config) -> VideoModel:
     """Returns the model a configuration describes.
 
     Raises:
-        InputError: if its classes are still those of a dataset that nobody has opened, or an option
-            is refused.
+        InputError: if it is none, its classes are still those of a dataset that nobody has opened,
+            or an option is refused.
     """
+    checked_config(config)
     for name in OF_THE_DATASET:
         if getattr(config, name) == 0:
             raise InputError(

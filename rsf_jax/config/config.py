@@ -358,6 +358,19 @@ OF_THE_DATASET = names_where(Config, of_dataset=True)
 FREE_ON_RESUME = names_where(Config, resume=FREE)
 
 
+def checked_config(config: Any) -> Config:
+    """Returns a configuration.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if not isinstance(config, Config):
+        raise InputError(
+            f"config is {short(config)}: give one, such as rsf.get_config('quickstart')"
+        )
+    return config
+
+
 def free_on_resume(config: Config) -> tuple[str, ...]:
     """Returns the settings that a run may be resumed with other values of.
 

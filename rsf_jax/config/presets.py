@@ -298,6 +298,8 @@ def get_config(name: str) -> Config:
     Source: Wang et al. 2023, section 4.2; Linsley et al. 2020 for Pathfinder; Bai et al. 2019 for
     deep equilibrium models, Ertenli et al. 2022 for those on streams.
     """
+    if not isinstance(name, str):
+        raise InputError(f"{name!r} is no name of a preset, which is a text: such as 'quickstart'")
     if name in _NAMED:
         return _NAMED[name]
     for grammar, resolve in (

@@ -12,7 +12,7 @@ import grain
 import numpy as np
 import tensorflow_datasets as tfds
 
-from rsf_jax.config.config import OF_THE_DATASET, Config
+from rsf_jax.config.config import OF_THE_DATASET, Config, checked_config
 from rsf_jax.data.arrays import as_split, count_classes, identity_of, read_splits
 from rsf_jax.data.augmentation import Example
 from rsf_jax.data.building import REBUILD, find_or_build
@@ -187,7 +187,7 @@ def open_dataset(config: Config) -> Dataset:
     Raises:
         InputError: if there is no such dataset, or its files are missing or damaged.
     """
-    config = settle(config)
+    config = settle(checked_config(config))
     builder = find_or_build(config)
     metadata = dict(builder.info.metadata or {})
     names = metadata.get("class_names")

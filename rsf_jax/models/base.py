@@ -250,17 +250,24 @@ def prepare(model: VideoModel, variables: Variables, frame_shape: tuple[int, int
     Raises:
         InputError: if the variables are of another model, or the frame size is none.
     """
-    model, frame_shape = unbound(model), checked_frame_shape(frame_shape)
+    model, frame_shape = checked_model(model), checked_frame_shape(frame_shape)
     with check_variables(variables):
         _, spectra = model.apply(variables, frame_shape, method="prepare", mutable=[SPECTRA])
     return Prepared({**variables, **spectra}, model, frame_shape)
 
 
-def unbound(model: VideoModel) -> VideoModel:
-    """Returns a model without the variables that it has where it is a layer of another module.
+def checked_model(model: Any) -> VideoModel:
+    """Returns a model; of one that is a layer of a module that is running, the model alone.
 
     What is compiled for a model is found by its settings alone.
+
+    Raises:
+        InputError: if it is none.
     """
+    if isinstance(model, type) and issubclass(model, VideoModel):
+        raise InputError(f"model is the class {model.__name__}: give a model, {model.__name__}(..)")
+    if not isinstance(model, VideoModel):
+        raise InputError(f"model is {model!r}: give one, such as rsf.build_model(config) returns")
     return model if model.scope is None else model.unbind()[0]
 
 
@@ -298,5 +305,11 @@ def check_variables(variables: Any) -> Iterator[None]:
 
 
 def count_parameters(variables: Variables) -> int:
-    """Returns the number of trainable values."""
+    """Returns the number of trainable values.
+
+    Raises:
+        InputError: if these are no variables.
+    """
+    if not isinstance(variables, Mapping) or "params" not in variables:
+        raise InputError(f"variables are {short(variables)}: what model.init gives is needed")
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

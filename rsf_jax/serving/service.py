@@ -125,8 +125,13 @@ class Service:
         """Lets a coroutine run until the end of the service."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logging.getLogger(__name__).error("%s has failed", task.get_coro(), exc_info=error)
 
     async def drain(self) -> None:
         """Takes no more frames; without a snapshot, computes those that wait.

@@ -13,7 +13,7 @@ from bad_cases import Called, check_message
 from configs import tiny_config
 
 import rsf_jax as rsf
-from rsf_jax import calibration
+from rsf_jax import calibration, experiment
 from rsf_jax.analysis import measure_changes
 from rsf_jax.calibration.risk import p_value
 from rsf_jax.cells import ConvLSTMCell, HGRUCell
@@ -26,6 +26,7 @@ from rsf_jax.media.sources import open_source
 from rsf_jax.models import base as models
 from rsf_jax.models.recurrent_unet import RecurrentUNet
 from rsf_jax.ops import conv, norm
+from rsf_jax.paths import expand
 from rsf_jax.streaming import checks as streaming_checks
 
 _CONFIG = tiny_config(channels=2)
@@ -207,6 +208,36 @@ CASES = [
         lambda: _unwrapped(rsf.run_video, "hgru", {}, FRAMES, ONE_STEP),
         "model is 'hgru': give one, such as rsf.build_model",
     ),
+    Called(
+        "a trained model for a model",
+        lambda: _unwrapped(rsf.prepare, rsf.load_pretrained("quickstart_live16"), {}, (8, 8)),
+        "model is <Trained quickstart_live16; ",
+    ),
+    Called(
+        "a model for variables",
+        lambda: _unwrapped(rsf.count_parameters, MODEL),
+        "what model.init gives",
+    ),
+    Called(
+        "a preset for a configuration",
+        lambda: _unwrapped(rsf.build_model, "quickstart"),
+        "config is 'quickstart': give one, such as rsf.get_config('quickstart')",
+    ),
+    Called(
+        "a dataset for a configuration",
+        lambda: _unwrapped(rsf.open_dataset, "t_pathfinder/quickstart"),
+        "config is 't_pathfinder/quickstart': give one",
+    ),
+    Called(
+        "a model's name for that of weights",
+        lambda: _unwrapped(to_flax, {}, "hgru"),
+        "config is 'hgru': give one",
+    ),
+    Called(
+        "a preset to run",
+        lambda: _unwrapped(experiment.run, "quickstart", "x"),
+        "config is 'quickstart'",
+    ),
     Called("a word for a flag", lambda: _run(stateful="no"), "stateful is 'no': True or False"),
     # Losses and estimators
     Called(
@@ -358,6 +389,12 @@ CASES = [
     ),
     Called("no value", lambda: QUICK.replace(channels=None), "config.channels is None: int is"),
     Called("a list for a choice", lambda: QUICK.replace(remat=["none"]), "str is needed"),
+    Called(
+        "a configuration for its name",
+        lambda: _unwrapped(rsf.get_config, QUICK),
+        "is no name of a preset",
+    ),
+    Called("no path", lambda: _unwrapped(expand, None), "None is no path: a text or a pathlib"),
     Called(
         "a new line in a name", lambda: rsf.get_config("hard_s8f8\n"), "did you mean 'hard_s8f8'"
     ),
