@@ -33,6 +33,7 @@ _RATIOS = (0.6, 0.8, 0.9, 1.0)
 _READOUTS = (
     *(f"entropy:{t}" for t in (0.3, 0.2, 0.1, 0.05)),
     *(f"flips:{t}" for t in (0.02, 0.01, 0.003, 0.001)),
+    *(f"news:{t}" for t in (0.005, 0.003, 0.0015, 0.0)),
 )
 _TOGETHER = 25  # videos of one length in steps
 

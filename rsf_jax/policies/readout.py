@@ -33,6 +33,10 @@ class ReadoutHalting(Bounded):
       certain and 1 where all are alike; mean over the pixels or, with `share`, over that share of
       them that are the least certain;
     - "flips": the share of pixels whose most probable class is another than before the step;
+    - "news": the share of pixels whose most probable class is one that they have not had in this
+      frame, the readout that it starts from included. A pixel that goes back and forth counts once:
+      where states circle instead of coming to rest, what has still to be found is told apart from
+      that;
     - "change": half the sum over classes of what the probabilities have changed by, which is the
       probability that has gone to other classes; mean over the pixels.
 
@@ -49,7 +53,7 @@ class ReadoutHalting(Bounded):
     for each sample.
 
     Attributes:
-        rule: "entropy", "flips" or "change".
+        rule: "entropy", "flips", "news" or "change".
         threshold: at least 0.
         max_steps: the most steps.
         min_steps: the fewest.
@@ -146,13 +150,24 @@ def _flips(logits: Array, before: Memory, _: Any) -> tuple[Array, Memory]:
     return other.mean(-1, dtype=logits.dtype), found
 
 
+def _news(logits: Array, had: Memory, _: Any) -> tuple[Array, Memory]:
+    found = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=bool)
+    had = found if had is None else had
+    return (found & ~had).any(-1).mean(-1, dtype=logits.dtype), had | found
+
+
 def _change(logits: Array, before: Memory, _: Any) -> tuple[Array, Memory]:
     found = jax.nn.softmax(logits)
     moved = jnp.abs(found - (found if before is None else before)).sum(-1) / 2
     return moved.mean(-1), found
 
 
-_RULES: dict[str, _Rule] = {"entropy": _entropy, "flips": _flips, "change": _change}
+_RULES: dict[str, _Rule] = {
+    "entropy": _entropy,
+    "flips": _flips,
+    "news": _news,
+    "change": _change,
+}
 
 
 def mean_of_most(values: Array, share: Any) -> Array:

@@ -18,6 +18,7 @@ SIZE = (8, 9)
 MODEL = rsf.build_model(tiny_config())
 TEXTS = {
     "readout:flips:0.002:12": rsf.ReadoutHalting("flips", 0.002, 12),
+    "readout:news:0.0:12": rsf.ReadoutHalting("news", 0.0, 12),
     "readout:entropy:0.1:6:min_first_steps=3:share=0.25": rsf.ReadoutHalting(
         "entropy", 0.1, 6, min_first_steps=3, share=0.25
     ),
@@ -46,7 +47,7 @@ def test_rules_of_arrays_are_compared_and_hashed():
 
 
 BAD = [
-    ("readout:flip:0.1:4", "rule is 'flip': choose one of entropy, flips, change; did you mean"),
+    ("readout:flip:0.1:4", "rule is 'flip': choose one of entropy, flips, news, change; did"),
     ("readout:flips:-0.1:4", "threshold is -0.1: a finite number at least 0"),
     ("readout:flips:nan:4", "threshold is nan"),
     ("readout:flips:0.1:0", "max_steps is 0: a whole number"),
@@ -89,6 +90,10 @@ def _measures(rule, logits, share):
         count = share * ordered.shape[-1]
         weights = np.clip(count - np.arange(ordered.shape[-1]), 0, 1)
         return (ordered * weights).sum(-1) / count
+    if rule == "news":
+        found = logits.argmax(-1)
+        had = [(found[:n] == found[n]).any(0) for n in range(1, len(found))]
+        return 1 - np.mean(had, (2, 3))
     if rule == "flips":
         return (logits[1:].argmax(-1) != logits[:-1].argmax(-1)).mean((2, 3))
     return np.abs(p[1:] - p[:-1]).sum(-1).mean((2, 3)) / 2
@@ -107,7 +112,8 @@ def _played(logits):
 
 
 @pytest.mark.parametrize(
-    ("rule", "share"), [("entropy", 1.0), ("entropy", 0.13), ("flips", 1.0), ("change", 1.0)]
+    ("rule", "share"),
+    [("entropy", 1.0), ("entropy", 0.13), ("flips", 1.0), ("news", 1.0), ("change", 1.0)],
 )
 def test_a_sample_halts_when_its_measure_is_at_most_the_threshold(logits, rule, share):
     expected = _measures(rule, logits, share)
@@ -147,7 +153,7 @@ def test_each_sample_may_have_a_threshold_of_its_own(logits):
         rsf.ReadoutHalting("change", thresholds[:2], 6).unroll(_played(alike), False, ())
 
 
-@pytest.mark.parametrize("rule", ["entropy", "flips", "change"])
+@pytest.mark.parametrize("rule", ["entropy", "flips", "news", "change"])
 def test_what_is_not_finite_runs_to_the_cap(logits, rule):
     spoiled = logits.copy()
     spoiled[:, 1, 0, 0, 0] = np.nan
@@ -192,19 +198,19 @@ def frames():
     return videos
 
 
-GATED = rsf.parse_policy("gate:0.01:0.9+readout:change:0.01:5:min_first_steps=2")
-
-
-def test_frames_streams_and_videos_are_the_same_under_a_gate(variables, frames):
-    expected = rsf.run_video(MODEL, variables, frames, GATED)
+@pytest.mark.parametrize("rule", ["change", "news"])
+def test_frames_streams_and_videos_are_the_same_under_a_gate(variables, frames, rule):
+    text = f"gate:0.01:0.9+readout:{rule}:0.01:5:min_first_steps=2"
+    policy = rsf.parse_policy(text)
+    expected = rsf.run_video(MODEL, variables, frames, policy)
     steps = np.asarray(expected.steps)
     assert steps[1, 2] == 0
     assert len(set(steps.ravel().tolist())) > 3
     state = MODEL.initial_state(2, SIZE)
-    engine = rsf.StreamEngine(MODEL, variables, GATED, SIZE, slots=2, queue=4)
+    engine = rsf.StreamEngine(MODEL, variables, policy, SIZE, slots=2, queue=4)
     streams = [engine.open(str(i)) for i in range(2)]
     for t in range(frames.shape[1]):
-        state, out = rsf.run_frame(MODEL, variables, state, frames[:, t], GATED)
+        state, out = rsf.run_frame(MODEL, variables, state, frames[:, t], policy)
         np.testing.assert_array_equal(out.steps, steps[:, t])
         np.testing.assert_allclose(out.logits, expected.logits[:, t], atol=1e-5)
         for i, stream in enumerate(streams):

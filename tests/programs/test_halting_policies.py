@@ -26,6 +26,7 @@ def _trained(head):
     [
         ("readout:entropy:0.3:5:share=0.3", "", "onnx"),
         slow("gate:0.01:0.9+readout:flips:0.01:5", "", "onnx"),
+        ("gate:0.01:0.9+readout:news:0.01:5", "", "onnx"),
         slow("readout:change:0.01:5", "", "stablehlo"),
         ("ponder:0.6:5", "ponder", "onnx"),
         slow("gate:0.01:0.9+act:0.05:5", "act", "onnx"),
