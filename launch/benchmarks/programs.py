@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from rich.table import Table
 
@@ -18,6 +19,7 @@ from rsf_jax.programs.check import library_video
 from rsf_jax.trained.model import Trained
 
 FILE = "programs.json"
+LIBRARY, NEXT = "library", "library, next weights"
 _HELD = 3  # every third frame shows what the one before did: gates have something to leave out
 _DOTS = 0.1  # share of the pixels
 
@@ -27,7 +29,8 @@ class Found:
     """What was measured of one way to run a model at batch 1.
 
     Attributes:
-        name: the library, or the program's format.
+        name: the library; the library with weights that are the next numbers up, which differ from
+            the model's by a rounding; or the program's format.
         difference: the largest of any two logits, to the library's.
         largest: of the library's logits, without sign.
         other_steps: frames that took other steps than in the library.
@@ -71,8 +74,12 @@ def measure(
     if size is None:
         raise InputError("the frame size of training is not known: give frame_size")
     video = _video(frames, (*size, trained.config.input_channels))
-    ways: dict[str, Callable[[np.ndarray], Any]] = {"library": library_video(trained, policy, size)}
-    sizes = {"library": 0}
+    ways: dict[str, Callable[[np.ndarray], Any]] = {
+        LIBRARY: library_video(trained, policy, size),
+        # What rounding alone comes to over these frames: no program can be asked to be closer.
+        NEXT: library_video(_next_to(trained), policy, size),
+    }
+    sizes = {LIBRARY: 0, NEXT: 0}
     with tempfile.TemporaryDirectory() as folder:
         for name in programs.FORMATS:
             made = programs.export_program(
@@ -90,7 +97,7 @@ def measure(
             ended = (time.perf_counter() - began, time.process_time() - used)
             taken[name].append((ended[0] / timed, ended[1] / timed))
     return [
-        _found(name, results[name], results["library"], taken[name], sizes[name]) for name in ways
+        _found(name, results[name], results[LIBRARY], taken[name], sizes[name]) for name in ways
     ]
 
 
@@ -121,6 +128,16 @@ def save(folder: Path, policy: StepPolicy, found: Sequence[Found]) -> Path:
     """Writes what was measured; returns the file."""
     name = policy_name(policy)
     return write_record(folder / FILE, [table(found)], policy=name, ways=list(found))
+
+
+def _next_to(trained: Trained) -> Trained:
+    """The model with each weight the next number up."""
+
+    def up(x: Any) -> Any:
+        array = np.asarray(x)
+        return np.nextafter(array, np.inf) if array.dtype == np.float32 else array
+
+    return dataclasses.replace(trained, variables=jax.tree.map(up, trained.variables))
 
 
 def _video(count: int, shape: tuple[int, ...]) -> np.ndarray:
