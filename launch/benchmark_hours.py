@@ -7,10 +7,10 @@ python launch/benchmark_hours.py --presets=easy_s6f1,hard_s8f8
 from absl import flags
 from benchmarks import hours, record
 from reproduction import paper
-from rich.console import Console
 from rich.progress import track
 
 from rsf_jax.commands import devices, opening, program, shared
+from rsf_jax.console import table_console
 from rsf_jax.run_folder import writable_folder
 
 _PRESETS = flags.DEFINE_list(
@@ -29,7 +29,7 @@ def main() -> None:
     for row in hours.measure(track(presets, "measuring", transient=True), _UPDATES.value):
         rows.append(row)
         hours.save(folder, rows)  # what has been measured is not lost
-    Console().print(hours.table(rows))
+    table_console().print(hours.table(rows))
     print(f"Figures are in {hours.save(folder, rows)}")
 
 

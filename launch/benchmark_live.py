@@ -5,10 +5,10 @@ python launch/benchmark_live.py --workdir=runs/quickstart_live
 
 from absl import flags
 from benchmarks import live_speed, values
-from rich.console import Console
 
 import rsf_jax as rsf
 from rsf_jax.commands import opening, program
+from rsf_jax.console import table_console
 
 _POLICIES = flags.DEFINE_list(
     "policies",
@@ -29,7 +29,7 @@ def main() -> None:
     trained, workdir = opening.open_trained()
     settings = {flag.name: flag.value for flag in (_STREAMS, _FRAMES, _SLOTS, _TURNS)}
     found = live_speed.run(trained, cases, **settings)
-    Console().print(live_speed.table(found))
+    table_console().print(live_speed.table(found))
     print(f"Figures are in {live_speed.save(workdir, found, settings)}")
 
 

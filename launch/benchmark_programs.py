@@ -5,10 +5,10 @@ python launch/benchmark_programs.py --pretrained=quickstart_live16 --policy=patt
 
 from absl import flags
 from benchmarks import programs
-from rich.console import Console
 
 from rsf_jax import policies
 from rsf_jax.commands import choices, opening, program, shared
+from rsf_jax.console import table_console
 from rsf_jax.run_folder import writable_folder
 
 _POLICY = flags.DEFINE_string("policy", None, f"{policies.GRAMMAR}; that of training unless given")
@@ -25,7 +25,7 @@ def main() -> None:
     folder = writable_folder(workdir)
     counts = (_FRAMES.value, _TURNS.value, _TIMED.value)
     found = programs.measure(trained, policy, size, *counts)
-    Console().print(programs.table(found))
+    table_console().print(programs.table(found))
     print(f"Figures are in {programs.save(folder, policy, found)}")
 
 

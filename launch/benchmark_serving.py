@@ -16,12 +16,12 @@ from absl import flags
 from benchmarks import serving, serving_trials
 from benchmarks.record import write_record
 from benchmarks.serving_streams import Reference
-from rich.console import Console
 from rich.table import Table
 
 import rsf_jax as rsf
 from rsf_jax import policies
 from rsf_jax.commands import opening, program, shared
+from rsf_jax.console import table_console
 
 _TRIALS = {"load": 0, "messages": 200, "clients": 50, "kills": 20}  # and how many
 _TRIAL = flags.DEFINE_enum(
@@ -58,7 +58,7 @@ def main() -> None:
         else:
             table, found = _trial(reference, given, Path(folder))
     busy = os.getloadavg()[0]
-    Console().print(table)
+    table_console().print(table)
     print(f"{os.cpu_count()} cores, load average {busy:.1f}, of which this is a part")
     path = workdir / f"serving_{_TRIAL.value}.json"
     print(f"Figures are in {write_record(path, [table], load_average=busy, **found)}")

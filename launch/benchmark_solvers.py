@@ -5,9 +5,9 @@ python launch/benchmark_solvers.py --pretrained=quickstart_live16
 
 from absl import flags
 from benchmarks import solvers, values
-from rich.console import Console
 
 from rsf_jax.commands import opening, program
+from rsf_jax.console import table_console
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.run_folder import writable_folder
@@ -40,7 +40,7 @@ def main() -> None:
         cap=_CAP.value,
         seconds=_SECONDS.value,
     )
-    Console().print(solvers.table(rows, shares))
+    table_console().print(solvers.table(rows, shares))
     told = {
         "residuals": shares,
         "cap": _CAP.value,

@@ -5,10 +5,10 @@ python launch/benchmark_unet.py --config=camvid_s3f1_dru --sides=360,480
 
 from absl import flags
 from benchmarks import unet, values
-from rich.console import Console
 
 import rsf_jax as rsf
 from rsf_jax.commands import devices, opening, program, shared
+from rsf_jax.console import table_console
 from rsf_jax.run_folder import writable_folder
 
 _SIDES = flags.DEFINE_list("sides", ["360", "480"], "height and width of frames in pixels")
@@ -30,7 +30,7 @@ def main() -> None:
         config, (sides[0], sides[1]), _BATCH.value, _FRAMES.value, _SECONDS.value
     )
     rows = unet.run(settings)
-    Console().print(unet.table(rows))
+    table_console().print(unet.table(rows))
     print(f"Figures are in {unet.save(folder, settings, rows)}")
 
 

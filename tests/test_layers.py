@@ -8,7 +8,7 @@ ROOT = Path(__file__).parent.parent
 # From the ground up; a module or a package stands for all that is in it.
 LAYERS = {
     "ground": "cores errors typing paths arguments naming json_files lazy run_folder extras shown "
-    "version",
+    "version console",
     "operations": "ops",
     "recurrence": "cells policies gradients",
     "models": "models unroll checks shadow",

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import clips
 from benchmarks.record import write_record
 from benchmarks.reuse_networks import NETWORKS
 from rsf_jax.calibration.reuse_clips import time_on
+from rsf_jax.console import table_console
 from rsf_jax.models.first import first_variables
 from rsf_jax.reuse import Chosen, ReuseNetwork
 from rsf_jax.reuse.search import Trial
@@ -139,7 +139,7 @@ def run(
         }
         dense = partial(jax.jit(network.apply), variables)
         rows = list(_rows(name, case, found, _times(reuse, found, dense, clip, seconds)))
-        Console(width=_TABLE_WIDTH).print(table(rows))
+        table_console().print(table(rows))
         yield rows
 
 
@@ -149,7 +149,6 @@ def _tell(number: int, trial: Trial) -> None:
         print(f"thresholds tried: {number}, error {trial.error:.3f}", flush=True)
 
 
-_TABLE_WIDTH = 120
 _TOLD = 10
 
 

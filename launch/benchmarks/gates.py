@@ -14,11 +14,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import rsf_jax as rsf
 from benchmarks.record import write_record
+from rsf_jax.console import table_console
 from rsf_jax.media.source import Source
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import Recurrence, entry
@@ -155,7 +155,7 @@ def table(found: list[Watched]) -> Table:
 
 def print_report(found: list[Watched]) -> None:
     """Prints the table, and where states begin anew."""
-    console = Console()
+    console = table_console()
     console.print(table(found))
     told = ", ".join(map(str, _PERCENTILES))
     console.print(f"changed: of the pixels, percentiles {told} of later frames; ms: of a frame")

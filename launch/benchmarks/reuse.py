@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 import rsf_jax as rsf
@@ -25,6 +24,7 @@ from benchmarks.reuse_networks import (
     contour_network,
     image_network,
 )
+from rsf_jax.console import table_console
 from rsf_jax.data.dataset import open_dataset
 from rsf_jax.measures.timing import Case, time_in_turns
 from rsf_jax.reuse import METHODS
@@ -38,7 +38,6 @@ FILE = "reuse.json"
 # Of what changes in part, and of what changes altogether.
 _LABELS = ("one object", "all changes")
 _OF_TWO = 0.05  # share of the pixels that change where two objects move
-_TABLE_WIDTH = 130
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +108,7 @@ def run(
     images = None if folder is None else (folder.name, clips.from_folder(folder))
     for subject, label, clip in _cases(networks, sizes, shares, presets, methods, images, noise):
         found = list(_measure(subject, label, clip, seconds))
-        Console(width=_TABLE_WIDTH).print(table(found))
+        table_console().print(table(found))
         yield found
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.record import write_record
@@ -21,6 +20,7 @@ from rsf_jax.config.build import (
     build_training_schedules,
 )
 from rsf_jax.config.config import Config
+from rsf_jax.console import table_console
 from rsf_jax.data.batch import Batch
 from rsf_jax.models.base import VideoModel, prepare
 from rsf_jax.models.first import first_variables
@@ -63,7 +63,7 @@ def run(config: Config, *, sides: tuple[int, int], frame_count: int, updates: in
     rows, variables = _first_weights(model, sides)
     rows += training(config, model, sides, frame_count, updates)
     rows.append(_live_frame(config, model, variables, sides))
-    Console().print(table(config, rows))
+    table_console().print(table(config, rows))
     return rows
 
 

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.live_frames import CLIPS, LIVE, clips, live
@@ -22,6 +21,7 @@ from benchmarks.refilling import (
     Throughput,
 )
 from benchmarks.submitting import THREADS, TICK_SECONDS, Wait, measure
+from rsf_jax.console import table_console
 from rsf_jax.models.base import Prepared, prepare
 from rsf_jax.policies import StepPolicy, entry
 from rsf_jax.trained.model import Trained
@@ -200,7 +200,7 @@ def tables(report: Report) -> list[Table]:
 
 def print_report(report: Report) -> None:
     """Prints tables."""
-    console = Console()
+    console = table_console()
     console.print(*tables(report))
     different = max(case.gain.difference for case in report.cases)
     other_steps = max(case.gain.other_steps for case in report.cases)

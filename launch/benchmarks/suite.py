@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import accelerator, cases, memory, pytorch
@@ -14,6 +13,7 @@ from benchmarks.cases import TORCH
 from benchmarks.record import write_record
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import Config
+from rsf_jax.console import table_console
 from rsf_jax.gradients import REMAT
 from rsf_jax.measures.timing import Case, Timing, time_in_turns
 from rsf_jax.ops.rounding import COMPUTE_DTYPES
@@ -80,7 +80,7 @@ class Row:
 def run(settings: Settings) -> list[Row]:
     """Measures all sections, one after another, and prints each when it is done."""
     rows = []
-    console = Console()
+    console = table_console()
     for section in settings.sections:
         found = list(_SECTIONS[section](settings))
         console.print(table(section, found))

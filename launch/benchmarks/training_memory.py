@@ -5,13 +5,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks import memory
 from benchmarks.record import write_record
 from rsf_jax.config.config import Config
+from rsf_jax.console import table_console
 
 STEPS = (5, 10, 20, 40, 80)
 # Those that docs/guides/flat-memory.md compares; others by name.
@@ -58,7 +58,7 @@ def run(
         _measure(config.replace(gradient=gradient, slow_steps=n, fast_steps=n), side)
         for gradient, n in track(cases, "measuring", transient=True)
     ]
-    Console().print(*tables(rows))
+    table_console().print(*tables(rows))
     return rows
 
 

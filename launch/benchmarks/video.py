@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.record import write_record
+from rsf_jax.console import table_console
 from rsf_jax.errors import InputError
 
 FILE = "video_speed.json"
@@ -218,7 +218,7 @@ def table(found: Sequence[Found]) -> Table:
 
 def print_found(found: Sequence[Found]) -> None:
     """Prints a table, and what went wrong."""
-    Console().print(table(found))
+    table_console().print(table(found))
     for one in found:
         for text in (one.file.problem, one.live.problem):
             if text:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.console import table_console
 from rsf_jax.json_files import number
 
 
@@ -16,7 +16,7 @@ def print_analysis(results: dict[str, Any]) -> None:
         table.add_column(title)
     for row in (*_between_frames(results), *_between_steps(results)):
         table.add_row(*row)
-    console = Console()
+    console = table_console()
     console.print(table)
     console.print(
         f"policy {results['policy']}, halting rule {results['halting']}; a pattern is the state "

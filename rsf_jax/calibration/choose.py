@@ -7,7 +7,6 @@ from typing import Any
 
 import grain
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from rsf_jax.calibration.candidates import default_candidates, default_reference
@@ -19,6 +18,7 @@ from rsf_jax.calibration.target import Target
 from rsf_jax.calibration.units import Units, as_units, first_units
 from rsf_jax.calibration.watching import shadow_bound
 from rsf_jax.checks import check_policy
+from rsf_jax.console import table_console
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
@@ -140,7 +140,7 @@ def print_calibration(results: dict[str, Any]) -> None:
         mark = " <" if row["policy"] == results["policy"] else ""
         numbers = (f"{row[key]:.3f}" for key in (quality, "steps", "estimate", "bound", "p_value"))
         table.add_row(row["policy"] + mark, *numbers)
-    console = Console()
+    console = table_console()
     console.print(table)
     console.print(
         f"Chosen: {results['policy']}, tested on {results['calibration_videos']} calibration "

@@ -9,11 +9,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
 from rsf_jax.arguments import whole
+from rsf_jax.console import table_console
 from rsf_jax.errors import InputError
 from rsf_jax.measures.timing import Case, time_in_turns
 from rsf_jax.ops.pixels import as_float
@@ -61,7 +61,7 @@ def calibrate_on(
     if not clips:
         raise InputError("there are no inputs: give video files or folders of images")
     reuse = ReuseNetwork(network, trained.variables, method=method)
-    with Console().status("measuring the clips") as status:  # of which a log shows nothing
+    with table_console().status("measuring the clips") as status:  # of which a log shows nothing
         tell = partial(_tell, status)
         found = reuse.calibrate(clips, max_error=max_error, on_trial=tell)
     dense = partial(jax.jit(network), trained.variables)
@@ -147,7 +147,7 @@ def print_choice(found: Chosen, milliseconds: dict[str, float]) -> None:
     for name, value in found.thresholds.items():
         if value:
             layers.add_row(name, f"{value:.3g}", f"{value / found.sizes[name]:.3g}")
-    console = Console()
+    console = table_console()
     console.print(shown)
     console.print(layers if layers.row_count else "no threshold above 0 saves anything")
     console.print("error: in units of what outputs of different scenes deviate by")

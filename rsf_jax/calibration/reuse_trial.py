@@ -10,11 +10,11 @@ from typing import Any
 import grain
 import jax
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from rsf_jax.calibration.truncation import Calibrated, calibrate, run
 from rsf_jax.config.cost import cost
+from rsf_jax.console import table_console
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
@@ -131,7 +131,7 @@ def print_trial(results: dict[str, Any]) -> None:
     for row in results["test"]:
         adds, ms = f"{row['multiply_adds']:.1f} M", f"{row['milliseconds']:.2f}"
         shown.add_row(row["name"], f"{row['miou']:.4f}", adds, ms)
-    Console().print(tested, shown)
+    table_console().print(tested, shown)
 
 
 def _clips(videos: grain.MapDataset, classes: int) -> tuple[list[Array], list[np.ndarray]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.console import table_console
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
 from rsf_jax.media.kinds import CAPTION, LEGEND, check_kinds
@@ -139,7 +139,7 @@ def print_measured(found: Sequence[Measured]) -> None:
             f"{max(each.error):.2g}" if compared else "",
             f"{np.mean(each.other_classes):.2%}" if compared else "",
         )
-    Console().print(table)
+    table_console().print(table)
     for each in found:
         if each.problem:
             print(each.problem)

@@ -3,12 +3,12 @@
 import json
 
 from absl import flags
-from rich.console import Console
 from rich.table import Table
 
 import rsf_jax as rsf
 from rsf_jax.commands import choices, shared
 from rsf_jax.config.cost import cost
+from rsf_jax.console import table_console
 
 _SIZE = choices.frame_size("those of the preset's data")
 _FRAMES = flags.DEFINE_integer(
@@ -43,7 +43,7 @@ def main() -> None:
         sizes = (f"{n / 1e9:.3f} G" for n in (c.per_step, c.per_frame))
         row = (config.name, f"{c.parameters:,}", pixels, *sizes, str(frames))
         table.add_row(*row, f"{c.per_video / 1e9:.3g} G")
-    Console().print(table)
+    table_console().print(table)
 
 
 # Frames of a video and their size, in pixels.

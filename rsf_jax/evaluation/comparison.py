@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.console import table_console
 from rsf_jax.errors import InputError
 from rsf_jax.figures.runs import save_comparison
 from rsf_jax.json_files import write_json
@@ -50,7 +50,7 @@ def print_comparison(content: Mapping[str, Any]) -> None:
     for policy in dict.fromkeys(policy for points in found.values() for policy in points):
         cells = (_cell(points.get(policy)) for points in found.values())
         table.add_row(policy, *cells)
-    Console().print(table)
+    table_console().print(table)
 
 
 def _cell(point: Mapping[str, Any] | None) -> str:

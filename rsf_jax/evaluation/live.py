@@ -7,9 +7,9 @@ from typing import Any
 import grain
 import jax
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.console import table_console
 from rsf_jax.data.sensor import sense
 from rsf_jax.data.streams import EVENTS, PAUSE, live_streams
 from rsf_jax.errors import InputError
@@ -238,4 +238,4 @@ def print_scores(rows: Iterable[Mapping[str, Any]], noise: float) -> None:
             f"{row['steps_95']:.0f}",
             *follows,
         )
-    Console().print(table)
+    table_console().print(table)

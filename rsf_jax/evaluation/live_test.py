@@ -8,10 +8,10 @@ from typing import Any
 import grain
 import jax
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from rsf_jax.config.config import Config
+from rsf_jax.console import table_console
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.circumstances import carried
@@ -262,7 +262,7 @@ def _print_still(runs: list[StillCamera]) -> None:
         held = "yes" if run.holds else f"for {run.lasts}"
         row = (number(run.miou[n - 1]) for n in repeats)
         table.add_row(run.policy, f"{run.noise:g}", *row, held)
-    Console().print(table)
+    table_console().print(table)
 
 
 def _fields(run: dict[str, Any]) -> dict[str, Any]:

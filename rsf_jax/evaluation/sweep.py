@@ -10,11 +10,11 @@ from typing import Any
 import grain
 import jax
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from rsf_jax.checks import check_policy
 from rsf_jax.config.build import training_schedule
+from rsf_jax.console import table_console
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset, first_videos
 from rsf_jax.errors import InputError
@@ -202,7 +202,7 @@ def print_sweep(results: dict[str, Any]) -> None:
             f"{point['frames_per_second']:.0f}",
             _shortened([f"{steps:.1f}" for steps in point["steps_by_frame"]]),
         )
-    console = Console()
+    console = table_console()
     console.print(table)
     console.print(_explanation(results), highlight=False, soft_wrap=True)
 

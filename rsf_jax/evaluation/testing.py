@@ -8,11 +8,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from rsf_jax.config.build import training_policy
 from rsf_jax.config.config import FREE_ON_RESUME, Config
+from rsf_jax.console import table_console
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.evaluation.circumstances import carried, of_test, of_training
@@ -148,7 +148,7 @@ def print_results(results: dict[str, Any]) -> None:
     table.add_row("this model, all frames", number(test["miou"]), mean)
     for name, score in results["trivial"].items():
         table.add_row(name.replace("_", " "), number(score), "")
-    console = Console()
+    console = table_console()
     console.print(table)
     console.print(_details(results), highlight=False, soft_wrap=True)
     speeds = ", ".join(

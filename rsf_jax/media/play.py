@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from rsf_jax.console import table_console
 from rsf_jax.json_files import write_json
 from rsf_jax.media.feed import Account, Feed
 from rsf_jax.streaming import Statistics, StreamEngine
@@ -118,7 +118,7 @@ def play_in_terminal(
     tell: Callable[[str], None],
 ) -> Summary:
     """Runs `play` with a live table; without a terminal the last one alone is printed."""
-    console = Console()
+    console = table_console()
     if not console.is_terminal:
         summary = play(engine, feeds, stop, tell=tell)
         console.print(status_table(feeds))

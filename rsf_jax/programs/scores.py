@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from rsf_jax.console import table_console
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.evaluation.live import score_streams, streams_to_test
 from rsf_jax.evaluation.live_settings import LENGTH, STREAMS
@@ -85,4 +85,4 @@ def print_scores(found: Sequence[Scores]) -> None:
     for one in found:
         values = map(plain, (one.miou, one.steps, one.live_miou, one.live_steps))
         table.add_row(one.weights, *map(number, values))
-    Console().print(table)
+    table_console().print(table)
