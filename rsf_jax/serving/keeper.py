@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Keeper:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
+        self._path, self._writing = path, threading.Lock()
         self.before = Snapshot.load(path) if path and path.exists() else None
         self.kept = Kept.of(self.before.notes if self.before else {})
 
@@ -48,21 +49,33 @@ class Keeper:
         Raises:
             InputError: if the file cannot be written.
         """
-        if self._path is None:
-            return
-        theirs = {name: session for name, session in sessions.items() if _is_kept(session)}
-        if not (theirs or changed):
-            await asyncio.to_thread(self._path.unlink, missing_ok=True)
-            return
-        # All of the engine's: one that is named here, and ends before the engine's thread comes to
-        # it, would be an error.
-        snapshot = await asyncio.to_thread(engine.snapshot)
-        alive = {name: s.options for name, s in theirs.items() if sessions.get(name) is s}
-        kept = tuple(stream for stream in snapshot.streams if stream.name in alive)
-        options = {stream.name: alive[stream.name] for stream in kept}
-        notes = Kept(given, changed, options).notes()
-        snapshot = dataclasses.replace(snapshot, streams=kept, notes=notes)
-        await asyncio.to_thread(snapshot.save, self._path)
+        if self._path is not None:
+            await asyncio.to_thread(self._save, self._path, engine, sessions, given, changed)
+
+    def _save(
+        self,
+        path: Path,
+        engine: StreamEngine,
+        sessions: Mapping[str, Session],
+        given: str,
+        changed: str,
+    ) -> None:
+        # Nothing ends a thread whose coroutine is canceled: at the end of a process one may still
+        # be writing, and would put older streams in the place of the last ones.
+        with self._writing:
+            # `dict` copies in one go; the event loop's thread opens and closes sessions meanwhile.
+            theirs = {name: s for name, s in dict(sessions).items() if _is_kept(s)}
+            if not (theirs or changed):
+                path.unlink(missing_ok=True)
+                return
+            # All of the engine's: one that is named here, and ends before the engine comes to it,
+            # would be an error.
+            snapshot = engine.snapshot()
+            alive = {name: s.options for name, s in theirs.items() if sessions.get(name) is s}
+            kept = tuple(stream for stream in snapshot.streams if stream.name in alive)
+            options = {stream.name: alive[stream.name] for stream in kept}
+            notes = Kept(given, changed, options).notes()
+            dataclasses.replace(snapshot, streams=kept, notes=notes).save(path)
 
 
 def _is_kept(session: Session) -> bool:

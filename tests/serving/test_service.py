@@ -1,6 +1,7 @@
 """What a server does at its ends: streams that nobody wants, snapshots, failures, shutdown."""
 
 import dataclasses
+import threading
 import time
 
 import numpy as np
@@ -199,6 +200,36 @@ def test_what_cannot_be_kept_is_kept_later(make_service, tmp_path, caplog):
         path.parent.mkdir()
         _wait(path.exists)
         assert _names(path) == ["yard"]
+
+
+def test_what_is_kept_at_the_end_is_not_replaced_by_what_was_before(
+    make_service, tmp_path, monkeypatch
+):
+    path = tmp_path / "streams.safetensors"
+    begun, goes_on, ended = (threading.Event() for _ in range(3))
+    save = Snapshot.save
+
+    def slow(snapshot, to):
+        is_first = not begun.is_set()
+        begun.set()
+        if is_first:
+            assert goes_on.wait(20)
+        written = save(snapshot, to)
+        if is_first:
+            ended.set()
+        return written
+
+    monkeypatch.setattr(Snapshot, "save", slow)
+    service = make_service(snapshot=path, snapshot_seconds=0.05)
+    with TestClient(make_app(service, hosts=HOSTS)) as client:
+        client.post("/v1/streams", json={"name": "door", **RAW})
+        assert begun.wait(20)
+        with client.websocket_connect("/v1/streams/door/frames") as socket:
+            socket.send_bytes(FRAMES[0].tobytes())
+            socket.receive_bytes()
+        threading.Timer(0.5, goes_on.set).start()
+    assert ended.wait(20)
+    assert [stream.submitted for stream in Snapshot.load(path).streams] == [1]
 
 
 def _names(path):
