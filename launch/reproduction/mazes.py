@@ -18,7 +18,7 @@ IMAGES = (
     Stage("mazes_static4_c_rbp_n6", "mazes_static4_c_rbp_n6", 3000),
 )
 VIDEOS = (
-    Stage("mazes_temporal12_live", "mazes_temporal12_live", 2500, "mazes_static7_live"),
+    Stage("mazes_temporal12_live", "mazes_temporal12_live", 2500, "mazes_static12_live"),
     Stage("mazes_hard12_live", "mazes_hard12_live", 2500, "mazes_temporal12_live"),
 )
 SIZES = tuple(f"mazes/static{side}" for side in (4, 7, 12, 16, 20))
