@@ -27,6 +27,7 @@ from rsf_jax.ops.norm import RUNNING_STATISTICS, STATISTICS
 from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32
 from rsf_jax.shown import short
 
+BEST_BY_LOSS = "loss"
 _SHOWN = 8  # settings of a configuration, in its `repr`
 # "c_", contractor: with the Lipschitz coefficient penalty; "j_": with Jacobian regularization.
 ESTIMATORS, PENALTIES = ("bptt", "rbp", "one_step", "phantom"), ("c_", "j_")
@@ -275,7 +276,7 @@ class Config:
     jacobian_weight: float = setting(1.0, "weight of Jacobian regularization", least=0, finite=True)
     explosion: float = setting(
         5.0,
-        "end when the validation loss is this many times the lowest so far; 0 never does",
+        "end when the validation loss is this many times that of the best; 0 never does",
         least=0,
         resume=FREE,
     )
@@ -295,6 +296,12 @@ class Config:
     )
     validate_every: int = setting(
         0, "updates between validations; 0 validates once an epoch", least=0
+    )
+    best_by: str = setting(
+        BEST_BY_LOSS,
+        "validation metric by which the checkpoint is chosen that is kept, tested and used: the "
+        "lowest loss or the highest miou",
+        choices=(BEST_BY_LOSS, "miou"),
     )
     save_every: int = setting(200, "updates between checkpoints", least=1, resume=FREE)
     save_minutes: float = setting(

@@ -39,7 +39,7 @@ class Trained:
         model: the Flax module.
         variables: parameters, and running statistics if the model has them.
         update: training updates it has had.
-        is_best: whether no checkpoint of the run had a lower validation loss.
+        is_best: whether no checkpoint of the run was better on validation videos.
         data: what it was trained on; None if that is not known.
         card: how its weights were made and how good they are; None of a run's checkpoint.
         folder: the run's; None of weights alone.

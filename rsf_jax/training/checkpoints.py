@@ -13,7 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from rsf_jax.config.config import Config, free_on_resume
+from rsf_jax.config.config import BEST_BY_LOSS, Config, free_on_resume
 from rsf_jax.config.registry import check_registered
 from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
@@ -35,13 +35,14 @@ from rsf_jax.training.lock import WriterLock
 from rsf_jax.training.state import TrainState
 
 _ITEMS = ("variables", "opt_state", "streams", "meta")
+_RANK = "rank"  # of a checkpoint that is not chosen by its loss; the lowest is the best
 _METRICS = "metrics"  # Orbax's own name, of the item and of its file
 
 
 class Checkpoints:
     """The checkpoints in a run's folder.
 
-    Kept are the latest two and the one with the lowest validation loss. A checkpoint appears under
+    Kept are the latest two and the best on validation videos. A checkpoint appears under
     its final name only once it is complete, so a kill while saving loses nothing that was saved.
     It holds parameters, optimizer, configuration and, where streams are trained on, the states
     that they have left; the number of updates, its name, is also the position in the data.
@@ -51,12 +52,18 @@ class Checkpoints:
         create: to write, by one process at a time. A missing folder is made, damaged checkpoints
             are moved out of the way. If not, both are InputErrors.
         data: what is trained on; kept in every checkpoint, and compared when one is resumed.
+        best_by: "loss" or "miou": which checkpoint is the best of those that are written.
     """
 
     def __init__(
-        self, workdir: str | Path, *, create: bool = False, data: Identity | None = None
+        self,
+        workdir: str | Path,
+        *,
+        create: bool = False,
+        data: Identity | None = None,
+        best_by: str = BEST_BY_LOSS,
     ) -> None:
-        self._data = data
+        self._data, self._best_by = data, best_by
         self.folder = RunFolder(expand(workdir).resolve()).checkpoints
         if not create and not self.folder.is_dir():
             raise InputError(
@@ -98,13 +105,22 @@ class Checkpoints:
         return max(self.steps(), default=None)
 
     def best_step(self) -> int | None:
-        """Returns the checkpoint with the lowest validation loss, the latest if none has one."""
-        losses = {step: self.metrics(step).get("loss", math.inf) for step in self.steps()}
-        return min(losses, key=lambda step: (losses[step], -step), default=None)
+        """Returns the best checkpoint on validation videos, the latest if none was validated."""
+        saved = {step: self._manager.metrics(step) for step in self.steps()}
+        ranks = {step: _rank(found) if found else math.inf for step, found in saved.items()}
+        return min(ranks, key=lambda step: (ranks[step], -step), default=None)
 
     def metrics(self, step: int) -> dict[str, float]:
         """Returns the validation metrics saved with a checkpoint; empty if it was not validated."""
-        return self._manager.metrics(step) or {}
+        found = self._manager.metrics(step) or {}
+        return {name: value for name, value in found.items() if name != _RANK}
+
+    def _ranked(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Metrics as they are saved: who opens the folder later does not know what it was for."""
+        if self._best_by == BEST_BY_LOSS:
+            return metrics
+        value = metrics[self._best_by]  # NaN where no pixel has a label
+        return {**metrics, _RANK: -value if math.isfinite(value) else 0.0}
 
     def save(
         self, state: TrainState, config: Config, metrics: dict[str, float] | None = None
@@ -133,7 +149,8 @@ class Checkpoints:
         )
         with disk_errors(self.folder.parent):
             check_room(self.folder, arrays)
-            self._manager.save(step, args=items, metrics=metrics, force=True)
+            ranked = metrics and self._ranked(metrics)
+            self._manager.save(step, args=items, metrics=ranked, force=True)
             # Last: what has no seal does not count. See docs/decisions/0010-checkpoints.md.
             seal(self._path(step))
             remove_unfinished(self.folder)
@@ -147,7 +164,7 @@ class Checkpoints:
         """
         path = self._path(step)
         with disk_errors(self.folder.parent):
-            write_item(path, _METRICS, json.dumps(metrics))
+            write_item(path, _METRICS, json.dumps(self._ranked(metrics)))
             seal(path)
         self._manager.reload()  # it keeps the metrics by which it finds the best
 
@@ -264,16 +281,14 @@ class Checkpoints:
 
 
 def _options(create: bool) -> ocp.CheckpointManagerOptions:
-    best = BestN(
-        get_metric_fn=_validation_loss, reverse=True, n=1, keep_checkpoints_without_metrics=False
-    )
+    best = BestN(get_metric_fn=_rank, reverse=True, n=1, keep_checkpoints_without_metrics=False)
     return ocp.CheckpointManagerOptions(
         create=False,  # the folder is there
         # `remove_unfinished` does that: Orbax does it in a thread that fails where we end at once.
         cleanup_tmp_directories=False,
         todelete_subdir=DELETED if create else None,
         enable_async_checkpointing=False,
-        best_fn=_validation_loss,
+        best_fn=_rank,
         best_mode="min",
         # Two: a kill may leave the last one unsealed.
         preservation_policy=AnyPreservationPolicy([LatestN(2), best]),
@@ -292,8 +307,9 @@ def _arrays(state: TrainState) -> dict[str, Any]:
     return {**items, "streams": state.streams} if jax.tree.leaves(state.streams) else items
 
 
-def _validation_loss(metrics: dict[str, float]) -> float:
-    return metrics["loss"]
+def _rank(metrics: dict[str, float]) -> float:
+    """What is lowest of the best checkpoint."""
+    return metrics.get(_RANK, metrics[BEST_BY_LOSS])
 
 
 def _abstract(tree: Any) -> Any:

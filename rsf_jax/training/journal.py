@@ -119,7 +119,12 @@ class _Main:
     ) -> None:
         self._setup, self._config = setup, setup.config
         self.checkpoints = files.enter_context(
-            Checkpoints(workdir, create=True, data=setup.dataset.identity)
+            Checkpoints(
+                workdir,
+                create=True,
+                data=setup.dataset.identity,
+                best_by=setup.config.best_by,
+            )
         )
         self.state = self._resume(fresh)
         # Nothing is written before it is sure that the folder holds this run.
@@ -156,7 +161,7 @@ class _Main:
             return False
         print(
             f"Ended after update {update} of {self._setup.total}: the validation loss, {loss:.5f}, "
-            f"is more than {explosion:g} times the lowest, {lowest:.5f} of update {best}, whose "
+            f"is more than {explosion:g} times that of update {best}, {lowest:.5f}, whose "
             "checkpoint is kept and tested. Raise config.explosion to train on; or lower "
             "config.learning_rate, in a new folder"
         )

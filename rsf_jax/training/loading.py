@@ -27,7 +27,7 @@ def load_trained(
     Args:
         workdir: the run's folder, or one that `import_pretrained` has made of weights.
         changes: settings to use instead of those the model was trained with.
-        update: number of updates; None for the checkpoint with the lowest validation loss.
+        update: number of updates; None for the best checkpoint on validation videos.
 
     Raises:
         InputError: if there is no such checkpoint, it is damaged, or the changes ask for another

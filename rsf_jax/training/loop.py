@@ -41,7 +41,7 @@ def train(config: Config, dataset: Dataset, workdir: Path) -> Outcome:
 
     The latest checkpoint is resumed exactly: parameters, optimizer and position in the data, so
     that a run which was killed ends with the same parameters, bitwise, as one that was not.
-    The checkpoint with the lowest validation loss is kept beside it. If the latest is
+    The best checkpoint on validation videos is kept beside it. If the latest is
     damaged, it is moved out of the way, and the one before it resumed.
 
     Of several processes (see `processes.connect`) all have to call it. Each reads its part of every

@@ -51,6 +51,19 @@ def test_the_latest_and_the_best_are_kept(tmp_path, state):
         assert checkpoints.metrics(2) == {"loss": 0.3, "miou": 0.7}
 
 
+def test_the_best_may_be_that_of_the_highest_miou(tmp_path, state):
+    found = {1: (0.5, 0.7), 2: (0.3, 0.8), 3: (0.4, 0.9), 4: (0.6, 0.6), 5: (0.2, np.nan)}
+    with Checkpoints(tmp_path, create=True, best_by="miou") as checkpoints:
+        for step, (loss, miou) in found.items():
+            checkpoints.save(_at(state, step), CONFIG)
+            checkpoints.add_metrics(step, {"loss": loss, "miou": miou})
+        assert checkpoints.best_step() == 3
+    with Checkpoints(tmp_path) as checkpoints:  # whoever reads it, and does not know
+        assert checkpoints.steps() == [3, 4, 5]
+        assert checkpoints.best_step() == 3
+        assert checkpoints.metrics(3) == {"loss": 0.4, "miou": 0.9}
+
+
 def test_without_validation_the_latest_is_the_best(tmp_path, state):
     _save(tmp_path, state, {1: None, 2: None})
     with Checkpoints(tmp_path) as checkpoints:

@@ -274,7 +274,7 @@ def test_an_exploded_loss_ends_the_run_and_keeps_the_best(unbroken, tmp_path, mo
     assert (
         "Ended after update 6 of 15: the validation loss, 0.40000, is more than 5 times" in message
     )
-    assert "the lowest, 0.05000 of update 4, whose checkpoint is kept" in message
+    assert "that of update 4, 0.05000, whose checkpoint is kept" in message
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.best_step() == 4
     # The same command says so again; with another limit it goes on from where it was.
