@@ -35,6 +35,12 @@ _READOUTS = (
     *(f"flips:{t}" for t in (0.02, 0.01, 0.003, 0.001)),
     *(f"news:{t}" for t in (0.005, 0.003, 0.0015, 0.0)),
 )
+# The same with as many steps before they count: news of a frame takes some to be seen at all.
+_LATE = (
+    *(("distance", f"pattern:rtol={r}") for r in (0.1, 0.07, 0.05)),
+    *(("readout", f"readout:flips:{t}") for t in (0.005, 0.003)),
+    *(("readout", f"readout:news:{t}") for t in (0.0015, 0.0)),
+)
 _TOGETHER = 25  # videos of one length in steps
 
 
@@ -141,6 +147,11 @@ def _alone(config: Config, cap: int) -> list[tuple[str, str]]:
     """Rules that are tried with plain steps from the state before alone."""
     rules = [("ratio", f"l2:{ratio}:{cap}") for ratio in _RATIOS]
     rules += [("readout", f"readout:{rule}:{cap}") for rule in _READOUTS]
+    least, first = max(cap // 12, 1), max(cap // 3, 1)
+    rules += [
+        (family, f"{rule}:{cap}:min_steps={least}:min_first_steps={first}")
+        for family, rule in _LATE
+    ]
     return rules + [("learned", policy_name(policy)) for policy in learned(config)]
 
 

@@ -48,6 +48,8 @@ def test_every_case_is_there_once():
     assert ("plain", False, "s24f24") in texts
     assert ("anderson:5", True, "anderson:5+s2f2") in texts
     assert ("anderson:5", True, "anderson:5+s1f1") not in texts
+    late = {str(c.policy) for c in cases(config, Settings(cap=48))}
+    assert "readout:news:0.0:48:min_steps=4:min_first_steps=16" in late
     assert all(c.gated == str(c.policy).startswith("gate:0.01:0.5+") for c in found)
     assert {c.family for c in found} == {"fixed", "distance", "ratio", "readout"}
     learned = cases(rsf.get_config("quickstart_ponder6"), Settings())
