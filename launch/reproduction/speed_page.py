@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reproduction.tables import table
+from rsf_jax.errors import InputError
 from rsf_jax.run_folder import read_json
 
 FOLDER = "benchmarks"
@@ -26,11 +27,17 @@ def sections(records: Path) -> list[str]:
         records: folder of records.
 
     Raises:
-        InputError: if a record is damaged.
+        InputError: if a record is damaged, or another version's.
     """
-    paths = sorted((records / FOLDER).glob("*.json"))
-    found = [_section(path.stem, read_json(path, _REMEDY)) for path in paths]
+    found = [_read(path) for path in sorted((records / FOLDER).glob("*.json"))]
     return [_HEAD, *found] if found else []
+
+
+def _read(path: Path) -> str:
+    try:
+        return _section(path.stem, read_json(path, _REMEDY))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no record of a benchmark ({error!r}): {_REMEDY}") from None
 
 
 def _section(name: str, record: Mapping[str, Any]) -> str:

@@ -41,3 +41,20 @@ def test_a_damaged_record_is_named(tmp_path):
     (folder / "one.json").write_text("{")
     with pytest.raises(rsf.InputError, match=r"one\.json"):
         speed_page.sections(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"command": "python launch/x.py", "machine": MACHINE},
+        {"tables": []},
+        {"command": "", "machine": MACHINE, "tables": ["none"]},
+        [],
+    ],
+)
+def test_a_record_of_another_version_is_named(record, tmp_path):
+    folder = tmp_path / speed_page.FOLDER
+    folder.mkdir()
+    (folder / "old.json").write_text(json.dumps(record))
+    with pytest.raises(rsf.InputError, match=r"old\.json is no record of a benchmark .* measure"):
+        speed_page.sections(tmp_path)
