@@ -12,6 +12,7 @@ from jax.extend.core import Literal, Var
 from rsf_jax.errors import InputError
 from rsf_jax.models.recurrent import convolve_frame
 from rsf_jax.ops import onednn
+from rsf_jax.ops.scans import scan_parts
 from rsf_jax.reuse.axes import along, broadcasted, gathered, padded, sliced, stacked
 from rsf_jax.reuse.convolving import convolved, stem
 from rsf_jax.reuse.graph import (
@@ -212,7 +213,8 @@ class _Tracer:
     def scan(self, eqn: Any, args: list[Any], name: str) -> list[Any]:
         """A loop over layers, written out."""
         params, body = eqn.params, eqn.params["jaxpr"]
-        first, last = params["num_consts"], params["num_consts"] + params["num_carry"]
+        first, carry = scan_parts(eqn)
+        last = first + carry
         consts, carry, xs = args[:first], args[first:last], args[last:]
         turns = range(params["length"])
         found: list[list[Any]] = []

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from rsf_jax.errors import InputError
+from rsf_jax.ops.scans import scan_parts
 from rsf_jax.programs.jaxpr_to_onnx.graph import Graph, Value, known
 from rsf_jax.programs.jaxpr_to_onnx.rules import convert_jaxpr, rule
 
@@ -95,9 +96,9 @@ def _while(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
 @rule("scan")
 def _scan(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     params, atoms = equation.params, equation.invars
-    begin = params["num_consts"]
-    end = begin + params["num_carry"]
-    if len(atoms) > end or len(equation.outvars) > params["num_carry"]:
+    begin, carry = scan_parts(equation)
+    end = begin + carry
+    if len(atoms) > end or len(equation.outvars) > carry:
         raise InputError(
             "the program goes over an array with lax.scan: there is no form in ONNX here; write "
             "it as StableHLO instead"
