@@ -213,8 +213,8 @@ class _Tracer:
     def scan(self, eqn: Any, args: list[Any], name: str) -> list[Any]:
         """A loop over layers, written out."""
         params, body = eqn.params, eqn.params["jaxpr"]
-        first, carry = scan_parts(eqn)
-        last = first + carry
+        parts = scan_parts(eqn)
+        first, last = parts.consts, parts.consts + parts.carry
         consts, carry, xs = args[:first], args[first:last], args[last:]
         turns = range(params["length"])
         found: list[list[Any]] = []
