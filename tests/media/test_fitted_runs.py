@@ -110,7 +110,7 @@ def test_squeezing_is_told_once_of_each_input_and_names_are_shown_as_they_are(
     for n, height in enumerate((12, 16, 32)):
         Image.new("RGB", (64, height)).save(tmp_path / "stills" / f"{n}.png")
     shown = io.StringIO()
-    monkeypatch.setattr(play, "Console", lambda: Console(file=shown, width=200))
+    monkeypatch.setattr(play, "table_console", lambda: Console(file=shown, width=200))
     inputs = wide, broken, tmp_path / "stills"
     summary, told = _play(trained, tmp_path, *inputs, write=("json",))
     assert sorted(text.partition(" squeezed")[0] for text in told) == [
