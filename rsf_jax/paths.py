@@ -1,8 +1,9 @@
-"""Paths as users write them."""
+"""Paths and addresses as users write them."""
 
 import os
 import re
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from rsf_jax.errors import InputError
 
@@ -27,6 +28,21 @@ def expand(path: str | Path) -> Path:
             f"{path} cannot be found ({str(error).rstrip('.').lower()}): write the folder instead "
             "of ~"
         ) from error
+
+
+def split_address(address: str) -> SplitResult:
+    """Returns the parts of an address, such as "http://localhost:8000/".
+
+    Raises:
+        InputError: if it has none: a bracket that is not closed, a port that is no number.
+    """
+    try:
+        parts = urlsplit(address)
+        _ = parts.port, parts.hostname  # looked at only when they are asked for
+    except ValueError as error:
+        shown = address.rpartition("@")[2]  # without a password
+        raise InputError(f"{shown!r} is no address: {error}") from None
+    return parts
 
 
 def cache_folder(*parts: str) -> Path | None:

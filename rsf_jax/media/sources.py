@@ -3,7 +3,7 @@
 import math
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import av
 from av.error import ExitError, FFmpegError
@@ -16,7 +16,7 @@ from rsf_jax.media.folders import FolderSource, is_image
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.source import Source, UnreachableError
 from rsf_jax.media.videos import VideoSource
-from rsf_jax.paths import expand
+from rsf_jax.paths import expand, split_address
 
 STANDARD_INPUT = "-"
 _STDIN = ("the standard input", "stdin", False, False)
@@ -94,7 +94,7 @@ def is_address(text: str) -> bool:
 def path_of(text: str | Path) -> Path:
     """Returns the path of a file or folder, which may be given as file://."""
     address = str(text)
-    return Path(unquote(urlsplit(address).path)) if "://" in address else expand(text)
+    return Path(unquote(split_address(address).path)) if "://" in address else expand(text)
 
 
 def is_late(text: str | Path) -> bool:
@@ -168,7 +168,7 @@ def _has_end(container: av.container.InputContainer) -> bool:
 
 def address_names(address: str) -> tuple[str, str]:
     """An address for messages, without passwords, and a name for files."""
-    parts = urlsplit(address)
+    parts = split_address(address)
     host = parts.netloc.rpartition("@")[2]
     name = Path(parts.path).stem or host.partition(":")[0] or parts.scheme
     return f"{parts.scheme}://{host}{parts.path}", name

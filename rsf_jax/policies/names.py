@@ -38,6 +38,10 @@ FORMS = (
 )
 # A text of a policy inside: a number, such as 1e+5, goes on with a digit.
 _INSIDE = re.compile(r"\+(?!\d)")
+# Texts come over networks as well, and each policy around another makes the compiled program
+# larger: dozens take minutes and gigabytes to compile.
+_MOST_CHARACTERS = 1000
+_MOST_AROUND = 8
 
 
 def parse_policy(text: str) -> StepPolicy:
@@ -50,6 +54,15 @@ def parse_policy(text: str) -> StepPolicy:
     """
     if not isinstance(text, str):
         raise InputError(f"policy {text!r} is no text: write {FORMS}")
+    if len(text) > _MOST_CHARACTERS:
+        begin = text[:40]
+        raise InputError(
+            f"policy {begin!r}... has {len(text)} characters: up to {_MOST_CHARACTERS} are read"
+        )
+    if (around := len(_INSIDE.findall(text))) > _MOST_AROUND:
+        raise InputError(
+            f"policy {text!r}: {around} policies are around the last: {_MOST_AROUND} at most"
+        )
     try:
         return _parse(text)
     except InputError as error:

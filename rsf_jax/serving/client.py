@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from rsf_jax.errors import InputError
+from rsf_jax.paths import split_address
 from rsf_jax.serving.guard import PROTOCOL
 from rsf_jax.serving.protocol import unpack
 from rsf_jax.shown import in_a_line
@@ -66,7 +67,7 @@ class Client:
     """
 
     def __init__(self, address: str, token: str = "", timeout: int | float = 60.0) -> None:
-        parts = urlsplit(address)
+        parts = split_address(address)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise InputError(f"address is {address!r}: http://HOST:PORT is needed")
         self._base, self._timeout = f"{parts.scheme}://{parts.netloc}", timeout

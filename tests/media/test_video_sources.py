@@ -304,6 +304,13 @@ def test_arguments_are_checked(tmp_path, shape, arguments, message):
         open_source(tmp_path, shape, **arguments)
 
 
+@pytest.mark.parametrize("address", ["http://[", "rtsp://me:secret@door:lots/1", "file://["])
+def test_what_only_looks_like_an_address_is_refused(address):
+    with pytest.raises(InputError, match="is no address: ") as error:
+        open_source(address, None)
+    assert "secret" not in str(error.value)
+
+
 def test_an_address_where_nobody_answers_is_refused():
     said = r"^rtsp://127\.0\.0\.1:9/live/door cannot be opened: Connect"
     with pytest.raises(InputError, match=said):

@@ -85,6 +85,7 @@ UNKNOWN = {
     "l2:-1:12": "threshold is -1",
     "l2:1.0:0": "max_steps is 0",
     "l2:1.0:3:min_steps=4": "max_steps is 3, below min_steps 4",
+    "refresh:9+" * 9 + "s1f1": "9 policies are around the last: 8 at most",
 }
 
 
@@ -95,6 +96,14 @@ def test_what_is_no_policy_is_refused_in_one_line(text):
     assert UNKNOWN[text] in str(error.value)
     assert text in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_texts_are_read_up_to_a_length_and_depth():
+    """Compiled programs grow with each policy around another."""
+    assert rsf.parse_policy("refresh:9+" * 8 + "s1f1").max_steps == 1
+    with pytest.raises(rsf.InputError, match="has 30004 characters: up to 1000") as error:
+        rsf.parse_policy("refresh:1+" * 3000 + "s1f1")
+    assert len(str(error.value)) < 200
 
 
 def test_files_are_named_without_characters_that_file_systems_refuse():

@@ -55,6 +55,12 @@ def test_who_asks_too_often_waits_and_asks_again(make_service):
             [hurried.streams() for _ in range(9)]
 
 
+@pytest.mark.parametrize("address", ["http://[", "http://localhost:lots", "localhost:8000"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(rsf.InputError, match="address"):
+        Client(address)
+
+
 def test_why_a_socket_is_refused_is_told(make_service):
     with _served(make_service()) as address:
         with pytest.raises(rsf.InputError, match="no stream is called 'none'"):

@@ -103,7 +103,7 @@ def test_other_names_may_be_given():
 
 @pytest.mark.parametrize(
     ("origin", "status"),
-    [("http://testserver", 200), ("http://evil.example", 403), ("null", 403)],
+    [("http://testserver", 200), ("http://evil.example", 403), ("null", 403), ("http://[", 403)],
 )
 def test_pages_of_other_origins_may_not_ask(origin, status):
     assert _client().get("/a", headers={"origin": origin}).status_code == status
