@@ -61,6 +61,13 @@ def test_describe_takes_the_videos_of_the_presets_data(launch):
     assert " │ 5 │ " in row
 
 
+def test_describe_takes_a_trained_model(launch):
+    done = launch("describe", "--pretrained=quickstart_live16", "--json")
+    assert done.returncode == 0, done.stderr
+    (name, told), *others = json.loads(done.stdout).items()
+    assert (name, told["parameters"], others) == ("quickstart_live16", 43_090, [])
+
+
 def test_describe_does_not_guess_what_videos_there_are(launch):
     done = launch("describe", "--config=pathfinder_small3_c_rbp_n12", "--json")
     assert done.returncode == 0, done.stderr

@@ -8,12 +8,12 @@ from rsf_jax.run_folder import writable_folder
 _POLICY = choices.policy()
 _CHECKPOINT = choices.checkpoint()
 _VIDEOS = flags.DEFINE_integer(
-    "videos", None, "test videos, from the first on; 100, or all there are, unless given"
+    "videos", None, "test videos, from the first on; 100, or all there are, unless given", 1
 )
 _VIDEO = flags.DEFINE_integer(
-    "video", 0, "the test video, counted from 0, whose trajectory is drawn"
+    "video", 0, "the test video, counted from 0, whose trajectory is drawn", 0
 )
-_LONG_STEPS = flags.DEFINE_integer("long_steps", 50, "recurrent steps of the long run, at least 24")
+_LONG_STEPS = flags.DEFINE_integer("long_steps", 50, "recurrent steps of the long run", 24)
 
 
 def main() -> None:

@@ -1,4 +1,8 @@
-"""Prints what models cost, without running them: python launch/describe.py --config=hard_s8f8."""
+"""Prints what models cost, without running them.
+
+python launch/describe.py --config=hard_s8f8
+python launch/describe.py --pretrained=quickstart_live16
+"""
 
 import json
 
@@ -19,18 +23,17 @@ _SHOWN = (
     *("quickstart", "easy_s6f6", "easy_s6f1", "hard_s8f8", "hard_s8f2", "hard_s8f8_clstm"),
     *("hard_ff8", "hard_ffres8", "hard_conv3ds", "hard_conv3dm", "camvid_s3f1_dru"),
 )
-_PRESETS = flags.DEFINE_list("presets", list(_SHOWN), "which, unless --config says it")
+_PRESETS = flags.DEFINE_list("presets", list(_SHOWN), "which, unless --config, --pretrained or --workdir says it")
 _JSON = flags.DEFINE_boolean("json", False, "print JSON instead of a table")
 
 
 def main() -> None:
-    names = [shared.CONFIG.value] if shared.CONFIG.value else _PRESETS.value
-    configs = [rsf.get_config(name).replace(**shared.overrides()) for name in names]
-    videos = {config.name: _video(config) for config in configs}
+    configs = _configs()
+    videos = {name: _video(config) for name, config in configs.items()}
     costs = {}
-    for config in configs:
-        frames, size = videos[config.name]
-        costs[config.name] = cost(config, shared.frame_size(size), frames)
+    for name, config in configs.items():
+        frames, size = videos[name]
+        costs[name] = cost(config, shared.frame_size(size), frames)
     if _JSON.value:
         print(json.dumps({name: vars(c) for name, c in costs.items()}, indent=1))
         return
@@ -38,12 +41,26 @@ def main() -> None:
     table.add_column("preset", no_wrap=True)
     for title in ("parameters", "pixels", "a step", "frame besides", "frames", "a video"):
         table.add_column(title, justify="right")
-    for config in configs:
-        c, (frames, pixels) = costs[config.name], videos[config.name]
+    for name in configs:
+        c, (frames, pixels) = costs[name], videos[name]
         sizes = (f"{n / 1e9:.3f} G" for n in (c.per_step, c.per_frame))
-        row = (config.name, f"{c.parameters:,}", pixels, *sizes, str(frames))
+        row = (name, f"{c.parameters:,}", pixels, *sizes, str(frames))
         table.add_row(*row, f"{c.per_video / 1e9:.3g} G")
     table_console().print(table)
+
+
+def _configs() -> dict[str, rsf.Config]:
+    """What is described, by the names to show: a trained model, or presets."""
+    if shared.PRETRAINED.value:
+        trained = rsf.load_pretrained(shared.PRETRAINED.value, shared.overrides())
+        return {trained.card.name if trained.card else trained.config.name: trained.config}
+    if shared.WORKDIR.value:
+        from rsf_jax.training.loading import load_trained
+
+        changes = shared.model_settings() | shared.overrides()
+        return {shared.WORKDIR.value: load_trained(shared.WORKDIR.value, changes).config}
+    names = [shared.CONFIG.value] if shared.CONFIG.value else _PRESETS.value
+    return {name: rsf.get_config(name).replace(**shared.overrides()) for name in names}
 
 
 # Frames of a video and their size, in pixels.

@@ -11,6 +11,7 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import choices, opening, shared
+from rsf_jax.paths import expand
 
 _DEMO = flags.DEFINE_boolean("demo", False, "show built-in streams of contours to follow")
 _STREAMS = flags.DEFINE_integer("demo_streams", 4, "how many of them", 1, 64)
@@ -60,8 +61,8 @@ def main() -> None:
         _HOST.value,
         _PORT.value,
         _read_token(),
-        Path(_CERTIFICATE.value) if _CERTIFICATE.value else None,
-        Path(_KEY.value) if _KEY.value else None,
+        _file(_CERTIFICATE),
+        _file(_KEY),
     ).guarded()
     listening = server.listen(address)
     trained, policy = _opened(demo.MODEL, demo.POLICY)
@@ -72,9 +73,9 @@ def main() -> None:
         frame_shape=shared.frame_size(_SIZE.value) if _SIZE.value else None,
         slots=_SLOTS.value or (4 if _DEMO.value else 8),
         limits=Limits(streams=_MOST_STREAMS.value + own, idle_seconds=_IDLE.value),
-        snapshot=Path(_SNAPSHOT.value) if _SNAPSHOT.value else None,
+        snapshot=expand(_SNAPSHOT.value) if _SNAPSHOT.value else None,
         snapshot_seconds=_EVERY.value,
-        adopt=[Path(path) for path in _ADOPT.value],
+        adopt=[expand(path) for path in _ADOPT.value],
     )
     shape = service.decoder.shape
     feeds = demo.feeds(_STREAMS.value, shape, _RATE.value) if _DEMO.value else []
@@ -130,11 +131,21 @@ def _distinct(name: str, names: set[str]) -> str:
     return found
 
 
+def _file(flag: flags.FlagHolder) -> Path | None:
+    """A file that has to be there."""
+    if not flag.value:
+        return None
+    path = expand(flag.value)
+    if not path.is_file():
+        raise rsf.InputError(f"--{flag.name}={flag.value} is no file")
+    return path
+
+
 def _read_token() -> str:
     if not _TOKEN.value:
         return ""
     try:
-        token = Path(_TOKEN.value).read_text(encoding="utf-8").strip()
+        token = expand(_TOKEN.value).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise rsf.InputError(f"--token_file={_TOKEN.value} cannot be read: {error}") from None
     if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:

@@ -148,7 +148,7 @@ class Client:
         return self._json("GET", f"/v1/streams/{quote(name, safe='')}")
 
     def _connected(self, name: str) -> "ClientStream":
-        address = f"{self._base.replace('http', 'ws', 1)}/v1/streams/{name}/frames"
+        address = f"{self._base.replace('http', 'ws', 1)}/v1/streams/{quote(name, safe='')}/frames"
         socket: Any = self._patiently(
             lambda: connect(
                 address,

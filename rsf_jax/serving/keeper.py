@@ -6,6 +6,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from rsf_jax.errors import InputError
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.session import Session
 from rsf_jax.streaming import Snapshot, StreamEngine
@@ -18,7 +20,7 @@ class Keeper:
         path: of the file; None for none.
 
     Raises:
-        InputError: if what is there cannot be gone on with.
+        InputError: if nothing can be written there, or what is there cannot be gone on with.
 
     Attributes:
         before: streams of the process before; None without any.
@@ -27,6 +29,11 @@ class Keeper:
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._writing = path, threading.Lock()
+        if path is not None:
+            # Now, and not when there are streams that would be lost.
+            if path.is_dir():
+                raise InputError(f"{path} is a folder: a file for the streams is needed")
+            writable_folder(path.parent)
         self.before = Snapshot.load(path) if path and path.exists() else None
         self.kept = Kept.of(self.before.notes if self.before else {})
 

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import secrets
 import socket
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,9 @@ class Address:
         port: 0 for any that is free.
         token: that clients have to bring; made where it is needed and not given.
         certificate, key: files of PEM for https; None for http.
+
+    Raises:
+        InputError: if the files have no certificate and its key.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +41,18 @@ class Address:
     token: str = ""
     certificate: Path | None = None
     key: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Reads the certificate, so that what is wrong with it is said before anything begins."""
+        if self.certificate is None:
+            if self.key is not None:
+                raise InputError(f"{self.key} is the key of no certificate: give that, too")
+            return
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            key = "" if self.key is None else f" with the key {self.key}"
+            raise InputError(f"{self.certificate}{key} is no certificate: {error}") from None
 
     def guarded(self) -> "Address":
         """Returns it with a token, if others can reach it."""

@@ -16,6 +16,12 @@ CASES = [
     Launched("stream", "--workdir=/nowhere --inputs=a.mp4", "no checkpoints in /nowhere"),
     Launched("report", "--config=quickstart_s5f2", "runs/quickstart_s5f2 has no results: train"),
     Launched("report", "--workdir=/nowhere --run_missing", "no checkpoints in /nowhere"),
+    Launched("describe", "--workdir=/nowhere", "no checkpoints in /nowhere"),
+    Launched("serve", "--demo --port=0 --snapshot={bad}/a_file/x", "a_file cannot be written to"),
+    Launched("serve", "--demo --port=0 --snapshot={bad}", "is a folder: a file for the streams"),
+    Launched("serve", "--demo --port=0 --certificate={new}", "is no file"),
+    Launched("serve", "--demo --port=0 --certificate={bad}/a_file", "a_file is no certificate"),
+    Launched("serve", "--demo --port=0 --key={bad}/a_file", "is the key of no certificate"),
     # Cells
     Launched("train", "--config=quickstart_mine --cells=none.py", "none.py is no Python file"),
     Launched("train", f"{NEW} --cells={{bad}}/syntax.py", "syntax.py, line 1: SyntaxError"),
@@ -45,9 +51,8 @@ CASES = [
     Launched("train", f"{NEW} --config.devices=64", "config.devices is 64: this machine has"),
     Launched("evaluate", "--workdir={run} --config.dataset=t_pathfinder/no", "has the configs eas"),
     Launched("evaluate", "--workdir={run} --sweep --videos=99 --policies=s1f1", "the split has 10"),
-    Launched("analyze", "--workdir={run} --videos=0", "there are 1 to 10 test videos to choose"),
+    Launched("analyze", "--workdir={run} --videos=11", "there are 1 to 10 test videos to choose"),
     Launched("analyze", "--workdir={run} --video=99", "the test videos are numbered 0 to 9"),
-    Launched("analyze", "--workdir={run} --long_steps=3", "at least 24 are needed"),
     # Checkpoints
     Launched("evaluate", "--workdir={run} --checkpoint=7", "no checkpoint of update 7; it has 0"),
     Launched(

@@ -26,6 +26,9 @@ CASES = [
     Launched("train", f"{QUICK} --workdir=", "--workdir is empty: give a value, or leave it out"),
     Launched("evaluate", "--workdir={run} --policy=", "--policy is empty"),
     Launched("evaluate", "--workdir={run} --videos=-1", "=-1: a non-negative integer is needed"),
+    Launched("analyze", "--workdir={run} --videos=0", "=0: a positive integer is needed"),
+    Launched("analyze", "--workdir={run} --video=-1", "=-1: a non-negative integer is needed"),
+    Launched("analyze", "--workdir={run} --long_steps=3", "--long_steps=3: "),
     Launched("evaluate", "--workdir={run} --checkpoint=last", "=last: an integer is needed"),
     Launched("benchmark", "--speed=fast", "--speed is no flag"),
     Launched("benchmark", "--suite=fast", "--suite=fast: choose one of usual, accelerator"),
@@ -89,6 +92,7 @@ CASES = [
     Launched("train", "--config=hard_s99999999999f1", "unknown preset"),
     Launched("train", "--config=pathfinder14_crbp_n20", "did you mean 'pathfinder14_c_rbp_n20'"),
     Launched("train", "--config=quickstart_mine", "those that --cells=FILE registers"),
+    Launched("describe", "--pretrained=quickstrt", "no trained model is called 'quickstrt'"),
     Launched("describe", "--config=hard_ff9", "did you mean 'hard_ff8'"),
     # Settings out of range
     Launched("train", f"{QUICK} --config.slow_steps=0", "config.slow_steps is 0"),
