@@ -23,7 +23,7 @@ _SHOWN = (
     *("quickstart", "easy_s6f6", "easy_s6f1", "hard_s8f8", "hard_s8f2", "hard_s8f8_clstm"),
     *("hard_ff8", "hard_ffres8", "hard_conv3ds", "hard_conv3dm", "camvid_s3f1_dru"),
 )
-_PRESETS = flags.DEFINE_list("presets", list(_SHOWN), "which, unless --config, --pretrained or --workdir says it")
+_PRESETS = flags.DEFINE_list("presets", list(_SHOWN), "which, unless a flag names a model")
 _JSON = flags.DEFINE_boolean("json", False, "print JSON instead of a table")
 
 
