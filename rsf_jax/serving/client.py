@@ -8,6 +8,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from websockets.typing import Subprotocol
 from rsf_jax.errors import InputError
 from rsf_jax.paths import split_address
 from rsf_jax.serving.guard import PROTOCOL
-from rsf_jax.serving.protocol import unpack
+from rsf_jax.serving.protocol import png, unpack
 from rsf_jax.shown import in_a_line
 
 _MOST_BYTES = 2**26
@@ -96,7 +97,7 @@ class Client:
             image: uint8 [h, w], [h, w, 1] or [h, w, 3] of any size; or a JPEG, PNG or WebP.
         """
         path = "/v1/predict?masks=raw&probabilities=1"
-        return _answer(self._call("POST", path, _encoded(image), "image/png"))
+        return _answer(self._call("POST", path, _encoded(image, "image"), "image/png"))
 
     def predict_clip(self, clip: bytes) -> list[Answer]:
         """Returns what the model makes of an MP4, MOV, WebM or Matroska file, frame by frame."""
@@ -116,7 +117,7 @@ class Client:
             options: as `rsf_jax.serving.session.Options`.
         """
         opened = self.open(name, **options) if name else self._json("POST", "/v1/streams", options)
-        return self._connected(opened["stream"])
+        return self._connected(opened)
 
     def attach(self, name: str, **options: Any) -> "ClientStream":
         """Connects to a stream that is open: after a break, or after the server's.
@@ -125,7 +126,7 @@ class Client:
             name: of the stream.
             options: of them those that say what is sent: frames, masks, probabilities.
         """
-        stream = self._connected(name)
+        stream = self._connected(self.about(name))
         if options:
             stream.tell("options", **options)
         return stream
@@ -147,7 +148,9 @@ class Client:
         """
         return self._json("GET", f"/v1/streams/{quote(name, safe='')}")
 
-    def _connected(self, name: str) -> "ClientStream":
+    def _connected(self, about: Mapping[str, Any]) -> "ClientStream":
+        """Connects to a stream of which the server has told."""
+        name = about["stream"]
         address = f"{self._base.replace('http', 'ws', 1)}/v1/streams/{quote(name, safe='')}/frames"
         socket: Any = self._patiently(
             lambda: connect(
@@ -159,7 +162,7 @@ class Client:
                 compression=None,
             )
         )
-        return ClientStream(name, socket, self._timeout)
+        return ClientStream(name, socket, self._timeout, about["options"]["frames"])
 
     def _patiently(self, act: Any) -> Any:
         """Does it again, later, as long as the server says that requests come too fast."""
@@ -202,8 +205,8 @@ class ClientStream:
         name: by which `Client.attach` finds it again.
     """
 
-    def __init__(self, name: str, socket: Any, timeout: int | float) -> None:
-        self.name, self._timeout = name, timeout
+    def __init__(self, name: str, socket: Any, timeout: int | float, frames: str) -> None:
+        self.name, self._timeout, self._frames = name, timeout, frames
         # Later versions connect where the context begins.
         self._open = contextlib.ExitStack()
         self._socket = self._open.enter_context(socket)
@@ -212,10 +215,16 @@ class ClientStream:
         """Sends a frame; waits if the server reads no more for now.
 
         Args:
-            frame: a JPEG, PNG or WebP, or all bytes of an array, as the stream's `frames` says; or
-                the array itself, uint8 [h, w, 1 or 3], which is sent as a PNG.
+            frame: an array, or the bytes of one as the stream's `frames` says: a JPEG, PNG or WebP
+                for "image", all of it for "raw" and "float32". An array is sent as a PNG for
+                "image", uint8 [h, w], [h, w, 1] or [h, w, 3] of any size; as it is for "raw",
+                uint8, and "float32", floats in 0..1, of the size of the model's frames.
+
+        Raises:
+            InputError: if it is none of these, or the stream has ended.
         """
-        self._trying(lambda: self._socket.send(_encoded(frame)))
+        content = _encoded(frame, self._frames)
+        self._trying(lambda: self._socket.send(content))
 
     def receive(self) -> Answer:
         """Returns the next result.
@@ -240,6 +249,7 @@ class ClientStream:
     def tell(self, kind: str, **more: Any) -> None:
         """Sends a message of text: "reset", "close", or "options" with some."""
         self._trying(lambda: self._socket.send(json.dumps({"type": kind, **more})))
+        self._frames = more.get("frames", self._frames)
 
     def leave(self) -> None:
         """Ends the connection; the stream stays for a while."""
@@ -272,13 +282,22 @@ class ClientStream:
             self._open.close()
 
 
-def _encoded(frame: np.ndarray | bytes) -> bytes:
-    if isinstance(frame, bytes):
-        return frame
-    found = io.BytesIO()
-    flat = frame[..., 0] if frame.ndim == 3 and frame.shape[-1] == 1 else frame
-    Image.fromarray(flat).save(found, "PNG", compress_level=1)
-    return found.getvalue()
+def _encoded(frame: np.ndarray | bytes, kind: str) -> bytes:
+    """A frame as it is sent to a stream whose `frames` are of a kind."""
+    if isinstance(frame, bytes | bytearray | memoryview):
+        return bytes(frame)
+    array = np.asarray(frame)
+    wanted = np.floating if kind == "float32" else np.uint8
+    is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (1, 3))
+    if not (np.issubdtype(array.dtype, wanted) and is_picture and array.size):
+        name = "floats" if kind == "float32" else "uint8"
+        raise InputError(
+            f"the frame is {array.dtype} {list(array.shape)}: for frames={kind!r} {name} [h, w], "
+            "[h, w, 1] or [h, w, 3], or bytes, are needed"
+        )
+    if kind == "float32":
+        return array.astype("<f4").tobytes()
+    return png(array) if kind == "image" else array.tobytes()
 
 
 def _answer(content: bytes) -> Answer:

@@ -4,7 +4,9 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
+from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.shown import in_a_line
 
@@ -45,11 +47,22 @@ class Limits:
     steps: int = 64
 
     def __post_init__(self) -> None:
-        """Checks that all are positive numbers."""
+        """Checks that all are positive numbers, and counts whole.
+
+        Raises:
+            InputError: if one of them is not.
+        """
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{field.name} is {value}: a number above 0 is needed")
+            if field.type is int:
+                whole(field.name, value)
+            elif not _is_positive(value):
+                raise InputError(f"{field.name} is {value!r}: a number above 0 is needed")
+
+
+def _is_positive(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value > 0
 
 
 class Rate:

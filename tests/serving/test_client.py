@@ -55,6 +55,42 @@ def test_who_asks_too_often_waits_and_asks_again(make_service):
             [hurried.streams() for _ in range(9)]
 
 
+def test_arrays_are_sent_as_the_stream_wants_them(make_service):
+    """The masks of all three kinds are those of the same frame."""
+    frame = np.random.default_rng(0).integers(0, 256, (*SIZE, 1), np.uint8)
+    with _served(make_service()) as address:
+        client = Client(address)
+        masks = {}
+        for kind, array in (("image", frame), ("raw", frame), ("float32", frame / 255)):
+            with client.stream(kind, frames=kind, masks="raw", probabilities=True) as stream:
+                masks[kind] = stream.ask(array).probabilities
+            client.open(f"{kind}-2", frames=kind, probabilities=True)
+            with client.attach(f"{kind}-2") as stream:
+                np.testing.assert_array_equal(stream.ask(array).probabilities, masks[kind])
+            client.open(f"{kind}-3", probabilities=True)
+            with client.attach(f"{kind}-3", frames=kind) as stream:
+                np.testing.assert_array_equal(stream.ask(array).probabilities, masks[kind])
+        np.testing.assert_array_equal(masks["raw"], masks["image"])
+        np.testing.assert_allclose(masks["float32"], masks["image"], atol=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame"),
+    [
+        ("image", np.zeros((3, 3))),
+        ("image", np.zeros((3, 3, 4), np.uint8)),
+        ("image", np.zeros((0, 3), np.uint8)),
+        ("raw", np.zeros((*SIZE, 1), np.float32)),
+        ("float32", np.zeros((*SIZE, 1), np.uint8)),
+    ],
+)
+def test_what_is_no_frame_is_refused_before_it_is_sent(make_service, kind, frame):
+    with _served(make_service()) as address, Client(address).stream(frames=kind) as stream:
+        with pytest.raises(rsf.InputError, match=f"for frames='{kind}' (uint8|floats) "):
+            stream.send(frame)
+        assert Client(address).about(stream.name)["frames"] == 0
+
+
 @pytest.mark.parametrize("address", ["http://[", "http://localhost:lots", "localhost:8000"])
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(rsf.InputError, match="address"):

@@ -163,3 +163,6 @@ def test_limits_are_positive():
     for value in (0, -1, float("nan"), float("inf")):
         with pytest.raises(InputError, match="frames_per_second is"):
             Limits(frames_per_second=value)
+    for value in (0, -1, True):
+        with pytest.raises(InputError, match="streams is .*: a whole number of at least 1"):
+            Limits(streams=value)
