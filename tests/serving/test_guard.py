@@ -164,5 +164,5 @@ def test_limits_are_positive():
         with pytest.raises(InputError, match="frames_per_second is"):
             Limits(frames_per_second=value)
     for value in (0, -1, True):
-        with pytest.raises(InputError, match="streams is .*: a whole number of at least 1"):
+        with pytest.raises(InputError, match=r"streams is .*: a whole number of at least 1"):
             Limits(streams=value)
