@@ -1,8 +1,9 @@
 """Checks of single values, where users hand them over."""
 
 import difflib
+import numbers
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,23 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     if number is None or number < least:
         raise InputError(f"{name} is {value!r}: a whole number of at least {least} is needed")
     return number
+
+
+def check_number(
+    name: str, value: Any, needed: str, is_allowed: Callable[[Any], bool] = lambda number: True
+) -> None:
+    """Raises InputError unless a value is a real number, and one that is allowed.
+
+    Args:
+        name: of the argument.
+        value: given for it.
+        needed: what the message says, such as "a number above 0 is needed".
+        is_allowed: asked of numbers alone; NaN is one.
+    """
+    # To Python a bool is an int; to a user it is not.
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    if not (is_number and is_allowed(value)):
+        raise InputError(f"{name} is {value!r}: {needed}")
 
 
 def check_odd(name: str, value: Any) -> None:

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from rsf_jax.arguments import check_number
 from rsf_jax.calibration.scored import Scored
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy
@@ -37,13 +39,12 @@ class Target:
         """Checks the numbers."""
         if self.quantity not in (*_SHARES, "steps"):
             raise InputError(f"quantity is {self.quantity!r}: choose {', '.join(_SHARES)} or steps")
-        if not 0 < self.confidence < 1:
-            raise InputError(f"confidence is {self.confidence}: it must be between 0 and 1")
-        if self.loses and not 0 < self.limit < 1:
-            name, _ = _SHARES[self.quantity]
-            raise InputError(f"{name} is {self.limit}: it must be between 0 and 1")
-        if not self.loses and not 0 < self.limit < float("inf"):
-            raise InputError(f"mean_steps is {self.limit}: it must be above 0, and finite")
+        _check_share("confidence", self.confidence)
+        if self.loses:
+            _check_share(_SHARES[self.quantity][0], self.limit)
+            return
+        needed = "it must be above 0, and finite"
+        check_number("mean_steps", self.limit, needed, lambda x: 0 < x < float("inf"))
 
     def __str__(self) -> str:
         """Returns the guarantee in words."""
@@ -85,3 +86,7 @@ class Target:
         """Returns the least loss that every video of a perfect candidate could have."""
         takes_steps = not any(map(may_leave_out_frames, policies))
         return 1.0 if not self.loses and takes_steps else 0.0
+
+
+def _check_share(name: str, value: Any) -> None:
+    check_number(name, value, "it must be between 0 and 1", lambda x: 0 < x < 1)

@@ -16,17 +16,13 @@ from rsf_jax.measures.losses import IGNORED
 _WHITE = 255
 
 
-# Frames and masks.
-Arrays = tuple[Any, Any]
-
-
 def read_splits(
-    train: Arrays, validation: Arrays | float, test: Arrays, calibration: Arrays | None
+    train: Any, validation: Any, test: Any, calibration: Any
 ) -> dict[str, list[Example]]:
     """Returns the videos of each split, checked.
 
     Args:
-        train: frames and masks, see `read_arrays`.
+        train: a pair, frames and masks, see `read_arrays`.
         validation: likewise, or the share of the training videos that is taken for it.
         test: frames and masks.
         calibration: likewise; None for no such split.
@@ -35,16 +31,24 @@ def read_splits(
         InputError: as `read_arrays`; or if videos are of different sizes, or nothing is left to
             train on.
     """
-    splits = {"train": read_arrays(*train, "training videos")}
-    if isinstance(validation, float):
-        splits |= _without_share(splits["train"], validation)
+    splits = {"train": _read(train, "training videos")}
+    if isinstance(validation, int | float | np.floating):
+        splits |= _without_share(splits["train"], float(validation))
     else:
-        splits["validation"] = read_arrays(*validation, "validation videos")
-    splits["test"] = read_arrays(*test, "test videos")
+        splits["validation"] = _read(validation, "validation videos")
+    splits["test"] = _read(test, "test videos")
     if calibration is not None:
-        splits["calibration"] = read_arrays(*calibration, "calibration videos")
+        splits["calibration"] = _read(calibration, "calibration videos")
     _check_alike(splits)
     return splits
+
+
+def _read(given: Any, what: str) -> list[Example]:
+    # An array is a sequence as well: of two videos it would be taken for frames and masks.
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise InputError(f"{what}: a pair (frames, masks) is needed")
+    frames, masks = given
+    return read_arrays(frames, masks, what)
 
 
 def read_arrays(frames: Any, masks: Any, what: str = "videos") -> list[Example]:
@@ -70,6 +74,22 @@ def read_arrays(frames: Any, masks: Any, what: str = "videos") -> list[Example]:
             f"{frames.shape[:-1]}, is needed"
         )
     return [{"frames": _bytes(f, what), "masks": _classes(m, what)} for f, m in zip(frames, masks)]
+
+
+def checked_colors(colors: Any, classes: int) -> np.ndarray:
+    """Returns uint8 [K, 3] of the colors of K classes.
+
+    Raises:
+        InputError: if they are none.
+    """
+    found = np.asarray(colors)
+    are_whole = np.issubdtype(found.dtype, np.integer) and found.shape == (classes, 3)
+    if not (are_whole and found.min() >= 0 and found.max() <= _WHITE):
+        raise InputError(
+            f"colors are {found.dtype} {list(found.shape)}: red, green and blue, whole numbers in "
+            f"0..255, are needed for each of {classes} classes"
+        )
+    return found.astype(np.uint8)
 
 
 def _bytes(frames: np.ndarray, what: str) -> np.ndarray:

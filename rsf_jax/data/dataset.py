@@ -13,7 +13,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from rsf_jax.config.config import OF_THE_DATASET, Config, checked_config
-from rsf_jax.data.arrays import as_split, count_classes, identity_of, read_splits
+from rsf_jax.data.arrays import (
+    as_split,
+    checked_colors,
+    count_classes,
+    identity_of,
+    read_splits,
+)
 from rsf_jax.data.augmentation import Example
 from rsf_jax.data.building import REBUILD, find_or_build
 from rsf_jax.data.division import Clip, Division, divide
@@ -119,7 +125,7 @@ class Dataset:
             **{"calibration": None} | found,
             frame_shape=splits["train"][0]["frames"].shape[1:3],
             class_names=names,
-            colors=None if colors is None else np.asarray(colors, np.uint8),
+            colors=None if colors is None else checked_colors(colors, len(names)),
             background=background,
             identity=identity_of(splits),
         )

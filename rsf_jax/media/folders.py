@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 from rsf_jax.media.pictures import Picture, Shaper
 from rsf_jax.media.source import Source
@@ -20,10 +21,8 @@ class FolderSource(Source):
     """The images of a folder in natural order, 2 before 10; or one image by itself."""
 
     def __init__(self, path: Path, images_per_second: int | float, shaper: Shaper) -> None:
-        if not images_per_second > 0:
-            raise InputError(
-                f"images_per_second is {images_per_second}: it has to be above 0, for example 25"
-            )
+        needed = "it has to be above 0, for example 25"
+        check_number("images_per_second", images_per_second, needed, lambda x: x > 0)
         self._paths = _images_in(path) if path.is_dir() else [path]
         self._seconds_each = 1 / images_per_second
         self._closed = False

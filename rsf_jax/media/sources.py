@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import av
 from av.error import ExitError, FFmpegError
 
+from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 from rsf_jax.media.animations import AnimationSource, is_animated_webp
 from rsf_jax.media.cameras import camera_name, is_camera, open_camera
@@ -62,8 +63,9 @@ def open_source(
             an `UnreachableError` if trying again later may help.
     """
     shaper = Shaper(_checked_shape(frame_shape), _checked_channels(channels), fit)
-    if not (math.isfinite(timeout) and timeout > 0):
-        raise InputError(f"timeout is {timeout}: it has to be a number of seconds above 0")
+    check_number(
+        "timeout", timeout, "it has to be a number of seconds above 0", lambda x: 0 < x < math.inf
+    )
     address = str(text)
     if is_camera(address):
         container = open_camera(address, timeout)

@@ -5,8 +5,7 @@ import math
 import flax.linen as nn
 import jax.numpy as jnp
 
-from rsf_jax.arguments import check_choice
-from rsf_jax.errors import InputError
+from rsf_jax.arguments import check_choice, check_number
 from rsf_jax.ops.norm import normalize, per_channel
 from rsf_jax.typing import Array, FeatureMap, Float
 
@@ -102,5 +101,4 @@ def check_head(head: str, prior: float) -> None:
     """
     if head != "":
         check_choice("halting_head", head, HEADS)
-    if not 0 < prior < 1:
-        raise InputError(f"ponder_prior is {prior!r}: above 0 and below 1 is needed")
+    check_number("ponder_prior", prior, "above 0 and below 1 is needed", lambda x: 0 < x < 1)

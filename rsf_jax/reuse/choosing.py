@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.reuse.bound import multiply_adds
@@ -244,8 +245,7 @@ def _told(trial: Trial) -> dict[str, float]:
 
 
 def _checked(clips: Array | Sequence[Array], max_error: float) -> list[Array]:
-    if not max_error > 0:
-        raise InputError(f"max_error is {max_error}: a number above 0 is needed")
+    check_number("max_error", max_error, "a number above 0 is needed", lambda x: x > 0)
     found = [clips] if isinstance(clips, Array) else list(clips)
     if not found:
         raise InputError("there are no clips: give one at least")

@@ -4,10 +4,8 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
-from rsf_jax.arguments import whole
-from rsf_jax.errors import InputError
+from rsf_jax.arguments import check_number, whole
 from rsf_jax.shown import in_a_line
 
 
@@ -56,13 +54,10 @@ class Limits:
             value = getattr(self, field.name)
             if field.type is int:
                 whole(field.name, value)
-            elif not _is_positive(value):
-                raise InputError(f"{field.name} is {value!r}: a number above 0 is needed")
-
-
-def _is_positive(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value > 0
+            else:
+                check_number(
+                    field.name, value, "a number above 0 is needed", lambda x: 0 < x < math.inf
+                )
 
 
 class Rate:

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.arguments import check_number
 from rsf_jax.checks import check_policy
-from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, State
 from rsf_jax.ops.select import select
 from rsf_jax.policies import StepPolicy
@@ -65,8 +65,8 @@ class Shadow:
     def __post_init__(self) -> None:
         """Checks reference and share."""
         check_policy(self.reference)
-        if not 0 < self.share <= 1:
-            raise InputError(f"share is {self.share}: a probability above 0 is needed, at most 1")
+        needed = "a probability above 0 is needed, at most 1"
+        check_number("share", self.share, needed, lambda x: 0 < x <= 1)
 
 
 class Shadows:

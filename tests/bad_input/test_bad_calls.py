@@ -62,6 +62,12 @@ def _model(cell):
     return model
 
 
+def _target(quantity, limit):
+    target = object.__new__(calibration.Target)
+    _unwrapped(calibration.Target.__init__, target, quantity, limit)
+    return target
+
+
 class _Plain:
     """Has all that a policy has, but is not registered with JAX."""
 
@@ -415,6 +421,11 @@ CASES = [
     Called(
         "an endless budget", lambda: streaming_checks.checked_budget(float("nan")), "budget is nan"
     ),
+    Called(
+        "a timeout in words",
+        lambda: _unwrapped(open_source, "a.mp4", None, timeout="5"),
+        "timeout is '5': it has to be a number of seconds above 0",
+    ),
     Called("a home that is none", lambda: open_source("~no_such_user/a.mp4", None), "instead of ~"),
     # Weights
     Called("no weights", lambda: load_published({}), "these 0 tensors"),
@@ -447,6 +458,8 @@ CASES = [
     Called(
         "nothing to balance", lambda: segmentation.balanced_weights(np.zeros(2), 1.0), "no pixel"
     ),
+    Called("a limit in words", lambda: _target("steps", "3"), "mean_steps is '3': it must be"),
+    Called("a sure limit", lambda: _target("miou_drop", True), "max_miou_drop is True: it must be"),
     Called("a target of another kind", lambda: calibration.Target("miou", 0.1), "choose miou_drop"),
 ]
 

@@ -1,5 +1,6 @@
 """Datasets of videos that are arrays in memory."""
 
+import inspect
 import json
 
 import numpy as np
@@ -98,6 +99,12 @@ def test_a_model_is_trained_and_tested_on_arrays(tmp_path):
         ({"masks": np.full(SHAPE[:-1], 2), "class_names": ["a", "b"]}, "2 names, the masks have 3"),
         ({"background": 2}, "background is 2: give a class from 0 to 1, or None"),
         ({"validation": 1.0}, "validation is 1.0: of 12 training videos"),
+        ({"validation": 1}, "validation is 1.0: of 12 training videos"),
+        ({"validation": ()}, r"validation videos: a pair \(frames, masks\) is needed"),
+        ({"test": _arrays(4)[:1]}, r"test videos: a pair \(frames, masks\) is needed"),
+        ({"colors": [[0, 0, 0]]}, r"colors are int64 \[1, 3\]: red, green and blue, whole num"),
+        ({"colors": [[0, 0, 0], [0, 0, 256]]}, "are needed for each of 2 classes"),
+        ({"colors": [[0, 0, 0], [0, 0, 0.5]]}, "colors are float64"),
         ({"test": (np.zeros((2, 3, 8, 9, 1), np.uint8), np.zeros((2, 3, 8, 9), int))}, "one size"),
     ],
 )
@@ -105,7 +112,8 @@ def test_what_cannot_be_used_is_named(changes, message):
     frames, masks = _arrays()
     given = {"frames": frames, "masks": masks, "test": _arrays(4)} | changes
     with pytest.raises(rsf.InputError, match=message):
-        rsf.Dataset.from_arrays(given.pop("frames"), given.pop("masks"), **given)
+        # As users call it: the tests' type checker would speak first.
+        inspect.unwrap(rsf.Dataset.from_arrays.__func__)(rsf.Dataset, **given)
 
 
 def test_settings_that_are_not_the_datasets_are_named(tmp_path):
