@@ -6,11 +6,11 @@ from typing import Any
 
 from rsf_jax.checks import as_prepared
 from rsf_jax.models.base import Prepared, VideoModel
-from rsf_jax.models.functions import FunctionModel
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.books import Books
 from rsf_jax.streaming.front import Front
+from rsf_jax.streaming.functions import function_model
 from rsf_jax.streaming.moving import Mover
 from rsf_jax.streaming.program import Program
 from rsf_jax.streaming.shadow import Shadow
@@ -148,10 +148,12 @@ class StreamEngine(Front):
             options: others of `StreamEngine`; with `stateful=False` every frame starts anew.
 
         Raises:
-            InputError: as `StreamEngine`.
+            InputError: as `StreamEngine`; or if what a function gives is not what others take.
         """
-        height, width, channels = frame_shape
-        model = FunctionModel(begin, step, hidden, readout, initial, channels)
+        functions: dict[str, Callable] = {"begin": begin, "step": step, "hidden": hidden}
+        functions |= {"readout": readout, "initial": initial}
+        model = function_model(functions, parameters, frame_shape)
+        height, width, _ = frame_shape
         variables = {"params": parameters} if parameters else {}
         return cls(model, variables, policy, (height, width), **options)
 

@@ -1,5 +1,7 @@
 """An engine of anybody's recurrence: a solver of mazes, each of which takes its own steps."""
 
+import inspect
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -28,18 +30,21 @@ def _step(parameters, reached, maze):
     return jnp.maximum(spread * maze["free"], reached)
 
 
-def _engine(**options):
-    return StreamEngine.from_functions(
-        _begin,
-        _step,
-        lambda reached: reached[:, None],
-        lambda parameters, reached: parameters["scale"] * reached[..., None],
-        initial=lambda count: jnp.zeros((count, *SIZE)),
-        parameters={"scale": jnp.float32(2.0)},
-        policy=UNTIL_NOTHING_CHANGES,
-        frame_shape=(*SIZE, 2),
-        **{"slots": 3, "stateful": False, **options},
-    )
+def _engine(**changes):
+    given = {
+        "begin": _begin,
+        "step": _step,
+        "hidden": lambda reached: reached[:, None],
+        "readout": lambda parameters, reached: parameters["scale"] * reached[..., None],
+        "initial": lambda count: jnp.zeros((count, *SIZE)),
+        "parameters": {"scale": jnp.float32(2.0)},
+        "policy": UNTIL_NOTHING_CHANGES,
+        "frame_shape": (*SIZE, 2),
+        "slots": 3,
+        "stateful": False,
+    }
+    # As users call it: the tests' type checker would speak first.
+    return inspect.unwrap(StreamEngine.from_functions.__func__)(StreamEngine, **given | changes)
 
 
 def _maze(rng):
@@ -114,3 +119,39 @@ def test_a_snapshot_knows_functions_by_their_names(engine):
     assert "test_functions._step" in snapshot.model
     assert "0x" not in snapshot.model
     assert [s.name for s in engine.restore(snapshot)] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": None}, "step is None: a function is needed"),
+        ({"parameters": None}, "parameters are None: a mapping of arrays"),
+        ({"frame_shape": SIZE}, r"frame_shape is \(9, 11\): \(height, width, channels\)"),
+        ({"frame_shape": (9, 0, 2)}, "frame_shape is 0: a whole number of at least 1"),
+        (
+            {"initial": lambda count: jnp.zeros(SIZE)},
+            r"initial gives an array \[9, 11\] for 3 frames: the first axis",
+        ),
+        ({"hidden": lambda reached: reached}, r"hidden gives \(3, 9, 11\): one array of four axes"),
+        ({"hidden": lambda reached: (reached,) * 2}, "one array of four axes is needed"),
+        (
+            {"step": lambda parameters, reached, maze: reached[:, :4]},
+            r"step makes \(3, 4, 11\) of a carry of \(3, 9, 11\): the same shapes",
+        ),
+        (
+            {"readout": lambda parameters, reached: reached.sum()},
+            r"readout gives an array \[\] for 3 frames",
+        ),
+    ],
+)
+def test_functions_that_do_not_fit_each_other_are_named(changes, message):
+    with pytest.raises(rsf.InputError, match=message):
+        _engine(**changes)
+
+
+def test_what_a_function_raises_is_raised_as_it_is():
+    def step(parameters, reached, maze):
+        raise LookupError("no door")
+
+    with pytest.raises(LookupError, match="no door"):
+        _engine(step=step)
