@@ -50,6 +50,11 @@ def check_number(
         raise InputError(f"{name} is {value!r}: {needed}")
 
 
+def check_inside(name: str, value: Any) -> None:
+    """Raises InputError unless it is a real number between 0 and 1, neither of them."""
+    check_number(name, value, "it must be between 0 and 1", lambda x: 0 < x < 1)
+
+
 def check_odd(name: str, value: Any) -> None:
     """Raises InputError unless it is an odd whole number of at least 1."""
     if whole(name, value) % 2 == 0:

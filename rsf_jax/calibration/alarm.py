@@ -19,6 +19,7 @@ import math
 
 import numpy as np
 
+from rsf_jax.arguments import check_inside, whole
 from rsf_jax.errors import InputError
 
 # What is bet, as shares of what can be lost at most: each finds changes of another size.
@@ -49,11 +50,9 @@ class Alarm:
 
     def __init__(self, limit: float, level: float = 0.01, together: int = 1) -> None:
         for name, value in (("limit", limit), ("level", level)):
-            if not 0 < value < 1:
-                raise InputError(f"{name} is {value}: it must be between 0 and 1")
-        if together < 1:
-            raise InputError(f"together is {together}: a whole number of at least 1 is needed")
-        self.limit, self.level, self.together = float(limit), float(level), together
+            check_inside(name, value)
+        self.limit, self.level = float(limit), float(level)
+        self.together = whole("together", together)
         self.reset()
 
     def __repr__(self) -> str:

@@ -2,11 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from rsf_jax.arguments import check_number
+from rsf_jax.arguments import check_inside, check_number
 from rsf_jax.calibration.scored import Scored
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy
@@ -39,9 +38,9 @@ class Target:
         """Checks the numbers."""
         if self.quantity not in (*_SHARES, "steps"):
             raise InputError(f"quantity is {self.quantity!r}: choose {', '.join(_SHARES)} or steps")
-        _check_share("confidence", self.confidence)
+        check_inside("confidence", self.confidence)
         if self.loses:
-            _check_share(_SHARES[self.quantity][0], self.limit)
+            check_inside(_SHARES[self.quantity][0], self.limit)
             return
         needed = "it must be above 0, and finite"
         check_number("mean_steps", self.limit, needed, lambda x: 0 < x < float("inf"))
@@ -86,7 +85,3 @@ class Target:
         """Returns the least loss that every video of a perfect candidate could have."""
         takes_steps = not any(map(may_leave_out_frames, policies))
         return 1.0 if not self.loses and takes_steps else 0.0
-
-
-def _check_share(name: str, value: Any) -> None:
-    check_number(name, value, "it must be between 0 and 1", lambda x: 0 < x < 1)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.arguments import check_inside
 from rsf_jax.calibration.risk import upper_bound, values_until_failure
 from rsf_jax.errors import InputError
 from rsf_jax.reuse.bound import share_of_work
@@ -180,9 +181,7 @@ def _check(
 ) -> None:
     if not len(clips):
         raise InputError("there are no clips: give at least one, better hundreds")
-    if not 0 < max_drop < 1:
-        raise InputError(f"max_drop is {max_drop}: it must be between 0 and 1")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}: it must be between 0 and 1")
+    check_inside("max_drop", max_drop)
+    check_inside("confidence", confidence)
     if not scales or any(s < 0 for s in scales) or list(scales) != sorted(set(scales)):
         raise InputError(f"scales are {tuple(scales)}: ascending numbers from 0 on are needed")

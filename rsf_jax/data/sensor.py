@@ -5,6 +5,7 @@ It is added on reading, to frames in time: the frames of a camera that stands st
 
 import numpy as np
 
+from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 
 _PERIOD = 500.0  # frames
@@ -57,10 +58,8 @@ def light(
         InputError: if a share is not from 0 to 1, or the period not above 0.
     """
     for name, share in (("flicker", flicker), ("drift", drift)):
-        if not 0 <= share <= 1:
-            raise InputError(f"{name} is {share}: a share from 0 to 1 is needed")
-    if not period > 0:
-        raise InputError(f"period is {period}: a number of frames above 0 is needed")
+        check_number(name, share, "a share from 0 to 1 is needed", lambda x: 0 <= x <= 1)
+    check_number("period", period, "a number of frames above 0 is needed", lambda x: x > 0)
     turns = np.arange(length) / period + rng.random()
     slow = 1 + drift * np.sin(2 * np.pi * turns)
     return (slow * (1 + flicker * rng.uniform(-1, 1, length))).astype(np.float32)

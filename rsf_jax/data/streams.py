@@ -12,7 +12,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from rsf_jax.arguments import whole
+from rsf_jax.arguments import check_number, whole
 from rsf_jax.data.augmentation import Example
 from rsf_jax.errors import InputError
 
@@ -280,10 +280,9 @@ def _pictures(video: Example, rng: np.random.Generator) -> np.ndarray:
 
 
 def _check(pause: float, drop: float) -> None:
-    if not 1 <= pause < float("inf"):
-        raise InputError(f"pause is {pause}: a number of frames of at least 1 is needed")
-    if not 0 <= drop <= 1:
-        raise InputError(f"drop is {drop}: a probability from 0 to 1 is needed")
+    needed = "a number of frames of at least 1 is needed"
+    check_number("pause", pause, needed, lambda x: 1 <= x < float("inf"))
+    check_number("drop", drop, "a probability from 0 to 1 is needed", lambda x: 0 <= x <= 1)
 
 
 def _check_composable(video: Example) -> None:

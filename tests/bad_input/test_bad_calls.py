@@ -68,6 +68,10 @@ def _target(quantity, limit):
     return target
 
 
+def _alarm(*arguments):
+    _unwrapped(calibration.Alarm.__init__, object.__new__(calibration.Alarm), *arguments)
+
+
 class _Plain:
     """Has all that a policy has, but is not registered with JAX."""
 
@@ -459,6 +463,8 @@ CASES = [
         "nothing to balance", lambda: segmentation.balanced_weights(np.zeros(2), 1.0), "no pixel"
     ),
     Called("a limit in words", lambda: _target("steps", "3"), "mean_steps is '3': it must be"),
+    Called("losses in halves", lambda: _alarm(0.1, 0.01, 2.5), "together is 2.5: a whole number"),
+    Called("a level in words", lambda: _alarm(0.1, "low"), "level is 'low': it must be between"),
     Called("a sure limit", lambda: _target("miou_drop", True), "max_miou_drop is True: it must be"),
     Called("a target of another kind", lambda: calibration.Target("miou", 0.1), "choose miou_drop"),
 ]
