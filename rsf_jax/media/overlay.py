@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from rsf_jax.errors import InputError
+from rsf_jax.arguments import check_number
 from rsf_jax.media.checks import UNSEEN, check_classes, check_colors, check_image
 from rsf_jax.media.lettering import letters_for, strip
 from rsf_jax.media.resizing import nearest
@@ -46,8 +46,7 @@ def draw(
             the opacity is outside 0..1.
     """
     check_image(image)
-    if not 0 <= opacity <= 1:
-        raise InputError(f"opacity is {opacity}: it lies between 0 (clear) and 1")
+    check_number("opacity", opacity, "it lies between 0 (clear) and 1", lambda x: 0 <= x <= 1)
     factor = -(-_LEAST_WIDTH // image.shape[1])
     drawn = image if factor == 1 else image.repeat(factor, 0).repeat(factor, 1)
     if classes is not None:
