@@ -1,6 +1,7 @@
 """Flags as they are typed: what is wrong with them is said in one line."""
 
 import difflib
+import math
 import re
 import sys
 
@@ -19,7 +20,7 @@ def parse(argv: list[str]) -> list[str]:
     """
     try:
         arguments = _parsed(argv)
-        _check_none_is_empty()
+        _check_values()
     except flags.Error as error:
         print(f"error: {_words(error)}", file=sys.stderr)
         sys.exit(1)
@@ -40,15 +41,20 @@ def suggestion(name: str) -> str:
     return f"; did you mean --{close[0]}?" if close else ""
 
 
-def _check_none_is_empty() -> None:
+def _check_values() -> None:
     """An empty value, as of a shell variable that is not set, must not pass for a flag left out.
 
-    Fields of configurations check themselves: some may be empty.
+    NaN lies within all bounds that absl checks. Fields of configurations check themselves: some may
+    be empty.
     """
     for name in flags.FLAGS:
         flag = flags.FLAGS[name]
-        if flag.present and flag.value == "" and not name.startswith("config."):
+        if not flag.present or name.startswith("config."):
+            continue
+        if flag.value == "":
             raise flags.Error(f"--{name} is empty: give a value, or leave it out")
+        if isinstance(flag.value, float) and not math.isfinite(flag.value):
+            raise flags.Error(f"--{name}={flag.value}: a finite number is needed")
 
 
 def _words(error: flags.Error) -> str:

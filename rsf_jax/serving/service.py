@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import logging
+import math
 import re
 import secrets
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.serving.decoding import Decoder
@@ -54,7 +56,8 @@ class Service:
             that is away to another one.
 
     Raises:
-        InputError: if the frame size is not known, or the snapshot is damaged or of another model.
+        InputError: if the frame size is not known, or the snapshot is damaged or of another model,
+            or cannot be written.
 
     Attributes:
         trained, limits: as given.
@@ -83,6 +86,8 @@ class Service:
         frame_shape = frame_shape or trained.appearance.frame_size
         if frame_shape is None:
             raise InputError("the frame size of training is not known: give frame_shape")
+        needed = "seconds above 0 are needed"
+        check_number("snapshot_seconds", snapshot_seconds, needed, lambda x: 0 < x < math.inf)
         policy = policy or trained.schedule
         self._keeper = Keeper(snapshot)
         before, kept = self._keeper.before, self._keeper.kept

@@ -1,6 +1,7 @@
 """What a server does at its ends: streams that nobody wants, snapshots, failures, shutdown."""
 
 import dataclasses
+import math
 import threading
 import time
 
@@ -154,6 +155,16 @@ def test_notes_that_are_no_servers_are_told(make_service, tmp_path, notes):
     dataclasses.replace(Snapshot.load(path), notes=notes).save(path)
     with pytest.raises(rsf.InputError, match=r"notes are not a server's|is no option"):
         make_service(snapshot=path)
+
+
+def test_where_streams_cannot_be_kept_is_told_before_there_are_any(make_service, tmp_path):
+    (tmp_path / "a_file").touch()
+    with pytest.raises(rsf.InputError, match="a_file cannot be written to"):
+        make_service(snapshot=tmp_path / "a_file" / "streams.safetensors")
+    with pytest.raises(rsf.InputError, match="is a folder: a file for the streams is needed"):
+        make_service(snapshot=tmp_path)
+    with pytest.raises(rsf.InputError, match="snapshot_seconds is nan: seconds above 0"):
+        make_service(snapshot=tmp_path / "streams.safetensors", snapshot_seconds=math.nan)
 
 
 def test_a_snapshot_without_notes_is_gone_on_with(make_service, tmp_path):
