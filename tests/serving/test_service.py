@@ -201,9 +201,9 @@ def test_streams_are_kept_while_others_end(make_service, tmp_path, monkeypatch, 
 
 def test_what_cannot_be_kept_is_kept_later(make_service, tmp_path, caplog):
     path = tmp_path / "away" / "streams.safetensors"
-    with TestClient(
-        make_app(make_service(snapshot=path, snapshot_seconds=0.05), hosts=HOSTS)
-    ) as client:
+    service = make_service(snapshot=path, snapshot_seconds=0.05)
+    path.parent.rmdir()  # it was there when the server began
+    with TestClient(make_app(service, hosts=HOSTS)) as client:
         client.post("/v1/streams", json={"name": "yard", **RAW})
         _wait(lambda: caplog.records)
         assert "streams are not kept" in caplog.text
