@@ -21,6 +21,18 @@ def check_counts(**counts: Any) -> None:
         whole(name, value)
 
 
+def checked_frame_shape(shape: Any) -> tuple[int, int, int]:
+    """Returns (height, width, channels) of frames.
+
+    Raises:
+        InputError: if it is something else.
+    """
+    if not isinstance(shape, tuple | list) or len(shape) != 3:
+        raise InputError(f"frame_shape is {shape!r}: (height, width, channels) is needed")
+    height, width, channels = (whole("each of frame_shape", length) for length in shape)
+    return height, width, channels
+
+
 def checked_budget(budget: Any) -> float | None:
     """Returns a time in seconds, or None.
 

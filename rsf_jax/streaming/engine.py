@@ -152,8 +152,8 @@ class StreamEngine(Front):
         """
         functions: dict[str, Callable] = {"begin": begin, "step": step, "hidden": hidden}
         functions |= {"readout": readout, "initial": initial}
-        model = function_model(functions, parameters, frame_shape)
-        height, width, _ = frame_shape
+        height, width, channels = checks.checked_frame_shape(frame_shape)
+        model = function_model(functions, parameters, (height, width, channels))
         variables = {"params": parameters} if parameters else {}
         return cls(model, variables, policy, (height, width), **options)
 

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.models.functions import FunctionModel
 
@@ -14,7 +13,7 @@ _BATCH = 3  # of what the functions are tried with, without computing anything
 
 
 def function_model(
-    functions: Mapping[str, Callable], parameters: Any, frame_shape: Any
+    functions: Mapping[str, Callable], parameters: Any, frame_shape: tuple[int, int, int]
 ) -> FunctionModel:
     """Returns a model of `begin`, `step`, `hidden`, `readout` and `initial`.
 
@@ -32,22 +31,19 @@ def function_model(
             raise InputError(f"{name} is {function!r}: a function is needed")
     if not isinstance(parameters, Mapping):
         raise InputError(f"parameters are {parameters!r}: a mapping of arrays is needed, {{}} too")
-    if not isinstance(frame_shape, tuple | list) or len(frame_shape) != 3:
-        raise InputError(f"frame_shape is {frame_shape!r}: (height, width, channels) is needed")
-    shape = [whole("frame_shape", length) for length in frame_shape]
-    _check_shapes(functions, parameters, shape)
+    _check_shapes(functions, parameters, frame_shape)
     return FunctionModel(
         begin=functions["begin"],
         advance=functions["step"],
         features=functions["hidden"],
         read=functions["readout"],
         initial=functions["initial"],
-        channels=shape[-1],
+        channels=frame_shape[-1],
     )
 
 
 def _check_shapes(
-    functions: Mapping[str, Callable], parameters: Any, frame_shape: list[int]
+    functions: Mapping[str, Callable], parameters: Any, frame_shape: tuple[int, int, int]
 ) -> None:
     frames = jax.ShapeDtypeStruct((_BATCH, *frame_shape), jnp.float32)
     carry = jax.eval_shape(lambda: functions["initial"](_BATCH))

@@ -78,7 +78,7 @@ class ReuseEngine(Front):
         checks.check_counts(max_streams=max_streams, queue=queue, unread_bytes=unread_bytes)
         checks.check_when_full(when_full)
         self._reuse, self._transform = reuse, jax.jit(transform)
-        height, width, channels = frame_shape
+        height, width, channels = checks.checked_frame_shape(frame_shape)
         # Gray, not black: the first frame of a stream is another scene either way.
         gray = np.full((max_streams, height, width, channels), 0.5, np.float32)
         _check_apart(reuse, gray)

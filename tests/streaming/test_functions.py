@@ -127,7 +127,7 @@ def test_a_snapshot_knows_functions_by_their_names(engine):
         ({"step": None}, "step is None: a function is needed"),
         ({"parameters": None}, "parameters are None: a mapping of arrays"),
         ({"frame_shape": SIZE}, r"frame_shape is \(9, 11\): \(height, width, channels\)"),
-        ({"frame_shape": (9, 0, 2)}, "frame_shape is 0: a whole number of at least 1"),
+        ({"frame_shape": (9, 0, 2)}, "each of frame_shape is 0: a whole number of at least 1"),
         (
             {"initial": lambda count: jnp.zeros(SIZE)},
             r"initial gives an array \[9, 11\] for 3 frames: the first axis",
