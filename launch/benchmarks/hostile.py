@@ -137,6 +137,8 @@ _REQUESTS = {
     "another method": lambda _: _request("DELETE", "/v1/models"),
     "another host": lambda _: b"GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n",
     "another origin": lambda _: _request("GET", "/v1/models", "Origin: http://evil.example\r\n"),
+    "origin that is none": lambda _: _request("GET", "/v1/models", "Origin: http://[\r\n"),
+    "host that is none": lambda _: b"GET /v1/models HTTP/1.1\r\nHost: [\r\n\r\n",
     "no request": lambda draw: draw.randbytes(200) + b"\r\n\r\n",
     "damaged JSON": lambda _: _request("POST", "/v1/streams", "", b'{"name": '),
     "deep JSON": lambda _: _request("POST", "/v1/streams", "", _DEEP.encode()),
@@ -147,6 +149,9 @@ _REQUESTS = {
     "name in use": lambda _: _json("POST", "/v1/streams", {"name": _STREAM}),
     "policy that is none": lambda _: _json("PUT", "/v1/policy", {"policy": "s3f"}),
     "policy without end": lambda _: _json("PUT", "/v1/policy", {"policy": "s100000f100000"}),
+    "policy around hundreds": lambda _: _json(
+        "PUT", "/v1/policy", {"policy": "refresh:9+" * 300 + "s1f1"}
+    ),
     "stream that is none": lambda _: _request("GET", "/v1/streams/none"),
     "no image": lambda draw: _predict("image/png", draw.randbytes(1000)),
     "cut image": lambda _: _predict("image/png", _bomb()[:40]),
