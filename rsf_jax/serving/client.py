@@ -288,12 +288,15 @@ def _encoded(frame: np.ndarray | bytes, kind: str) -> bytes:
         return bytes(frame)
     array = np.asarray(frame)
     wanted = np.floating if kind == "float32" else np.uint8
+    # Other arrays may have any channels that the model has: the server knows.
     is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (1, 3))
-    if not (np.issubdtype(array.dtype, wanted) and is_picture and array.size):
+    fits = (is_picture or kind != "image") and array.size > 0
+    if not (np.issubdtype(array.dtype, wanted) and fits):
         name = "floats" if kind == "float32" else "uint8"
+        shapes = " [h, w], [h, w, 1] or [h, w, 3]" if kind == "image" else ""
         raise InputError(
-            f"the frame is {array.dtype} {list(array.shape)}: for frames={kind!r} {name} [h, w], "
-            "[h, w, 1] or [h, w, 3], or bytes, are needed"
+            f"the frame is {array.dtype} {list(array.shape)}: for frames={kind!r} {name}{shapes}, "
+            "or bytes, are needed"
         )
     if kind == "float32":
         return array.astype("<f4").tobytes()

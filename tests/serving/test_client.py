@@ -86,7 +86,7 @@ def test_arrays_are_sent_as_the_stream_wants_them(make_service):
 )
 def test_what_is_no_frame_is_refused_before_it_is_sent(make_service, kind, frame):
     with _served(make_service()) as address, Client(address).stream(frames=kind) as stream:
-        with pytest.raises(rsf.InputError, match=f"for frames='{kind}' (uint8|floats) "):
+        with pytest.raises(rsf.InputError, match=f"for frames='{kind}' (uint8|floats)"):
             stream.send(frame)
         assert Client(address).about(stream.name)["frames"] == 0
 
