@@ -33,9 +33,7 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     return number
 
 
-def check_number(
-    name: str, value: Any, needed: str, is_allowed: Callable[[Any], bool] = lambda number: True
-) -> None:
+def check_number(name: str, value: Any, needed: str, is_allowed: Callable[[Any], bool]) -> None:
     """Raises InputError unless a value is a real number, and one that is allowed.
 
     Args:

@@ -51,13 +51,13 @@ def main() -> None:
 
 def _configs() -> dict[str, rsf.Config]:
     """What is described, by the names to show: a trained model, or presets."""
+    changes = shared.model_settings() | shared.overrides()
     if shared.PRETRAINED.value:
-        trained = rsf.load_pretrained(shared.PRETRAINED.value, shared.overrides())
+        trained = rsf.load_pretrained(shared.PRETRAINED.value, changes)
         return {trained.card.name if trained.card else trained.config.name: trained.config}
     if shared.WORKDIR.value:
         from rsf_jax.training.loading import load_trained
 
-        changes = shared.model_settings() | shared.overrides()
         return {shared.WORKDIR.value: load_trained(shared.WORKDIR.value, changes).config}
     names = [shared.CONFIG.value] if shared.CONFIG.value else _PRESETS.value
     return {name: rsf.get_config(name).replace(**shared.overrides()) for name in names}

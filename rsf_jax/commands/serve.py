@@ -61,8 +61,8 @@ def main() -> None:
         _HOST.value,
         _PORT.value,
         _read_token(),
-        _file(_CERTIFICATE),
-        _file(_KEY),
+        _expanded(_CERTIFICATE.value),
+        _expanded(_KEY.value),
     ).guarded()
     listening = server.listen(address)
     trained, policy = _opened(demo.MODEL, demo.POLICY)
@@ -73,7 +73,7 @@ def main() -> None:
         frame_shape=shared.frame_size(_SIZE.value) if _SIZE.value else None,
         slots=_SLOTS.value or (4 if _DEMO.value else 8),
         limits=Limits(streams=_MOST_STREAMS.value + own, idle_seconds=_IDLE.value),
-        snapshot=expand(_SNAPSHOT.value) if _SNAPSHOT.value else None,
+        snapshot=_expanded(_SNAPSHOT.value),
         snapshot_seconds=_EVERY.value,
         adopt=[expand(path) for path in _ADOPT.value],
     )
@@ -131,14 +131,8 @@ def _distinct(name: str, names: set[str]) -> str:
     return found
 
 
-def _file(flag: flags.FlagHolder) -> Path | None:
-    """A file that has to be there."""
-    if not flag.value:
-        return None
-    path = expand(flag.value)
-    if not path.is_file():
-        raise rsf.InputError(f"--{flag.name}={flag.value} is no file")
-    return path
+def _expanded(text: str | None) -> Path | None:
+    return expand(text) if text else None
 
 
 def _read_token() -> str:

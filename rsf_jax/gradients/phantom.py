@@ -1,15 +1,13 @@
 """The phantom gradient: a damped, truncated series at the last state, in constant memory."""
 
 import dataclasses
-import numbers
 from collections.abc import Callable
 from typing import ClassVar
 
 import jax
 from jax import lax
 
-from rsf_jax.arguments import whole
-from rsf_jax.errors import InputError
+from rsf_jax.arguments import check_number, whole
 from rsf_jax.gradients.last_step import AtLastStep
 from rsf_jax.typing import Carry
 
@@ -49,8 +47,8 @@ class Phantom(AtLastStep):
     def __post_init__(self) -> None:
         """Checks both."""
         object.__setattr__(self, "terms", whole("terms", self.terms, 0))
-        if not isinstance(self.damping, numbers.Real) or not 0 < self.damping <= 1:
-            raise InputError(f"damping is {self.damping!r}: above 0, at most 1, is needed")
+        needed = "above 0, at most 1, is needed"
+        check_number("damping", self.damping, needed, lambda x: 0 < x <= 1)
         object.__setattr__(self, "damping", float(self.damping))
 
     def cotangent(self, transpose: Callable[[Carry], Carry], vector: Carry) -> Carry:

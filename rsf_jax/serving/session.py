@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rsf_jax.arguments import check_choice
+from rsf_jax.arguments import check_choice, check_number
 from rsf_jax.errors import InputError
 from rsf_jax.serving.decoding import KINDS
 from rsf_jax.serving.inbox import Inbox
@@ -71,10 +71,9 @@ def _check(told: Mapping[str, Any]) -> None:
     priority = told.get("priority", 0)
     if type(priority) is not int or abs(priority) > _MOST_PRIORITY:
         raise InputError(f"priority is {priority!r}: a whole number, -100 to 100, is needed")
-    budget = told.get("budget_ms")
-    is_number = isinstance(budget, int | float) and not isinstance(budget, bool)
-    if budget is not None and not (is_number and 0 < budget <= _MOST_BUDGET):
-        raise InputError(f"budget_ms is {budget!r}: milliseconds up to 1e6, or null, are needed")
+    if (budget := told.get("budget_ms")) is not None:
+        needed = "milliseconds up to 1e6, or null, are needed"
+        check_number("budget_ms", budget, needed, lambda x: 0 < x <= _MOST_BUDGET)
 
 
 class Session:

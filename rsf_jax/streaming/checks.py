@@ -1,12 +1,11 @@
 """What is checked of an engine's arguments and of frames."""
 
-import numbers
 from typing import Any
 
 import jax
 import numpy as np
 
-from rsf_jax.arguments import whole
+from rsf_jax.arguments import check_number, whole
 from rsf_jax.checks import check_frames, check_policy
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
@@ -41,9 +40,8 @@ def checked_budget(budget: Any) -> float | None:
     """
     if budget is None:
         return None
-    is_number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)
-    if not is_number or not 0 < budget < float("inf"):
-        raise InputError(f"budget is {budget!r}: seconds above 0 are needed, or None")
+    needed = "seconds above 0 are needed, or None"
+    check_number("budget", budget, needed, lambda x: 0 < x < float("inf"))
     return float(budget)
 
 

@@ -19,7 +19,7 @@ CASES = [
     Launched("describe", "--workdir=/nowhere", "no checkpoints in /nowhere"),
     Launched("serve", "--demo --port=0 --snapshot={bad}/a_file/x", "a_file cannot be written to"),
     Launched("serve", "--demo --port=0 --snapshot={bad}", "is a folder: a file for the streams"),
-    Launched("serve", "--demo --port=0 --certificate={new}", "is no file"),
+    Launched("serve", "--demo --port=0 --certificate={new}", "new is no certificate: "),
     Launched("serve", "--demo --port=0 --certificate={bad}/a_file", "a_file is no certificate"),
     Launched("serve", "--demo --port=0 --key={bad}/a_file", "is the key of no certificate"),
     # Cells
