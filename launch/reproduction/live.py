@@ -33,13 +33,14 @@ LARGE = (
 )
 
 
-# What of the recipe matters: each changes one thing of the preset.
+# What of the recipe matters: each changes one thing of what the preset was before it had cuts.
 _TRY = 5000
 _FIRST = "quickstart16"
 _MIXED = "s3f1,s6f1,s6f2,s8f3"
 
 
 def _try(change: str, begins: str = "", **changes: Any) -> Stage:
+    changes = {"cuts": 0.0} | changes
     return Stage(f"live_try_{change}", "quickstart_live", _TRY, begins, changes=changes)
 
 
