@@ -33,14 +33,13 @@ LARGE = (
 )
 
 
-# What of the recipe matters: each changes one thing of what the preset was before it had cuts.
+# What of the recipe matters: each changes what its name says of the preset.
 _TRY = 5000
 _FIRST = "quickstart16"
 _MIXED = "s3f1,s6f1,s6f2,s8f3"
 
 
 def _try(change: str, begins: str = "", **changes: Any) -> Stage:
-    changes = {"cuts": 0.0} | changes
     return Stage(f"live_try_{change}", "quickstart_live", _TRY, begins, changes=changes)
 
 
@@ -53,8 +52,10 @@ TRIES = (
     _try("no_noise", noise=0.0),
     _try("one_chunk", stream_frames=8),
     _try("drop", drop=0.1),
-    # Cuts without a fresh state: can it learn to let go?
-    _try("cuts", cuts=0.05),
+    # Streams of one video each: does it still let go of a state at a cut?
+    _try("no_cuts", cuts=0.0),
+    _try("more_cuts", cuts=0.15),
+    _try("no_cuts_no_noise", cuts=0.0, noise=0.0),
     Stage(_FIRST, "quickstart", 4410, changes={"channels": 16}),
     _try("finetuned", _FIRST),
 )

@@ -38,8 +38,8 @@ frames have no more steps.
 """
 _NOISY = "The same policies, chosen without noise, on streams with noise of a sensor (white is 1)."
 _TRIED = """\
-Models after {updates:,} updates, one seed, on videos of the validation split; each changes one \
-setting of the recipe of `quickstart_live`.
+Models after {updates:,} updates, one seed, on videos of the validation split; each changes \
+what its name says in the recipe of `quickstart_live`.
 """
 
 
