@@ -23,6 +23,8 @@ from rsf_jax.trained.records import hardware
 from rsf_jax.training.disk import check_room, disk_errors
 from rsf_jax.training.integrity import (
     DELETED,
+    META,
+    check_own,
     damage,
     find_damaged,
     remove_unfinished,
@@ -34,7 +36,7 @@ from rsf_jax.training.integrity import (
 from rsf_jax.training.lock import WriterLock
 from rsf_jax.training.state import TrainState
 
-_ITEMS = ("variables", "opt_state", "streams", "meta")
+_ITEMS = ("variables", "opt_state", "streams", META)
 _RANK = "rank"  # of a checkpoint that is not chosen by its loss; the lowest is the best
 _METRICS = "metrics"  # Orbax's own name, of the item and of its file
 
@@ -64,7 +66,8 @@ class Checkpoints:
         best_by: str = BEST_BY_LOSS,
     ) -> None:
         self._data, self._best_by = data, best_by
-        self.folder = RunFolder(expand(workdir).resolve()).checkpoints
+        run = RunFolder(expand(workdir).resolve())
+        self.folder = run.checkpoints
         if not create and not self.folder.is_dir():
             raise InputError(
                 f"no checkpoints in {workdir}: train first, or name the folder of a trained model"
@@ -72,6 +75,7 @@ class Checkpoints:
         self._lock: WriterLock | None = None
         try:
             if create:
+                check_own(run)
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._lock = WriterLock(self.folder.parent)
                 remove_unfinished(self.folder)

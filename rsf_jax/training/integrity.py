@@ -6,12 +6,15 @@ import shutil
 from pathlib import Path
 
 from rsf_jax.errors import InputError
+from rsf_jax.run_folder import RunFolder, read_json
 
 MANIFEST = "sha256.json"
+META = "meta"  # the item that every checkpoint has, and nobody else's
 DAMAGED = "damaged"
 # See docs/decisions/0010-checkpoints.md.
 # Checkpoints that are to be deleted are first moved here at once: half of one looks like damage.
-DELETED = "deleted"
+# A name that nobody else gives: all that is in it goes.
+DELETED = ".deleted_checkpoints"
 
 
 def seal(folder: Path) -> None:
@@ -69,6 +72,23 @@ def find_damaged(folder: Path) -> dict[int, str]:
     return {step: problem for step, problem in found.items() if problem is not None}
 
 
+def check_own(run: RunFolder) -> None:
+    """Checks that nothing of what training would write over or delete is somebody else's.
+
+    Raises:
+        InputError: if a folder has checkpoints, or settings, that are not those of a run.
+    """
+    folder = run.checkpoints
+    for path in folder.iterdir() if folder.is_dir() else ():
+        # Orbax gives a folder its number once all items are there; others number theirs as well.
+        if _is_unsealed(path) and not (path / META).is_dir():
+            raise InputError(f"{path} is no checkpoint of this library: choose another folder")
+    if run.config.exists() and not sealed_steps(folder):
+        found = read_json(run.config, "choose another folder, or delete it")
+        if not isinstance(found, dict) or not {"dataset", "model"} <= found.keys():
+            raise InputError(f"{run.config} has no settings of a run: choose another folder")
+
+
 def remove_unfinished(folder: Path) -> None:
     """Deletes what a kill has left in a run's folder of checkpoints, half written or half deleted.
 
@@ -77,8 +97,15 @@ def remove_unfinished(folder: Path) -> None:
     shutil.rmtree(folder / DELETED, ignore_errors=True)
     for path in folder.iterdir():
         number, _, unfinished = path.name.partition(".orbax-checkpoint-tmp")
-        if number.isdigit() and (unfinished or not (path / MANIFEST).is_file()):
-            shutil.rmtree(path)
+        if (number.isdigit() and unfinished) or _is_unsealed(path):
+            # Not in place: half of one could not be told from somebody else's.
+            (folder / DELETED).mkdir(exist_ok=True)
+            path.rename(folder / DELETED / path.name)
+    shutil.rmtree(folder / DELETED, ignore_errors=True)
+
+
+def _is_unsealed(path: Path) -> bool:
+    return path.name.isdigit() and path.is_dir() and not (path / MANIFEST).is_file()
 
 
 def set_aside_damaged(folder: Path) -> None:

@@ -19,7 +19,7 @@ from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained.growing import check_growth, grow
 from rsf_jax.trained.places import pretrained_names
 from rsf_jax.training.checkpoints import Checkpoints
-from rsf_jax.training.integrity import sealed_steps
+from rsf_jax.training.integrity import check_own, sealed_steps
 from rsf_jax.training.loading import load_trained
 from rsf_jax.training.progress import ProgressReport
 from rsf_jax.training.setup import Setup
@@ -178,15 +178,17 @@ def _with_origin(config: Config, begun_from: str) -> Config:
 
 
 def check_beginning(config: Config, workdir: Path) -> None:
-    """Checks that there is what a run is to begin with, unless it has begun already.
+    """Checks that a run can begin in a folder, unless it has begun already.
 
     Args:
         config: uses `init_from`.
         workdir: folder of the run.
 
     Raises:
-        InputError: if `config.init_from` names no folder with checkpoints, or weights and a card.
+        InputError: if `config.init_from` names no folder with checkpoints, or weights and a card,
+            or the folder has checkpoints or settings that are somebody else's.
     """
+    check_own(RunFolder(workdir))
     begins = config.init_from and not sealed_steps(RunFolder(workdir).checkpoints)
     if not begins:
         return

@@ -13,7 +13,7 @@ import numpy as np
 import rsf_jax as rsf
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.training.checkpoints import Checkpoints
-from rsf_jax.training.integrity import find_damaged, sealed_steps
+from rsf_jax.training.integrity import DELETED, find_damaged, sealed_steps
 from rsf_jax.training.state import build_optimizer, create_state
 from tests import launching
 
@@ -123,7 +123,7 @@ def is_saving(workdir: Path) -> bool:
     """Returns whether a checkpoint is being written, or was when its process died."""
     folder = RunFolder(workdir).checkpoints
     names = {path.name for path in folder.glob("*")} if folder.exists() else set()
-    return bool(names - {str(step) for step in sealed_steps(folder)} - {"deleted"})
+    return bool(names - {str(step) for step in sealed_steps(folder)} - {DELETED})
 
 
 def check_nothing_lost(workdir: Path, before: int) -> None:

@@ -159,6 +159,44 @@ def test_a_checkpoint_cut_off_before_its_end_does_not_count(tmp_path, state):
         assert checkpoints.latest_step() == 2
 
 
+@pytest.mark.parametrize("inside", ["params.bin", "default/params.bin", "metadata/_METADATA"])
+def test_the_checkpoints_of_others_are_left_alone(tmp_path, state, inside):
+    theirs = tmp_path / "checkpoints" / "5000" / inside
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("weeks")
+    deleted = tmp_path / "checkpoints" / "deleted" / "4000"
+    deleted.mkdir(parents=True)
+    for _ in range(2):
+        with pytest.raises(rsf.InputError, match="5000 is no checkpoint of this library: choose"):
+            _save(tmp_path, state, {1: None})
+    assert theirs.read_text() == "weeks"
+    assert deleted.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+
+
+@pytest.mark.parametrize("content", ['{"name": "server"}', "[1]", "half of"])
+def test_the_settings_of_others_are_not_written_over(tmp_path, state, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(rsf.InputError, match=r"config.json .*choose another folder"):
+        rsf.experiment.run(tiny_config(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    assert (tmp_path / "config.json").read_text() == content
+
+
+@pytest.mark.parametrize("left", ["2/" + MANIFEST, "2/meta/metadata", "2/variables"])
+def test_what_a_kill_has_left_goes(tmp_path, state, left):
+    """Before it was sealed, or while it was deleted."""
+    _save(tmp_path, state, {1: None, 2: None})
+    folder = tmp_path / "checkpoints"
+    (folder / "2" / MANIFEST).unlink()
+    path = folder / left
+    if path.exists():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.copytree(folder / "1", folder / "3.orbax-checkpoint-tmp-1" / "variables")
+    _save(tmp_path, state, {4: None})
+    assert {path.name for path in folder.iterdir()} == {"1", "4"}
+
+
 def test_no_checkpoints_is_one_clear_line(tmp_path):
     with pytest.raises(rsf.InputError, match=r"no checkpoints in .*train first"):
         Checkpoints(tmp_path / "nothing")
