@@ -107,6 +107,7 @@ def calibrate(
         "judged_by": judge,
         "preset": trained.config.name,
         "update": trained.update,
+        "weights": trained.fingerprint,
         "dataset": trained.config.dataset,
         "stateful": trained.config.stateful,
         "validation_videos": len(units.validation),

@@ -28,6 +28,7 @@ from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32
 from rsf_jax.shown import short
 
 BEST_BY_LOSS = "loss"
+ARRAYS = "arrays"  # as `dataset`: videos that were given in Python, and have no name
 _SHOWN = 8  # settings of a configuration, in its `repr`
 # "c_", contractor: with the Lipschitz coefficient penalty; "j_": with Jacobian regularization.
 ESTIMATORS, PENALTIES = ("bptt", "rbp", "one_step", "phantom"), ("c_", "j_")
@@ -381,11 +382,12 @@ def checked_config(config: Any) -> Config:
 def free_on_resume(config: Config) -> tuple[str, ...]:
     """Returns the settings that a run may be resumed with other values of.
 
-    How long a run is belongs to them, unless the learning rate depends on it.
+    How long a run is belongs to them, unless the learning rate depends on it, and the name of the
+    dataset where arrays were given: whether they are the same is seen by their values.
     """
-    if config.lr_schedule == "cosine":
-        return FREE_ON_RESUME
-    return FREE_ON_RESUME + names_where(Config, resume=LENGTH)
+    length = () if config.lr_schedule == "cosine" else names_where(Config, resume=LENGTH)
+    named = ("dataset",) if config.dataset == ARRAYS else ()
+    return FREE_ON_RESUME + length + named
 
 
 def settings_that_count(config: Config) -> str:

@@ -120,7 +120,7 @@ _ON_STREAMS: dict[str, Any] = {
     "chunk_frames": 8,
     "stream_frames": 1024,
     "noise": 0.08,
-    # A state that has been cut from learns to let go; see docs/decisions/0023-training-on-streams.md.
+    # Whoever has seen cuts learns to let go; see docs/decisions/0023-training-on-streams.md.
     "cuts": 0.05,
     "updates": 5000,
     "validate_every": 1000,

@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import read_only_builder
 
 from rsf_jax import datasets
-from rsf_jax.config.config import Config
+from rsf_jax.config.config import ARRAYS, Config
 from rsf_jax.data.made_of import choose, is_there
 from rsf_jax.errors import InputError
 from rsf_jax.paths import expand
@@ -46,6 +46,11 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
     folder = expand(data_dir) if data_dir else None
     if folder is not None and folder.exists() and not folder.is_dir():
         raise InputError(f"config.data_dir is {data_dir!r}: a folder is needed, this is a file")
+    if name == ARRAYS:
+        raise InputError(
+            "the dataset were arrays, given in Python: give an open one (Dataset.from_arrays), or "
+            "the name of another (config.dataset)"
+        )
     if not _NAME.fullmatch(name):
         raise _unknown(name, *_builders())
     if config.manual_dir:

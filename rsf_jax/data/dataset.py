@@ -12,7 +12,7 @@ import grain
 import numpy as np
 import tensorflow_datasets as tfds
 
-from rsf_jax.config.config import OF_THE_DATASET, Config, checked_config
+from rsf_jax.config.config import ARRAYS, OF_THE_DATASET, Config, checked_config
 from rsf_jax.data.arrays import (
     as_split,
     checked_colors,
@@ -53,6 +53,7 @@ class Dataset:
         background: class that pictures leave clear; None for none.
         identity: of the data; None if it is not known.
         event_names: what values of `event` are called; None if videos have none.
+        name: TFDS name of the dataset, with its config; `config.ARRAYS` if it has none.
     """
 
     train: grain.MapDataset
@@ -65,6 +66,7 @@ class Dataset:
     background: int | None = 0
     identity: Identity | None = None
     event_names: list[str] | None = None
+    name: str = ARRAYS
 
     def __repr__(self) -> str:
         """Returns a line: how many videos of which size and classes."""
@@ -131,11 +133,18 @@ class Dataset:
         )
 
     def settle(self, config: Config) -> Config:
-        """Returns a configuration whose classes and channels are numbers: where 0, the dataset's.
+        """Returns a configuration whose data are those of this dataset.
+
+        Its classes and channels are numbers: where 0, the dataset's.
 
         Raises:
-            InputError: if those of the configuration are others than the dataset's.
+            InputError: if those of the configuration are others than the dataset's, or arrays are
+                to be shrunk.
         """
+        if self.name == ARRAYS and config.shrink != 1:
+            raise InputError(
+                f"config.shrink is {config.shrink}: arrays are taken as they are, give smaller ones"
+            )
         channels = self.train[0]["frames"].shape[-1]
         classes = len(self.class_names) if self.class_names else config.classes
         for name, here in (("classes", classes), ("input_channels", channels)):
@@ -144,7 +153,7 @@ class Dataset:
                     f"config.{name} is {getattr(config, name)}, the dataset has {here}: use "
                     f"config.{name}={here}"
                 )
-        return config.replace(classes=classes, input_channels=channels)
+        return config.replace(dataset=self.name, classes=classes, input_channels=channels)
 
 
 def _listed(names: list[str]) -> str:
@@ -219,6 +228,7 @@ def open_dataset(config: Config) -> Dataset:
         background=metadata.get("background", 0),
         identity=identity(builder),
         event_names=metadata.get("event_names"),
+        name=config.dataset,
     )
 
 

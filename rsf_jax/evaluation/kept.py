@@ -9,7 +9,7 @@ from typing import Any
 class Kept:
     """What has been found of a test, in a file of a JSON object a line, the first of the test.
 
-        kept = Kept(path, {"weights": fingerprint(trained.variables), "seed": 0})
+        kept = Kept(path, {"weights": trained.fingerprint, "seed": 0})
         score = kept.found(["s3f1", 0.05], lambda: compute())
         kept.end()
 

@@ -23,7 +23,6 @@ from rsf_jax.evaluation.testing import name_suffix
 from rsf_jax.evaluation.usual_policies import TOLD, families
 from rsf_jax.figures.live import Strip, save_live, save_still
 from rsf_jax.json_files import number, plain, write_json
-from rsf_jax.models.fingerprint import fingerprint
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name, to_spec
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.trained.model import Trained
@@ -100,6 +99,7 @@ def _told(
         {
             "preset": trained.config.name,
             "update": trained.update,
+            "weights": trained.fingerprint,
             "stateful": carried(trained),
             "split": settings.split,
             "seed": settings.seed,
@@ -140,7 +140,7 @@ def _test_of(trained: Trained, data: Any, settings: Settings) -> dict[str, Any]:
     told = {name: getattr(settings, name) for name in numbers}
     model = {
         "config": dataclasses.asdict(trained.config),
-        "weights": fingerprint(trained.variables),
+        "weights": trained.fingerprint,
     }
     return {**told, "data": data, **model}
 

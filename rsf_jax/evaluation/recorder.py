@@ -13,7 +13,7 @@ from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.data.batches import updates_per_epoch
 from rsf_jax.data.building import find_or_build, is_built
 from rsf_jax.data.dataset import open_dataset
-from rsf_jax.data.identity import Identity
+from rsf_jax.data.identity import Identity, identity
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.still import SHOWN
 from rsf_jax.models.base import count_parameters
@@ -42,7 +42,7 @@ def make_record(workdir: Path) -> Record:
     trained = load_trained(workdir)
     if trained.card is not None:  # weights alone: what is known of them is written there
         record = trained.card.record
-        still = _still(workdir, record.update)
+        still = _still(workdir, trained, record.update)
         return dataclasses.replace(record, still=still or record.still)
     with Checkpoints(workdir) as checkpoints:
         updates, best = checkpoints.latest_step(), checkpoints.best_step()
@@ -50,7 +50,8 @@ def make_record(workdir: Path) -> Record:
             raise InputError(f"{workdir} has no checkpoint to be recorded: train first")
         validation = checkpoints.metrics(best)
     config = trained.saved
-    data = _Data.of_dataset(config, updates) if is_built(config) else _Data.of_test(workdir, config)
+    there = is_built(config) and _are_of(trained.data, _identity_here(config))
+    data = _Data.of_dataset(config, updates) if there else _Data.of_test(workdir, config)
     points = curves.read(workdir).get("train", {})
     return Record(
         config=plain_config(config),
@@ -68,7 +69,7 @@ def make_record(workdir: Path) -> Record:
         colors=data.colors.tolist(),
         background=data.background,
         tests=_tests(workdir, best, trained),
-        still=_still(workdir, best),
+        still=_still(workdir, trained, best),
     )
 
 
@@ -98,7 +99,7 @@ class _Data:
         seen = load_appearance(workdir, config)
         if seen.frame_size is None:
             raise InputError(
-                f"{workdir} has no results, and its dataset {config.dataset} is not built here: "
+                f"{workdir} has no results, and its data ({config.dataset}) are not built here: "
                 "test the model first"
             )
         background = seen.background
@@ -129,6 +130,7 @@ def _tests(workdir: Path, update: int, trained: Trained) -> dict[str, Result]:
             # Settings that were not there yet had the values that are usual now.
             tested = dataclasses.asdict(Config(**results["config"]))
             own = results["update"] == update and settings.items() <= tested.items()
+            own = own and results.get("weights", trained.fingerprint) == trained.fingerprint
             if own and _are_of(trained.data, results.get("data")):
                 results = renewed(results)
                 found[results["policy"]] = _test(results)
@@ -137,14 +139,15 @@ def _tests(workdir: Path, update: int, trained: Trained) -> dict[str, Result]:
     return found
 
 
-def _still(workdir: Path, update: int) -> list[Still]:
+def _still(workdir: Path, trained: Trained, update: int) -> list[Still]:
     """What a still camera has shown of a checkpoint, if it was tested so."""
     path = RunFolder(workdir).live()
     if not path.exists():
         return []
     results = read_json(path, "test the model on live streams anew")
     try:
-        if results["update"] != update or results["split"] != "test":
+        own = results.get("weights", trained.fingerprint) == trained.fingerprint
+        if not own or results["update"] != update or results["split"] != "test":
             return []
         return [_of_still(found) for found in results["still"]]
     except (LookupError, TypeError) as error:
@@ -161,6 +164,10 @@ def _of_still(found: dict[str, Any]) -> Still:
         worst=found["worst"],
         miou={str(n): found["miou"][n - 1] for n in SHOWN if n <= frames},
     )
+
+
+def _identity_here(config: Config) -> dict[str, str]:
+    return dataclasses.asdict(identity(find_or_build(config)))
 
 
 def _are_of(data: Identity | None, tested: dict[str, str] | None) -> bool:

@@ -110,7 +110,7 @@ def sweep(
     fewer = f"_{videos}videos" if videos else ""
     files, suffix = RunFolder(workdir), f"{name_suffix(trained, dataset)}{fewer}"
     path = files.sweep(suffix)
-    header = _header(trained, len(test))
+    header = _header(trained, dataset, len(test))
     points = _known_points(path, header)
     config = trained.config
     beside = header | {"trivial": score_trivial(test, config.classes, config.eval_batch_size)}
@@ -126,12 +126,14 @@ def sweep(
     return results
 
 
-def _header(trained: Trained, videos: int) -> dict[str, Any]:
+def _header(trained: Trained, dataset: Dataset, videos: int) -> dict[str, Any]:
     """What a sweep holds besides its points: all that they have in common."""
     return {
         "preset": trained.config.name,
-        "dataset": trained.config.dataset,
+        "dataset": dataset.name,
         "update": trained.update,
+        "weights": trained.fingerprint,
+        "data": dataset.identity and dataclasses.asdict(dataset.identity),
         "stateful": carried(trained),
         **entry(training_schedule(trained.config), "training_schedule"),
         "videos": videos,
@@ -144,12 +146,13 @@ def _header(trained: Trained, videos: int) -> dict[str, Any]:
 def _known_points(path: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The points of an earlier call for the same model, data and machine, by policy.
 
-    An earlier version may have written them, with other texts for the same policies.
+    An earlier version may have written them, with other texts for the same policies, and without
+    saying whose weights they are of.
     """
     try:
         found = json.loads(path.read_text())
         found = renewed(found, "training_schedule")
-        same = all(found.get(name) == value for name, value in header.items())
+        same = all(found.get(name, value) == value for name, value in header.items())
         points = map(renewed, found["points"]) if same else ()
         return {point["policy"]: point for point in points}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

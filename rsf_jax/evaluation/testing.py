@@ -93,6 +93,7 @@ def evaluate(
         "preset": config.name,
         **entry(policy),
         "update": trained.update,
+        "weights": trained.fingerprint,
         "stateful": carried(trained),
         "parameters": count_parameters(trained.variables),
         "test": dataclasses.asdict(summary),

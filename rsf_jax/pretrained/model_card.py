@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from rsf_jax.config.config import Config
+from rsf_jax.config.config import ARRAYS, Config
 from rsf_jax.config.networks import kind_of
 from rsf_jax.json_files import number, write_bytes
 from rsf_jax.measures.foreground import BINARY
@@ -60,13 +60,13 @@ def model_card(card: Card) -> str:
 def _head(card: Card) -> dict[str, Any]:
     """What the hub reads."""
     record = card.record
-    dataset = record.config["dataset"].partition("/")[0]
+    dataset = record.config["dataset"]
     recurrent = ["recurrent"] if kind_of(card.config.model).recurrent else []
     head: dict[str, Any] = {
         "library_name": "rsf_jax",
         "pipeline_tag": "image-segmentation",
         "tags": ["video", "video-segmentation", *recurrent, "jax", "flax", card.config.model],
-        "datasets": [dataset],
+        **({} if dataset == ARRAYS else {"datasets": [dataset.partition("/")[0]]}),
         "metrics": ["mean_iou"],
     }
     scores = [_metric(name, test) for name, test in record.tests.items() if test.miou is not None]
@@ -84,7 +84,13 @@ def _dataset(record: Record) -> dict[str, str]:
     name = record.config["dataset"]
     dataset, _, config = name.partition("/")
     version = {"revision": record.version} if record.version else {}
-    return {"name": name, "type": dataset, "config": config or dataset, "split": "test", **version}
+    told = {"name": _data(record), "type": dataset, "config": config or dataset, "split": "test"}
+    return told | version
+
+
+def _data(record: Record) -> str:
+    name = record.config["dataset"]
+    return "videos that have no name" if name == ARRAYS else name
 
 
 def _metric(policy: str, test: Result) -> dict[str, Any]:
@@ -167,7 +173,7 @@ def _tests(record: Record) -> str:
 
 def _training(record: Record) -> str:
     height, width = record.frame_size
-    data = f"{record.config['dataset']}{f' {record.version}' if record.version else ''}"
+    data = f"{_data(record)}{f' {record.version}' if record.version else ''}"
     begun = record.config["init_from"]
     rows = {
         "data": f"{data}, frames of {height}x{width} pixels",
@@ -186,7 +192,7 @@ def _training(record: Record) -> str:
 def _limits(record: Record) -> str:
     height, width = record.frame_size
     lines = [
-        f"- Trained and tested on frames of {height}x{width} pixels of {record.config['dataset']}: "
+        f"- Trained and tested on frames of {height}x{width} pixels of {_data(record)}: "
         "others can be run, nothing is known of the accuracy there.",
         "- One seed.",
         *_of_still(record),

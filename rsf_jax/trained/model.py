@@ -12,6 +12,7 @@ from rsf_jax.config.config import MODEL_FIELDS, OF_THE_DATASET, Config
 from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel, count_parameters, prepare
+from rsf_jax.models.fingerprint import fingerprint
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.recording import Recording
 from rsf_jax.streaming import StreamEngine
@@ -54,6 +55,11 @@ class Trained:
     data: Identity | None = None
     card: Card | None = None
     folder: Path | None = None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights: what is made with a model says whose it is."""
+        return fingerprint(self.variables)
 
     def __repr__(self) -> str:
         """Returns a line: variables and settings would fill screens."""

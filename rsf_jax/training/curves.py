@@ -1,10 +1,12 @@
 """Training curves as lines of JSON."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from rsf_jax.json_files import write_bytes
 from rsf_jax.run_folder import RunFolder
 
 
@@ -17,6 +19,27 @@ def append(workdir: Path, split: str, update: int, metrics: Mapping[str, float])
             if file.read(1) != b"\n":  # a kill has cut the line before
                 file.write(b"\n")
         file.write(line.encode() + b"\n")
+
+
+def begin(workdir: Path, update: int) -> None:
+    """Drops the points after an update, with which a run goes on: another run may have left them.
+
+    Args:
+        workdir: the run's folder.
+        update: number of updates that its state has had; 0 of a new run.
+    """
+    path = RunFolder(workdir).curves
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    kept = [line for line in lines if _update(line) <= update]
+    if kept != lines:
+        write_bytes(path, "".join(kept).encode())
+
+
+def _update(line: str) -> int | float:
+    try:
+        return json.loads(line)["update"]
+    except ValueError:  # a kill has cut it short
+        return math.inf
 
 
 def read(workdir: Path) -> dict[str, dict[int, dict[str, float]]]:

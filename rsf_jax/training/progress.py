@@ -30,6 +30,7 @@ class ProgressReport:
 
     def __init__(self, workdir: Path, total: int, done: int) -> None:
         self._workdir = workdir
+        curves.begin(workdir, done)
         self._writer = SummaryWriter(str(RunFolder(workdir).events), purge_step=done)
         self._console = Console()
         self._bar = Progress(

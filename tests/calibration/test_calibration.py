@@ -5,6 +5,7 @@ import inspect
 import json
 
 import grain
+import jax
 import numpy as np
 import pytest
 
@@ -131,6 +132,9 @@ def test_a_policy_made_for_something_else_is_refused(made_up, tmp_path):
     stateless = dataclasses.replace(trained, config=trained.config.replace(stateful=False))
     with pytest.raises(rsf.InputError, match="for stateful True, this is False: calibrate anew"):
         calibration.load_calibration(tmp_path, stateless)
+    weights = jax.tree.map(lambda x: x + 1, trained.variables)
+    with pytest.raises(rsf.InputError, match="for other weights: calibrate anew"):
+        calibration.load_calibration(tmp_path, dataclasses.replace(trained, variables=weights))
     for damage in ("{", "{}", json.dumps({**results, "policy": "l3:1:2"})):
         (tmp_path / calibration.FILE).write_text(damage)
         with pytest.raises(rsf.InputError, match="is damaged"):

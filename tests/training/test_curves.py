@@ -28,6 +28,17 @@ def test_a_resumed_run_replaces_what_it_does_again(tmp_path):
     }
 
 
+def test_what_a_former_run_has_left_is_no_part_of_a_new_one(tmp_path):
+    for update in (20, 40, 60):
+        curves.append(tmp_path, "train", update, {"loss": 1.0})
+        curves.append(tmp_path, "validation", update, {"loss": 1.0})
+    with ProgressReport(tmp_path, total=80, done=40):
+        assert list(curves.read(tmp_path)["train"]) == [20, 40]
+    with ProgressReport(tmp_path, total=80, done=0) as report:
+        report.update(10, _numbers(0.5))
+    assert curves.read(tmp_path) == {"train": {10: _numbers(0.5)}}
+
+
 def test_a_line_cut_short_does_not_count(tmp_path):
     curves.append(tmp_path, "train", 20, {"loss": 1.0})
     with RunFolder(tmp_path).curves.open("a") as file:
