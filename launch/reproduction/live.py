@@ -52,9 +52,9 @@ TRIES = (
     _try("no_noise", noise=0.0),
     _try("one_chunk", stream_frames=8),
     _try("drop", drop=0.1),
-    # Streams of one video each: does it still let go of a state at a cut?
+    # Streams of one video each: does it still let go of a state at a cut? And if none of them is?
     _try("no_cuts", cuts=0.0),
-    _try("more_cuts", cuts=0.15),
+    _try("all_cut", cuts=0.05, cut_streams=1.0),
     _try("no_cuts_no_noise", cuts=0.0, noise=0.0),
     Stage(_FIRST, "quickstart", 4410, changes={"channels": 16}),
     _try("finetuned", _FIRST),

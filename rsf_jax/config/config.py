@@ -101,6 +101,9 @@ class Config:
         least=0,
         below=1,
     )
+    cut_streams: float = setting(
+        1.0, "share of the streams that do so; the others show one video", least=0, most=1
+    )
     noise: float = setting(
         0.0,
         "largest standard deviation of the sensor noise of streams; white is 1",

@@ -120,8 +120,10 @@ _ON_STREAMS: dict[str, Any] = {
     "chunk_frames": 8,
     "stream_frames": 1024,
     "noise": 0.08,
-    # Whoever has seen cuts learns to let go; see docs/decisions/0023-training-on-streams.md.
-    "cuts": 0.05,
+    # Half of the streams teach to let go, half to hold; see
+    # docs/decisions/0023-training-on-streams.md.
+    "cuts": 0.1,
+    "cut_streams": 0.5,
     "updates": 5000,
     "validate_every": 1000,
 }

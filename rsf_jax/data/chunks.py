@@ -16,7 +16,7 @@ from rsf_jax.data.streams import gather, long_stream
 from rsf_jax.parallel.processes import Processes
 
 # Of random numbers: what is drawn of a stream is drawn apart.
-_LENGTH, _CUTS, _VIDEO, _NOISE, _SENSOR = range(1, 6)
+_LENGTH, _CUTS, _VIDEO, _NOISE, _SENSOR, _CUTTING = range(1, 7)
 
 
 class Position(NamedTuple):
@@ -86,8 +86,8 @@ class Chunks:
     """Random access to the part of one process of the batch of every update, on streams.
 
     A stream is a video of the training split, changed as a whole (`augment`), each of whose frames
-    is shown for a random time; its noise is drawn anew for every frame. With `cuts` it is several
-    such videos, one after the other.
+    is shown for a random time; its noise is drawn anew for every frame. With `cuts` a share of the
+    streams (`cut_streams`) is several such videos, one after the other.
 
     Attributes:
         size: streams of a part.
@@ -130,7 +130,9 @@ class Chunks:
 
     def _begins(self, key: tuple[int, ...], length: int) -> list[int]:
         """The frames at which a stream's videos begin, and the stream's end."""
-        drawn = self._rng(_CUTS, *key).random(length) < self._config.cuts
+        config = self._config
+        cutting = self._rng(_CUTTING, *key).random() < config.cut_streams
+        drawn = self._rng(_CUTS, *key).random(length) < config.cuts * cutting
         return [0, *(frame for frame in np.flatnonzero(drawn).tolist() if frame), length]
 
     def _part(

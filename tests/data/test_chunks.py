@@ -81,20 +81,36 @@ def test_the_chunks_of_a_stream_are_one_video_shown_for_a_while(augment):
                 assert any(set(shown) <= video for video in originals)
 
 
-def test_streams_cut_to_other_videos():
-    config = _config(augment=False, cuts=0.2, stream_frames=32, batch_size=30)
+def _cuts_by_stream(**changes):
+    """The share of frames at which each stream cuts to another video."""
+    config = _config(augment=False, stream_frames=32, batch_size=30, **changes)
     chunks, plan = Chunks(_videos(), config, Processes(0, 1)), Plan(config.seed, GROUPS, 8)
     place = {f.tobytes(): n for n, video in enumerate(_videos()) for f in video["frames"]}
-    streams, chances, cuts = {}, 0, 0
+    streams, found = {}, []
     for update in range(30):
         streams.setdefault(plan.position(update)[:2], []).append(chunks[update].frames)
     for parts in streams.values():
         for stream in np.concatenate(parts, 1):
             shown = [place[frame.tobytes()] for frame in stream]
-            chances += len(shown) - 1
-            cuts += sum(a != b for a, b in itertools.pairwise(shown))
+            cut = [a != b for a, b in itertools.pairwise(shown)]
+            found.append((np.sum(cut), len(cut)))
+    return np.array(found)
+
+
+def test_streams_cut_to_other_videos():
+    cuts, frames = _cuts_by_stream(cuts=0.2).sum(0)
     # One of five cuts is to the same video again.
-    assert cuts / chances == pytest.approx(0.2 * 0.8, abs=0.03)
+    assert cuts / frames == pytest.approx(0.2 * 0.8, abs=0.03)
+
+
+def test_a_share_of_the_streams_cuts_and_the_others_show_one_video():
+    found = _cuts_by_stream(cuts=0.5, cut_streams=0.3)
+    long = found[found[:, 1] >= 15]
+    cutting = long[:, 0] > 0
+    assert cutting.mean() == pytest.approx(0.3, abs=0.1)
+    cuts, frames = long[cutting].sum(0)
+    assert cuts / frames == pytest.approx(0.5 * 0.8, abs=0.06)
+    assert not _cuts_by_stream(cuts=0.5, cut_streams=0.0)[:, 0].any()
 
 
 def test_a_batch_is_a_function_of_seed_and_update_and_is_shared_by_processes():
