@@ -1,6 +1,7 @@
 """How long a model is unsure of a frame: the area under its uncertainty over recurrent steps."""
 
 import dataclasses
+import math
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.measures.evidence import vacuity
 from rsf_jax.measures.losses import EVIDENTIAL_LOSS
 from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.ops.held import as_held
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Float, Frame, Leaf, Variables, Video
@@ -107,7 +109,8 @@ def uncertainty(logits: Float[Array, "*axes K"], kind: str = EVIDENCE) -> Float[
     if kind == EVIDENCE:
         return vacuity(logits)
     log_p = jax.nn.log_softmax(logits)
-    return -(jnp.exp(log_p) * log_p).sum(-1) / np.log(logits.shape[-1])
+    # A number of Python's: one of NumPy's would make float64 of it where that is enabled.
+    return -(jnp.exp(log_p) * log_p).sum(-1) / math.log(logits.shape[-1])
 
 
 def reaction_times(
@@ -170,7 +173,7 @@ def _reaction_times(
     with_maps: bool,
 ) -> ReactionTimes:
     prepared = as_prepared(model, variables, frames.shape[2:4])
-    fresh = prepared.initial_carry(frames.shape[0])
+    fresh = as_held(prepared.initial_carry(frames.shape[0]), prepared)
 
     def body(carry: Any, x: tuple[Frame, Array]) -> tuple[Any, tuple[Array, Array | None]]:
         frame, counts = x
@@ -187,7 +190,7 @@ def _reaction_times(
             is_end = (n == 0) | (n == steps - 1)
             return (carry, area + jnp.where(is_end, 0.5, 1.0) * here), mean
 
-        nothing = jnp.zeros(frame.shape[:3], jnp.float32)
+        nothing = as_held(jnp.zeros(frame.shape[:3], jnp.float32), prepared)
         (carry, area), curve = lax.scan(step, (start, nothing), jnp.arange(steps))
         return carry, (curve, area if with_maps else None)
 

@@ -14,10 +14,17 @@ def floats(carry: Carry) -> list[Array]:
     return [x for x in jax.tree.leaves(carry) if _is_float(x)]
 
 
+def wide_floats(carry: Carry) -> list[Array]:
+    """Returns the same in float32 at least, to be added up and multiplied."""
+    return [jnp.asarray(x, jnp.promote_types(x.dtype, jnp.float32)) for x in floats(carry)]
+
+
 def with_floats(carry: Carry, values: Sequence[Array]) -> Carry:
-    """Returns a state with others instead of what `floats` returns of it."""
+    """Returns a state with others instead of what `floats` returns of it, of the same types."""
     others = iter(values)
-    return jax.tree.map(lambda x: next(others) if _is_float(x) else x, carry)
+    return jax.tree.map(
+        lambda x: jnp.asarray(next(others), jnp.result_type(x)) if _is_float(x) else x, carry
+    )
 
 
 def _is_float(x: Any) -> bool:

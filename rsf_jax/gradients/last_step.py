@@ -86,8 +86,9 @@ def _last_step_jvp(
 
     def forward(pull_back: Any, moved: list[Any]) -> list[Any]:
         # Of the constants' types the result has none: zeros depend on them all the same.
-        nothing = sum(jnp.sum(x) for x in jax.tree.leaves(moved)) * 0
-        return [refused(jnp.zeros_like(x) + nothing, _reverse(estimator)) for x in out]
+        nothing = jnp.asarray(sum(jnp.sum(x) for x in jax.tree.leaves(moved)) * 0)
+        zeros = [jnp.zeros_like(x) + nothing.astype(x.dtype) for x in out]
+        return [refused(zero, _reverse(estimator)) for zero in zeros]
 
     moved = linear(forward, transpose, pull_back, tangents[1], like=out)
     no_tangent = jax.tree.map(lambda x: np.zeros(jnp.shape(x), jax.dtypes.float0), after)

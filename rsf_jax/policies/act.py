@@ -6,7 +6,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from rsf_jax.gradients.floats import floats, with_floats
+from rsf_jax.gradients.floats import wide_floats, with_floats
 from rsf_jax.policies import arguments
 from rsf_jax.policies.base import Memory
 from rsf_jax.policies.ponder import Learned, per_sample
@@ -25,7 +25,8 @@ class Weighed(NamedTuple):
 
     Attributes:
         total: [B], sum of the weights.
-        states: the weighted sum of the arrays of floating-point numbers of a state.
+        states: the weighted sum of the arrays of floating-point numbers of a state, in float32 at
+            least.
     """
 
     total: Array
@@ -34,7 +35,7 @@ class Weighed(NamedTuple):
 
 def begin_weighing(carry: Carry) -> Weighed:
     """Returns that no state has been weighed, in front of a frame's first step."""
-    return Weighed(per_sample(0.0, carry), [jnp.zeros_like(x) for x in floats(carry)])
+    return Weighed(per_sample(0.0, carry), [jnp.zeros_like(x) for x in wide_floats(carry)])
 
 
 def weigh(weighed: Weighed, carry: Carry, weight: Array) -> Weighed:
@@ -44,7 +45,7 @@ def weigh(weighed: Weighed, carry: Carry, weight: Array) -> Weighed:
     def add(total: Array, x: Array) -> Array:
         return total + weight.reshape(weight.shape + (1,) * (x.ndim - 1)) * x
 
-    states = [add(total, x) for total, x in zip(weighed.states, floats(carry))]
+    states = [add(total, x) for total, x in zip(weighed.states, wide_floats(carry))]
     return Weighed(weighed.total + weight, states)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
-from rsf_jax.gradients.floats import floats, with_floats
+from rsf_jax.gradients.floats import wide_floats, with_floats
 from rsf_jax.ops.solve import solve_scaled
 from rsf_jax.policies.steering import Steered, steers
 from rsf_jax.policies.values import check_samples, checked
@@ -118,8 +118,8 @@ class Anderson(Wrapper):
         Raises:
             InputError: if there are numbers of other samples.
         """
-        zeros = [jnp.zeros_like(x) for x in floats(carry)]
-        batch_size, dtype = len(zeros[0]), zeros[0].dtype
+        zeros = [jnp.zeros_like(x) for x in wide_floats(carry)]
+        batch_size, dtype = len(zeros[0]), jnp.result_type(*zeros)
         check_samples(self, _NUMBERS, batch_size)
         many = [jnp.repeat(x[:, None], self.memory, 1) for x in zeros]
         products = jnp.zeros((batch_size, self.memory, self.memory), dtype)
@@ -127,8 +127,8 @@ class Anderson(Wrapper):
 
     def steer(self, n: Array, before: Carry, after: Carry, history: AndersonHistory) -> Steered:
         """Mixes what the last steps have reached; see `SteeringPolicy`."""
-        reached = floats(after)
-        residual = [x - y for x, y in zip(reached, floats(before))]
+        reached = wide_floats(after)
+        residual = [x - y for x, y in zip(reached, wide_floats(before))]
         # Of a mixing of 1 exactly what was reached.
         short = jnp.asarray(1 - self.mixing, residual[0].dtype)
         damped = [x - _by_sample(short, g) * g for x, g in zip(reached, residual)]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
+from rsf_jax.gradients.floats import wide_floats
 from rsf_jax.policies import arguments
 from rsf_jax.policies.base import Halting, Memory, Recurrence
 from rsf_jax.policies.bounds import Bounded
@@ -63,9 +64,9 @@ class Learned(Bounded):
 
 
 def per_sample(value: float, carry: Carry) -> Array:
-    """Returns a number for each sample of a state, [B], in the type of its arrays."""
-    leaves = [x for x in jax.tree.leaves(carry) if jnp.issubdtype(x.dtype, jnp.floating)]
-    return jnp.full(leaves[0].shape[0], value, leaves[0].dtype)
+    """Returns a number for each sample of a state, [B], of its widest type, float32 at least."""
+    found = wide_floats(carry)
+    return jnp.full(len(found[0]), value, jnp.result_type(*found))
 
 
 @flax.struct.dataclass
