@@ -148,7 +148,7 @@ class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration
         Args:
             folder: the folder that was given.
             problems: takes files that cannot be used; those which are merely damaged or missing
-                are found later.
+                are found later. Lists and the like are read by it, so that an edit is noticed.
         """
         raise NotImplementedError
 
@@ -170,7 +170,8 @@ class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration
 
     def source(self, folder: pathlib.Path) -> Source:
         """The files in a folder that the dataset would be made of."""
-        return _source(folder, self.find(folder, Problems(folder)))
+        problems = Problems(folder)
+        return _source(folder, self.find(folder, problems), problems)
 
     @property
     def info(self) -> tfds.core.DatasetInfo:
@@ -205,7 +206,7 @@ class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration
         problems = Problems(folder)
         contents = self.find(folder, problems)
         plan = make_plan(contents, problems)
-        self._plan = dataclasses.replace(plan, source=_source(folder, contents).as_metadata())
+        self._plan = dataclasses.replace(plan, source=_source(folder, contents, problems).as_metadata())
         print("\n".join(self._plan.notes), flush=True)
         super()._download_and_prepare(dl_manager, download_config)
 
@@ -275,10 +276,10 @@ def _examples(made: list[Clip], indices: range, plan: Plan) -> Iterator[tuple[in
         yield index, example(made[index], plan.labels, image, mask)
 
 
-def _source(folder: pathlib.Path, contents: Contents) -> Source:
+def _source(folder: pathlib.Path, contents: Contents, problems: Problems) -> Source:
     frames = itertools.chain.from_iterable(contents.frames.values())
     used = {path for f in frames for path in (f.image, f.mask) if path is not None}
-    return source_of(folder, {videos.file_of(path) for path in used})
+    return source_of(folder, {videos.file_of(path) for path in used} | problems.read)
 
 
 def _manual_folder(dl_manager: Any) -> pathlib.Path:

@@ -76,16 +76,23 @@ def _sequence(place: str, name: str, names: set[str]) -> str:
     return f"{place}/{name}" if len(names) > 1 and name else place
 
 
-def splits_by_folder(folder: pathlib.Path, sequences: dict[str, list[Frame]]) -> Splits | None:
+def splits_by_folder(
+    folder: pathlib.Path, sequences: dict[str, list[Frame]], problems: Problems
+) -> Splits | None:
     """Splits by folders called train, val and test, or by lists in `ImageSets`, as DAVIS has them.
 
     Where there is no test, the validation sequences are the test.
+
+    Args:
+        folder: the folder that was given.
+        sequences: frames by sequence.
+        problems: takes lists that cannot be used.
     """
     found: dict[str, list[str]] = {}
     for name in sequences:
         split = SPLITS.get(name.partition("/")[0].lower())
         if split is None:
-            found = _by_lists(folder, sequences)
+            found = _by_lists(folder, sequences, problems)
             break
         found.setdefault(split, []).append(name)
     if "test" not in found and "validation" in found:
@@ -95,12 +102,14 @@ def splits_by_folder(folder: pathlib.Path, sequences: dict[str, list[Frame]]) ->
     return {split: tuple(names) for split, names in found.items()}
 
 
-def _by_lists(folder: pathlib.Path, sequences: dict[str, list[Frame]]) -> dict[str, list[str]]:
+def _by_lists(
+    folder: pathlib.Path, sequences: dict[str, list[Frame]], problems: Problems
+) -> dict[str, list[str]]:
     for path in sorted(folder.glob("ImageSets/*/train.txt"), reverse=True):
         found = {}
         for split in ("train", "val", "test"):
             listing = path.with_name(f"{split}.txt")
-            lines = listing.read_text("utf-8-sig").split() if listing.is_file() else []
+            lines = problems.text(listing).split() if listing.is_file() else []
             named = {
                 part for line in lines for part in (line, pathlib.PurePosixPath(line).parent.name)
             }

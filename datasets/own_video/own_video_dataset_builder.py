@@ -36,7 +36,7 @@ class Builder(FolderBuilder):
         """Frames by the folder's names or list, divided as `dataset.yaml` says."""
         settings = read_settings(folder / "dataset.yaml")
         sequences = find_sequences(folder, problems, sparse=settings.sparse)
-        splits = settings.splits or splits_by_folder(folder, sequences)
+        splits = settings.splits or splits_by_folder(folder, sequences, problems)
         frames = divide(sequences, splits)
         cutting = {split: Cutting(settings.clip_length, split == "train") for split in frames}
         reading = Reading(read_picture, MaskReader(settings.index_of), channels=3)

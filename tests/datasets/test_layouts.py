@@ -145,13 +145,35 @@ def test_folders_of_splits_with_images_and_masks(tmp_path):
     }
 
 
-def test_lists_of_davis_divide_its_sequences(tmp_path):
-    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
-    for split, name in (("train", "b"), ("val", "a")):
+def _lists_of_davis(manual, train, val):
+    for split, names in (("train", train), ("val", val)):
         path = manual / "ImageSets" / "2017" / f"{split}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{name}\n")
+        path.write_text("\n".join(names))
+
+
+def test_lists_of_davis_divide_its_sequences(tmp_path):
+    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
+    _lists_of_davis(manual, "b", "a")
     assert _contents(_built(manual, tmp_path)) == {"train": _TWO["test"], "test": _TWO["train"]}
+
+
+def test_lists_of_davis_are_part_of_what_a_dataset_is_made_of(tmp_path):
+    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
+    _lists_of_davis(manual, "b", "a")
+    builder = Builder(config="default", data_dir=tmp_path / "data")
+    before = builder.source(manual).as_metadata()
+    assert builder.source(manual).is_of(before)
+    _lists_of_davis(manual, "a", "b")
+    assert not builder.source(manual).is_of(before)
+
+
+def test_a_list_that_is_no_text_is_named(tmp_path):
+    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
+    _lists_of_davis(manual, "b", "a")
+    (manual / "ImageSets" / "2017" / "val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"ImageSets/2017/val\.txt: is not a text file in UTF-8"):
+        _built(manual, tmp_path)
 
 
 LISTS = {

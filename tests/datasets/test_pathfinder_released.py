@@ -46,10 +46,14 @@ def _label(part, number):
 
 def _with_labels(folder, text=True):
     _images(folder, 12)
-    (folder / "metadata").mkdir()
+    _write_labels(folder, _label, text)
+
+
+def _write_labels(folder, label, text=True):
+    (folder / "metadata").mkdir(exist_ok=True)
     for part in (1, 2):
         rows = [
-            [f"imgs/{part}", f"sample_{n}.png", str(n), str(int(_label(part, n))), "1.8", "6"]
+            [f"imgs/{part}", f"sample_{n}.png", str(n), str(int(label(part, n))), "1.8", "6"]
             for n in range(13)  # of the last there is no image
         ]
         file = io.BytesIO("\n".join(map(" ".join, rows)).encode())
@@ -97,15 +101,29 @@ def test_lists_divide_the_images(tmp_path):
 @pytest.mark.parametrize("text", [True, False])
 def test_labels_of_images_are_the_class_of_every_pixel(tmp_path, text):
     _with_labels(tmp_path / "released", text)
-    config = rsf.get_config("easy_s6f1").replace(
+    dataset = open_dataset(_config(tmp_path))
+    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [20, 2, 2]
+    assert _classes(dataset.test) == [[_label(1, 9)], [_label(2, 7)]]
+
+
+def _config(tmp_path):
+    return rsf.get_config("easy_s6f1").replace(
         dataset="pathfinder_released/default",
         data_dir=str(tmp_path / "data"),
         manual_dir=str(tmp_path / "released"),
     )
-    dataset = open_dataset(config)
-    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [20, 2, 2]
-    masks = [video["masks"] for video in dataset.test]
-    assert [np.unique(mask).tolist() for mask in masks] == [[_label(1, 9)], [_label(2, 7)]]
+
+
+def _classes(split):
+    return [np.unique(video["masks"]).tolist() for video in split]
+
+
+def test_other_labels_are_another_dataset(tmp_path):
+    _with_labels(tmp_path / "released")
+    before = _classes(open_dataset(_config(tmp_path)).test)
+    _write_labels(tmp_path / "released", lambda part, number: not _label(part, number))
+    after = _classes(open_dataset(_config(tmp_path)).test)
+    assert after == [[1 - label] for (label,) in before]
 
 
 def _no_labels(folder):
