@@ -21,7 +21,7 @@ from frame_folders.census import Census, check_counts, in_words
 from frame_folders.images import COLOR, Reading, Size, check
 from frame_folders.labels import Labels
 from frame_folders.problems import Problems
-from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs
+from frame_folders.sequences import Clip, Cutting, Frame, check_apart, clips, in_order, runs
 from frame_folders.source import Source, source_of
 
 Example = dict[str, Any]
@@ -78,10 +78,11 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
     """Cuts what was found into clips, after a look into every file.
 
     Raises:
-        ValueError: naming every file that cannot be used, a split in which no clip fits or nothing
-            is labeled, or masks whose meaning cannot be told.
+        ValueError: naming every file that cannot be used or is in two splits, a split in which no
+            clip fits or nothing is labeled, or masks whose meaning cannot be told.
     """
     sequences = {split: in_order(frames, problems) for split, frames in contents.frames.items()}
+    check_apart(contents.frames, problems)
     census = Census()
     every = _counted(contents.frames, census)
     size = check(every, leniently(contents.labels), contents.reading, problems, census)
@@ -206,7 +207,9 @@ class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration
         problems = Problems(folder)
         contents = self.find(folder, problems)
         plan = make_plan(contents, problems)
-        self._plan = dataclasses.replace(plan, source=_source(folder, contents, problems).as_metadata())
+        self._plan = dataclasses.replace(
+            plan, source=_source(folder, contents, problems).as_metadata()
+        )
         print("\n".join(self._plan.notes), flush=True)
         super()._download_and_prepare(dl_manager, download_config)
 

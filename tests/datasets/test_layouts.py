@@ -1,6 +1,7 @@
 """Folders as people have them, through the builder of one's own videos."""
 
 import pathlib
+import re
 
 import av
 import numpy as np
@@ -166,6 +167,49 @@ def test_lists_of_davis_are_part_of_what_a_dataset_is_made_of(tmp_path):
     assert builder.source(manual).is_of(before)
     _lists_of_davis(manual, "a", "b")
     assert not builder.source(manual).is_of(before)
+
+
+def _two_lists_of_davis(manual):
+    _lists_of_davis(manual, "ab", "b")
+
+
+def _settings_that_overlap(manual):
+    (manual / "dataset.yaml").write_text(_SETTINGS + "\nsplits: {train: [a], test: [b, a/0]}")
+    for folder in ("JPEGImages", "Annotations"):
+        (manual / folder / "480p" / "a" / "0").mkdir()
+        for image in (manual / folder / "480p" / "a").glob("*.png"):
+            image.rename(image.parent / "0" / image.name)
+
+
+def _link_to_another(manual):
+    for folder in ("JPEGImages", "Annotations"):
+        (manual / folder / "480p" / "c").symlink_to(manual / folder / "480p" / "a")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_two_lists_of_davis, r"480p/b/00001\.png: is in split test, and in train too$"),
+        (_settings_that_overlap, r"480p/a/0/00001\.png: is in split test, and in train too$"),
+        (
+            _link_to_another,
+            r"c/00001\.png: is in split test, and in train too, under the name .*a/",
+        ),
+    ],
+)
+def test_frames_of_two_splits_are_named_with_both(tmp_path, spoil, message):
+    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
+    spoil(manual)
+    with pytest.raises(ValueError, match=r"no frame may be in two splits") as raised:
+        _built(manual, tmp_path)
+    assert re.search(message, str(raised.value), re.MULTILINE)
+
+
+def test_a_link_to_the_folder_that_it_is_in_leads_nowhere(tmp_path):
+    manual = _write(tmp_path / "videos", LAYOUTS["images and masks"])
+    for folder in ("images", "masks"):
+        (manual / folder / "all").symlink_to(manual / folder)
+    assert _contents(_built(manual, tmp_path)) == _TWO
 
 
 def test_a_list_that_is_no_text_is_named(tmp_path):

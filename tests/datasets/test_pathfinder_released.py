@@ -98,6 +98,19 @@ def test_lists_divide_the_images(tmp_path):
     assert names == {"train": ["1/sample_3", "2/sample_10"], "test": ["2/sample_2"]}
 
 
+def test_an_image_of_two_lists_is_refused(tmp_path):
+    _with_masks(tmp_path / "released")
+    for name, numbers in (("train", range(8)), ("test", range(5, 12))):
+        lines = [f"imgs/1/sample_{number}.png" for number in numbers]
+        (tmp_path / "released" / f"{name}.txt").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"3 file\(s\)") as raised:
+        _opened(tmp_path / "released", tmp_path)
+    for number in (5, 6, 7):
+        assert f"imgs/1/sample_{number}.png: is in split test, and in train too" in str(
+            raised.value
+        )
+
+
 @pytest.mark.parametrize("text", [True, False])
 def test_labels_of_images_are_the_class_of_every_pixel(tmp_path, text):
     _with_labels(tmp_path / "released", text)
