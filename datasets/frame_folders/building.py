@@ -207,9 +207,8 @@ class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration
         problems = Problems(folder)
         contents = self.find(folder, problems)
         plan = make_plan(contents, problems)
-        self._plan = dataclasses.replace(
-            plan, source=_source(folder, contents, problems).as_metadata()
-        )
+        source = _source(folder, contents, problems)
+        self._plan = dataclasses.replace(plan, source=source.as_metadata())
         print("\n".join(self._plan.notes), flush=True)
         super()._download_and_prepare(dl_manager, download_config)
 

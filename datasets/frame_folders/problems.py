@@ -1,4 +1,4 @@
-"""Everything that is wrong with a folder's files, told in one error; which of them have been read."""
+"""Everything that is wrong with a folder's files, told in one error; which were read."""
 
 from __future__ import annotations
 

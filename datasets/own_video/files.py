@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import pathlib
 
 from frame_folders import videos
@@ -29,9 +30,11 @@ def find_sequences(
     """
     listing = folder / LIST
     if listing.is_file():
+        listed = read_pairs(listing, problems, sparse=sparse)
+        places = _places(folder, {(folder / image).parent for image, _ in listed})
         pairs = [
-            Pair(folder / image, folder / mask if mask else None, _place(folder, folder / image))
-            for image, mask in read_pairs(listing, problems, sparse=sparse)
+            Pair(path, folder / mask if mask else None, places[path.parent])
+            for path, mask in ((folder / image, mask) for image, mask in listed)
         ]
     else:
         pairs = Finder(sparse, problems).find(folder)
@@ -48,10 +51,20 @@ def find_sequences(
     return {name: found[name] for name in sorted(found)}
 
 
-def _place(folder: pathlib.Path, image: pathlib.Path) -> str:
-    place = image.parent
-    inside = place != folder and place.is_relative_to(folder)
-    return place.relative_to(folder).as_posix() if inside else place.name
+def _places(folder: pathlib.Path, places: set[pathlib.Path]) -> dict[pathlib.Path, str]:
+    """What folders of frames are called: by their path in `folder`, others by the end of theirs.
+
+    Of these the shortest end is taken that no other folder has.
+    """
+    ends = collections.Counter(end for place in places for end in _ends(place))
+    inside = {place for place in places if place != folder and place.is_relative_to(folder)}
+    own = {place: next((e for e in _ends(place) if ends[e] == 1), "") for place in places - inside}
+    return own | {place: place.relative_to(folder).as_posix() for place in inside}
+
+
+def _ends(place: pathlib.Path) -> list[str]:
+    """The last part of a path, the last two, and so on."""
+    return [pathlib.PurePath(*place.parts[-n:]).as_posix() for n in range(1, len(place.parts) + 1)]
 
 
 def _frames(pairs: list[Pair], problems: Problems) -> list[Frame]:
@@ -66,10 +79,24 @@ def _frames(pairs: list[Pair], problems: Problems) -> list[Frame]:
     names: dict[str, set[str]] = {}
     for pair, name, _ in named:
         names.setdefault(pair.place, set()).add(name)
-    return [
+    frames = [
         Frame(pair.image, pair.mask, _sequence(pair.place, name, names[pair.place]), number)
         for pair, name, number in named
     ]
+    _check_folders(frames, problems)
+    return frames
+
+
+def _check_folders(frames: list[Frame], problems: Problems) -> None:
+    """A sequence is in one folder: two that come to one name would be joined."""
+    folders: dict[str, pathlib.Path] = {}
+    for frame in frames:
+        folder = folders.setdefault(frame.sequence, frame.image.parent)
+        if folder != frame.image.parent:
+            problems.add(
+                frame.image.parent,
+                f"has frames of a sequence {frame.sequence}, as {folder} has: rename one of them",
+            )
 
 
 def _sequence(place: str, name: str, names: set[str]) -> str:

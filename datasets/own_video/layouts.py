@@ -87,7 +87,8 @@ class Finder:
             there = path.relative_to(images)
             name = there.as_posix() if there.parts else images.name
             found = self._together(path, masks / there, name)
-            found += self._videos(path, masks / there)
+            films = self._videos(path, masks / there)
+            found += [dataclasses.replace(p, place=(there / p.place).as_posix()) for p in films]
             pairs += found
             places += [pair.place for pair in found]
         common = _common(places)

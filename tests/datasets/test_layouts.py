@@ -189,12 +189,9 @@ def _link_to_another(manual):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_two_lists_of_davis, r"480p/b/00001\.png: is in split test, and in train too$"),
-        (_settings_that_overlap, r"480p/a/0/00001\.png: is in split test, and in train too$"),
-        (
-            _link_to_another,
-            r"c/00001\.png: is in split test, and in train too, under the name .*a/",
-        ),
+        (_two_lists_of_davis, r"480p/b/00001\.png: {}$"),
+        (_settings_that_overlap, r"480p/a/0/00001\.png: {}$"),
+        (_link_to_another, r"480p/c/00001\.png: {}, under the name \S+/480p/a/00001\.png$"),
     ],
 )
 def test_frames_of_two_splits_are_named_with_both(tmp_path, spoil, message):
@@ -202,7 +199,8 @@ def test_frames_of_two_splits_are_named_with_both(tmp_path, spoil, message):
     spoil(manual)
     with pytest.raises(ValueError, match=r"no frame may be in two splits") as raised:
         _built(manual, tmp_path)
-    assert re.search(message, str(raised.value), re.MULTILINE)
+    told = message.format("is in split test, and in train too")
+    assert re.search(told, str(raised.value), re.MULTILINE)
 
 
 def test_a_link_to_the_folder_that_it_is_in_leads_nowhere(tmp_path):
@@ -217,6 +215,37 @@ def test_a_list_that_is_no_text_is_named(tmp_path):
     _lists_of_davis(manual, "b", "a")
     (manual / "ImageSets" / "2017" / "val.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"ImageSets/2017/val\.txt: is not a text file in UTF-8"):
+        _built(manual, tmp_path)
+
+
+def test_folders_of_a_list_are_told_apart_by_the_ends_of_their_paths(tmp_path):
+    manual, other = _write(tmp_path / "videos", []), tmp_path / "other"
+    pairs = [
+        *_numbers(f"{other}/cam1/frames/{{}}.png", f"{other}/cam1/masks/{{}}.png", 2),
+        *_numbers(f"{other}/cam2/frames/{{}}.png", f"{other}/cam2/masks/{{}}.png", 2, first=2),
+        *_numbers(f"{other}/walk/{{}}.png", f"{other}/walk_mask/{{}}.png", 2),
+        *_numbers("walk/{}.png", "walk_mask/{}.png", 2, first=2),
+        *_numbers(f"{other}/run/{{}}.png", f"{other}/run_mask/{{}}.png", 2),
+    ]
+    _write(manual, pairs)
+    (manual / "frames.txt").write_text("\n".join(" ".join(pair) for pair in pairs))
+    assert _contents(_built(manual, tmp_path)) == {
+        "train": [
+            ("cam1/frames", [0, 1]),
+            ("cam2/frames", [2, 3]),
+            ("other/walk", [0, 1]),
+            ("run", [0, 1]),
+        ],
+        "test": [("walk", [2, 3])],
+    }
+
+
+def test_folders_that_come_to_one_sequence_are_refused(tmp_path):
+    pairs = _numbers("a/x_{}.png", "a_mask/x_{}.png", 2) + _numbers("a/y_{}.png", "a_mask/y_{}.png")
+    pairs += _numbers("a/x/{}.png", "m/{}.png", 2, first=2)
+    manual = _write(tmp_path / "videos", pairs)
+    (manual / "frames.txt").write_text("\n".join(" ".join(pair) for pair in pairs))
+    with pytest.raises(ValueError, match=r"a/x: has frames of a sequence a/x, as .*/a has: rename"):
         _built(manual, tmp_path)
 
 
@@ -315,6 +344,19 @@ def test_videos_with_masks(tmp_path, masks):
         )
         expected = np.stack([_half(i), _half(i + 1)]) == 255
         assert (clip["masks"] == expected).mean() > 0.97
+
+
+def test_videos_in_folders_of_splits(tmp_path):
+    manual = tmp_path / "videos"
+    for split, name in (("train", "b"), ("val", "a")):
+        _film(manual / "images" / split / f"{name}.mp4", [10, 20])
+        _film(manual / "masks" / split / f"{name}.mp4", [np.repeat(_half(0)[..., None], 3, -1)] * 2)
+    (manual / "dataset.yaml").write_text(_SETTINGS)
+    builder = _built(manual, tmp_path)
+    assert {s: [c["sequence"] for c in builder.as_data_source(s)] for s in builder.info.splits} == {
+        "train": [b"train/b"],
+        "test": [b"val/a"],
+    }
 
 
 @pytest.mark.parametrize(
