@@ -113,18 +113,28 @@ def splits_by_folder(
     Args:
         folder: the folder that was given.
         sequences: frames by sequence.
-        problems: takes lists that cannot be used.
+        problems: takes lists that cannot be used, and folders that leave sequences out.
     """
-    found: dict[str, list[str]] = {}
+    by_folder: dict[str, list[str]] = {}
     for name in sequences:
-        split = SPLITS.get(name.partition("/")[0].lower())
-        if split is None:
-            found = _by_lists(folder, sequences, problems)
-            break
-        found.setdefault(split, []).append(name)
+        by_folder.setdefault(SPLITS.get(name.partition("/")[0].lower(), ""), []).append(name)
+    others = by_folder.pop("", [])
+    found = _usable({} if others else by_folder) or _usable(_by_lists(folder, sequences, problems))
+    if found is None and len(by_folder) > 1:
+        lacking = f"{others[0]} is in none of them" if others else "train is not among them"
+        problems.add(
+            folder,
+            f"has folders of the splits {', '.join(by_folder)}, but {lacking}: write `splits` into "
+            "dataset.yaml",
+        )
+    return found
+
+
+def _usable(found: dict[str, list[str]]) -> Splits | None:
+    """Splits with a test; None without one, or without anything to train on."""
     if "test" not in found and "validation" in found:
-        found["test"] = found.pop("validation")
-    if not {"train", "test"} <= found.keys():
+        found = {"train": found.get("train", []), "test": found["validation"]}
+    if not found.get("train") or "test" not in found:
         return None
     return {split: tuple(names) for split, names in found.items()}
 

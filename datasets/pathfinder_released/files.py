@@ -117,10 +117,23 @@ def _rows(path: pathlib.Path, problems: Problems) -> list[list[str]]:
 def _divide(
     folder: pathlib.Path, frames: list[Frame], problems: Problems
 ) -> dict[str, list[Frame]]:
-    """By lists of images, if there are any, else by tenths."""
-    lists = {split: sorted(folder.glob(pattern)) for split, pattern in _LISTS.items()}
-    if lists["train"] and lists["test"]:
-        named = {split: _named(paths, problems) for split, paths in lists.items() if paths}
+    """By lists of images, if there are any, else by tenths.
+
+    Where there is no list of the test, that of validation is it.
+    """
+    found = {split: sorted(folder.glob(pattern)) for split, pattern in _LISTS.items()}
+    lists = {split: paths for split, paths in found.items() if paths}
+    if "test" not in lists and "validation" in lists:
+        lists["test"] = lists.pop("validation")
+    missing = [_LISTS[split] for split in ("train", "test") if split not in lists]
+    if lists and missing:
+        problems.add(
+            folder / missing[0],
+            f"missing, where there is {next(iter(lists.values()))[0].name}: lists of the images of "
+            "train and of test or val are needed, or none at all",
+        )
+    elif lists:
+        named = {split: _named(paths, problems) for split, paths in lists.items()}
         return {
             split: [frame for frame in frames if frame.sequence in names]
             for split, names in named.items()

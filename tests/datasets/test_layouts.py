@@ -146,6 +146,24 @@ def test_folders_of_splits_with_images_and_masks(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("train", "val", "extra"), "splits train, validation, but extra/a is in none of them"),
+        (("val", "test"), "splits test, validation, but train is not among them"),
+    ],
+)
+def test_folders_of_splits_that_do_not_divide_all_are_refused(tmp_path, folders, message):
+    pairs = [
+        pair
+        for split in folders
+        for name in "ab"
+        for pair in _numbers(f"images/{split}/{name}/{{}}.png", f"masks/{split}/{name}/{{}}.png", 2)
+    ]
+    with pytest.raises(ValueError, match=f"{message}: write `splits` into"):
+        _built(_write(tmp_path / "videos", pairs), tmp_path)
+
+
 def _lists_of_davis(manual, train, val):
     for split, names in (("train", train), ("val", val)):
         path = manual / "ImageSets" / "2017" / f"{split}.txt"

@@ -98,11 +98,38 @@ def test_lists_divide_the_images(tmp_path):
     assert names == {"train": ["1/sample_3", "2/sample_10"], "test": ["2/sample_2"]}
 
 
+def _lists(folder, **images):
+    for name, numbers in images.items():
+        lines = [f"imgs/1/sample_{number}.png" for number in numbers]
+        (folder / f"{name}.txt").write_text("\n".join(lines))
+
+
+def test_without_a_list_of_the_test_that_of_validation_is_it(tmp_path):
+    _with_masks(tmp_path / "released")
+    _lists(tmp_path / "released", train=range(3), val=range(8, 10))
+    assert _names(_opened(tmp_path / "released", tmp_path)) == {
+        "train": ["1/sample_0", "1/sample_1", "1/sample_2"],
+        "test": ["1/sample_8", "1/sample_9"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("train", r"test\*\.txt: missing, where there is train\.txt"),
+        ("val", r"train\*\.txt: missing, where there is val\.txt"),
+    ],
+)
+def test_a_list_of_one_split_alone_is_refused(tmp_path, name, message):
+    _with_masks(tmp_path / "released")
+    _lists(tmp_path / "released", **{name: range(3)})
+    with pytest.raises(ValueError, match=message):
+        _opened(tmp_path / "released", tmp_path)
+
+
 def test_an_image_of_two_lists_is_refused(tmp_path):
     _with_masks(tmp_path / "released")
-    for name, numbers in (("train", range(8)), ("test", range(5, 12))):
-        lines = [f"imgs/1/sample_{number}.png" for number in numbers]
-        (tmp_path / "released" / f"{name}.txt").write_text("\n".join(lines))
+    _lists(tmp_path / "released", train=range(8), test=range(5, 12))
     with pytest.raises(ValueError, match=r"3 file\(s\)") as raised:
         _opened(tmp_path / "released", tmp_path)
     told = [f"sample_{number}.png: is in split test, and in train too" for number in (5, 6, 7)]
