@@ -126,13 +126,20 @@ def _found(sequences: dict[str, dict[str, list[Frame]]], made: dict[str, list[Cl
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
     """Clips of a split."""
     parts = [run for sequence in sequences for run in runs(sequence)]
-    made = [clip for run in parts for clip in clips(run, cutting) if clip.is_labeled]
+    made = [clip for run in parts for clip in clips(run, cutting)]
+    count = sum(map(len, sequences))
     if not made:
         raise ValueError(
-            f"split {split} has {sum(map(len, sequences))} frame(s), but no "
-            f"{cutting.length or 1} in a row: give it more or take shorter clips"
+            f"split {split} has {count} frame(s), but no {cutting.length or 1} in a row: give it "
+            "more or take shorter clips"
         )
-    return made
+    labeled = [clip for clip in made if clip.is_labeled]
+    if not labeled:
+        raise ValueError(
+            f"split {split} has {count} frame(s), but no clip of it has a mask: give it masks, or "
+            "divide the sequences otherwise"
+        )
+    return labeled
 
 
 class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration=True):

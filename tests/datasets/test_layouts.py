@@ -309,6 +309,13 @@ def test_masks_on_some_frames_are_taken_when_the_settings_say_so(tmp_path):
     assert builder.info.metadata["frames_left_out"] == {"train": 1, "test": 0}
 
 
+def test_a_split_without_a_mask_is_told_so(tmp_path):
+    pairs = _numbers("a/{}.png", "a_mask/{}.png", 6) + [(f"b/{i}.png", None) for i in range(6)]
+    manual = _write(tmp_path / "videos", pairs, _SETTINGS + "\nsparse: true")
+    with pytest.raises(ValueError, match=r"split test has 6 .*but no clip of it has a mask"):
+        _built(manual, tmp_path)
+
+
 def _film(path, values, size=(64, 48)):
     """A video of gray frames."""
     path.parent.mkdir(parents=True, exist_ok=True)
