@@ -72,5 +72,7 @@ class Builder(FolderBuilder):
         """Frames by SegNet's lists, or by what there is in their place."""
         config = self.builder_config
         cutting = dict.fromkeys(SPLITS, config.evaluation) | {"train": config.training}
-        reading = Reading(read_image, MaskReader(colors_in(folder), "class_dict.csv"), channels=3)
-        return Contents(find_frames(folder, problems), cutting, labels_in(folder), reading)
+        masks = MaskReader(colors_in(folder, problems), "class_dict.csv")
+        reading = Reading(read_image, masks, channels=3)
+        frames = find_frames(folder, problems)
+        return Contents(frames, cutting, labels_in(folder, problems), reading)

@@ -37,7 +37,7 @@ def find_frames(folder: pathlib.Path, problems: Problems) -> dict[str, list[Fram
         return {split: _of_split(folder, name, problems) for split, name in SPLITS.items()}
     frames = _in_folder(*together, problems)
     listing = folder / VALID
-    valid = set(listing.read_text("utf-8-sig").split()) if listing.is_file() else None
+    valid = set(problems.text(listing).split()) if listing.is_file() else None
     found: dict[str, list[Frame]] = {split: [] for split in SPLITS}
     for frame in frames:
         split = _split_of(frame, valid)

@@ -7,6 +7,7 @@ import dataclasses
 import pathlib
 
 from frame_folders.labels import Labels
+from frame_folders.problems import Problems
 from video_records.labels import IGNORED
 
 from camvid.classes import CLASSES, LABELS
@@ -77,7 +78,7 @@ def colors_of_labels() -> dict[Color, int]:
     return table | {color: class_of(name) for name, (color, _) in RELEASED.items()}
 
 
-def colors_in(folder: pathlib.Path) -> dict[Color, int]:
+def colors_in(folder: pathlib.Path, problems: Problems) -> dict[Color, int]:
     """The index of every color of labels: those of `class_dict.csv`, if it is there, too.
 
     Raises:
@@ -86,7 +87,7 @@ def colors_in(folder: pathlib.Path) -> dict[Color, int]:
     path = folder / "class_dict.csv"
     if not path.is_file():
         return colors_of_labels()
-    rows = list(csv.reader(path.read_text("utf-8-sig").splitlines()))[1:]
+    rows = list(csv.reader(problems.text(path).splitlines()))[1:]
     try:
         own = {(int(r), int(g), int(b)): class_of(name) for name, r, g, b in rows}
     except ValueError as error:
@@ -96,7 +97,7 @@ def colors_in(folder: pathlib.Path) -> dict[Color, int]:
     return colors_of_labels() | own
 
 
-def labels_in(folder: pathlib.Path) -> Labels:
+def labels_in(folder: pathlib.Path, problems: Problems) -> Labels:
     """What indices in labels mean: the 11 classes, or the classes that `codes.txt` lists.
 
     Raises:
@@ -105,7 +106,7 @@ def labels_in(folder: pathlib.Path) -> Labels:
     path = folder / "codes.txt"
     if not path.is_file():
         return LABELS
-    names = path.read_text("utf-8-sig").split()
+    names = problems.text(path).split()
     try:
         codes = [(index, class_of(name)) for index, name in enumerate(names)]
     except ValueError as error:

@@ -21,7 +21,7 @@ from frame_folders.census import Census, check_counts, in_words
 from frame_folders.images import COLOR, Reading, Size, check
 from frame_folders.labels import Labels
 from frame_folders.problems import Problems
-from frame_folders.sequences import Clip, Cutting, Frame, clips, in_order, runs
+from frame_folders.sequences import Clip, Cutting, Frame, check_apart, clips, in_order, runs
 from frame_folders.source import Source, source_of
 
 Example = dict[str, Any]
@@ -78,10 +78,11 @@ def make_plan(contents: Contents, problems: Problems) -> Plan:
     """Cuts what was found into clips, after a look into every file.
 
     Raises:
-        ValueError: naming every file that cannot be used, a split in which no clip fits or nothing
-            is labeled, or masks whose meaning cannot be told.
+        ValueError: naming every file that cannot be used or is in two splits, a split in which no
+            clip fits or nothing is labeled, or masks whose meaning cannot be told.
     """
     sequences = {split: in_order(frames, problems) for split, frames in contents.frames.items()}
+    check_apart(contents.frames, problems)
     census = Census()
     every = _counted(contents.frames, census)
     size = check(every, leniently(contents.labels), contents.reading, problems, census)
@@ -125,13 +126,20 @@ def _found(sequences: dict[str, dict[str, list[Frame]]], made: dict[str, list[Cl
 def _cut(split: str, sequences: list[list[Frame]], cutting: Cutting) -> list[Clip]:
     """Clips of a split."""
     parts = [run for sequence in sequences for run in runs(sequence)]
-    made = [clip for run in parts for clip in clips(run, cutting) if clip.is_labeled]
+    made = [clip for run in parts for clip in clips(run, cutting)]
+    count = sum(map(len, sequences))
     if not made:
         raise ValueError(
-            f"split {split} has {sum(map(len, sequences))} frame(s), but no "
-            f"{cutting.length or 1} in a row: give it more or take shorter clips"
+            f"split {split} has {count} frame(s), but no {cutting.length or 1} in a row: give it "
+            "more or take shorter clips"
         )
-    return made
+    labeled = [clip for clip in made if clip.is_labeled]
+    if not labeled:
+        raise ValueError(
+            f"split {split} has {count} frame(s), but no clip of it has a mask: give it masks, or "
+            "divide the sequences otherwise"
+        )
+    return labeled
 
 
 class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration=True):
@@ -148,7 +156,7 @@ class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration
         Args:
             folder: the folder that was given.
             problems: takes files that cannot be used; those which are merely damaged or missing
-                are found later.
+                are found later. Lists and the like are read by it, so that an edit is noticed.
         """
         raise NotImplementedError
 
@@ -170,7 +178,8 @@ class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration
 
     def source(self, folder: pathlib.Path) -> Source:
         """The files in a folder that the dataset would be made of."""
-        return _source(folder, self.find(folder, Problems(folder)))
+        problems = Problems(folder)
+        return _source(folder, self.find(folder, problems), problems)
 
     @property
     def info(self) -> tfds.core.DatasetInfo:
@@ -205,7 +214,8 @@ class FolderBuilder(VideoRecords, tfds.core.ShardBasedBuilder, skip_registration
         problems = Problems(folder)
         contents = self.find(folder, problems)
         plan = make_plan(contents, problems)
-        self._plan = dataclasses.replace(plan, source=_source(folder, contents).as_metadata())
+        source = _source(folder, contents, problems)
+        self._plan = dataclasses.replace(plan, source=source.as_metadata())
         print("\n".join(self._plan.notes), flush=True)
         super()._download_and_prepare(dl_manager, download_config)
 
@@ -275,10 +285,10 @@ def _examples(made: list[Clip], indices: range, plan: Plan) -> Iterator[tuple[in
         yield index, example(made[index], plan.labels, image, mask)
 
 
-def _source(folder: pathlib.Path, contents: Contents) -> Source:
+def _source(folder: pathlib.Path, contents: Contents, problems: Problems) -> Source:
     frames = itertools.chain.from_iterable(contents.frames.values())
     used = {path for f in frames for path in (f.image, f.mask) if path is not None}
-    return source_of(folder, {videos.file_of(path) for path in used})
+    return source_of(folder, {videos.file_of(path) for path in used} | problems.read)
 
 
 def _manual_folder(dl_manager: Any) -> pathlib.Path:

@@ -20,13 +20,8 @@ def read_pairs(
         problems: takes the list if a line of it has not two paths.
         sparse: whether a line may have an image alone, whose mask is then "".
     """
-    try:
-        lines = listing.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        problems.add(listing, "is not a text file in UTF-8")
-        return []
     pairs = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(problems.text(listing).splitlines(), 1):
         words = [_as_posix(listing.parent, word) for word in _words(line)]
         if len(words) == 2 or (sparse and len(words) == 1):
             pairs.append((words[0], words[1] if words[1:] else ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +17,7 @@ Color = tuple[int, int, int]  # red, green, blue
 
 _LOSSLESS = ("PNG", "BMP", "TIFF", "GIF")
 _LOSSY = ("JPEG",)
+_DEEP = ("I", "F")  # what modes of Pillow beyond 8 bits begin with
 # Of a mask that was stored with loss: pixels between two classes, which are left unlabeled.
 _MOST_BETWEEN = 0.2
 _NEAR = 40  # of 255: what a lossy mask of 0 and 255 may be off
@@ -47,13 +49,15 @@ class MaskReader:
         image = opened(path, (*_LOSSLESS, *_LOSSY))
         with image:
             lossy = image.format in _LOSSY
-            if image.mode == "P" and "transparency" not in image.info:
+            _check_depth(image)
+            _check_opaque(image)
+            if image.mode == "P":
                 return self._of_palette(image, path.name)
-            if image.mode in ("1", "L", "P") and not lossy:
+            if image.mode in ("1", "L") and not lossy:
                 return pixels_of(image, None).astype(np.uint8)
-            if image.mode.startswith(("I", "F")):
+            if image.mode.startswith(_DEEP):
                 return _of_deep(pixels_of(image, None))
-            return self._of_color(_without_alpha(image), lossy=lossy)
+            return self._of_color(pixels_of(image, "RGB"), lossy=lossy)
 
     def _of_palette(self, image: Image.Image, name: str) -> np.ndarray:
         indices = pixels_of(image, None)
@@ -132,14 +136,22 @@ def _of_deep(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def _without_alpha(image: Image.Image) -> np.ndarray:
-    """Red, green and blue of an image without transparency."""
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa", "P"):
-        whole = pixels_of(image, "RGBA")
-        if (whole[..., 3] != 255).any():
-            raise ValueError("has transparent pixels: save it without an alpha channel")
-        return whole[..., :3]
-    return pixels_of(image, "RGB")
+def _check_depth(image: Image.Image) -> None:
+    """Pillow stretches what has fewer bits to 8, and keeps the upper 8 of colors that have more."""
+    bits = re.search(r";(\d+)", str(image.tile[0][3])) if image.tile else None
+    if bits and image.mode in ("L", "LA", "RGB", "RGBA"):
+        raise ValueError(f"has {bits[1]} bits a channel: save it with 8")
+
+
+def _check_opaque(image: Image.Image) -> None:
+    if not image.has_transparency_data:
+        return
+    if image.mode.startswith(_DEEP):
+        clear = pixels_of(image, None) == image.info["transparency"]
+    else:
+        clear = pixels_of(image, "RGBA")[..., 3] != 255
+    if clear.any():
+        raise ValueError("has transparent pixels: save it without an alpha channel")
 
 
 def _is_gray(pixels: np.ndarray, tolerance: int) -> bool:

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a folder's files, told in one error."""
+"""Everything that is wrong with a folder's files, told in one error; which were read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,34 @@ NAMED = 20  # problems told one by one
 class Problems:
     """Files that cannot be used, collected until all have been looked at.
 
+    What says which images there are, in which split and with which label, is read by `text` or
+    `content`: so it is known what a dataset was made of.
+
     Args:
         folder: the folder that was given; files are named relative to it.
+
+    Attributes:
+        read: files that have been read so.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
         self._found: dict[pathlib.Path, str] = {}
         self._advice: dict[str, None] = {}
+        self.read: set[pathlib.Path] = set()
+
+    def content(self, path: pathlib.Path) -> bytes:
+        """Reads a file that says something of others."""
+        self.read.add(path)
+        return path.read_bytes()
+
+    def text(self, path: pathlib.Path) -> str:
+        """Reads a text that says something of others; nothing, and a problem, if it is none."""
+        try:
+            return self.content(path).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            self.add(path, "is not a text file in UTF-8")
+            return ""
 
     def add(self, path: pathlib.Path, what: str) -> None:
         """Notes what is wrong with a file; the first thing noted of it counts."""

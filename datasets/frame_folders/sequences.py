@@ -93,6 +93,23 @@ def in_order(frames: Iterable[Frame], problems: Problems) -> dict[str, list[Fram
     return sequences
 
 
+def check_apart(frames: dict[str, list[Frame]], problems: Problems) -> None:
+    """Looks for images that are in two splits, whatever names lead to the file.
+
+    Args:
+        frames: frames of every split.
+        problems: takes such images.
+    """
+    found: dict[pathlib.Path, tuple[str, pathlib.Path]] = {}
+    for split, of_split in frames.items():
+        for frame in of_split:
+            first, image = found.setdefault(frame.image.resolve(), (split, frame.image))
+            if first != split:
+                under = "" if image == frame.image else f", under the name {image}"
+                problems.add(frame.image, f"is in split {split}, and in {first} too{under}")
+                problems.advise("no frame may be in two splits: correct what divides them")
+
+
 def runs(sequence: list[Frame]) -> list[list[Frame]]:
     """Cuts a sequence where frames are missing.
 

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-# Of files beside the frames, those that say how they are read.
+# Of files in the folder itself, those that may say how others are read.
 _SETTINGS = (".yaml", ".yml", ".txt", ".csv", ".json")
 
 
@@ -56,7 +56,7 @@ class Source:
 
 
 def source_of(folder: pathlib.Path, used: Iterable[pathlib.Path]) -> Source:
-    """The files that are used, and those in the folder itself that say how."""
+    """The files that are used, and those in the folder itself that may say how."""
     settings = {
         path for path in folder.iterdir() if path.suffix.lower() in _SETTINGS and path.is_file()
     }

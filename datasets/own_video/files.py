@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import pathlib
 
 from frame_folders import videos
@@ -29,9 +30,11 @@ def find_sequences(
     """
     listing = folder / LIST
     if listing.is_file():
+        listed = read_pairs(listing, problems, sparse=sparse)
+        places = _places(folder, {(folder / image).parent for image, _ in listed})
         pairs = [
-            Pair(folder / image, folder / mask if mask else None, _place(folder, folder / image))
-            for image, mask in read_pairs(listing, problems, sparse=sparse)
+            Pair(path, folder / mask if mask else None, places[path.parent])
+            for path, mask in ((folder / image, mask) for image, mask in listed)
         ]
     else:
         pairs = Finder(sparse, problems).find(folder)
@@ -48,10 +51,20 @@ def find_sequences(
     return {name: found[name] for name in sorted(found)}
 
 
-def _place(folder: pathlib.Path, image: pathlib.Path) -> str:
-    place = image.parent
-    inside = place != folder and place.is_relative_to(folder)
-    return place.relative_to(folder).as_posix() if inside else place.name
+def _places(folder: pathlib.Path, places: set[pathlib.Path]) -> dict[pathlib.Path, str]:
+    """What folders of frames are called: by their path in `folder`, others by the end of theirs.
+
+    Of these the shortest end is taken that no other folder has.
+    """
+    ends = collections.Counter(end for place in places for end in _ends(place))
+    inside = {place for place in places if place != folder and place.is_relative_to(folder)}
+    own = {place: next((e for e in _ends(place) if ends[e] == 1), "") for place in places - inside}
+    return own | {place: place.relative_to(folder).as_posix() for place in inside}
+
+
+def _ends(place: pathlib.Path) -> list[str]:
+    """The last part of a path, the last two, and so on."""
+    return [pathlib.PurePath(*place.parts[-n:]).as_posix() for n in range(1, len(place.parts) + 1)]
 
 
 def _frames(pairs: list[Pair], problems: Problems) -> list[Frame]:
@@ -66,41 +79,74 @@ def _frames(pairs: list[Pair], problems: Problems) -> list[Frame]:
     names: dict[str, set[str]] = {}
     for pair, name, _ in named:
         names.setdefault(pair.place, set()).add(name)
-    return [
+    frames = [
         Frame(pair.image, pair.mask, _sequence(pair.place, name, names[pair.place]), number)
         for pair, name, number in named
     ]
+    _check_folders(frames, problems)
+    return frames
+
+
+def _check_folders(frames: list[Frame], problems: Problems) -> None:
+    """A sequence is in one folder: two that come to one name would be joined."""
+    folders: dict[str, pathlib.Path] = {}
+    for frame in frames:
+        folder = folders.setdefault(frame.sequence, frame.image.parent)
+        if folder != frame.image.parent:
+            problems.add(
+                frame.image.parent,
+                f"has frames of a sequence {frame.sequence}, as {folder} has: rename one of them",
+            )
 
 
 def _sequence(place: str, name: str, names: set[str]) -> str:
     return f"{place}/{name}" if len(names) > 1 and name else place
 
 
-def splits_by_folder(folder: pathlib.Path, sequences: dict[str, list[Frame]]) -> Splits | None:
+def splits_by_folder(
+    folder: pathlib.Path, sequences: dict[str, list[Frame]], problems: Problems
+) -> Splits | None:
     """Splits by folders called train, val and test, or by lists in `ImageSets`, as DAVIS has them.
 
     Where there is no test, the validation sequences are the test.
+
+    Args:
+        folder: the folder that was given.
+        sequences: frames by sequence.
+        problems: takes lists that cannot be used, and folders that leave sequences out.
     """
-    found: dict[str, list[str]] = {}
+    by_folder: dict[str, list[str]] = {}
     for name in sequences:
-        split = SPLITS.get(name.partition("/")[0].lower())
-        if split is None:
-            found = _by_lists(folder, sequences)
-            break
-        found.setdefault(split, []).append(name)
+        by_folder.setdefault(SPLITS.get(name.partition("/")[0].lower(), ""), []).append(name)
+    others = by_folder.pop("", [])
+    found = _usable({} if others else by_folder) or _usable(_by_lists(folder, sequences, problems))
+    if found is None and len(by_folder) > 1:
+        lacking = f"{others[0]} is in none of them" if others else "train is not among them"
+        problems.add(
+            folder,
+            f"has folders of the splits {', '.join(by_folder)}, but {lacking}: write `splits` into "
+            "dataset.yaml",
+        )
+    return found
+
+
+def _usable(found: dict[str, list[str]]) -> Splits | None:
+    """Splits with a test; None without one, or without anything to train on."""
     if "test" not in found and "validation" in found:
-        found["test"] = found.pop("validation")
-    if not {"train", "test"} <= found.keys():
+        found = {"train": found.get("train", []), "test": found["validation"]}
+    if not found.get("train") or "test" not in found:
         return None
     return {split: tuple(names) for split, names in found.items()}
 
 
-def _by_lists(folder: pathlib.Path, sequences: dict[str, list[Frame]]) -> dict[str, list[str]]:
+def _by_lists(
+    folder: pathlib.Path, sequences: dict[str, list[Frame]], problems: Problems
+) -> dict[str, list[str]]:
     for path in sorted(folder.glob("ImageSets/*/train.txt"), reverse=True):
         found = {}
         for split in ("train", "val", "test"):
             listing = path.with_name(f"{split}.txt")
-            lines = listing.read_text("utf-8-sig").split() if listing.is_file() else []
+            lines = problems.text(listing).split() if listing.is_file() else []
             named = {
                 part for line in lines for part in (line, pathlib.PurePosixPath(line).parent.name)
             }

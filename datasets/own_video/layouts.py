@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
 
 from frame_folders import videos
@@ -88,7 +87,8 @@ class Finder:
             there = path.relative_to(images)
             name = there.as_posix() if there.parts else images.name
             found = self._together(path, masks / there, name)
-            found += self._videos(path, masks / there)
+            films = self._videos(path, masks / there)
+            found += [dataclasses.replace(p, place=(there / p.place).as_posix()) for p in films]
             pairs += found
             places += [pair.place for pair in found]
         common = _common(places)
@@ -209,13 +209,11 @@ def _roots(folders: list[pathlib.Path]) -> tuple[pathlib.Path, pathlib.Path] | N
     return images[0], masks[0]
 
 
-def _inside(folder: pathlib.Path) -> list[pathlib.Path]:
-    """A folder and all that are in it."""
-    found = []
-    for path, folders, _ in os.walk(folder, followlinks=True):
-        folders[:] = sorted(p.name for p in visible(pathlib.Path(path)) if p.name in folders)
-        found.append(pathlib.Path(path))
-    return found
+def _inside(folder: pathlib.Path, above: tuple[pathlib.Path, ...] = ()) -> list[pathlib.Path]:
+    """A folder and all that are in it; a link back to one that it is in leads nowhere."""
+    above = (*above, folder.resolve())
+    inner = [path for path in visible(folder) if path.is_dir() and path.resolve() not in above]
+    return [folder, *(found for path in inner for found in _inside(path, above))]
 
 
 def _common(places: list[str]) -> str:

@@ -19,8 +19,10 @@ from own_video.settings import read_settings
 class Builder(FolderBuilder):
     """Videos of one's own, with a mask of class indices for every frame."""
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.2.0": "Palettes with a transparency chunk are read as others, sequences told apart by "
+        "folders, and no frame is in two splits.",
         "1.1.0": "Keeps what it was made of, and the pixels of every class.",
         "1.0.0": "First release.",
     }
@@ -36,7 +38,7 @@ class Builder(FolderBuilder):
         """Frames by the folder's names or list, divided as `dataset.yaml` says."""
         settings = read_settings(folder / "dataset.yaml")
         sequences = find_sequences(folder, problems, sparse=settings.sparse)
-        splits = settings.splits or splits_by_folder(folder, sequences)
+        splits = settings.splits or splits_by_folder(folder, sequences, problems)
         frames = divide(sequences, splits)
         cutting = {split: Cutting(settings.clip_length, split == "train") for split in frames}
         reading = Reading(read_picture, MaskReader(settings.index_of), channels=3)

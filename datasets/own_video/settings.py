@@ -93,6 +93,11 @@ def _settings(values: Any) -> Settings:
 
 def _classes(value: Any) -> tuple[str, ...]:
     names = _names(value, "classes")
+    if len(names) < 2:
+        raise ValueError(
+            f"classes has the name {names[0]!r} alone: two or more are needed, with one for what "
+            "is none of the others"
+        )
     if len(names) > IGNORED:
         raise ValueError(f"classes has {len(names)} names: at most {IGNORED} are possible")
     return names

@@ -77,7 +77,7 @@ def find(folder: pathlib.Path, problems: Problems) -> Found:
         name = f"{image.parent.name}/{image.stem}"
         mask = image if masks is None else masks / image.parent.name / image.name
         frames.append(Frame(image, mask, name, number=0))
-    return Found(_divide(folder, frames), labels)
+    return Found(_divide(folder, frames, problems), labels)
 
 
 def _parts(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -103,7 +103,7 @@ def _labels(folder: pathlib.Path, problems: Problems) -> dict[pathlib.Path, int]
 
 def _rows(path: pathlib.Path, problems: Problems) -> list[list[str]]:
     """Rows of metadata, which are text or an array of text, whatever the file's ending."""
-    content = path.read_bytes()
+    content = problems.content(path)
     try:
         if content.startswith(b"\x93NUMPY"):
             array = np.load(io.BytesIO(content), allow_pickle=False)
@@ -114,11 +114,26 @@ def _rows(path: pathlib.Path, problems: Problems) -> list[list[str]]:
         return []
 
 
-def _divide(folder: pathlib.Path, frames: list[Frame]) -> dict[str, list[Frame]]:
-    """By lists of images, if there are any, else by tenths."""
-    lists = {split: sorted(folder.glob(pattern)) for split, pattern in _LISTS.items()}
-    if lists["train"] and lists["test"]:
-        named = {split: _named(paths) for split, paths in lists.items() if paths}
+def _divide(
+    folder: pathlib.Path, frames: list[Frame], problems: Problems
+) -> dict[str, list[Frame]]:
+    """By lists of images, if there are any, else by tenths.
+
+    Where there is no list of the test, that of validation is it.
+    """
+    found = {split: sorted(folder.glob(pattern)) for split, pattern in _LISTS.items()}
+    lists = {split: paths for split, paths in found.items() if paths}
+    if "test" not in lists and "validation" in lists:
+        lists["test"] = lists.pop("validation")
+    missing = [_LISTS[split] for split in ("train", "test") if split not in lists]
+    if lists and missing:
+        problems.add(
+            folder / missing[0],
+            f"missing, where there is {next(iter(lists.values()))[0].name}: lists of the images of "
+            "train and of test or val are needed, or none at all",
+        )
+    elif lists:
+        named = {split: _named(paths, problems) for split, paths in lists.items()}
         return {
             split: [frame for frame in frames if frame.sequence in names]
             for split, names in named.items()
@@ -129,11 +144,8 @@ def _divide(folder: pathlib.Path, frames: list[Frame]) -> dict[str, list[Frame]]
     return divided
 
 
-def _named(paths: list[pathlib.Path]) -> set[str]:
+def _named(paths: list[pathlib.Path], problems: Problems) -> set[str]:
     """The images of lists, as `1/sample_0`: of a path the last folder and the name count."""
-    words = [line.split()[0] for path in paths for line in _lines(path) if line.strip()]
+    lines = [line for path in paths for line in problems.text(path).splitlines()]
+    words = [line.split()[0] for line in lines if line.strip()]
     return {"/".join(pathlib.PurePosixPath(word).with_suffix("").parts[-2:]) for word in words}
-
-
-def _lines(path: pathlib.Path) -> list[str]:
-    return path.read_text("utf-8-sig").splitlines()

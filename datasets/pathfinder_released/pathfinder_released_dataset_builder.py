@@ -22,8 +22,11 @@ _LABELS = Labels(CLASSES, ignored_is_given=True)
 class Builder(FolderBuilder):
     """Pathfinder as its generator writes it, with masks or with a label for each image."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "Without a list of the test that of validation is it; no image is in two splits.",
+        "1.0.0": "First release.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "--manual_dir must be the folder of one difficulty, such as curv_contour_length_14: "
         "imgs/1/sample_0.png with gt/1/sample_0.png or with metadata/1.npy. "

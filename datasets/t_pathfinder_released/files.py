@@ -36,7 +36,7 @@ def frames_per_video(folder: pathlib.Path, problems: Problems) -> int | None:
     """Returns `n_frames` of `dataset_config.json`; None, and a problem, if it is not there."""
     path = folder / CONFIG
     try:
-        count = json.loads(path.read_bytes())["n_frames"]
+        count = json.loads(problems.content(path))["n_frames"]
     except FileNotFoundError:
         problems.add(path, "missing")
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
@@ -100,12 +100,9 @@ def _tell_others(folder: pathlib.Path, others: list[str], problems: Problems) ->
 
 def _ids(listing: pathlib.Path, problems: Problems) -> list[str]:
     try:
-        ids = listing.read_text(encoding="utf-8").split()
+        ids = problems.text(listing).split()
     except OSError:
         problems.add(listing, "missing")
-        return []
-    except UnicodeDecodeError:
-        problems.add(listing, "is not a text file")
         return []
     twice = [video for video, count in collections.Counter(ids).items() if count > 1]
     if twice:

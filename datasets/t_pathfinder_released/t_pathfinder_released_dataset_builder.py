@@ -67,11 +67,5 @@ class Builder(FolderBuilder):
             split: find_videos(folder, split, on_disk, wanted, problems)
             for split in ("train", "test")
         }
-        shared = {f.sequence for f in frames["train"]} & {f.sequence for f in frames["test"]}
-        if shared:
-            problems.add(
-                folder / "test_vid_id_list.txt",
-                f"names {len(shared)} video(s) of the training list, such as {min(shared)}",
-            )
         whole = dict.fromkeys(frames, Cutting(wanted, overlapping=False))
         return Contents(frames, whole, _LABELS, _READING)

@@ -45,16 +45,18 @@ def _zoom(video: Example, rng: np.random.Generator, most: float) -> Example:
     left, top = (rng.uniform(0, whole - kept) for whole, kept in zip((width, height), part))
     box = left, top, left + part[0], top + part[1]
 
-    def resize(image: np.ndarray, how: Image.Resampling) -> np.ndarray:
-        plane = image[..., 0] if image.shape[-1] == 1 and image.ndim > 2 else image
-        resized = np.asarray(Image.fromarray(plane).resize((width, height), how, box))
-        return resized.reshape(image.shape)
+    def resize(plane: np.ndarray, how: Image.Resampling) -> np.ndarray:
+        return np.asarray(Image.fromarray(plane).resize((width, height), how, box))
 
-    return video | {
-        "frames": np.stack([resize(x, Image.Resampling.BILINEAR) for x in video["frames"]]),
-        # Classes have no mean.
-        "masks": np.stack([resize(x, Image.Resampling.NEAREST) for x in video["masks"]]),
-    }
+    # Channel by channel: Pillow takes a second or a fourth one for transparency.
+    frames = np.empty_like(video["frames"])
+    for t, channel in np.ndindex(len(frames), frames.shape[-1]):
+        frames[t, ..., channel] = resize(
+            video["frames"][t, ..., channel], Image.Resampling.BILINEAR
+        )
+    # Classes have no mean.
+    masks = np.stack([resize(mask, Image.Resampling.NEAREST) for mask in video["masks"]])
+    return video | {"frames": frames, "masks": masks}
 
 
 def _recolor(frames: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:

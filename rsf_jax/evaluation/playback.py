@@ -14,6 +14,7 @@ from rsf_jax.checks import with_memory
 from rsf_jax.data.batch import Batch
 from rsf_jax.measures.images import class_iou
 from rsf_jax.models.base import Prepared, State
+from rsf_jax.ops.pixels import as_picture
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.policies.base import StepwisePolicy, bound
 from rsf_jax.policies.steering import ahead_of, next_start, steered
@@ -136,11 +137,11 @@ def _thinned(image: np.ndarray) -> np.ndarray:
 
 
 def _photo(frame: np.ndarray) -> str:
-    """A frame, uint8 or float [H, W, 1 or 3], as the address of an image."""
+    """A frame, uint8 or float [H, W, C], as the address of an image."""
     from PIL import Image
 
-    stored = frame if frame.dtype == np.uint8 else np.rint(255 * frame).astype(np.uint8)
-    image = Image.fromarray(stored[..., 0] if stored.shape[-1] == 1 else stored)
+    shown = as_picture(frame)
+    image = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown)
     return _address(image, "png") if max(image.size) <= _SMALL else _address(image, "jpeg")
 
 

@@ -18,7 +18,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.figures.panels import score_text, show, shown_frames
 from rsf_jax.measures.losses import IGNORED
 from rsf_jax.measures.segmentation import check_square
-from rsf_jax.ops.pixels import luminance
+from rsf_jax.ops.pixels import as_picture, luminance
 from rsf_jax.trained.appearance import Appearance
 
 _PARTS = ("frame", "truth", "prediction", "wrong")
@@ -65,7 +65,8 @@ def overlay(
     They are mixed with its luminance: a hue says the class, whatever the color of the frame is.
 
     Args:
-        frame: [H, W, 3], or [H, W, 1] for gray; uint8, or float in 0..1.
+        frame: [H, W, 3], [H, W, 1] for gray, or of other channels, whose mean is shown; uint8, or
+            float in 0..1.
         labels: integer [H, W], class indices or `IGNORED`.
         colors: [K, 3] in 0..255.
         alpha: opacity of the colors in 0..1.
@@ -100,7 +101,7 @@ def save_segmentations(
 
     Args:
         path: picture to write; the ending decides the format.
-        frames: [V, T, H, W, 3], or [V, T, H, W, 1] for gray; uint8, or float in 0..1.
+        frames: [V, T, H, W, C], as those of `overlay`.
         truth: integer [V, T, H, W], class indices or `IGNORED`.
         predicted: integer [V, T, H, W], class indices.
         iou: [V, T], written under each prediction; NaN where nothing is labeled.
@@ -214,9 +215,8 @@ def _check_number(what: str, number: int, wanted: int, of: str) -> None:
 
 
 def _as_bytes(frame: np.ndarray) -> np.ndarray:
-    """A frame [H, W, 1 or 3] as uint8 [H, W, 3]."""
-    stored = frame if frame.dtype == np.uint8 else np.rint(255 * frame).astype(np.uint8)
-    return np.broadcast_to(stored, (*stored.shape[:2], 3))
+    """A frame [H, W, C] as uint8 [H, W, 3]."""
+    return np.broadcast_to(as_picture(frame), (*frame.shape[:2], 3))
 
 
 def _add_legend(figure: Figure, look: Appearance, *, unlabeled: bool) -> None:

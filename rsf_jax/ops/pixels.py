@@ -18,6 +18,19 @@ def as_float(frames: Any) -> Any:
     return frames.astype(jnp.float32) / 255 if frames.dtype == jnp.uint8 else frames
 
 
+def as_picture(frame: np.ndarray) -> np.ndarray:
+    """Returns a frame as it can be looked at, uint8 [H, W, 3] or, for gray, [H, W, 1].
+
+    Args:
+        frame: uint8 or float in 0..1, [H, W, C]. Where C is neither 1 nor 3, channels are no
+            colors, and their mean is taken.
+    """
+    stored = frame if frame.dtype == np.uint8 else np.rint(255 * frame).astype(np.uint8)
+    if stored.shape[-1] in (1, 3):
+        return stored
+    return np.rint(stored.mean(-1, keepdims=True)).astype(np.uint8)
+
+
 def luminance(image: np.ndarray) -> np.ndarray:
     """Returns uint8 [..., 1] of an image uint8 [..., 3], as Pillow's "L" has it (Rec. 601).
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from rsf_jax.ops.pixels import as_picture
 from rsf_jax.serving import protocol
 from rsf_jax.serving.service import Service
 from rsf_jax.serving.session import Session
@@ -135,7 +136,7 @@ def _shown(result: FrameResult, steps: list[int]) -> bytes:
 
 
 def _picture(frame: np.ndarray) -> tuple[str, bytes]:
-    image = frame if frame.dtype == np.uint8 else np.rint(255 * frame).astype(np.uint8)
+    image = as_picture(frame)
     if image.shape[0] * image.shape[1] <= _SMALL:
         return "image/png", protocol.png(image)
     found = io.BytesIO()

@@ -49,6 +49,18 @@ def test_a_zoomed_part_keeps_frames_and_masks_together(video):
     assert largest < 0.5 * 248
 
 
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_every_channel_is_zoomed_as_if_it_were_alone(video, channels):
+    values = np.random.default_rng(0).integers(0, 256, (3, *SIZE, channels), np.uint8)
+    values[..., -1] = 0  # which would be transparent, if it were opacity
+    together = _many(video | {"frames": values}, _zooming(3), 5)
+    for channel in range(channels):
+        alone = _many(video | {"frames": values[..., channel, None]}, _zooming(3), 5)
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(one["frames"][..., channel], other["frames"][..., 0])
+    assert all(x["frames"][..., 0].any() for x in together)
+
+
 def _zooming(most):
     return PLAIN.replace(zoom=float(most))
 

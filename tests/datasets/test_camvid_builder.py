@@ -134,6 +134,14 @@ def test_all_bad_files_are_in_one_error_and_nothing_is_written(tmp_path):
     assert not Builder(config="pairs", data_dir=data).is_prepared()
 
 
+def test_a_list_of_training_that_has_images_of_the_test_is_refused(tmp_path):
+    write_camvid(tmp_path / "manual", FRAMES)
+    lists = [tmp_path / "manual" / f"{split}.txt" for split in ("train", "test")]
+    lists[0].write_text("".join(path.read_text() for path in lists))
+    with pytest.raises(ValueError, match=r"test/D_8\.png: is in split test, and in train too"):
+        build(Builder, "pairs", tmp_path / "manual", tmp_path / "data")
+
+
 def test_a_missing_folder_is_told_with_what_belongs_there(tmp_path):
     with pytest.raises(ValueError, match=r"does not exist or is empty.*train\.txt.*trainannot"):
         build(Builder, "pairs", tmp_path / "nothing", tmp_path / "data")

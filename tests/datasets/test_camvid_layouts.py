@@ -82,6 +82,24 @@ def test_layouts(tmp_path, write):
     assert builder.info.metadata["pixels"]["test"]["unlabelled"] == 4 * 16
 
 
+@pytest.mark.parametrize(
+    ("write", "name", "text"),
+    [
+        (_fastai, "valid.txt", "0016E5_07959.png"),
+        (_fastai, "codes.txt", "\n".join(reversed(_CODES))),
+        (_kaggle, "class_dict.csv", "name,r,g,b\nCar,1,2,3"),
+    ],
+)
+def test_lists_are_part_of_what_a_dataset_is_made_of(tmp_path, write, name, text):
+    manual = tmp_path / "manual"
+    write(manual)
+    builder = Builder(config="pairs", data_dir=tmp_path / "data")
+    before = builder.source(manual).as_metadata()
+    assert builder.source(manual).is_of(before)
+    (manual / name).write_text(text)
+    assert not builder.source(manual).is_of(before)
+
+
 def test_32_classes_make_11():
     of = {name: {known for known, (_, c) in RELEASED.items() if c == name} for name in CLASSES}
     assert all(of.values())

@@ -1,6 +1,7 @@
 """Folders as people have them, through the builder of one's own videos."""
 
 import pathlib
+import re
 
 import av
 import numpy as np
@@ -145,13 +146,125 @@ def test_folders_of_splits_with_images_and_masks(tmp_path):
     }
 
 
-def test_lists_of_davis_divide_its_sequences(tmp_path):
-    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
-    for split, name in (("train", "b"), ("val", "a")):
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("train", "val", "extra"), "splits train, validation, but extra/a is in none of them"),
+        (("val", "test"), "splits test, validation, but train is not among them"),
+    ],
+)
+def test_folders_of_splits_that_do_not_divide_all_are_refused(tmp_path, folders, message):
+    pairs = [
+        pair
+        for split in folders
+        for name in "ab"
+        for pair in _numbers(f"images/{split}/{name}/{{}}.png", f"masks/{split}/{name}/{{}}.png", 2)
+    ]
+    with pytest.raises(ValueError, match=f"{message}: write `splits` into"):
+        _built(_write(tmp_path / "videos", pairs), tmp_path)
+
+
+def _lists_of_davis(manual, train, val):
+    for split, names in (("train", train), ("val", val)):
         path = manual / "ImageSets" / "2017" / f"{split}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{name}\n")
+        path.write_text("\n".join(names))
+
+
+def test_lists_of_davis_divide_its_sequences(tmp_path):
+    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
+    _lists_of_davis(manual, "b", "a")
     assert _contents(_built(manual, tmp_path)) == {"train": _TWO["test"], "test": _TWO["train"]}
+
+
+def test_lists_of_davis_are_part_of_what_a_dataset_is_made_of(tmp_path):
+    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
+    _lists_of_davis(manual, "b", "a")
+    builder = Builder(config="default", data_dir=tmp_path / "data")
+    before = builder.source(manual).as_metadata()
+    assert builder.source(manual).is_of(before)
+    _lists_of_davis(manual, "a", "b")
+    assert not builder.source(manual).is_of(before)
+
+
+def _two_lists_of_davis(manual):
+    _lists_of_davis(manual, "ab", "b")
+
+
+def _settings_that_overlap(manual):
+    (manual / "dataset.yaml").write_text(_SETTINGS + "\nsplits: {train: [a], test: [b, a/0]}")
+    for folder in ("JPEGImages", "Annotations"):
+        (manual / folder / "480p" / "a" / "0").mkdir()
+        for image in (manual / folder / "480p" / "a").glob("*.png"):
+            image.rename(image.parent / "0" / image.name)
+
+
+def _link_to_another(manual):
+    for folder in ("JPEGImages", "Annotations"):
+        (manual / folder / "480p" / "c").symlink_to(manual / folder / "480p" / "a")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_two_lists_of_davis, r"480p/b/00001\.png: {}$"),
+        (_settings_that_overlap, r"480p/a/0/00001\.png: {}$"),
+        (_link_to_another, r"480p/c/00001\.png: {}, under the name \S+/480p/a/00001\.png$"),
+    ],
+)
+def test_frames_of_two_splits_are_named_with_both(tmp_path, spoil, message):
+    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
+    spoil(manual)
+    with pytest.raises(ValueError, match=r"no frame may be in two splits") as raised:
+        _built(manual, tmp_path)
+    told = message.format("is in split test, and in train too")
+    assert re.search(told, str(raised.value), re.MULTILINE)
+
+
+def test_a_link_to_the_folder_that_it_is_in_leads_nowhere(tmp_path):
+    manual = _write(tmp_path / "videos", LAYOUTS["images and masks"])
+    for folder in ("images", "masks"):
+        (manual / folder / "all").symlink_to(manual / folder)
+    assert _contents(_built(manual, tmp_path)) == _TWO
+
+
+def test_a_list_that_is_no_text_is_named(tmp_path):
+    manual = _write(tmp_path / "videos", LAYOUTS["DAVIS"])
+    _lists_of_davis(manual, "b", "a")
+    (manual / "ImageSets" / "2017" / "val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"ImageSets/2017/val\.txt: is not a text file in UTF-8"):
+        _built(manual, tmp_path)
+
+
+def test_folders_of_a_list_are_told_apart_by_the_ends_of_their_paths(tmp_path):
+    manual, other = _write(tmp_path / "videos", []), tmp_path / "other"
+    pairs = [
+        *_numbers(f"{other}/cam1/frames/{{}}.png", f"{other}/cam1/masks/{{}}.png", 2),
+        *_numbers(f"{other}/cam2/frames/{{}}.png", f"{other}/cam2/masks/{{}}.png", 2, first=2),
+        *_numbers(f"{other}/walk/{{}}.png", f"{other}/walk_mask/{{}}.png", 2),
+        *_numbers("walk/{}.png", "walk_mask/{}.png", 2, first=2),
+        *_numbers(f"{other}/run/{{}}.png", f"{other}/run_mask/{{}}.png", 2),
+    ]
+    _write(manual, pairs)
+    (manual / "frames.txt").write_text("\n".join(" ".join(pair) for pair in pairs))
+    assert _contents(_built(manual, tmp_path)) == {
+        "train": [
+            ("cam1/frames", [0, 1]),
+            ("cam2/frames", [2, 3]),
+            ("other/walk", [0, 1]),
+            ("run", [0, 1]),
+        ],
+        "test": [("walk", [2, 3])],
+    }
+
+
+def test_folders_that_come_to_one_sequence_are_refused(tmp_path):
+    pairs = _numbers("a/x_{}.png", "a_mask/x_{}.png", 2) + _numbers("a/y_{}.png", "a_mask/y_{}.png")
+    pairs += _numbers("a/x/{}.png", "m/{}.png", 2, first=2)
+    manual = _write(tmp_path / "videos", pairs)
+    (manual / "frames.txt").write_text("\n".join(" ".join(pair) for pair in pairs))
+    with pytest.raises(ValueError, match=r"a/x: has frames of a sequence a/x, as .*/a has: rename"):
+        _built(manual, tmp_path)
 
 
 LISTS = {
@@ -194,6 +307,13 @@ def test_masks_on_some_frames_are_taken_when_the_settings_say_so(tmp_path):
     ]
     assert labeled == [[False, True], [True, False], [False, True]]
     assert builder.info.metadata["frames_left_out"] == {"train": 1, "test": 0}
+
+
+def test_a_split_without_a_mask_is_told_so(tmp_path):
+    pairs = _numbers("a/{}.png", "a_mask/{}.png", 6) + [(f"b/{i}.png", None) for i in range(6)]
+    manual = _write(tmp_path / "videos", pairs, _SETTINGS + "\nsparse: true")
+    with pytest.raises(ValueError, match=r"split test has 6 .*but no clip of it has a mask"):
+        _built(manual, tmp_path)
 
 
 def _film(path, values, size=(64, 48)):
@@ -249,6 +369,19 @@ def test_videos_with_masks(tmp_path, masks):
         )
         expected = np.stack([_half(i), _half(i + 1)]) == 255
         assert (clip["masks"] == expected).mean() > 0.97
+
+
+def test_videos_in_folders_of_splits(tmp_path):
+    manual = tmp_path / "videos"
+    for split, name in (("train", "b"), ("val", "a")):
+        _film(manual / "images" / split / f"{name}.mp4", [10, 20])
+        _film(manual / "masks" / split / f"{name}.mp4", [np.repeat(_half(0)[..., None], 3, -1)] * 2)
+    (manual / "dataset.yaml").write_text(_SETTINGS)
+    builder = _built(manual, tmp_path)
+    assert {s: [c["sequence"] for c in builder.as_data_source(s)] for s in builder.info.splits} == {
+        "train": [b"train/b"],
+        "test": [b"val/a"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Masks of every kind: what they are read as, and in which words they are refused."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -69,6 +71,65 @@ def test_palettes_that_contradict_are_refused(tmp_path):
     reader(_save(tmp_path, _palette(INDICES, COLORS), "first.png"))
     with pytest.raises(ValueError, match=r"another palette than first.png: index 0 is \(255, 0"):
         reader(_save(tmp_path, _palette(INDICES, COLORS[1:] + COLORS[:1])))
+
+
+def test_a_palette_that_could_be_transparent_is_read_as_any_other(tmp_path):
+    image = _palette(1 - INDICES % 2, [COLORS[1], COLORS[0]])
+    for options in ({}, {"transparency": b"\xff\xff"}, {"transparency": 9}):
+        path = _save(tmp_path, image, **options)
+        np.testing.assert_array_equal(BY_COLOR(path), INDICES % 2)
+    reader = MaskReader(None)
+    reader(_save(tmp_path, image, "first.png", transparency=9))
+    with pytest.raises(ValueError, match=r"another palette than first\.png"):
+        reader(_save(tmp_path, _palette(INDICES, COLORS), transparency=9))
+
+
+@pytest.mark.parametrize(
+    ("image", "transparency"),
+    [
+        (_palette(INDICES, COLORS), 1),
+        (_palette(INDICES, COLORS), b"\xff\x80"),
+        (Image.fromarray(INDICES), 1),
+        (Image.fromarray(INDICES > 0), 255),
+        (Image.fromarray(INDICES.astype(np.uint16)), 1),
+        (Image.fromarray(_paint()), COLORS[1]),
+    ],
+)
+def test_transparent_pixels_are_refused_in_any_mode(tmp_path, image, transparency):
+    path = _save(tmp_path, image, transparency=transparency)
+    for reader in (PLAIN, BY_COLOR):
+        with pytest.raises(ValueError, match="has transparent pixels"):
+            reader(path)
+
+
+def _png(depth, kind, rows):
+    """A PNG file of rows of bytes: `kind` 0 is gray, 2 color, 4 gray and alpha."""
+
+    def chunk(name, content):
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    header = struct.pack(">IIBBBBB", 4, len(rows), depth, kind, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(*part) for part in ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "kind", "row"),
+    [
+        (16, 2, np.ones(12, ">u2")),
+        (16, 4, np.array([1, 65535] * 4, ">u2")),
+        (4, 0, np.full(2, 0x11, np.uint8)),
+        (2, 0, np.full(1, 0x55, np.uint8)),
+    ],
+)
+def test_masks_of_another_depth_are_refused(tmp_path, depth, kind, row):
+    (tmp_path / "mask.png").write_bytes(_png(depth, kind, [row.tobytes()] * 3))
+    for reader in (PLAIN, BY_COLOR):
+        with pytest.raises(ValueError, match=f"has {depth} bits a channel: save it with 8"):
+            reader(tmp_path / "mask.png")
 
 
 def test_gray_in_three_channels_and_in_16_bits_is_gray(tmp_path):

@@ -46,10 +46,14 @@ def _label(part, number):
 
 def _with_labels(folder, text=True):
     _images(folder, 12)
-    (folder / "metadata").mkdir()
+    _write_labels(folder, _label, text)
+
+
+def _write_labels(folder, label, text=True):
+    (folder / "metadata").mkdir(exist_ok=True)
     for part in (1, 2):
         rows = [
-            [f"imgs/{part}", f"sample_{n}.png", str(n), str(int(_label(part, n))), "1.8", "6"]
+            [f"imgs/{part}", f"sample_{n}.png", str(n), str(int(label(part, n))), "1.8", "6"]
             for n in range(13)  # of the last there is no image
         ]
         file = io.BytesIO("\n".join(map(" ".join, rows)).encode())
@@ -94,18 +98,70 @@ def test_lists_divide_the_images(tmp_path):
     assert names == {"train": ["1/sample_3", "2/sample_10"], "test": ["2/sample_2"]}
 
 
+def _lists(folder, **images):
+    for name, numbers in images.items():
+        lines = [f"imgs/1/sample_{number}.png" for number in numbers]
+        (folder / f"{name}.txt").write_text("\n".join(lines))
+
+
+def test_without_a_list_of_the_test_that_of_validation_is_it(tmp_path):
+    _with_masks(tmp_path / "released")
+    _lists(tmp_path / "released", train=range(3), val=range(8, 10))
+    assert _names(_opened(tmp_path / "released", tmp_path)) == {
+        "train": ["1/sample_0", "1/sample_1", "1/sample_2"],
+        "test": ["1/sample_8", "1/sample_9"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("train", r"test\*\.txt: missing, where there is train\.txt"),
+        ("val", r"train\*\.txt: missing, where there is val\.txt"),
+    ],
+)
+def test_a_list_of_one_split_alone_is_refused(tmp_path, name, message):
+    _with_masks(tmp_path / "released")
+    _lists(tmp_path / "released", **{name: range(3)})
+    with pytest.raises(ValueError, match=message):
+        _opened(tmp_path / "released", tmp_path)
+
+
+def test_an_image_of_two_lists_is_refused(tmp_path):
+    _with_masks(tmp_path / "released")
+    _lists(tmp_path / "released", train=range(8), test=range(5, 12))
+    with pytest.raises(ValueError, match=r"3 file\(s\)") as raised:
+        _opened(tmp_path / "released", tmp_path)
+    told = [f"sample_{number}.png: is in split test, and in train too" for number in (5, 6, 7)]
+    assert all(line in str(raised.value) for line in told)
+
+
 @pytest.mark.parametrize("text", [True, False])
 def test_labels_of_images_are_the_class_of_every_pixel(tmp_path, text):
     _with_labels(tmp_path / "released", text)
-    config = rsf.get_config("easy_s6f1").replace(
+    dataset = open_dataset(_config(tmp_path))
+    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [20, 2, 2]
+    assert _classes(dataset.test) == [[_label(1, 9)], [_label(2, 7)]]
+
+
+def _config(tmp_path):
+    return rsf.get_config("easy_s6f1").replace(
         dataset="pathfinder_released/default",
         data_dir=str(tmp_path / "data"),
         manual_dir=str(tmp_path / "released"),
     )
-    dataset = open_dataset(config)
-    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [20, 2, 2]
-    masks = [video["masks"] for video in dataset.test]
-    assert [np.unique(mask).tolist() for mask in masks] == [[_label(1, 9)], [_label(2, 7)]]
+
+
+def _classes(split):
+    return [np.unique(video["masks"]).tolist() for video in split]
+
+
+def test_other_labels_are_another_dataset(tmp_path):
+    _with_labels(tmp_path / "released")
+    before = _classes(open_dataset(_config(tmp_path)).test)
+    _write_labels(tmp_path / "released", lambda part, number: not _label(part, number))
+    after = _classes(open_dataset(_config(tmp_path)).test)
+    assert after == [[1 - label] for (label,) in before]
 
 
 def _no_labels(folder):

@@ -96,7 +96,7 @@ def test_all_that_is_wrong_is_named_at_once(copy, tmp_path):
         "gt/1/5_1.png: damaged",
         "imgs/1/40_3.png: is 4x4 pixels",
         "imgs/1/7_0.png: is of mode RGB: 8-bit gray is needed",
-        "names 1 video(s) of the training list, such as 12",
+        "imgs/1/12_5.png: is in split test, and in train too",
     ):
         assert expected in message
 

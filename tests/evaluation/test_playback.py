@@ -106,6 +106,25 @@ def test_long_videos_and_large_frames_are_thinned_out(trained):
     assert first["frame"].startswith("data:image/jpeg")
 
 
+class ManyChannels(TinyModel):
+    @property
+    def input_channels(self):
+        return self.channels
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+@pytest.mark.parametrize(("size", "kind"), [(16, "png"), (100, "jpeg")])
+def test_frames_of_other_channels_are_shown_gray(channels, size, kind):
+    config, model = rsf.get_config("quickstart"), ManyChannels(channels)
+    frames = np.zeros((1, 1, size, size, channels), np.uint8)
+    frames[..., 0] = 40 * channels
+    shown = Trained(config, config, model, model.init(jax.random.key(0), frames), 0)
+    batch = Batch(frames, np.zeros(frames.shape[:-1], np.uint8), np.ones(1, np.float32))
+    ((frame,),) = playback(shown, batch, rsf.FixedSchedule(1, 1), appearance_of(2))["videos"]
+    assert frame["frame"].startswith(f"data:image/{kind}")
+    assert set(np.unique(np.array(_image(frame["frame"])))) == {40}
+
+
 def test_a_model_without_steps_has_one_map_a_frame(batch):
     config = rsf.get_config("quickstart_ff6").replace(channels=2, kernel_size=3)
     model = rsf.build_model(config)

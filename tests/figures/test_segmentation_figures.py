@@ -48,6 +48,7 @@ def test_a_label_without_a_color_is_an_error(label):
         np.full((1, 2, 3), 100, np.uint8),
         np.full((1, 2, 1), 100, np.uint8),
         np.full((1, 2, 3), 100 / 255, np.float32),
+        np.full((1, 2, 4), (0, 150, 200, 50), np.uint8),
     ],
 )
 def test_overlays_mix_frame_and_colors(frame):
