@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rsf_jax.arguments import check_number
+from rsf_jax.arguments import check_number, check_text
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.serving.decoding import Decoder
@@ -442,6 +442,5 @@ def named(told: Mapping[str, Any]) -> tuple[str, Options]:
     """
     told = dict(told)
     name = told.pop("name", "")
-    if not isinstance(name, str):
-        raise InputError(f"name is {name!r}: a text is needed")
+    check_text("name", name)
     return name, Options.of(told)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rsf_jax.arguments import check_text, flag, whole
 from rsf_jax.errors import InputError
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.delivery import Delivery
@@ -20,7 +21,6 @@ from rsf_jax.streaming.streams import (
     FAILED,
     REPEATED,
     Due,
-    OnResult,
     Stream,
     Waiting,
 )
@@ -98,14 +98,24 @@ class Books:
 
     def open(
         self,
-        name: str,
-        budget: float | None,
-        when_full: str,
-        on_result: OnResult | None,
-        priority: int,
-        keep_frames: bool,
+        name: Any,
+        budget: Any,
+        when_full: Any,
+        on_result: Any,
+        priority: Any,
+        keep_frames: Any,
     ) -> Stream:
-        """Opens a stream; see `StreamEngine.open`."""
+        """Opens a stream; see `StreamEngine.open`, which hands on what it was given.
+
+        Raises:
+            InputError: as there.
+        """
+        check_text("name", name)
+        if when_full:
+            checks.check_when_full(when_full)
+        checks.check_on_result(on_result)
+        budget, priority = checks.checked_budget(budget), whole("priority", priority, least=None)
+        keep_frames = flag("keep_frames", keep_frames)
         with self.lock:
             name = name or next(n for n in map(str, self._names) if n not in self._streams)
             if name in self._streams:

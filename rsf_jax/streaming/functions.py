@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
 from rsf_jax.models.functions import FunctionModel
+from rsf_jax.streaming.checks import check_functions
 
 _BATCH = 3  # of what the functions are tried with, without computing anything
 
@@ -26,9 +27,7 @@ def function_model(
         InputError: if one of them is no function, or takes or gives what the others do not. What a
             function raises itself is raised as it is.
     """
-    for name, function in functions.items():
-        if not callable(function):
-            raise InputError(f"{name} is {function!r}: a function is needed")
+    check_functions(**functions)
     if not isinstance(parameters, Mapping):
         raise InputError(f"parameters are {parameters!r}: a mapping of arrays is needed, {{}} too")
     _check_shapes(functions, parameters, frame_shape)

@@ -1,5 +1,6 @@
 """The engine against `run_frame` on each stream alone, whatever is opened, submitted and closed."""
 
+import inspect
 import threading
 
 import chex
@@ -10,7 +11,7 @@ import pytest
 from compilations import compilations
 
 import rsf_jax as rsf
-from rsf_jax.streaming import StreamEngine
+from rsf_jax.streaming import Snapshot, StreamEngine
 
 SIZE = (16, 18)
 MAX_STREAMS = 6
@@ -38,6 +39,13 @@ class Clock:
 def _engine(variables, policy=HALTING, **options):
     options = {"slots": 3, "max_streams": MAX_STREAMS, "queue": 3} | options
     return StreamEngine(MODEL, variables, policy, SIZE, **options)
+
+
+def _constructed(kind, *args, **options):
+    """As users do: the tests' type checker would speak first."""
+    engine = object.__new__(kind)
+    inspect.unwrap(kind.__init__)(engine, *args, **options)
+    return engine
 
 
 def _frame(rng):
@@ -339,6 +347,51 @@ def test_opening_and_closing(variables):
         _engine(variables).open(budget=0)
 
 
+BAD_OPTIONS = [
+    ({"priority": "high"}, "priority is 'high': a whole number is needed"),
+    ({"priority": float("nan")}, "priority is nan: a whole number is needed"),
+    ({"priority": True}, "priority is True: a whole number is needed"),
+    ({"keep_frames": "no"}, "keep_frames is 'no': True or False is needed"),
+    ({"on_result": 3}, "on_result is 3: a function is needed"),
+    ({"name": 5}, "name is 5: a text is needed"),
+    ({"name": ["a"]}, r"name is \['a'\]: a text is needed"),
+    ({"when_full": ["block"]}, "when_full is .* choose one of"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS)
+def test_bad_options_of_a_stream_are_refused_where_it_is_opened(variables, options, message):
+    engine = _engine(variables)
+    with pytest.raises(rsf.InputError, match=message):
+        inspect.unwrap(StreamEngine.open)(engine, **options)
+    assert len(engine.snapshot().streams) == 0
+
+
+def test_numbers_of_numpy_become_those_of_python(variables):
+    given = {"stateful": np.True_, "queue": np.int64(2), "slots": np.int64(3)}
+    engine = _constructed(StreamEngine, MODEL, variables, HALTING, SIZE, **given)
+    options = {"budget": np.float32(3), "priority": np.int64(2), "keep_frames": np.True_}
+    inspect.unwrap(StreamEngine.open)(engine, **options)
+    snapshot = Snapshot.from_bytes(engine.snapshot().to_bytes())
+    (stream,) = snapshot.streams
+    assert (stream.budget, stream.priority, stream.keep_frames) == (3.0, 2, True)
+    assert snapshot.stateful
+
+
+def test_bad_options_of_snapshots_are_named(variables):
+    engine = _engine(variables)
+    snapshot, restore = engine.snapshot(), inspect.unwrap(StreamEngine.restore)
+    for options, message in (
+        ({"on_result": 3}, "on_result is 3: a function is needed"),
+        ({"other_weights": "no"}, "other_weights is 'no': True or False"),
+        ({"other_policy": "no"}, "other_policy is 'no': True or False"),
+    ):
+        with pytest.raises(rsf.InputError, match=message):
+            restore(engine, snapshot, **options)
+    with pytest.raises(rsf.InputError, match="remove is 'no': True or False"):
+        inspect.unwrap(StreamEngine.snapshot)(engine, remove="no")
+
+
 def test_threads_share_an_engine(variables):
     engine = _engine(variables, queue=1)
     seen = {}
@@ -366,11 +419,16 @@ def test_threads_share_an_engine(variables):
 def test_bad_arguments_are_named(variables):
     for options, message in (
         ({"slots": 0}, "slots is 0"),
+        ({"slots": 0.5}, "slots is 0.5"),
         ({"queue": -1}, "queue is -1"),
         ({"when_full": "wait"}, "when_full is 'wait': choose one of block, drop_oldest, error"),
+        ({"stateful": "no"}, "stateful is 'no': True or False is needed"),
+        ({"transform": None}, "transform is None: a function is needed"),
+        ({"clock": None}, "clock is None: a function is needed"),
+        ({"shadow": 0.1}, "shadow is 0.1: a Shadow is needed"),
     ):
         with pytest.raises(rsf.InputError, match=message):
-            _engine(variables, **options)
+            _constructed(StreamEngine, MODEL, variables, HALTING, SIZE, **options)
     with pytest.raises(rsf.InputError, match="streams share one rule"):
         _engine(variables, rsf.DistanceHalting(threshold=np.ones(3)))
     with pytest.raises(rsf.InputError, match="were prepared for frames of 16x18"):
