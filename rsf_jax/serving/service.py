@@ -97,7 +97,9 @@ class Service:
             self._policy,
             frame_shape,
             slots=slots,
-            max_streams=self.limits.streams + 1,  # one for predictions
+            # One for predictions; and a stream that is closed keeps its own while a frame of it is
+            # in a slot, or on its way into one.
+            max_streams=self.limits.streams + 1 + 2 * slots,
             queue=_QUEUE,
             when_full="error",
             transform=outputs,
@@ -259,9 +261,7 @@ class Service:
         session = self.session(name)
         del self.sessions[name]
         if session.stream is not None:
-            self.engine.discard(session.stream)
-            if not session.stream.closed:
-                self.engine.close(session.stream)
+            self.engine.abandon(session.stream)
         session.closed = True
         session.changed()
 
@@ -327,8 +327,7 @@ class Service:
                 self.runner.wake()
             await until(lambda: len(found) == stream.submitted)
         finally:
-            self.engine.discard(stream)
-            self.engine.close(stream)
+            self.engine.abandon(stream)
         return found
 
     async def change_policy(self, text: Any) -> str:

@@ -72,13 +72,19 @@ class Books:
         self._frame, self._queue, self._when_full = frame, queue, when_full
         self._key = object()  # of its streams
         self._streams: dict[str, Stream] = {}  # open, or with frames left
+        self._abandoned: set[Stream] = set()  # whose names are free, but not their rows
         self._names = itertools.count(1)
         self._rows = list(reversed(range(max_streams)))
         self._urgent = 0  # streams
 
     @property
     def streams(self) -> list[Stream]:
-        """Those that are open, or have frames left."""
+        """Those that are open, or have frames left; also those that are abandoned."""
+        return [*self._streams.values(), *self._abandoned]
+
+    @property
+    def named(self) -> list[Stream]:
+        """Those that are open, or have frames left, and are not abandoned."""
         return list(self._streams.values())
 
     def __str__(self) -> str:
@@ -94,7 +100,7 @@ class Books:
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
         with self.lock:
-            return self.counter.statistics(sum(s.left for s in self._streams.values()))
+            return self.counter.statistics(sum(s.left for s in self.streams))
 
     def open(
         self,
@@ -120,9 +126,9 @@ class Books:
             name = name or next(n for n in map(str, self._names) if n not in self._streams)
             if name in self._streams:
                 raise InputError(f"a stream named {name!r} is open: choose another name")
-            if not self._rows:
+            if not self._free_rows(1):
                 raise InputError(
-                    f"{len(self._streams)} streams are open, as many as this engine keeps states "
+                    f"{len(self.streams)} streams are open, as many as this engine keeps states "
                     "of: close one, or make it with a larger max_streams"
                 )
             when_full, row = when_full or self._when_full, self._rows.pop()
@@ -140,9 +146,9 @@ class Books:
         """
         if taken := sorted(self._streams.keys() & set(names)):
             raise InputError(f"a stream named {taken[0]!r} is open: close it first")
-        if len(names) > len(self._rows):
+        if not self._free_rows(len(names)):
             raise InputError(
-                f"{len(self._streams)} streams are open, and {len(names)} more than this "
+                f"{len(self.streams)} streams are open, and {len(names)} more than this "
                 "engine keeps states of: make it with a larger max_streams"
             )
         return self._rows[len(self._rows) - len(names) :]
@@ -224,6 +230,16 @@ class Books:
             if stream.closed:
                 raise InputError(f"stream {stream.name!r} is closed already")
             stream.closed = True
+            self._forget_if_over(stream)
+
+    def abandon(self, stream: Stream) -> None:
+        """Ends a stream whose name is free at once, and its row once the device has left it."""
+        with self.lock:
+            self.discard(stream)
+            stream.closed = True
+            if self._streams.get(stream.name) is stream:
+                del self._streams[stream.name]
+                self._abandoned.add(stream)
             self._forget_if_over(stream)
 
     def let_go(self, stream: Stream) -> None:
@@ -348,10 +364,23 @@ class Books:
 
     def _forget_if_over(self, stream: Stream) -> None:
         """Gives back name and row of a stream that will have no more results."""
-        if stream.closed and not stream.left and self._streams.get(stream.name) is stream:
+        if not stream.closed or stream.left:
+            return
+        if self._streams.get(stream.name) is stream:
             del self._streams[stream.name]
-            self._urgent -= _is_urgent(stream)
-            self._rows.append(stream.row)
+        elif stream in self._abandoned:
+            self._abandoned.remove(stream)
+        else:
+            return  # it was over before
+        self._urgent -= _is_urgent(stream)
+        self._rows.append(stream.row)
+
+    def _free_rows(self, count: int) -> bool:
+        """Whether so many rows are free; frames that were put back of abandoned streams go."""
+        if len(self._rows) < count:
+            for stream in list(self._abandoned):
+                self.discard(stream)
+        return len(self._rows) >= count
 
 
 def _is_urgent(stream: Stream) -> bool:

@@ -43,7 +43,7 @@ class Mover:
         with self._worker.alone(), books.lock:
             for stream in streams:
                 books.check_moves(stream)
-            chosen = streams or tuple(s for s in books.streams if not s.failure)
+            chosen = streams or tuple(s for s in books.named if not s.failure)
             if remove:
                 self._rewind(chosen)
             found = self._snapshot(chosen)

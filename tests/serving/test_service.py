@@ -1,5 +1,6 @@
 """What a server does at its ends: streams that nobody wants, snapshots, failures, shutdown."""
 
+import asyncio
 import dataclasses
 import math
 import threading
@@ -261,6 +262,26 @@ def test_a_late_result_of_a_restored_stream_is_not_its_successors(make_service, 
         client.post("/v1/streams", json={"name": "door", **RAW})
         deliver(result)
         assert client.get("/v1/streams/door").json()["unsent"] == 0
+
+
+def test_name_and_place_of_a_closed_stream_are_free_at_once(make_service):
+    async def act():
+        service = make_service(limits={"streams": 3})
+        await service.start()
+        await asyncio.to_thread(service.runner.stop)  # the test ticks
+        for names in ("abc", "abd", "efg", "abc"):
+            for name in names:
+                service.submit(service.open(name), FRAMES[0])
+            service.engine.tick()
+            assert any(s.stream.at_work for s in service.sessions.values())
+            for name in names:
+                service.close(name)
+        while service.engine.tick():
+            pass
+        await service.stop()
+        return service.engine.statistics()
+
+    assert asyncio.run(act()).waiting == 0
 
 
 def _fail_once(service, monkeypatch):

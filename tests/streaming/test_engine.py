@@ -347,6 +347,50 @@ def test_opening_and_closing(variables):
         _engine(variables).open(budget=0)
 
 
+def test_the_name_of_an_abandoned_stream_is_free_at_once_and_its_row_later(variables):
+    rng = np.random.default_rng(0)
+    policy = rsf.FixedSchedule(4, 4)
+    engine, seen = _engine(variables, policy, max_streams=2), []
+    old = engine.open("door", on_result=seen.append)
+    frames = [_frame(rng) for _ in range(3)]
+    for frame in frames[:2]:
+        engine.submit(old, frame)
+    engine.tick()  # the first one is at work
+    engine.abandon(old)
+    new = engine.open("door")
+    assert new.row != old.row
+    assert [stream.name for stream in engine.snapshot().streams] == ["door"]
+    with pytest.raises(rsf.InputError, match="'door' is over"):
+        engine.snapshot(old)
+    with pytest.raises(rsf.InputError, match="2 streams are open, as many as"):
+        engine.open("yard")
+    engine.submit(new, frames[2])
+    (result,) = engine.results()
+    Alone(variables, policy).check(result, frames[2])
+    assert [(r.index, r.status) for r in seen] == [(0, "done"), (1, "dropped")]
+    assert engine.open("yard").row == old.row
+
+
+def test_what_is_put_back_of_an_abandoned_stream_holds_no_row(variables):
+    streams, rng = [], np.random.default_rng(0)
+
+    def clock():
+        """At the end of the tick for which a frame was taken that has not begun in it."""
+        if sum(stream.at_work for stream in streams) == 2:
+            while streams:
+                engine.abandon(streams.pop())
+        return 0.0
+
+    engine = _engine(variables, rsf.FixedSchedule(4, 4), max_streams=3, slots=1, clock=clock)
+    streams += [engine.open(str(number)) for number in range(3)]
+    for stream in streams:
+        engine.submit(stream, _frame(rng))
+    engine.tick()
+    engine.tick()
+    assert not streams
+    assert len([engine.open(), engine.open()]) == 2  # the third row is of the frame in the slot
+
+
 BAD_OPTIONS = [
     ({"priority": "high"}, "priority is 'high': a whole number is needed"),
     ({"priority": float("nan")}, "priority is nan: a whole number is needed"),
