@@ -115,7 +115,9 @@ class Service:
         self._restored = [] if before is None else self._restore(before)
         self._options = kept.options
         self._changes, self._one_shots, self._moves = (asyncio.Lock() for _ in range(3))
+        self._prediction = asyncio.Event()  # something has changed for the one that is computed
         self._others = Others(adopt)
+        self._arriving = 0  # streams of other servers
         self.closing = self.over = False
         self._tasks: set[asyncio.Task] = set()
 
@@ -148,6 +150,7 @@ class Service:
         if self.closing:
             return
         self.closing = True
+        self._prediction.set()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -155,6 +158,7 @@ class Service:
             await asyncio.to_thread(self.runner.drained, self.limits.seconds)
         await asyncio.to_thread(self.runner.stop)
         self.over = True
+        self._prediction.set()
         for session in self.sessions.values():
             session.changed()
 
@@ -188,7 +192,7 @@ class Service:
         """Returns the session of a name, be it one of another server that is away.
 
         Raises:
-            Problem: if there is none.
+            Problem: if there is none, or one of another server is one too many here.
             InputError: if a stream of another server cannot go on here.
         """
         async with self._moves:
@@ -201,16 +205,21 @@ class Service:
 
     async def _adopt(self, path: Path, snapshot: Snapshot) -> None:
         """Goes on with the one stream of another server's snapshot."""
+        self._check_place()
         (told,) = snapshot.streams
         options = Kept.of(snapshot.notes).options.get(told.name, Options())
         session = Session(told.name, options, self.engine, self.limits, self._inbox)
-        (stream,) = await asyncio.to_thread(
-            self.engine.restore,
-            snapshot,
-            on_result=session.deliver,
-            other_weights=True,
-            other_policy=True,
-        )
+        self._arriving += 1  # or another one could take its place meanwhile
+        try:
+            (stream,) = await asyncio.to_thread(
+                self.engine.restore,
+                snapshot,
+                on_result=session.deliver,
+                other_weights=True,
+                other_policy=True,
+            )
+        finally:
+            self._arriving -= 1
         session.begin(stream)
         self.sessions[told.name] = session
         self.runner.wake()
@@ -232,10 +241,8 @@ class Service:
             raise Problem("bad_request", "name: up to 64 letters, digits, - and _")
         if name in self.sessions:
             raise Problem("conflict", f"a stream called {name!r} is open")
-        if len(self.sessions) >= self.limits.streams:
-            raise Problem("too_many", f"{len(self.sessions)} streams are open: no more are taken")
-        if self.closing:
-            raise Problem("closing", "the server is ending")
+        self._check_place()
+        self._check_takes()
         options = options or Options()
         session = Session(name, options, self.engine, self.limits, self._inbox, own)
         when_full = "drop_oldest" if options.when_full == "drop_oldest" else "error"
@@ -251,6 +258,17 @@ class Service:
         )
         self.sessions[name] = session
         return session
+
+    def _check_place(self) -> None:
+        """Raises Problem if as many streams are open as may be."""
+        count = len(self.sessions) + self._arriving
+        if count >= self.limits.streams:
+            raise Problem("too_many", f"{count} streams are open: no more are taken")
+
+    def _check_takes(self) -> None:
+        """Raises Problem if it takes no more frames."""
+        if self.closing:
+            raise _closing()
 
     def close(self, name: str) -> None:
         """Closes a stream; frames that wait are dropped.
@@ -281,8 +299,7 @@ class Service:
         Raises:
             InputError: if it is none for this model, or the stream has failed.
         """
-        if self.closing:
-            raise Problem("closing", "the server is ending")
+        self._check_takes()
         index = session.submit(frame)
         self.runner.wake()
         return index
@@ -293,7 +310,7 @@ class Service:
         One after the other, so that no client fills the slots.
 
         Raises:
-            InputError: if a frame is none for this model, or it takes too long.
+            InputError: if a frame is none for this model, it takes too long, or the server ends.
         """
         try:
             async with asyncio.timeout(self.limits.seconds), self._one_shots:
@@ -304,17 +321,19 @@ class Service:
 
     async def _predicted(self, frames: Iterator[np.ndarray]) -> list[FrameResult]:
         found: list[FrameResult] = []
-        changed = asyncio.Event()
 
         def take(result: FrameResult) -> None:
             found.append(result)
-            changed.set()
+            self._prediction.set()
 
         async def until(done: Callable[[], bool]) -> None:
             while not done():
-                changed.clear()
-                await changed.wait()
+                if self.over:
+                    raise _closing()
+                self._prediction.clear()
+                await self._prediction.wait()
 
+        self._check_takes()
         stream = self.engine.open(
             _ONE_SHOT + secrets.token_hex(4),
             on_result=lambda result: _unless_closed(self._loop, take, result),
@@ -322,7 +341,8 @@ class Service:
         try:
             # In a thread: a clip is decoded meanwhile, of which nobody else has to wait.
             while (frame := await asyncio.to_thread(next, frames, None)) is not None:
-                await until(lambda: self.engine.has_room(stream))
+                await until(lambda: self.closing or self.engine.has_room(stream))
+                self._check_takes()
                 self.engine.submit(stream, frame)
                 self.runner.wake()
             await until(lambda: len(found) == stream.submitted)
@@ -363,6 +383,11 @@ class Service:
 
     def _restore(self, snapshot: Snapshot) -> list[Stream]:
         """Lets the engine go on with the streams of a snapshot, under its weights and policy."""
+        if (count := len(snapshot.streams)) > self.limits.streams:
+            raise InputError(
+                f"the snapshot has {count} streams, this server takes {self.limits.streams}: start "
+                "it with a larger max_streams"
+            )
         return self.engine.restore(
             snapshot,
             on_result=lambda result: self._continuing[result.stream].deliver(result),
@@ -424,6 +449,10 @@ class Service:
             "failed_ticks": self.runner.failures,
             "refused_requests": self.refused,
         }
+
+
+def _closing() -> Problem:
+    return Problem("closing", "the server is ending")
 
 
 def _unless_closed(
