@@ -23,7 +23,7 @@ class Feed:
     """A stream of the server's own.
 
     Args:
-        name: of the stream.
+        name: what the stream is called after; see `Service.free_name`.
         frames: called once in the event loop; yields frames, uint8 [H, W, I], each when it is due.
     """
 
@@ -33,6 +33,7 @@ class Feed:
 
     def begin(self, service: Service) -> Session:
         """Opens the stream, and feeds it until the end of the service."""
+        self.name = service.free_name(self.name)
         session = service.open(self.name, Options(when_full="drop_oldest", masks="raw"), own=True)
         self._task = service.do(self._feed(service, session))
         return session

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 import logging
 import math
 import re
@@ -29,7 +30,10 @@ from rsf_jax.serving.session import Options, Session
 from rsf_jax.streaming import FrameResult, Snapshot, Stream
 from rsf_jax.trained.model import Trained
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_IN_NAMES = "A-Za-z0-9_-"
+_NAME = re.compile(f"[{_IN_NAMES}]{{1,64}}")
+_NO_NAME = re.compile(f"[^{_IN_NAMES}]")
+_MADE_UP = 40  # characters of a name that is made of another one
 _QUEUE = 2  # frames of a stream that wait: more would only be older
 _ONE_SHOT = "_predict-"
 _LOOK = 0.02  # seconds between two looks at who is still connected
@@ -113,6 +117,7 @@ class Service:
         self._continuing: dict[str, Session] = {}
         # Before anybody is served: what cannot be read is told to who starts it.
         self._restored = [] if before is None else self._restore(before)
+        self.check_places(0)
         self._options = kept.options
         self._changes, self._one_shots, self._moves = (asyncio.Lock() for _ in range(3))
         self._prediction = asyncio.Event()  # something has changed for the one that is computed
@@ -224,6 +229,28 @@ class Service:
         self.sessions[told.name] = session
         self.runner.wake()
         await asyncio.to_thread(self._others.remove, path, told.name)
+
+    def free_name(self, wanted: str) -> str:
+        """Returns a name that no stream has, close to one that may be any text."""
+        base = _NO_NAME.sub("-", wanted)[:_MADE_UP] or "stream"
+        names = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
+        return next(name for name in names if name not in self.sessions)
+
+    def check_places(self, own: int) -> None:
+        """Checks that the server's own streams have places beside those of the snapshot.
+
+        Args:
+            own: how many of them are to be opened.
+
+        Raises:
+            InputError: if there are too many.
+        """
+        count, most = len(self._restored) + own, self.limits.streams
+        if count > most:
+            raise InputError(
+                f"the snapshot and the server itself have {count} streams, {most} are taken: start "
+                "it with a larger max_streams"
+            )
 
     def open(self, name: str = "", options: Options | None = None, own: bool = False) -> Session:
         """Opens a stream.
@@ -383,11 +410,6 @@ class Service:
 
     def _restore(self, snapshot: Snapshot) -> list[Stream]:
         """Lets the engine go on with the streams of a snapshot, under its weights and policy."""
-        if (count := len(snapshot.streams)) > self.limits.streams:
-            raise InputError(
-                f"the snapshot has {count} streams, this server takes {self.limits.streams}: start "
-                "it with a larger max_streams"
-            )
         return self.engine.restore(
             snapshot,
             on_result=lambda result: self._continuing[result.stream].deliver(result),
