@@ -128,13 +128,15 @@ def _expanded(text: str | None) -> Path | None:
 
 
 def _read_token() -> str:
+    from rsf_jax.serving.guard import is_token
+
     if not _TOKEN.value:
         return ""
     try:
         token = expand(_TOKEN.value).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise rsf.InputError(f"--token_file={_TOKEN.value} cannot be read: {error}") from None
-    if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
+    if len(token) < 16 or not is_token(token):
         raise rsf.InputError(
             f"--token_file={_TOKEN.value}: a token of 16 letters and digits or more is needed"
         )

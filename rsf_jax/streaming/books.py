@@ -161,7 +161,7 @@ class Books:
             self._add(stream)
             self.wait_or_forget(stream)
 
-    def checked(self, stream: Stream, frame: Any, tag: Any) -> Waiting:
+    def checked(self, stream: Any, frame: Any, tag: Any) -> Waiting:
         """Returns a frame that may be queued.
 
         Raises:
@@ -198,12 +198,12 @@ class Books:
                 self.turns.wait(stream)
             return True
 
-    def has_room(self, stream: Stream) -> bool:
+    def has_room(self, stream: Any) -> bool:
         """Whether another frame of a stream would be queued at once."""
         self.check_own(stream)
         return len(stream.queue) < self._queue
 
-    def reset(self, stream: Stream) -> None:
+    def reset(self, stream: Any) -> None:
         """Makes the next frame that is submitted the first of a video."""
         with self.lock:
             self.check_own(stream)
@@ -213,7 +213,7 @@ class Books:
                 raise InputError(f"stream {stream.name!r}: {error}") from None
             stream.begins = True
 
-    def discard(self, stream: Stream) -> int:
+    def discard(self, stream: Any) -> int:
         """Drops the frames of a stream that wait; returns how many."""
         with self.lock:
             self.check_own(stream)
@@ -223,7 +223,7 @@ class Books:
             self._forget_if_over(stream)
             return count
 
-    def close(self, stream: Stream) -> None:
+    def close(self, stream: Any) -> None:
         """Takes no more frames of a stream."""
         with self.lock:
             self.check_own(stream)
@@ -232,7 +232,7 @@ class Books:
             stream.closed = True
             self._forget_if_over(stream)
 
-    def abandon(self, stream: Stream) -> None:
+    def abandon(self, stream: Any) -> None:
         """Ends a stream whose name is free at once, and its row once the device has left it."""
         with self.lock:
             self.discard(stream)
@@ -249,12 +249,14 @@ class Books:
         stream.closed = True
         self._forget_if_over(stream)
 
-    def check_own(self, stream: Stream) -> None:
-        """Raises InputError if it is a stream of another engine."""
+    def check_own(self, stream: Any) -> None:
+        """Raises InputError unless it is a stream of this engine."""
+        if not isinstance(stream, Stream):
+            raise InputError(f"stream is {stream!r}: give the Stream that `open` returned")
         if stream.owner is not self._key:
             raise InputError(f"stream {stream.name!r} is of another engine")
 
-    def check_moves(self, stream: Stream) -> None:
+    def check_moves(self, stream: Any) -> None:
         """Raises InputError unless a stream may go on elsewhere."""
         self.check_own(stream)
         if stream.failure:

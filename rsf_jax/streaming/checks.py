@@ -8,6 +8,7 @@ import numpy as np
 from rsf_jax.arguments import check_choice, check_function, check_number, whole
 from rsf_jax.checks import check_frames, check_policy
 from rsf_jax.errors import InputError
+from rsf_jax.models import base as models
 from rsf_jax.models.base import VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
@@ -56,8 +57,13 @@ def check_on_result(function: Any) -> None:
         check_function("on_result", function)
 
 
-def check_model(model: VideoModel) -> None:
-    """Raises InputError unless the streams of a model can be computed apart."""
+def checked_model(model: Any) -> VideoModel:
+    """Returns a model whose streams can be computed apart.
+
+    Raises:
+        InputError: if it is none.
+    """
+    model = models.checked_model(model)
     if not model.recurrent:
         raise InputError(
             "this model has no recurrent steps, so that no frame can end before another: "
@@ -68,6 +74,7 @@ def check_model(model: VideoModel) -> None:
             f"norm_statistics is {model.norm_statistics!r}: streams would change each other; "
             'build the model with "sample"'
         )
+    return model
 
 
 def checked_policy(policy: StepPolicy) -> StepwisePolicy:

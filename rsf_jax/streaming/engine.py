@@ -6,6 +6,7 @@ from typing import Any
 
 from rsf_jax.arguments import flag, whole
 from rsf_jax.checks import as_prepared
+from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.streaming import checks
@@ -91,7 +92,7 @@ class StreamEngine(Front):
         checks.check_functions(transform=transform, clock=clock)
         check_shadow(shadow)
         stateful = flag("stateful", stateful)
-        checks.check_model(model)
+        model = checks.checked_model(model)
         prepared, policy = as_prepared(model, variables, frame_shape), checks.checked_policy(policy)
         program = Program(
             prepared,
@@ -239,6 +240,11 @@ class StreamEngine(Front):
                 arrays, a name is in use, or too many streams would be open. Nothing has changed
                 then.
         """
+        if not isinstance(snapshot, Snapshot):
+            raise InputError(
+                f"snapshot is {type(snapshot).__name__}: a Snapshot is needed, as Snapshot.load or "
+                "Snapshot.from_bytes returns"
+            )
         checks.check_on_result(on_result)
         weights = flag("other_weights", other_weights)
         policy = flag("other_policy", other_policy)

@@ -37,7 +37,7 @@ class Mover:
         self._program, self._turns = worker.program, books.turns
         self._weights: tuple[Any, str] = (None, "")
 
-    def take(self, streams: tuple[Stream, ...], remove: bool) -> Snapshot:
+    def take(self, streams: tuple[Any, ...], remove: bool) -> Snapshot:
         """Returns what is known of streams, of all if there are none; see `StreamEngine`."""
         books = self._books
         with self._worker.alone(), books.lock:

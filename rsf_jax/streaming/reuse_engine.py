@@ -80,6 +80,10 @@ class ReuseEngine(Front):
         unread_bytes = whole("unread_bytes", unread_bytes)
         checks.check_when_full(when_full)
         checks.check_functions(transform=transform, clock=clock)
+        if not isinstance(reuse, ReuseNetwork):
+            raise InputError(
+                f"reuse is {reuse!r}: a ReuseNetwork is needed, ReuseNetwork(network, variables)"
+            )
         self._reuse, self._transform = reuse, jax.jit(transform)
         height, width, channels = checks.checked_frame_shape(frame_shape)
         # Gray, not black: the first frame of a stream is another scene either way.

@@ -144,7 +144,7 @@ def test_no_stream_of_another_server_is_one_too_many(make_service, tmp_path):
     with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
         for name in ("door", "yard"):
             client.post("/v1/streams", json={"name": name, **RAW})
-    with pytest.raises(rsf.InputError, match="the snapshot and the server itself have 2 streams, 1 are"):
+    with pytest.raises(rsf.InputError, match="itself have 2 streams, 1 are taken"):
         make_service(limits={"streams": 1}, snapshot=path)
 
     async def act():

@@ -1,5 +1,6 @@
 """The engine against `run_frame` on each stream alone, whatever is opened, submitted and closed."""
 
+import asyncio
 import inspect
 import threading
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compilations import compilations
+from configs import untrained
 
 import rsf_jax as rsf
 from rsf_jax.streaming import Snapshot, StreamEngine
@@ -420,6 +422,36 @@ def test_numbers_of_numpy_become_those_of_python(variables):
     (stream,) = snapshot.streams
     assert (stream.budget, stream.priority, stream.keep_frames) == (3.0, 2, True)
     assert snapshot.stateful
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        *((name, ()) for name in ("reset", "close", "abandon", "discard", "has_room", "snapshot")),
+        *((name, (np.zeros((*SIZE, 1)),)) for name in ("submit", "answer")),
+    ],
+)
+def test_a_name_is_no_stream(variables, method, more):
+    engine = _engine(variables)
+    engine.open("door")
+    with pytest.raises(rsf.InputError, match="stream is 'door': give the Stream that `open`"):
+        _done(inspect.unwrap(getattr(StreamEngine, method))(engine, "door", *more))
+
+
+def _done(found):
+    return asyncio.run(found) if inspect.iscoroutine(found) else found
+
+
+def test_what_is_no_model_or_snapshot_is_refused(variables):
+    for model, message in (
+        (None, "model is None: give one, such as"),
+        (rsf.RecurrentModel, "model is the class RecurrentModel"),
+        (untrained(SIZE), "model is .*: give one, such as"),
+    ):
+        with pytest.raises(rsf.InputError, match=message):
+            _constructed(StreamEngine, model, variables, HALTING, SIZE)
+    with pytest.raises(rsf.InputError, match="snapshot is bytes: a Snapshot is needed"):
+        inspect.unwrap(StreamEngine.restore)(_engine(variables), b"abc")
 
 
 def test_bad_options_of_snapshots_are_named(variables):

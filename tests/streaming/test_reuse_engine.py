@@ -115,6 +115,8 @@ def test_bad_options_are_refused_where_they_are_given(reuse):
     ):
         with pytest.raises(rsf.InputError, match=message):
             inspect.unwrap(ReuseEngine.open)(engine, **options)
+    with pytest.raises(rsf.InputError, match=r"reuse is .*: a ReuseNetwork is needed"):
+        inspect.unwrap(ReuseEngine.__init__)(engine, lambda v, x: x, SHAPE)
     for options, message in (
         ({"transform": None}, "transform is None: a function is needed"),
         ({"clock": None}, "clock is None: a function is needed"),
