@@ -308,7 +308,7 @@ class ClientStream:
             self._open.close()
 
 
-def _path(name: str) -> str:
+def _path(name: Any) -> str:
     """Where a stream is."""
     check_text("name", name)
     if not name:

@@ -55,7 +55,7 @@ class Feed:
 
 
 def at_pace(
-    frames: Callable[[], Iterator[np.ndarray]], frames_per_second: float
+    frames: Callable[[], Iterator[np.ndarray]], frames_per_second: int | float
 ) -> Callable[[], AsyncIterator[np.ndarray]]:
     """Returns frames that are made when they are due, again and again from the beginning.
 

@@ -237,9 +237,9 @@ class Books:
         with self.lock:
             self.discard(stream)
             stream.closed = True
-            if self._streams.get(stream.name) is stream:
-                del self._streams[stream.name]
-                self._abandoned.add(stream)
+            name = stream.name
+            if self._streams.get(name) is stream:
+                self._abandoned.add(self._streams.pop(name))
             self._forget_if_over(stream)
 
     def let_go(self, stream: Stream) -> None:
