@@ -8,7 +8,7 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from rsf_jax.serving.keeper import Keeper
 from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.limits import Limits
 from rsf_jax.serving.others import Others
-from rsf_jax.serving.problems import Problem
+from rsf_jax.serving.predictor import Predictor
+from rsf_jax.serving.problems import Problem, closing
 from rsf_jax.serving.protocol import outputs
 from rsf_jax.serving.runner import Runner
 from rsf_jax.serving.session import Options, Session
@@ -35,7 +36,6 @@ _NAME = re.compile(f"[{_IN_NAMES}]{{1,64}}")
 _NO_NAME = re.compile(f"[^{_IN_NAMES}]")
 _MADE_UP = 40  # characters of a name that is made of another one
 _QUEUE = 2  # frames of a stream that wait: more would only be older
-_ONE_SHOT = "_predict-"
 _LOOK = 0.02  # seconds between two looks at who is still connected
 
 
@@ -119,8 +119,7 @@ class Service:
         self._restored = [] if before is None else self._restore(before)
         self.check_places(0)
         self._options = kept.options
-        self._changes, self._one_shots, self._moves = (asyncio.Lock() for _ in range(3))
-        self._prediction = asyncio.Event()  # something has changed for the one that is computed
+        self._changes, self._moves = asyncio.Lock(), asyncio.Lock()
         self._others = Others(adopt)
         self._arriving = 0  # streams of other servers
         self.closing = self.over = False
@@ -128,11 +127,11 @@ class Service:
 
     async def start(self) -> None:
         """Begins to compute, and goes on with the streams of a snapshot."""
-        self._loop = asyncio.get_running_loop()
-        self._inbox = Inbox(self._loop)
+        self._inbox = Inbox(asyncio.get_running_loop())
         self._continuing |= {stream.name: self._continued(stream) for stream in self._restored}
         self.sessions |= self._continuing
         self.runner = Runner(self.engine)
+        self._predictor = Predictor(self.engine, self.limits, self.runner, self._inbox)
         self.do(self._look_after())
 
     def do(self, work: Any) -> asyncio.Task:
@@ -155,7 +154,7 @@ class Service:
         if self.closing:
             return
         self.closing = True
-        self._prediction.set()
+        self._predictor.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,7 +162,7 @@ class Service:
             await asyncio.to_thread(self.runner.drained, self.limits.seconds)
         await asyncio.to_thread(self.runner.stop)
         self.over = True
-        self._prediction.set()
+        self._predictor.end()
         for session in self.sessions.values():
             session.changed()
 
@@ -295,7 +294,7 @@ class Service:
     def _check_takes(self) -> None:
         """Raises Problem if it takes no more frames."""
         if self.closing:
-            raise _closing()
+            raise closing()
 
     def close(self, name: str) -> None:
         """Closes a stream; frames that wait are dropped.
@@ -332,50 +331,8 @@ class Service:
         return index
 
     async def predict(self, frames: Iterable[np.ndarray]) -> list[FrameResult]:
-        """Returns the results of a clip, or of an image, from a fresh state.
-
-        One after the other, so that no client fills the slots.
-
-        Raises:
-            InputError: if a frame is none for this model, it takes too long, or the server ends.
-        """
-        try:
-            async with asyncio.timeout(self.limits.seconds), self._one_shots:
-                return await self._predicted(iter(frames))
-        except TimeoutError:
-            seconds = self.limits.seconds
-            raise Problem("timeout", f"it takes longer than {seconds:g} seconds") from None
-
-    async def _predicted(self, frames: Iterator[np.ndarray]) -> list[FrameResult]:
-        found: list[FrameResult] = []
-
-        def take(result: FrameResult) -> None:
-            found.append(result)
-            self._prediction.set()
-
-        async def until(done: Callable[[], bool]) -> None:
-            while not done():
-                if self.over:
-                    raise _closing()
-                self._prediction.clear()
-                await self._prediction.wait()
-
-        self._check_takes()
-        stream = self.engine.open(
-            _ONE_SHOT + secrets.token_hex(4),
-            on_result=lambda result: _unless_closed(self._loop, take, result),
-        )
-        try:
-            # In a thread: a clip is decoded meanwhile, of which nobody else has to wait.
-            while (frame := await asyncio.to_thread(next, frames, None)) is not None:
-                await until(lambda: self.closing or self.engine.has_room(stream))
-                self._check_takes()
-                self.engine.submit(stream, frame)
-                self.runner.wake()
-            await until(lambda: len(found) == stream.submitted)
-        finally:
-            self.engine.abandon(stream)
-        return found
+        """Returns the results of a clip, or of an image, from a fresh state; see `Predictor`."""
+        return await self._predictor.predict(frames)
 
     async def change_policy(self, text: Any) -> str:
         """Goes on with another policy, and returns its name; no stream is lost.
@@ -471,17 +428,6 @@ class Service:
             "failed_ticks": self.runner.failures,
             "refused_requests": self.refused,
         }
-
-
-def _closing() -> Problem:
-    return Problem("closing", "the server is ending")
-
-
-def _unless_closed(
-    loop: asyncio.AbstractEventLoop, function: Callable[[FrameResult], None], result: FrameResult
-) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(function, result)
 
 
 def named(told: Mapping[str, Any]) -> tuple[str, Options]:
