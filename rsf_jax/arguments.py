@@ -17,19 +17,20 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         raise InputError(f"{name} is {value!r}: choose one of {', '.join(choices)}")
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
+def whole(name: str, value: Any, least: int | None = 1) -> int:
     """Returns a whole number of Python or NumPy as an int.
 
     Raises:
-        InputError: if it is none, or below `least`.
+        InputError: if it is none, or below `least`, unless that is None.
     """
     try:
         # To Python a bool is an int; to a user it is not.
         number = None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < least:
-        raise InputError(f"{name} is {value!r}: a whole number of at least {least} is needed")
+    if number is None or (least is not None and number < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise InputError(f"{name} is {value!r}: a whole number{bound} is needed")
     return number
 
 
@@ -64,6 +65,18 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name} is {value!r}: True or False is needed")
     return bool(value)
+
+
+def check_text(name: str, value: Any) -> None:
+    """Raises InputError unless it is a text."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {value!r}: a text is needed")
+
+
+def check_function(name: str, value: Any) -> None:
+    """Raises InputError unless it can be called."""
+    if not callable(value):
+        raise InputError(f"{name} is {value!r}: a function is needed")
 
 
 def suggestion(value: Any, choices: Iterable[str]) -> str:

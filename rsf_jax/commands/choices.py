@@ -1,5 +1,6 @@
 """Flags that several commands have, each where it is wanted, and what they choose."""
 
+import itertools
 from pathlib import Path
 
 from absl import flags
@@ -52,6 +53,28 @@ def frame_size(unless: str) -> flags.FlagHolder:
     return flags.DEFINE_string(
         "frame_size", None, f"HEIGHTxWIDTH of frames in pixels; {unless} unless given"
     )
+
+
+def single_input() -> flags.FlagHolder:
+    """Defines `--input`, beside `--inputs`."""
+    return flags.DEFINE_multi_string(
+        "input", [], "an input as it is, commas and all; may be given several times"
+    )
+
+
+def all_inputs(inputs: list[str], single: list[str]) -> list[str]:
+    """Returns what `--inputs` and `--input` name together.
+
+    Raises:
+        InputError: if a name was taken apart at its comma.
+    """
+    for first, second in itertools.pairwise(inputs):
+        name = f"{first},{second}"
+        if Path(name).exists() and not Path(first).exists():
+            raise rsf.InputError(
+                f"--inputs is taken apart at commas: write --input='{name}', which is not"
+            )
+    return [*inputs, *single]
 
 
 def parsed(text: str | None) -> rsf.StepPolicy | None:

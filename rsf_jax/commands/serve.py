@@ -19,6 +19,7 @@ _RATE = flags.DEFINE_float("demo_rate", 8.0, "frames a second of each", 0.1, 120
 _INPUTS = flags.DEFINE_list(
     "inputs", [], "videos that the server shows itself: files, stream addresses, camera:0"
 )
+_INPUT = choices.single_input()
 _HOST = flags.DEFINE_string(
     "host", "127.0.0.1", "address to listen at; 0.0.0.0 for other machines too, with a token"
 )
@@ -57,6 +58,7 @@ def main() -> None:
     from rsf_jax.serving.limits import Limits
     from rsf_jax.serving.service import Service
 
+    inputs = choices.all_inputs(_INPUTS.value, _INPUT.value)
     address = server.Address(
         _HOST.value,
         _PORT.value,
@@ -66,7 +68,7 @@ def main() -> None:
     ).guarded()
     listening = server.listen(address)
     trained, policy = _opened(demo.MODEL, demo.POLICY)
-    own = len(_INPUTS.value) + (_STREAMS.value if _DEMO.value else 0)
+    own = len(inputs) + (_STREAMS.value if _DEMO.value else 0)
     service = Service(
         trained,
         policy,
@@ -79,7 +81,7 @@ def main() -> None:
     )
     shape = service.decoder.shape
     feeds = demo.feeds(_STREAMS.value, shape, _RATE.value) if _DEMO.value else []
-    feeds += _own_inputs(shape)
+    feeds += _own_inputs(inputs, shape)
     control = is_local(address.host) if _CONTROL.value is None else _CONTROL.value
     print(f"Open {address.url(listening.getsockname()[1])}", flush=True)
     server.serve(service, address, listening, control=control, feeds=feeds)
@@ -100,7 +102,7 @@ def _opened(model: str, policy: str) -> "tuple[rsf.Trained, rsf.StepPolicy]":
     return trained, choices.chosen(text, trained, folder)
 
 
-def _own_inputs(shape: tuple[int, int, int]) -> list:
+def _own_inputs(inputs: list[str], shape: tuple[int, int, int]) -> list:
     from functools import partial
 
     from rsf_jax.media.late import LateSource
@@ -109,8 +111,7 @@ def _own_inputs(shape: tuple[int, int, int]) -> list:
     from rsf_jax.serving.feeds import Feed, of_source
 
     feeds: list[Feed] = []
-    names: set[str] = set()
-    for text in _INPUTS.value:
+    for text in inputs:
         label, stem = names_of(text)
         open_it = partial(open_source, text, shape[:2], shape[2])
         make: Callable[[], Source] = open_it
@@ -118,17 +119,8 @@ def _own_inputs(shape: tuple[int, int, int]) -> list:
             make = partial(LateSource, label, stem, open_it, _TRIES)
         else:
             open_it().close()  # what cannot be read is told at once
-        name = _distinct("".join(c if c.isalnum() or c in "-_" else "-" for c in stem), names)
-        feeds.append(Feed(name, of_source(make)))
+        feeds.append(Feed(stem, of_source(make)))
     return feeds
-
-
-def _distinct(name: str, names: set[str]) -> str:
-    found, number = name[:40], 2
-    while found in names:
-        found, number = f"{name[:40]}-{number}", number + 1
-    names.add(found)
-    return found
 
 
 def _expanded(text: str | None) -> Path | None:
@@ -136,13 +128,15 @@ def _expanded(text: str | None) -> Path | None:
 
 
 def _read_token() -> str:
+    from rsf_jax.serving.guard import is_token
+
     if not _TOKEN.value:
         return ""
     try:
         token = expand(_TOKEN.value).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise rsf.InputError(f"--token_file={_TOKEN.value} cannot be read: {error}") from None
-    if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
+    if len(token) < 16 or not is_token(token):
         raise rsf.InputError(
             f"--token_file={_TOKEN.value}: a token of 16 letters and digits or more is needed"
         )

@@ -5,7 +5,6 @@ ends it: frames that wait are computed, and the files are complete.
 With exit code 2 an input could not be read or written to its end; the others are whole.
 """
 
-import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,7 @@ _INPUTS = flags.DEFINE_list(
     "video files, folders of images, stream addresses, cameras (camera:0), - for "
     "the standard input",
 )
-_INPUT = flags.DEFINE_multi_string(
-    "input", [], "an input as it is, commas and all; may be given several times"
-)
+_INPUT = choices.single_input()
 _OUT = flags.DEFINE_string("out", "streamed", "folder for what is written")
 _WRITE = flags.DEFINE_list("write", [OVERLAY], f"what is written of each input: {', '.join(KINDS)}")
 _ANNOTATIONS = flags.DEFINE_list(
@@ -84,7 +81,7 @@ def main() -> None:
     folder = writable_folder(Path(_OUT.value))
     check_free(folder / play.SUMMARY, _OVERWRITE.value)
     settings = run.Settings(
-        inputs=_inputs(),
+        inputs=choices.all_inputs(_INPUTS.value, _INPUT.value),
         folder=folder,
         write=tuple(_WRITE.value),
         annotations=tuple(_ANNOTATIONS.value),
@@ -112,17 +109,6 @@ def main() -> None:
     print(f"What was written is in {settings.folder}")
     if not summary.whole:
         sys.exit(program.INCOMPLETE)
-
-
-def _inputs() -> list[str]:
-    """All inputs; a name that was taken apart at its comma is a mistake that is told."""
-    for first, second in itertools.pairwise(_INPUTS.value):
-        name = f"{first},{second}"
-        if Path(name).exists() and not Path(first).exists():
-            raise rsf.InputError(
-                f"--inputs is taken apart at commas: write --input='{name}', which is not"
-            )
-    return [*_INPUTS.value, *_INPUT.value]
 
 
 def _tell(note: str) -> None:

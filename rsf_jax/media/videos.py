@@ -43,7 +43,7 @@ class VideoSource(Source):
     ) -> None:
         self._container, self._endless = container, endless
         try:
-            self._stream = _video_stream(container, label)
+            self._stream = video_stream(container, label)
         except InputError:
             container.close()
             raise
@@ -53,7 +53,7 @@ class VideoSource(Source):
         self._times, self._filters = Times(live), Filters()
         rate = self._stream.average_rate or self._stream.guessed_rate
         self._ending = Ending(container, self._stream, float(rate) if rate else None)
-        shaper.aspect = _pixel_aspect(self._stream)
+        shaper.aspect = pixel_aspect(self._stream)
         super().__init__(label, name, live, float(rate) if rate else None, shaper)
 
     def _read(self) -> Iterator[Picture]:
@@ -129,13 +129,18 @@ class VideoSource(Source):
         return f"{self.label} ends after {short}: it is cut short or damaged"
 
 
-def _pixel_aspect(stream: av.VideoStream) -> Fraction:
-    """Width of a pixel by its height; 1 where a file says nothing, or nonsense."""
+def pixel_aspect(stream: av.VideoStream) -> Fraction:
+    """Returns the width of a pixel by its height; 1 where a file says nothing, or nonsense."""
     stated = stream.sample_aspect_ratio or Fraction(1)
     return stated if 1 / _MOST_ASPECT <= stated <= _MOST_ASPECT else Fraction(1)
 
 
-def _video_stream(container: av.container.InputContainer, label: str) -> av.VideoStream:
+def video_stream(container: av.container.InputContainer, label: str) -> av.VideoStream:
+    """Returns the video of a container, which is no cover.
+
+    Raises:
+        InputError: if there is none, or no decoder for it.
+    """
     # A cover picture of a sound file is a video stream to FFmpeg.
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]

@@ -59,7 +59,11 @@ def make_app(
             machine alone without.
         control: whether clients may change the policy, and what the server feeds.
         feeds: sources of the server's own, each a stream.
+
+    Raises:
+        InputError: if there are more of them than may be open beside the streams of a snapshot.
     """
+    service.check_places(len(feeds))
     api = _Api(service, control, feeds)
     app = Starlette(
         routes=api.routes(),

@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -19,11 +21,12 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from rsf_jax.arguments import check_number, check_text
 from rsf_jax.errors import InputError
 from rsf_jax.paths import split_address
-from rsf_jax.serving.guard import PROTOCOL
+from rsf_jax.serving.guard import PROTOCOL, is_token
 from rsf_jax.serving.protocol import png, unpack
-from rsf_jax.shown import in_a_line
+from rsf_jax.shown import in_a_line, short
 
 _MOST_BYTES = 2**26
 
@@ -65,30 +68,41 @@ class Client:
         address: "http://HOST:PORT", or https.
         token: if the server wants one.
         timeout: seconds for an answer.
+
+    Raises:
+        InputError: if one of these is none. All methods raise it, too: if an argument is none, if
+            the server refuses, does not answer, or is another one than this library's.
     """
 
     def __init__(self, address: str, token: str = "", timeout: int | float = 60.0) -> None:
+        check_text("address", address)
         parts = split_address(address)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise InputError(f"address is {address!r}: http://HOST:PORT is needed")
-        self._base, self._timeout = f"{parts.scheme}://{parts.netloc}", timeout
+        check_number("timeout", timeout, "seconds above 0 are needed", lambda x: 0 < x < math.inf)
+        check_text("token", token)
+        if not is_token(token):  # which no message shows
+            raise InputError(
+                "token has spaces, line breaks or letters that are no ASCII: give it alone"
+            )
+        self._base, self._timeout = f"{parts.scheme}://{parts.netloc}", float(timeout)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def model(self) -> dict[str, Any]:
         """Returns what the server says of its model."""
-        return self._json("GET", "/v1/models")["models"][0]
+        return self._json("GET", "/v1/models", "models")["models"][0]
 
     def streams(self) -> list[dict[str, Any]]:
         """Returns what the server says of all streams."""
-        return self._json("GET", "/v1/streams")["streams"]
+        return self._json("GET", "/v1/streams", "streams")["streams"]
 
     def statistics(self) -> dict[str, Any]:
         """Returns what the server has done so far."""
-        return self._json("GET", "/v1/statistics")
+        return self._json("GET", "/v1/statistics", "waiting")
 
     def change_policy(self, policy: str) -> str:
         """Lets all streams go on under another policy; returns its name."""
-        return self._json("PUT", "/v1/policy", {"policy": policy})["policy"]
+        return self._json("PUT", "/v1/policy", "policy", {"policy": policy})["policy"]
 
     def predict(self, image: np.ndarray | bytes) -> Answer:
         """Returns what the model makes of an image, from a fresh state.
@@ -116,8 +130,10 @@ class Client:
             name: a random one unless given.
             options: as `rsf_jax.serving.session.Options`.
         """
-        opened = self.open(name, **options) if name else self._json("POST", "/v1/streams", options)
-        return self._connected(opened)
+        check_text("name", name)
+        if name:
+            return self._connected(self.open(name, **options))
+        return self._connected(self._json("POST", "/v1/streams", "stream", options))
 
     def attach(self, name: str, **options: Any) -> "ClientStream":
         """Connects to a stream that is open: after a break, or after the server's.
@@ -138,7 +154,7 @@ class Client:
             name: in the path, by which a proxy finds the process.
             options: as `rsf_jax.serving.session.Options`.
         """
-        return self._json("PUT", f"/v1/streams/{quote(name, safe='')}", options)
+        return self._json("PUT", _path(name), "stream", options)
 
     def about(self, name: str) -> dict[str, Any]:
         """Returns what the server says of a stream: `frames` has been taken, send on from there.
@@ -146,12 +162,12 @@ class Client:
         Raises:
             InputError: if there is none of this name.
         """
-        return self._json("GET", f"/v1/streams/{quote(name, safe='')}")
+        return self._json("GET", _path(name), "stream")
 
     def _connected(self, about: Mapping[str, Any]) -> "ClientStream":
         """Connects to a stream of which the server has told."""
         name = about["stream"]
-        address = f"{self._base.replace('http', 'ws', 1)}/v1/streams/{quote(name, safe='')}/frames"
+        address = f"{self._base.replace('http', 'ws', 1)}{_path(name)}/frames"
         socket: Any = self._patiently(
             lambda: connect(
                 address,
@@ -176,15 +192,24 @@ class Client:
                 answer = error.response
                 wait = answer.headers.get("Retry-After")
                 reason = _reason(bytes(answer.body), str(error))
-            except (OSError, InvalidHandshake) as error:
+            except (OSError, HTTPException, InvalidHandshake) as error:
                 raise InputError(f"{self._base} does not answer: {error}") from None
-            if wait is None or time.monotonic() + float(wait) > until:
+            # A proxy may say a date, which nobody waits for.
+            if wait is None or not wait.isdecimal() or time.monotonic() + int(wait) > until:
                 raise InputError(reason)
-            time.sleep(float(wait))
+            time.sleep(int(wait))
 
-    def _json(self, method: str, path: str, body: Any = None) -> Any:
-        content = None if body is None else json.dumps(body).encode()
-        return json.loads(self._call(method, path, content, "application/json") or b"null")
+    def _json(self, method: str, path: str, wanted: str, body: Any = None) -> Any:
+        """The object that the server answers, which has a key."""
+        content = None if body is None else _written(body).encode()
+        answer = self._call(method, path, content, "application/json")
+        try:
+            told = json.loads(answer)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict) or wanted not in told:
+            raise InputError(f"{self._base} is no server of this library: {path} answers otherwise")
+        return told
 
     def _call(self, method: str, path: str, content: bytes | None, kind: str) -> bytes:
         headers = self._headers | ({} if content is None else {"Content-Type": kind})
@@ -248,7 +273,8 @@ class ClientStream:
 
     def tell(self, kind: str, **more: Any) -> None:
         """Sends a message of text: "reset", "close", or "options" with some."""
-        self._trying(lambda: self._socket.send(json.dumps({"type": kind, **more})))
+        content = _written({"type": kind, **more})
+        self._trying(lambda: self._socket.send(content))
         self._frames = more.get("frames", self._frames)
 
     def leave(self) -> None:
@@ -280,6 +306,25 @@ class ClientStream:
             return  # the server has
         finally:
             self._open.close()
+
+
+def _path(name: Any) -> str:
+    """Where a stream is."""
+    check_text("name", name)
+    if not name:
+        raise InputError("name is '': that of a stream is needed")
+    return f"/v1/streams/{quote(name, safe='')}"
+
+
+def _written(value: Any) -> str:
+    """A value as JSON; numbers of NumPy as those of Python."""
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise InputError(f"{short(value)} cannot be sent: texts, numbers, booleans and None can")
 
 
 def _encoded(frame: np.ndarray | bytes, kind: str) -> bytes:

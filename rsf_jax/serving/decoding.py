@@ -8,7 +8,11 @@ import av
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from rsf_jax.errors import InputError
+from rsf_jax.media.filters import Filters
 from rsf_jax.media.pictures import Shaper
+from rsf_jax.media.still import eight_bit
+from rsf_jax.media.videos import pixel_aspect, video_stream
 from rsf_jax.serving.limits import Limits
 from rsf_jax.serving.problems import Problem
 
@@ -59,6 +63,10 @@ class Decoder:
                 with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
                     self._check_size(*image.size)
                     return self._shaped(image)
+            except Problem:
+                raise
+            except InputError as error:
+                raise Problem("unsupported", f"the image cannot be used: {error}") from None
             except UnidentifiedImageError:
                 raise Problem("unsupported", "this is no JPEG, PNG or WebP") from None
             except Image.DecompressionBombError:
@@ -70,7 +78,7 @@ class Decoder:
         height, width, channels = self.shape
         mode = "L" if channels == 1 else "RGB"
         image.draft(mode, (2 * width, 2 * height))  # of a JPEG: what is needed is decoded
-        image = ImageOps.exif_transpose(image).convert(mode)
+        image = eight_bit(ImageOps.exif_transpose(image)).convert(mode)
         if image.size != (width, height):
             shrinks = height <= image.height and width <= image.width
             way = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
@@ -93,21 +101,32 @@ class Decoder:
         try:
             with av.open(io.BytesIO(content), "r", format=format) as container:
                 stream = self._stream(container)
-                for count, decoded in enumerate(container.decode(stream)):
+                shaper.aspect = pixel_aspect(stream)
+                for count, shown in enumerate(self._shown(container, stream)):
                     if count >= self._limits.clip_frames:
                         most = self._limits.clip_frames
                         raise Problem("too_large", f"the clip has more than {most} frames")
-                    self._check_size(decoded.width, decoded.height)
-                    yield shaper.picture(decoded, 0.0, count).frame
+                    yield shaper.picture(shown, 0.0, count).frame
         except av.error.FFmpegError as error:
             raise Problem("bad_request", f"the clip is damaged: {error.strerror}") from None
 
     def _stream(self, container: av.container.InputContainer) -> av.VideoStream:
-        if not container.streams.video:
-            raise Problem("bad_request", "the clip has no pictures")
-        stream = container.streams.video[0]
+        try:
+            stream = video_stream(container, "the clip")
+        except InputError as error:
+            raise Problem("unsupported", str(error)) from None
         self._check_size(stream.codec_context.width, stream.codec_context.height)
         return stream
+
+    def _shown(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        """The frames as they are looked at: deinterlaced, their tones mapped."""
+        filters = Filters()
+        for decoded in container.decode(stream):
+            self._check_size(decoded.width, decoded.height)
+            yield from filters.frames([decoded])
+        yield from filters.rest()
 
     def _check_size(self, width: int, height: int) -> None:
         if not 0 < width * height <= self._limits.pixels:

@@ -1,7 +1,9 @@
 """What the server feeds itself: built-in streams, files and cameras."""
 
 import asyncio
+import itertools
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import numpy as np
@@ -13,6 +15,7 @@ from rsf_jax.serving.service import Service
 from rsf_jax.serving.session import Options, Session
 
 _IDLE = 0.01  # seconds between two looks for a frame
+_LATE = 0.25  # seconds that are caught up; frames of a longer pause would be lost in a rush
 _AGAIN = 1.0  # seconds after the end of a source until it is opened again
 
 
@@ -20,7 +23,7 @@ class Feed:
     """A stream of the server's own.
 
     Args:
-        name: of the stream.
+        name: what the stream is called after; see `Service.free_name`.
         frames: called once in the event loop; yields frames, uint8 [H, W, I], each when it is due.
     """
 
@@ -30,6 +33,7 @@ class Feed:
 
     def begin(self, service: Service) -> Session:
         """Opens the stream, and feeds it until the end of the service."""
+        self.name = service.free_name(self.name)
         session = service.open(self.name, Options(when_full="drop_oldest", masks="raw"), own=True)
         self._task = service.do(self._feed(service, session))
         return session
@@ -51,7 +55,7 @@ class Feed:
 
 
 def at_pace(
-    frames: Callable[[], Iterator[np.ndarray]], frames_per_second: float
+    frames: Callable[[], Iterator[np.ndarray]], frames_per_second: int | float
 ) -> Callable[[], AsyncIterator[np.ndarray]]:
     """Returns frames that are made when they are due, again and again from the beginning.
 
@@ -61,13 +65,11 @@ def at_pace(
     """
 
     async def paced() -> AsyncIterator[np.ndarray]:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
+        pace, numbers = _Pace(), itertools.count()
         while True:
             made = frames()
             while (frame := await asyncio.to_thread(next, made, None)) is not None:
-                due = max(due + 1 / frames_per_second, loop.time() - 1)
-                await asyncio.sleep(due - loop.time())
+                await pace.wait(next(numbers) / frames_per_second)
                 yield frame
 
     return paced
@@ -97,14 +99,26 @@ def of_source(open_it: Callable[[], Source]) -> Callable[[], AsyncIterator[np.nd
 
 
 async def _read(reader: Reader, source: Source) -> AsyncIterator[np.ndarray]:
-    loop = asyncio.get_running_loop()
-    began: float | None = None
+    pace = _Pace()
     while not reader.over:
         picture = reader.take()
         if picture is None:
             await asyncio.sleep(_IDLE)
             continue
         if not source.live:
-            began = loop.time() - picture.seconds if began is None else began
-            await asyncio.sleep(began + picture.seconds - loop.time())
+            await pace.wait(picture.seconds)
         yield picture.frame
+
+
+class _Pace:
+    """When frames are due. After a pause, or whatever held the loop up, they go on from there."""
+
+    def __init__(self) -> None:
+        self._began = -math.inf
+
+    async def wait(self, seconds: float) -> None:
+        """Waits until a frame is due that is shown so many seconds after the first."""
+        now = asyncio.get_running_loop().time()
+        if self._began + seconds < now - _LATE:
+            self._began = now - seconds
+        await asyncio.sleep(self._began + seconds - now)

@@ -41,6 +41,11 @@ def is_local(host: str) -> bool:
         return host == "localhost"
 
 
+def is_token(text: str) -> bool:
+    """Whether a text can be sent as a token."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 class Guard:
     """An ASGI application in front of another one.
 

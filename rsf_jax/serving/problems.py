@@ -56,3 +56,8 @@ class Problem(InputError):
 def as_problem(error: InputError) -> Problem:
     """Returns a user's mistake as one that a client has made."""
     return error if isinstance(error, Problem) else Problem("bad_request", str(error))
+
+
+def closing() -> Problem:
+    """Returns what is told to who asks a server that ends."""
+    return Problem("closing", "the server is ending")

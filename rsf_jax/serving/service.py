@@ -2,18 +2,19 @@
 
 import asyncio
 import dataclasses
+import itertools
 import logging
 import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rsf_jax.arguments import check_number
+from rsf_jax.arguments import check_number, check_text
 from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.serving.decoding import Decoder
@@ -22,16 +23,19 @@ from rsf_jax.serving.keeper import Keeper
 from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.limits import Limits
 from rsf_jax.serving.others import Others
-from rsf_jax.serving.problems import Problem
+from rsf_jax.serving.predictor import Predictor
+from rsf_jax.serving.problems import Problem, closing
 from rsf_jax.serving.protocol import outputs
 from rsf_jax.serving.runner import Runner
 from rsf_jax.serving.session import Options, Session
 from rsf_jax.streaming import FrameResult, Snapshot, Stream
 from rsf_jax.trained.model import Trained
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_IN_NAMES = "A-Za-z0-9_-"
+_NAME = re.compile(f"[{_IN_NAMES}]{{1,64}}")
+_NO_NAME = re.compile(f"[^{_IN_NAMES}]")
+_MADE_UP = 40  # characters of a name that is made of another one
 _QUEUE = 2  # frames of a stream that wait: more would only be older
-_ONE_SHOT = "_predict-"
 _LOOK = 0.02  # seconds between two looks at who is still connected
 
 
@@ -97,7 +101,9 @@ class Service:
             self._policy,
             frame_shape,
             slots=slots,
-            max_streams=self.limits.streams + 1,  # one for predictions
+            # One for predictions; and a stream that is closed keeps its own while a frame of it is
+            # in a slot, or on its way into one.
+            max_streams=self.limits.streams + 1 + 2 * slots,
             queue=_QUEUE,
             when_full="error",
             transform=outputs,
@@ -111,19 +117,21 @@ class Service:
         self._continuing: dict[str, Session] = {}
         # Before anybody is served: what cannot be read is told to who starts it.
         self._restored = [] if before is None else self._restore(before)
+        self.check_places(0)
         self._options = kept.options
-        self._changes, self._one_shots, self._moves = (asyncio.Lock() for _ in range(3))
+        self._changes, self._moves = asyncio.Lock(), asyncio.Lock()
         self._others = Others(adopt)
+        self._arriving = 0  # streams of other servers
         self.closing = self.over = False
         self._tasks: set[asyncio.Task] = set()
 
     async def start(self) -> None:
         """Begins to compute, and goes on with the streams of a snapshot."""
-        self._loop = asyncio.get_running_loop()
-        self._inbox = Inbox(self._loop)
+        self._inbox = Inbox(asyncio.get_running_loop())
         self._continuing |= {stream.name: self._continued(stream) for stream in self._restored}
         self.sessions |= self._continuing
         self.runner = Runner(self.engine)
+        self._predictor = Predictor(self.engine, self.limits, self.runner, self._inbox)
         self.do(self._look_after())
 
     def do(self, work: Any) -> asyncio.Task:
@@ -146,6 +154,7 @@ class Service:
         if self.closing:
             return
         self.closing = True
+        self._predictor.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -153,6 +162,7 @@ class Service:
             await asyncio.to_thread(self.runner.drained, self.limits.seconds)
         await asyncio.to_thread(self.runner.stop)
         self.over = True
+        self._predictor.end()
         for session in self.sessions.values():
             session.changed()
 
@@ -186,7 +196,7 @@ class Service:
         """Returns the session of a name, be it one of another server that is away.
 
         Raises:
-            Problem: if there is none.
+            Problem: if there is none, or one of another server is one too many here.
             InputError: if a stream of another server cannot go on here.
         """
         async with self._moves:
@@ -199,20 +209,47 @@ class Service:
 
     async def _adopt(self, path: Path, snapshot: Snapshot) -> None:
         """Goes on with the one stream of another server's snapshot."""
+        self._check_place()
         (told,) = snapshot.streams
         options = Kept.of(snapshot.notes).options.get(told.name, Options())
         session = Session(told.name, options, self.engine, self.limits, self._inbox)
-        (stream,) = await asyncio.to_thread(
-            self.engine.restore,
-            snapshot,
-            on_result=session.deliver,
-            other_weights=True,
-            other_policy=True,
-        )
+        self._arriving += 1  # or another one could take its place meanwhile
+        try:
+            (stream,) = await asyncio.to_thread(
+                self.engine.restore,
+                snapshot,
+                on_result=session.deliver,
+                other_weights=True,
+                other_policy=True,
+            )
+        finally:
+            self._arriving -= 1
         session.begin(stream)
         self.sessions[told.name] = session
         self.runner.wake()
         await asyncio.to_thread(self._others.remove, path, told.name)
+
+    def free_name(self, wanted: str) -> str:
+        """Returns a name that no stream has, close to one that may be any text."""
+        base = _NO_NAME.sub("-", wanted)[:_MADE_UP] or "stream"
+        names = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
+        return next(name for name in names if name not in self.sessions)
+
+    def check_places(self, own: int) -> None:
+        """Checks that the server's own streams have places beside those of the snapshot.
+
+        Args:
+            own: how many of them are to be opened.
+
+        Raises:
+            InputError: if there are too many.
+        """
+        count, most = len(self._restored) + own, self.limits.streams
+        if count > most:
+            raise InputError(
+                f"the snapshot and the server itself have {count} streams, {most} are taken: start "
+                "it with a larger max_streams"
+            )
 
     def open(self, name: str = "", options: Options | None = None, own: bool = False) -> Session:
         """Opens a stream.
@@ -230,10 +267,8 @@ class Service:
             raise Problem("bad_request", "name: up to 64 letters, digits, - and _")
         if name in self.sessions:
             raise Problem("conflict", f"a stream called {name!r} is open")
-        if len(self.sessions) >= self.limits.streams:
-            raise Problem("too_many", f"{len(self.sessions)} streams are open: no more are taken")
-        if self.closing:
-            raise Problem("closing", "the server is ending")
+        self._check_place()
+        self._check_takes()
         options = options or Options()
         session = Session(name, options, self.engine, self.limits, self._inbox, own)
         when_full = "drop_oldest" if options.when_full == "drop_oldest" else "error"
@@ -250,6 +285,17 @@ class Service:
         self.sessions[name] = session
         return session
 
+    def _check_place(self) -> None:
+        """Raises Problem if as many streams are open as may be."""
+        count = len(self.sessions) + self._arriving
+        if count >= self.limits.streams:
+            raise Problem("too_many", f"{count} streams are open: no more are taken")
+
+    def _check_takes(self) -> None:
+        """Raises Problem if it takes no more frames."""
+        if self.closing:
+            raise closing()
+
     def close(self, name: str) -> None:
         """Closes a stream; frames that wait are dropped.
 
@@ -259,9 +305,7 @@ class Service:
         session = self.session(name)
         del self.sessions[name]
         if session.stream is not None:
-            self.engine.discard(session.stream)
-            if not session.stream.closed:
-                self.engine.close(session.stream)
+            self.engine.abandon(session.stream)
         session.closed = True
         session.changed()
 
@@ -281,55 +325,14 @@ class Service:
         Raises:
             InputError: if it is none for this model, or the stream has failed.
         """
-        if self.closing:
-            raise Problem("closing", "the server is ending")
+        self._check_takes()
         index = session.submit(frame)
         self.runner.wake()
         return index
 
     async def predict(self, frames: Iterable[np.ndarray]) -> list[FrameResult]:
-        """Returns the results of a clip, or of an image, from a fresh state.
-
-        One after the other, so that no client fills the slots.
-
-        Raises:
-            InputError: if a frame is none for this model, or it takes too long.
-        """
-        try:
-            async with asyncio.timeout(self.limits.seconds), self._one_shots:
-                return await self._predicted(iter(frames))
-        except TimeoutError:
-            seconds = self.limits.seconds
-            raise Problem("timeout", f"it takes longer than {seconds:g} seconds") from None
-
-    async def _predicted(self, frames: Iterator[np.ndarray]) -> list[FrameResult]:
-        found: list[FrameResult] = []
-        changed = asyncio.Event()
-
-        def take(result: FrameResult) -> None:
-            found.append(result)
-            changed.set()
-
-        async def until(done: Callable[[], bool]) -> None:
-            while not done():
-                changed.clear()
-                await changed.wait()
-
-        stream = self.engine.open(
-            _ONE_SHOT + secrets.token_hex(4),
-            on_result=lambda result: _unless_closed(self._loop, take, result),
-        )
-        try:
-            # In a thread: a clip is decoded meanwhile, of which nobody else has to wait.
-            while (frame := await asyncio.to_thread(next, frames, None)) is not None:
-                await until(lambda: self.engine.has_room(stream))
-                self.engine.submit(stream, frame)
-                self.runner.wake()
-            await until(lambda: len(found) == stream.submitted)
-        finally:
-            self.engine.discard(stream)
-            self.engine.close(stream)
-        return found
+        """Returns the results of a clip, or of an image, from a fresh state; see `Predictor`."""
+        return await self._predictor.predict(frames)
 
     async def change_policy(self, text: Any) -> str:
         """Goes on with another policy, and returns its name; no stream is lost.
@@ -427,13 +430,6 @@ class Service:
         }
 
 
-def _unless_closed(
-    loop: asyncio.AbstractEventLoop, function: Callable[[FrameResult], None], result: FrameResult
-) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(function, result)
-
-
 def named(told: Mapping[str, Any]) -> tuple[str, Options]:
     """Returns name and options of a stream that a client has described in JSON.
 
@@ -442,6 +438,5 @@ def named(told: Mapping[str, Any]) -> tuple[str, Options]:
     """
     told = dict(told)
     name = told.pop("name", "")
-    if not isinstance(name, str):
-        raise InputError(f"name is {name!r}: a text is needed")
+    check_text("name", name)
     return name, Options.of(told)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rsf_jax.arguments import check_text, flag, whole
 from rsf_jax.errors import InputError
 from rsf_jax.streaming import checks
 from rsf_jax.streaming.delivery import Delivery
@@ -20,7 +21,6 @@ from rsf_jax.streaming.streams import (
     FAILED,
     REPEATED,
     Due,
-    OnResult,
     Stream,
     Waiting,
 )
@@ -72,13 +72,19 @@ class Books:
         self._frame, self._queue, self._when_full = frame, queue, when_full
         self._key = object()  # of its streams
         self._streams: dict[str, Stream] = {}  # open, or with frames left
+        self._abandoned: set[Stream] = set()  # whose names are free, but not their rows
         self._names = itertools.count(1)
         self._rows = list(reversed(range(max_streams)))
         self._urgent = 0  # streams
 
     @property
     def streams(self) -> list[Stream]:
-        """Those that are open, or have frames left."""
+        """Those that are open, or have frames left; also those that are abandoned."""
+        return [*self._streams.values(), *self._abandoned]
+
+    @property
+    def named(self) -> list[Stream]:
+        """Those that are open, or have frames left, and are not abandoned."""
         return list(self._streams.values())
 
     def __str__(self) -> str:
@@ -94,25 +100,35 @@ class Books:
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
         with self.lock:
-            return self.counter.statistics(sum(s.left for s in self._streams.values()))
+            return self.counter.statistics(sum(s.left for s in self.streams))
 
     def open(
         self,
-        name: str,
-        budget: float | None,
-        when_full: str,
-        on_result: OnResult | None,
-        priority: int,
-        keep_frames: bool,
+        name: Any,
+        budget: Any,
+        when_full: Any,
+        on_result: Any,
+        priority: Any,
+        keep_frames: Any,
     ) -> Stream:
-        """Opens a stream; see `StreamEngine.open`."""
+        """Opens a stream; see `StreamEngine.open`, which hands on what it was given.
+
+        Raises:
+            InputError: as there.
+        """
+        check_text("name", name)
+        if when_full:
+            checks.check_when_full(when_full)
+        checks.check_on_result(on_result)
+        budget, priority = checks.checked_budget(budget), whole("priority", priority, least=None)
+        keep_frames = flag("keep_frames", keep_frames)
         with self.lock:
             name = name or next(n for n in map(str, self._names) if n not in self._streams)
             if name in self._streams:
                 raise InputError(f"a stream named {name!r} is open: choose another name")
-            if not self._rows:
+            if not self._free_rows(1):
                 raise InputError(
-                    f"{len(self._streams)} streams are open, as many as this engine keeps states "
+                    f"{len(self.streams)} streams are open, as many as this engine keeps states "
                     "of: close one, or make it with a larger max_streams"
                 )
             when_full, row = when_full or self._when_full, self._rows.pop()
@@ -130,9 +146,9 @@ class Books:
         """
         if taken := sorted(self._streams.keys() & set(names)):
             raise InputError(f"a stream named {taken[0]!r} is open: close it first")
-        if len(names) > len(self._rows):
+        if not self._free_rows(len(names)):
             raise InputError(
-                f"{len(self._streams)} streams are open, and {len(names)} more than this "
+                f"{len(self.streams)} streams are open, and {len(names)} more than this "
                 "engine keeps states of: make it with a larger max_streams"
             )
         return self._rows[len(self._rows) - len(names) :]
@@ -145,7 +161,7 @@ class Books:
             self._add(stream)
             self.wait_or_forget(stream)
 
-    def checked(self, stream: Stream, frame: Any, tag: Any) -> Waiting:
+    def checked(self, stream: Any, frame: Any, tag: Any) -> Waiting:
         """Returns a frame that may be queued.
 
         Raises:
@@ -182,12 +198,12 @@ class Books:
                 self.turns.wait(stream)
             return True
 
-    def has_room(self, stream: Stream) -> bool:
+    def has_room(self, stream: Any) -> bool:
         """Whether another frame of a stream would be queued at once."""
         self.check_own(stream)
         return len(stream.queue) < self._queue
 
-    def reset(self, stream: Stream) -> None:
+    def reset(self, stream: Any) -> None:
         """Makes the next frame that is submitted the first of a video."""
         with self.lock:
             self.check_own(stream)
@@ -197,7 +213,7 @@ class Books:
                 raise InputError(f"stream {stream.name!r}: {error}") from None
             stream.begins = True
 
-    def discard(self, stream: Stream) -> int:
+    def discard(self, stream: Any) -> int:
         """Drops the frames of a stream that wait; returns how many."""
         with self.lock:
             self.check_own(stream)
@@ -207,13 +223,23 @@ class Books:
             self._forget_if_over(stream)
             return count
 
-    def close(self, stream: Stream) -> None:
+    def close(self, stream: Any) -> None:
         """Takes no more frames of a stream."""
         with self.lock:
             self.check_own(stream)
             if stream.closed:
                 raise InputError(f"stream {stream.name!r} is closed already")
             stream.closed = True
+            self._forget_if_over(stream)
+
+    def abandon(self, stream: Any) -> None:
+        """Ends a stream whose name is free at once, and its row once the device has left it."""
+        with self.lock:
+            self.discard(stream)
+            stream.closed = True
+            name = stream.name
+            if self._streams.get(name) is stream:
+                self._abandoned.add(self._streams.pop(name))
             self._forget_if_over(stream)
 
     def let_go(self, stream: Stream) -> None:
@@ -223,12 +249,14 @@ class Books:
         stream.closed = True
         self._forget_if_over(stream)
 
-    def check_own(self, stream: Stream) -> None:
-        """Raises InputError if it is a stream of another engine."""
+    def check_own(self, stream: Any) -> None:
+        """Raises InputError unless it is a stream of this engine."""
+        if not isinstance(stream, Stream):
+            raise InputError(f"stream is {stream!r}: give the Stream that `open` returned")
         if stream.owner is not self._key:
             raise InputError(f"stream {stream.name!r} is of another engine")
 
-    def check_moves(self, stream: Stream) -> None:
+    def check_moves(self, stream: Any) -> None:
         """Raises InputError unless a stream may go on elsewhere."""
         self.check_own(stream)
         if stream.failure:
@@ -338,10 +366,23 @@ class Books:
 
     def _forget_if_over(self, stream: Stream) -> None:
         """Gives back name and row of a stream that will have no more results."""
-        if stream.closed and not stream.left and self._streams.get(stream.name) is stream:
+        if not stream.closed or stream.left:
+            return
+        if self._streams.get(stream.name) is stream:
             del self._streams[stream.name]
-            self._urgent -= _is_urgent(stream)
-            self._rows.append(stream.row)
+        elif stream in self._abandoned:
+            self._abandoned.remove(stream)
+        else:
+            return  # it was over before
+        self._urgent -= _is_urgent(stream)
+        self._rows.append(stream.row)
+
+    def _free_rows(self, count: int) -> bool:
+        """Whether so many rows are free; frames that were put back of abandoned streams go."""
+        if len(self._rows) < count:
+            for stream in list(self._abandoned):
+                self.discard(stream)
+        return len(self._rows) >= count
 
 
 def _is_urgent(stream: Stream) -> bool:

@@ -5,19 +5,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from rsf_jax.arguments import check_number, whole
+from rsf_jax.arguments import check_choice, check_function, check_number, whole
 from rsf_jax.checks import check_frames, check_policy
 from rsf_jax.errors import InputError
+from rsf_jax.models import base as models
 from rsf_jax.models.base import VideoModel
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.base import StepwisePolicy
 from rsf_jax.streaming.streams import WHEN_FULL
 
 
-def check_counts(**counts: Any) -> None:
-    """Raises InputError unless all are whole numbers of at least 1."""
-    for name, value in counts.items():
-        whole(name, value)
+def check_functions(**functions: Any) -> None:
+    """Raises InputError unless all can be called."""
+    for name, function in functions.items():
+        check_function(name, function)
 
 
 def checked_frame_shape(shape: Any) -> tuple[int, int, int]:
@@ -45,14 +46,24 @@ def checked_budget(budget: Any) -> float | None:
     return float(budget)
 
 
-def check_when_full(name: str) -> None:
+def check_when_full(name: Any) -> None:
     """Raises InputError unless it is one of `WHEN_FULL`."""
-    if name not in WHEN_FULL:
-        raise InputError(f"when_full is {name!r}: choose one of {', '.join(WHEN_FULL)}")
+    check_choice("when_full", name, WHEN_FULL)
 
 
-def check_model(model: VideoModel) -> None:
-    """Raises InputError unless the streams of a model can be computed apart."""
+def check_on_result(function: Any) -> None:
+    """Raises InputError unless results can be given to it; None leaves them to `results`."""
+    if function is not None:
+        check_function("on_result", function)
+
+
+def checked_model(model: Any) -> VideoModel:
+    """Returns a model whose streams can be computed apart.
+
+    Raises:
+        InputError: if it is none.
+    """
+    model = models.checked_model(model)
     if not model.recurrent:
         raise InputError(
             "this model has no recurrent steps, so that no frame can end before another: "
@@ -63,6 +74,7 @@ def check_model(model: VideoModel) -> None:
             f"norm_statistics is {model.norm_statistics!r}: streams would change each other; "
             'build the model with "sample"'
         )
+    return model
 
 
 def checked_policy(policy: StepPolicy) -> StepwisePolicy:

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rsf_jax.arguments import flag, whole
 from rsf_jax.checks import as_prepared
+from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
 from rsf_jax.policies import StepPolicy, policy_name
 from rsf_jax.streaming import checks
@@ -13,7 +15,7 @@ from rsf_jax.streaming.front import Front
 from rsf_jax.streaming.functions import function_model
 from rsf_jax.streaming.moving import Mover
 from rsf_jax.streaming.program import Program
-from rsf_jax.streaming.shadow import Shadow
+from rsf_jax.streaming.shadow import Shadow, check_shadow
 from rsf_jax.streaming.snapshot import Snapshot
 from rsf_jax.streaming.streams import OnResult, Stream
 from rsf_jax.streaming.tick import Transform
@@ -83,15 +85,14 @@ class StreamEngine(Front):
         unread_bytes: int = 2**30,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        checks.check_counts(
-            slots=slots,
-            max_streams=max_streams,
-            queue=queue,
-            steps_per_tick=steps_per_tick,
-            unread_bytes=unread_bytes,
-        )
+        slots, max_streams = whole("slots", slots), whole("max_streams", max_streams)
+        queue, steps_per_tick = whole("queue", queue), whole("steps_per_tick", steps_per_tick)
+        unread_bytes = whole("unread_bytes", unread_bytes)
         checks.check_when_full(when_full)
-        checks.check_model(model)
+        checks.check_functions(transform=transform, clock=clock)
+        check_shadow(shadow)
+        stateful = flag("stateful", stateful)
+        model = checks.checked_model(model)
         prepared, policy = as_prepared(model, variables, frame_shape), checks.checked_policy(policy)
         program = Program(
             prepared,
@@ -193,11 +194,9 @@ class StreamEngine(Front):
             keep_frames: whether results hold their frames.
 
         Raises:
-            InputError: if the name is in use or as many streams are open as may be.
+            InputError: if an argument is none of these, the name is in use, or as many streams are
+                open as may be.
         """
-        budget = checks.checked_budget(budget)
-        if when_full:
-            checks.check_when_full(when_full)
         return self._books.open(name, budget, when_full, on_result, priority, keep_frames)
 
     def snapshot(self, *streams: Stream, remove: bool = False) -> Snapshot:
@@ -214,6 +213,7 @@ class StreamEngine(Front):
         Raises:
             InputError: if one of the streams has failed, is over, or is another engine's.
         """
+        remove = flag("remove", remove)
         return self._apart(lambda: self._mover.take(streams, remove))
 
     def restore(
@@ -240,9 +240,15 @@ class StreamEngine(Front):
                 arrays, a name is in use, or too many streams would be open. Nothing has changed
                 then.
         """
-        return self._apart(
-            lambda: self._mover.put(snapshot, on_result, other_weights, other_policy)
-        )
+        if not isinstance(snapshot, Snapshot):
+            raise InputError(
+                f"snapshot is {type(snapshot).__name__}: a Snapshot is needed, as Snapshot.load or "
+                "Snapshot.from_bytes returns"
+            )
+        checks.check_on_result(on_result)
+        weights = flag("other_weights", other_weights)
+        policy = flag("other_policy", other_policy)
+        return self._apart(lambda: self._mover.put(snapshot, on_result, weights, policy))
 
     def change(
         self,

@@ -114,6 +114,18 @@ class Front(abc.ABC):
         """
         self._books.close(stream)
 
+    def abandon(self, stream: Stream) -> None:
+        """Ends a stream that nobody waits for, be it open, closed or failed.
+
+        Frames that wait are dropped; of one at work the result still comes, if it is read. The
+        name may be used again at once. There is room for another stream once the device has ended
+        the frame at work.
+
+        Raises:
+            InputError: if it is a stream of another engine.
+        """
+        self._books.abandon(stream)
+
     def results(self) -> Iterator[FrameResult]:
         """Yields results, in order within a stream, and computes until none is left to come."""
         return self._books.delivery.results(self.tick)

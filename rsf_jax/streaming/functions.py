@@ -8,6 +8,8 @@ import jax.numpy as jnp
 
 from rsf_jax.errors import InputError
 from rsf_jax.models.functions import FunctionModel
+from rsf_jax.shown import short
+from rsf_jax.streaming.checks import check_functions
 
 _BATCH = 3  # of what the functions are tried with, without computing anything
 
@@ -26,11 +28,10 @@ def function_model(
         InputError: if one of them is no function, or takes or gives what the others do not. What a
             function raises itself is raised as it is.
     """
-    for name, function in functions.items():
-        if not callable(function):
-            raise InputError(f"{name} is {function!r}: a function is needed")
+    check_functions(**functions)
     if not isinstance(parameters, Mapping):
         raise InputError(f"parameters are {parameters!r}: a mapping of arrays is needed, {{}} too")
+    _check_arrays(parameters)
     _check_shapes(functions, parameters, frame_shape)
     return FunctionModel(
         begin=functions["begin"],
@@ -49,18 +50,36 @@ def _check_shapes(
     carry = jax.eval_shape(lambda: functions["initial"](_BATCH))
     _check_batch("initial", carry)
     drive = jax.eval_shape(functions["begin"], parameters, frames)
+    _check_batch("begin", drive)
     after = jax.eval_shape(functions["step"], parameters, carry, drive)
-    before, left = (jax.tree.map(jnp.shape, tree) for tree in (carry, after))
+    before, left = (jax.tree.map(short, tree) for tree in (carry, after))
     if before != left:
-        raise InputError(f"step makes {left} of a carry of {before}: the same shapes are needed")
-    hidden = jax.eval_shape(functions["hidden"], carry)
-    _check_batch("hidden", hidden)
-    if not hasattr(hidden, "shape") or len(hidden.shape) != 4:
         raise InputError(
-            f"hidden gives {jax.tree.map(jnp.shape, hidden)}: one array of four axes is needed, "
-            "[B, C, H, W]"
+            f"step makes {left} of a carry of {before}: the same shapes and types are needed"
         )
-    _check_batch("readout", jax.eval_shape(functions["readout"], parameters, carry))
+    _check_maps("hidden", jax.eval_shape(functions["hidden"], carry), "[B, C, H, W]")
+    readout = jax.eval_shape(functions["readout"], parameters, carry)
+    _check_maps("readout", readout, "[B, H, W, K]")
+
+
+def _check_arrays(parameters: Any) -> None:
+    """Raises InputError unless all leaves are what JAX computes with."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
+        try:
+            jax.eval_shape(lambda x: x, leaf)
+        except TypeError:
+            name = jax.tree_util.keystr(path)
+            raise InputError(f"parameters{name} is {leaf!r}: an array is needed") from None
+
+
+def _check_maps(name: str, found: Any, axes: str) -> None:
+    """Raises InputError unless it is one array of four axes, the first that of the frames."""
+    _check_batch(name, found)
+    if not hasattr(found, "shape") or len(found.shape) != 4:
+        raise InputError(
+            f"{name} gives {jax.tree.map(jnp.shape, found)}: one array of four axes is needed, "
+            f"{axes}"
+        )
 
 
 def _check_batch(name: str, tree: Any) -> None:

@@ -37,13 +37,13 @@ class Mover:
         self._program, self._turns = worker.program, books.turns
         self._weights: tuple[Any, str] = (None, "")
 
-    def take(self, streams: tuple[Stream, ...], remove: bool) -> Snapshot:
+    def take(self, streams: tuple[Any, ...], remove: bool) -> Snapshot:
         """Returns what is known of streams, of all if there are none; see `StreamEngine`."""
         books = self._books
         with self._worker.alone(), books.lock:
             for stream in streams:
                 books.check_moves(stream)
-            chosen = streams or tuple(s for s in books.streams if not s.failure)
+            chosen = streams or tuple(s for s in books.named if not s.failure)
             if remove:
                 self._rewind(chosen)
             found = self._snapshot(chosen)

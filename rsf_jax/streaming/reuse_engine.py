@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.reuse.bound import share_of_work
 from rsf_jax.reuse.network import ReuseNetwork
@@ -75,8 +76,14 @@ class ReuseEngine(Front):
         unread_bytes: int = 2**30,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        checks.check_counts(max_streams=max_streams, queue=queue, unread_bytes=unread_bytes)
+        max_streams, queue = whole("max_streams", max_streams), whole("queue", queue)
+        unread_bytes = whole("unread_bytes", unread_bytes)
         checks.check_when_full(when_full)
+        checks.check_functions(transform=transform, clock=clock)
+        if not isinstance(reuse, ReuseNetwork):
+            raise InputError(
+                f"reuse is {reuse!r}: a ReuseNetwork is needed, ReuseNetwork(network, variables)"
+            )
         self._reuse, self._transform = reuse, jax.jit(transform)
         height, width, channels = checks.checked_frame_shape(frame_shape)
         # Gray, not black: the first frame of a stream is another scene either way.
@@ -126,10 +133,9 @@ class ReuseEngine(Front):
             keep_frames: whether results hold their frames.
 
         Raises:
-            InputError: if the name is in use or as many streams are open as may be.
+            InputError: if an argument is none of these, the name is in use, or as many streams are
+                open as may be.
         """
-        if when_full:
-            checks.check_when_full(when_full)
         return self._books.open(name, None, when_full, on_result, priority, keep_frames)
 
     def _work(self) -> bool:

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.arguments import check_number
+from rsf_jax.arguments import check_function, check_number, whole
 from rsf_jax.checks import check_policy
+from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, State
 from rsf_jax.ops.select import select
 from rsf_jax.policies import StepPolicy
@@ -63,10 +64,19 @@ class Shadow:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks reference and share."""
+        """Checks all of them."""
         check_policy(self.reference)
         needed = "a probability above 0 is needed, at most 1"
         check_number("share", self.share, needed, lambda x: 0 < x <= 1)
+        check_function("on_loss", self.on_loss)
+        check_function("loss", self.loss)
+        whole("seed", self.seed, least=0)
+
+
+def check_shadow(shadow: Any) -> None:
+    """Raises InputError unless it is a shadow, or None."""
+    if not (shadow is None or isinstance(shadow, Shadow)):
+        raise InputError(f"shadow is {shadow!r}: a Shadow is needed, as Shadow(policy), or None")
 
 
 class Shadows:

@@ -420,9 +420,6 @@ CASES = [
         "give rsf.parse_policy('s1f1')",
     ),
     Called(
-        "half a slot", lambda: _unwrapped(streaming_checks.check_counts, slots=0.5), "slots is 0.5"
-    ),
-    Called(
         "an endless budget", lambda: streaming_checks.checked_budget(float("nan")), "budget is nan"
     ),
     Called(

@@ -1,6 +1,8 @@
 """The client of a server that has much to do."""
 
 import contextlib
+import http.server
+import inspect
 import threading
 import time
 
@@ -95,6 +97,76 @@ def test_what_is_no_frame_is_refused_before_it_is_sent(make_service, kind, frame
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(rsf.InputError, match="address"):
         Client(address)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"token": "secret\n"}, "token has spaces, line breaks"),
+        ({"token": "\u00fcber"}, "token has spaces, line breaks"),
+        ({"token": 5}, "token is 5: a text"),
+        ({"timeout": "5"}, "timeout is '5': seconds above 0"),
+        ({"address": 5}, "address is 5: a text"),
+    ],
+)
+def test_what_a_client_cannot_use_is_refused(options, message):
+    client = object.__new__(Client)
+    given = {"address": "http://localhost:8000", **options}
+    with pytest.raises(rsf.InputError, match=message) as raised:
+        inspect.unwrap(Client.__init__)(client, **given)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_name_that_is_none_is_not_asked_for():
+    client = Client("http://localhost:1")
+    for call, name, message in (
+        (Client.stream, 5, "name is 5: a text"),
+        (Client.about, None, "name is None: a text"),
+        (Client.open, "", "name is ''"),
+        (Client.attach, "", "name is ''"),
+    ):
+        with pytest.raises(rsf.InputError, match=message):
+            inspect.unwrap(call)(client, name)
+
+
+def test_numbers_of_numpy_are_sent_as_those_of_python(make_service):
+    options = {"budget_ms": np.float32(50), "priority": np.int64(1)}
+    with _served(make_service()) as address:
+        client = Client(address)
+        with client.stream("door", probabilities=np.bool_(True), **options):
+            told = client.about("door")["options"]
+            assert (told["budget_ms"], told["priority"], told["probabilities"]) == (50.0, 1, True)
+        with pytest.raises(rsf.InputError, match=r"float64\[2\] cannot be sent"):
+            client.open("yard", budget_ms=np.ones(2))
+
+
+class _Other(http.server.BaseHTTPRequestHandler):
+    """Another server than ours."""
+
+    def do_GET(self):
+        if self.path.endswith("streams"):
+            self.wfile.write(b"SSH-2.0\r\n")
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"[]" if self.path.endswith("statistics") else b"<html>")
+
+    def log_message(self, *args):
+        pass
+
+
+def test_another_server_is_told_from_ours():
+    with http.server.HTTPServer(("127.0.0.1", 0), _Other) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        client = Client(f"http://127.0.0.1:{server.server_port}")
+        for call in (client.model, client.statistics):
+            with pytest.raises(rsf.InputError, match="is no server of this library: /v1/"):
+                call()
+        with pytest.raises(rsf.InputError, match="does not answer"):
+            client.streams()
+        server.shutdown()
+        thread.join()
 
 
 def test_why_a_socket_is_refused_is_told(make_service):

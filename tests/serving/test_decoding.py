@@ -7,8 +7,10 @@ import zlib
 import av
 import numpy as np
 import pytest
+from filming import add_silence, film
 from PIL import Image
 
+from rsf_jax.media.sources import open_source
 from rsf_jax.serving.decoding import Decoder
 from rsf_jax.serving.limits import Limits
 from rsf_jax.serving.problems import Problem
@@ -58,6 +60,19 @@ def _exif(orientation):
     return exif
 
 
+def _deep(dtype, step):
+    found = io.BytesIO()
+    values = np.arange(12 * 14).reshape(12, 14) * step
+    Image.fromarray(values.astype(dtype)).save(found, "PNG")
+    return found.getvalue(), values
+
+
+def test_of_an_image_of_16_bits_the_upper_8_are_taken():
+    content, values = _deep(np.uint16, 390)
+    frame = _decoder().frame(content, "image")
+    np.testing.assert_array_equal(frame[..., 0], values >> 8)
+
+
 def test_raw_frames_are_their_bytes():
     frame = np.arange(12 * 14, dtype=np.uint8).reshape(GRAY)
     np.testing.assert_array_equal(_decoder().frame(frame.tobytes(), "raw"), frame)
@@ -84,6 +99,7 @@ def _bomb(width, height):
     [
         (_bomb(60_000, 60_000), "image", "too_large"),
         (_bomb(2**31 - 1, 2**31 - 1), "image", "too_large"),
+        (_bomb(5000, 5000), "image", "too_large"),  # which Pillow would take
         (_bomb(1000, 1000), "image", "bad_request"),
         (_image()[0][:60], "image", "bad_request"),
         (b"", "image", "unsupported"),
@@ -93,7 +109,7 @@ def _bomb(width, height):
         (b"\0" * 100, "raw", "bad_request"),
         (b"\0" * (12 * 14), "float32", "bad_request"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_is_no_frame_is_refused(content, kind, code):
     with pytest.raises(Problem) as raised:
@@ -120,6 +136,33 @@ def test_a_clip_is_its_frames(format):
     np.testing.assert_allclose([f.mean() for f in frames], [0, 40, 80, 120, 160], atol=4)
 
 
+def _sound_with_cover():
+    found = io.BytesIO()
+    with av.open(found, "w", format="mp4") as container:
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        cover = container.add_stream("mjpeg", rate=5)
+        cover.width, cover.height, cover.pix_fmt = 28, 24, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        white = np.full((24, 28, 3), 255, np.uint8)
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(white, format="rgb24")))
+        container.mux(cover.encode())
+        add_silence(container, sound, 0.5)
+    return found.getvalue()
+
+
+def test_a_clip_is_shown_as_a_file_is(tmp_path):
+    images = np.full((10, 96, 128, 3), 30, np.uint8)
+    for t in range(10):  # fields of two times
+        images[t, ::2, 8 * t : 8 * t + 24] = images[t, 1::2, 8 * t + 4 : 8 * t + 28] = 220
+    path = tmp_path / "clip.mkv"
+    film(path, images, codec_options={"x264-params": "tff=1"})
+    with open_source(path, (96, 128), 1) as source:
+        expected = [picture.frame for picture in source]
+    assert source.notes == ["clip.mkv: it is interlaced: deinterlaced by bwdif"]
+    frames = list(_decoder((96, 128, 1)).clip(path.read_bytes()))
+    np.testing.assert_array_equal(frames, expected)
+
+
 @pytest.mark.parametrize(
     ("content", "limits", "code"),
     [
@@ -132,8 +175,10 @@ def test_a_clip_is_its_frames(format):
         (b"\0\0\0\x18ftypmp42" + b"\0" * 100, {}, "bad_request"),
         (b"\x1a\x45\xdf\xa3" + b"\xff" * 100, {}, "bad_request"),
         (b"", {}, "unsupported"),
+        (_clip(codec="libx264").replace(b"avc1", b"zzzz"), {}, "unsupported"),  # of no known coding
+        (_sound_with_cover(), {}, "unsupported"),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_what_is_no_clip_is_refused(content, limits, code):
     with pytest.raises(Problem) as raised:

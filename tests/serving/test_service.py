@@ -1,6 +1,8 @@
 """What a server does at its ends: streams that nobody wants, snapshots, failures, shutdown."""
 
+import asyncio
 import dataclasses
+import itertools
 import math
 import threading
 import time
@@ -13,6 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 
 import rsf_jax as rsf
 from rsf_jax.serving.app import make_app
+from rsf_jax.serving.problems import Problem
 from rsf_jax.serving.protocol import unpack
 from rsf_jax.streaming import FrameResult, Snapshot
 
@@ -134,6 +137,74 @@ def test_streams_of_a_server_that_is_away_go_on_in_another_one(make_service, tra
     first.write_bytes(b"damaged")
     with TestClient(make_app(make_service(adopt=[first]), hosts=HOSTS)) as client:
         assert client.get("/v1/streams/yard").status_code == 404
+
+
+def test_no_stream_of_another_server_is_one_too_many(make_service, tmp_path):
+    path = tmp_path / "streams.safetensors"
+    with TestClient(make_app(make_service(snapshot=path), hosts=HOSTS)) as client:
+        for name in ("door", "yard"):
+            client.post("/v1/streams", json={"name": name, **RAW})
+    with pytest.raises(rsf.InputError, match="itself have 2 streams, 1 are taken"):
+        make_service(limits={"streams": 1}, snapshot=path)
+
+    async def act():
+        service = make_service(limits={"streams": 1}, adopt=[path])
+        await service.start()
+        service.open("mine")
+        with pytest.raises(Problem, match="1 streams are open") as raised:
+            await service.find("door")
+        assert raised.value.code == "too_many"
+        assert _names(path) == ["door", "yard"]
+        assert len(await service.predict([FRAMES[0]])) == 1
+        service.close("mine")
+        assert (await service.find("door")).name == "door"
+        assert _names(path) == ["yard"]
+        await service.stop()
+
+    asyncio.run(act())
+
+
+def test_predictions_that_are_not_handed_in_end_with_the_server(make_service):
+    async def act():
+        service = make_service()
+        await service.start()
+        clips = [itertools.repeat(FRAMES[0]), [FRAMES[0]]]
+        tasks = [asyncio.create_task(service.predict(clip)) for clip in clips]
+        while service.engine.statistics().done < 2:
+            await asyncio.sleep(0.01)
+        await service.stop()
+        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+
+    for error in asyncio.run(act()):
+        assert isinstance(error, Problem)
+        assert error.code == "closing"
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_prediction_that_is_handed_in_is_answered_unless_streams_are_kept(
+    make_service, tmp_path, monkeypatch, keeps
+):
+    async def act():
+        service = make_service(snapshot=tmp_path / "streams" if keeps else None)
+        tick, goes_on = service.engine.tick, threading.Event()
+        monkeypatch.setattr(service.engine, "tick", lambda: goes_on.wait(20) and tick())
+        await service.start()
+        prediction = asyncio.create_task(service.predict([FRAMES[0]]))
+        while not service.engine.statistics().waiting:
+            await asyncio.sleep(0.01)
+        end = asyncio.create_task(service.stop())
+        await asyncio.sleep(0.1)
+        goes_on.set()
+        await end
+        (found,) = await asyncio.wait_for(asyncio.gather(prediction, return_exceptions=True), 10)
+        return found
+
+    found = asyncio.run(act())
+    if keeps:
+        assert isinstance(found, Problem)
+        assert found.code == "closing"
+    else:
+        assert [(result.status, result.steps) for result in found] == [("done", 3)]
 
 
 def test_a_changed_policy_is_kept_without_any_stream(make_service, tmp_path):
@@ -261,6 +332,26 @@ def test_a_late_result_of_a_restored_stream_is_not_its_successors(make_service, 
         client.post("/v1/streams", json={"name": "door", **RAW})
         deliver(result)
         assert client.get("/v1/streams/door").json()["unsent"] == 0
+
+
+def test_name_and_place_of_a_closed_stream_are_free_at_once(make_service):
+    async def act():
+        service = make_service(limits={"streams": 3})
+        await service.start()
+        await asyncio.to_thread(service.runner.stop)  # the test ticks
+        for names in ("abc", "abd", "efg", "abc"):
+            for name in names:
+                service.submit(service.open(name), FRAMES[0])
+            service.engine.tick()
+            assert any(s.stream.at_work for s in service.sessions.values())
+            for name in names:
+                service.close(name)
+        while service.engine.tick():
+            pass
+        await service.stop()
+        return service.engine.statistics()
+
+    assert asyncio.run(act()).waiting == 0
 
 
 def _fail_once(service, monkeypatch):

@@ -1,5 +1,7 @@
 """The engine against `run_frame` on each stream alone, whatever is opened, submitted and closed."""
 
+import asyncio
+import inspect
 import threading
 
 import chex
@@ -8,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compilations import compilations
+from configs import untrained
 
 import rsf_jax as rsf
-from rsf_jax.streaming import StreamEngine
+from rsf_jax.streaming import Snapshot, StreamEngine
 
 SIZE = (16, 18)
 MAX_STREAMS = 6
@@ -38,6 +41,13 @@ class Clock:
 def _engine(variables, policy=HALTING, **options):
     options = {"slots": 3, "max_streams": MAX_STREAMS, "queue": 3} | options
     return StreamEngine(MODEL, variables, policy, SIZE, **options)
+
+
+def _constructed(kind, *args, **options):
+    """As users do: the tests' type checker would speak first."""
+    engine = object.__new__(kind)
+    inspect.unwrap(kind.__init__)(engine, *args, **options)
+    return engine
 
 
 def _frame(rng):
@@ -339,6 +349,125 @@ def test_opening_and_closing(variables):
         _engine(variables).open(budget=0)
 
 
+def test_the_name_of_an_abandoned_stream_is_free_at_once_and_its_row_later(variables):
+    rng = np.random.default_rng(0)
+    policy = rsf.FixedSchedule(4, 4)
+    engine, seen = _engine(variables, policy, max_streams=2), []
+    old = engine.open("door", on_result=seen.append)
+    frames = [_frame(rng) for _ in range(3)]
+    for frame in frames[:2]:
+        engine.submit(old, frame)
+    engine.tick()  # the first one is at work
+    engine.abandon(old)
+    new = engine.open("door")
+    assert new.row != old.row
+    assert [stream.name for stream in engine.snapshot().streams] == ["door"]
+    with pytest.raises(rsf.InputError, match="'door' is over"):
+        engine.snapshot(old)
+    with pytest.raises(rsf.InputError, match="2 streams are open, as many as"):
+        engine.open("yard")
+    engine.submit(new, frames[2])
+    (result,) = engine.results()
+    Alone(variables, policy).check(result, frames[2])
+    assert [(r.index, r.status) for r in seen] == [(0, "done"), (1, "dropped")]
+    assert engine.open("yard").row == old.row
+
+
+def test_what_is_put_back_of_an_abandoned_stream_holds_no_row(variables):
+    streams, rng = [], np.random.default_rng(0)
+
+    def clock():
+        """At the end of the tick for which a frame was taken that has not begun in it."""
+        if sum(stream.at_work for stream in streams) == 2:
+            while streams:
+                engine.abandon(streams.pop())
+        return 0.0
+
+    engine = _engine(variables, rsf.FixedSchedule(4, 4), max_streams=3, slots=1, clock=clock)
+    streams += [engine.open(str(number)) for number in range(3)]
+    for stream in streams:
+        engine.submit(stream, _frame(rng))
+    engine.tick()
+    engine.tick()
+    assert not streams
+    assert len([engine.open(), engine.open()]) == 2  # the third row is of the frame in the slot
+
+
+BAD_OPTIONS = [
+    ({"priority": "high"}, "priority is 'high': a whole number is needed"),
+    ({"priority": float("nan")}, "priority is nan: a whole number is needed"),
+    ({"priority": True}, "priority is True: a whole number is needed"),
+    ({"keep_frames": "no"}, "keep_frames is 'no': True or False is needed"),
+    ({"on_result": 3}, "on_result is 3: a function is needed"),
+    ({"name": 5}, "name is 5: a text is needed"),
+    ({"name": ["a"]}, r"name is \['a'\]: a text is needed"),
+    ({"when_full": ["block"]}, "when_full is .* choose one of"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS)
+def test_bad_options_of_a_stream_are_refused_where_it_is_opened(variables, options, message):
+    engine = _engine(variables)
+    with pytest.raises(rsf.InputError, match=message):
+        inspect.unwrap(StreamEngine.open)(engine, **options)
+    assert len(engine.snapshot().streams) == 0
+
+
+def test_numbers_of_numpy_become_those_of_python(variables):
+    given = {"stateful": np.True_, "queue": np.int64(2), "slots": np.int64(3)}
+    engine = _constructed(StreamEngine, MODEL, variables, HALTING, SIZE, **given)
+    options = {"budget": np.float32(3), "priority": np.int64(2), "keep_frames": np.True_}
+    inspect.unwrap(StreamEngine.open)(engine, **options)
+    snapshot = Snapshot.from_bytes(engine.snapshot().to_bytes())
+    (stream,) = snapshot.streams
+    assert (stream.budget, stream.priority, stream.keep_frames) == (3.0, 2, True)
+    assert snapshot.stateful
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        *((name, ()) for name in ("reset", "close", "abandon", "discard", "has_room", "snapshot")),
+        *((name, (np.zeros((*SIZE, 1)),)) for name in ("submit", "answer")),
+    ],
+)
+def test_a_name_is_no_stream(variables, method, more):
+    engine = _engine(variables)
+    engine.open("door")
+    with pytest.raises(rsf.InputError, match="stream is 'door': give the Stream that `open`"):
+        _done(inspect.unwrap(getattr(StreamEngine, method))(engine, "door", *more))
+
+
+def _done(found):
+    return asyncio.run(found) if inspect.iscoroutine(found) else found
+
+
+def test_what_is_no_model_or_snapshot_is_refused(variables):
+    for model, message in (
+        (None, "model is None: give one, such as"),
+        (rsf.RecurrentModel, "model is the class RecurrentModel"),
+        (untrained(SIZE), "model is .*: give one, such as"),
+    ):
+        with pytest.raises(rsf.InputError, match=message):
+            _constructed(StreamEngine, model, variables, HALTING, SIZE)
+    with pytest.raises(rsf.InputError, match="snapshot is bytes: a Snapshot is needed"):
+        inspect.unwrap(StreamEngine.restore)(_engine(variables), b"abc")
+
+
+def test_bad_options_of_snapshots_are_named(variables):
+    engine = _engine(variables)
+    snapshot, restore = engine.snapshot(), inspect.unwrap(StreamEngine.restore)
+    for options, message in (
+        ({"on_result": 3}, "on_result is 3: a function is needed"),
+        ({"other_weights": "no"}, "other_weights is 'no': True or False"),
+        ({"other_policy": "no"}, "other_policy is 'no': True or False"),
+    ):
+        with pytest.raises(rsf.InputError, match=message):
+            restore(engine, snapshot, **options)
+    with pytest.raises(rsf.InputError, match="remove is 'no': True or False"):
+        inspect.unwrap(StreamEngine.snapshot)(engine, remove="no")
+
+
 def test_threads_share_an_engine(variables):
     engine = _engine(variables, queue=1)
     seen = {}
@@ -366,11 +495,16 @@ def test_threads_share_an_engine(variables):
 def test_bad_arguments_are_named(variables):
     for options, message in (
         ({"slots": 0}, "slots is 0"),
+        ({"slots": 0.5}, "slots is 0.5"),
         ({"queue": -1}, "queue is -1"),
         ({"when_full": "wait"}, "when_full is 'wait': choose one of block, drop_oldest, error"),
+        ({"stateful": "no"}, "stateful is 'no': True or False is needed"),
+        ({"transform": None}, "transform is None: a function is needed"),
+        ({"clock": None}, "clock is None: a function is needed"),
+        ({"shadow": 0.1}, "shadow is 0.1: a Shadow is needed"),
     ):
         with pytest.raises(rsf.InputError, match=message):
-            _engine(variables, **options)
+            _constructed(StreamEngine, MODEL, variables, HALTING, SIZE, **options)
     with pytest.raises(rsf.InputError, match="streams share one rule"):
         _engine(variables, rsf.DistanceHalting(threshold=np.ones(3)))
     with pytest.raises(rsf.InputError, match="were prepared for frames of 16x18"):

@@ -136,8 +136,24 @@ def test_a_snapshot_knows_functions_by_their_names(engine):
         ({"hidden": lambda reached: (reached,) * 2}, "one array of four axes is needed"),
         (
             {"step": lambda parameters, reached, maze: reached[:, :4]},
-            r"step makes \(3, 4, 11\) of a carry of \(3, 9, 11\): the same shapes",
+            r"step makes float32\[3, 4, 11\] of a carry of float32\[3, 9, 11\]: the same shapes",
         ),
+        (
+            {"initial": lambda count: jnp.zeros((count, *SIZE), jnp.bfloat16)},
+            r"step makes float32\[3, 9, 11\] of a carry of bfloat16\[3, 9, 11\]: .* and types",
+        ),
+        (
+            {
+                "begin": lambda parameters, frames: frames.mean(),
+                "step": lambda parameters, reached, mean: reached,
+            },
+            r"begin gives an array \[\] for 3 frames",
+        ),
+        (
+            {"readout": lambda parameters, reached: (reached[..., None],) * 2},
+            r"readout gives .*: one array of four axes is needed, \[B, H, W, K\]",
+        ),
+        ({"parameters": {"scale": "two"}}, r"parameters\['scale'\] is 'two': an array is needed"),
         (
             {"readout": lambda parameters, reached: reached.sum()},
             r"readout gives an array \[\] for 3 frames",

@@ -1,6 +1,7 @@
 """Several streams of a network with reuse: each gets what the network gives it alone."""
 
 import asyncio
+import inspect
 
 import flax.linen as nn
 import jax
@@ -103,6 +104,25 @@ def test_queues_are_bounded_as_asked(reuse):
         engine.submit(old, frames[0][:3])
     with pytest.raises(rsf.InputError, match="is of another engine"):
         ReuseEngine(reuse, SHAPE, max_streams=2).submit(old, frames[0])
+
+
+def test_bad_options_are_refused_where_they_are_given(reuse):
+    engine = ReuseEngine(reuse, SHAPE, max_streams=2)
+    for options, message in (
+        ({"priority": "high"}, "priority is 'high': a whole number is needed"),
+        ({"keep_frames": "no"}, "keep_frames is 'no': True or False is needed"),
+        ({"name": 5}, "name is 5: a text is needed"),
+    ):
+        with pytest.raises(rsf.InputError, match=message):
+            inspect.unwrap(ReuseEngine.open)(engine, **options)
+    with pytest.raises(rsf.InputError, match=r"reuse is .*: a ReuseNetwork is needed"):
+        inspect.unwrap(ReuseEngine.__init__)(engine, lambda v, x: x, SHAPE)
+    for options, message in (
+        ({"transform": None}, "transform is None: a function is needed"),
+        ({"clock": None}, "clock is None: a function is needed"),
+    ):
+        with pytest.raises(rsf.InputError, match=message):
+            inspect.unwrap(ReuseEngine.__init__)(engine, reuse, SHAPE, **options)
 
 
 def test_a_video_owes_nothing_to_the_one_before(reuse):

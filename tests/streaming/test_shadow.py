@@ -1,5 +1,7 @@
 """Shadow frames of an engine: which there are, what they cost nobody, and what comes of them."""
 
+import inspect
+
 import numpy as np
 import pytest
 from configs import untrained
@@ -18,6 +20,13 @@ REFERENCE = rsf.FixedSchedule(4, 3)
 @pytest.fixture(scope="module")
 def trained():
     return untrained(SIZE)
+
+
+def _unchecked(**options):
+    """A shadow as users make it: the tests' type checker would speak first."""
+    shadow = object.__new__(Shadow)
+    inspect.unwrap(Shadow.__init__)(shadow, REFERENCE, **options)
+    return shadow
 
 
 def _videos(count=3, length=8):
@@ -125,6 +134,9 @@ def test_with_a_shadow_the_tick_is_compiled_once_and_so_is_the_shadow(trained):
     [
         (lambda: Shadow(REFERENCE, share=0.0), "share is 0.0: a probability above 0"),
         (lambda: Shadow(REFERENCE, share=1.5), "share is 1.5"),
+        (lambda: _unchecked(on_loss=3), "on_loss is 3: a function is needed"),
+        (lambda: _unchecked(loss=None), "loss is None: a function is needed"),
+        (lambda: Shadow(REFERENCE, seed=-1), "seed is -1: a whole number of at least 0"),
     ],
 )
 def test_a_shadow_that_is_none_is_refused(make, message):
