@@ -17,7 +17,7 @@ _WHITE = 255
 
 
 def read_splits(
-    train: Any, validation: Any, test: Any, calibration: Any
+    train: Any, validation: Any, test: Any, calibration: Any, ignored: int | None = None
 ) -> dict[str, list[Example]]:
     """Returns the videos of each split, checked.
 
@@ -26,39 +26,42 @@ def read_splits(
         validation: likewise, or the share of the training videos that is taken for it.
         test: frames and masks.
         calibration: likewise; None for no such split.
+        ignored: see `read_arrays`.
 
     Raises:
         InputError: as `read_arrays`; or if videos are of different sizes, or nothing is left to
             train on.
     """
-    splits = {"train": _read(train, "training videos")}
+    splits = {"train": _read(train, "training videos", ignored)}
     if isinstance(validation, int | float | np.floating):
         splits |= _without_share(splits["train"], float(validation))
     else:
-        splits["validation"] = _read(validation, "validation videos")
-    splits["test"] = _read(test, "test videos")
+        splits["validation"] = _read(validation, "validation videos", ignored)
+    splits["test"] = _read(test, "test videos", ignored)
     if calibration is not None:
-        splits["calibration"] = _read(calibration, "calibration videos")
+        splits["calibration"] = _read(calibration, "calibration videos", ignored)
     _check_alike(splits)
     return splits
 
 
-def _read(given: Any, what: str) -> list[Example]:
+def _read(given: Any, what: str, ignored: int | None) -> list[Example]:
     # An array is a sequence as well: of two videos it would be taken for frames and masks.
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise InputError(f"{what}: a pair (frames, masks) is needed")
     frames, masks = given
-    return read_arrays(frames, masks, what)
+    return read_arrays(frames, masks, what, ignored)
 
 
-def read_arrays(frames: Any, masks: Any, what: str = "videos") -> list[Example]:
+def read_arrays(
+    frames: Any, masks: Any, what: str = "videos", ignored: int | None = None
+) -> list[Example]:
     """Returns videos, checked, as those of a dataset are.
 
     Args:
         frames: uint8 in 0..255 or float in 0..1, [V, T, H, W, C]; floats are rounded to 255 levels.
-        masks: integers or booleans [V, T, H, W], the class of every pixel; 255 where it is not
-            known.
+        masks: integers or booleans [V, T, H, W], the class of every pixel.
         what: named in errors.
+        ignored: value of pixels whose class is not known; None for 255.
 
     Raises:
         InputError: if shapes do not fit each other, or a value is out of range.
@@ -73,7 +76,10 @@ def read_arrays(frames: Any, masks: Any, what: str = "videos") -> list[Example]:
             f"masks of {what} have the shape {masks.shape}: that of the frames, "
             f"{frames.shape[:-1]}, is needed"
         )
-    return [{"frames": _bytes(f, what), "masks": _classes(m, what)} for f, m in zip(frames, masks)]
+    return [
+        {"frames": _bytes(f, what), "masks": _classes(m, what, ignored)}
+        for f, m in zip(frames, masks)
+    ]
 
 
 def checked_colors(colors: Any, classes: int) -> np.ndarray:
@@ -104,15 +110,27 @@ def _bytes(frames: np.ndarray, what: str) -> np.ndarray:
     return np.rint(frames * _WHITE).astype(np.uint8)
 
 
-def _classes(masks: np.ndarray, what: str) -> np.ndarray:
+def _classes(masks: np.ndarray, what: str, ignored: int | None) -> np.ndarray:
     if not (masks.dtype == bool or np.issubdtype(masks.dtype, np.integer)):
         raise InputError(f"masks of {what} are {masks.dtype}: numbers of classes are needed")
+    if ignored is not None and ignored != IGNORED:
+        masks = _renumbered(masks.astype(np.int64), what, ignored)
     if masks.min() < 0 or masks.max() > IGNORED:
         raise InputError(
             f"masks of {what} have values from {masks.min()} to {masks.max()}: classes are "
             f"numbered from 0, {IGNORED} is a pixel whose class is not known"
         )
     return masks.astype(np.uint8)
+
+
+def _renumbered(masks: np.ndarray, what: str, ignored: int) -> np.ndarray:
+    """Masks whose unlabeled pixels are `IGNORED`, as those of all datasets are."""
+    if (masks == IGNORED).any():
+        raise InputError(
+            f"masks of {what} hold {IGNORED} and ignored is {ignored}: write {ignored} there if it "
+            "is unlabeled, or the number of its class"
+        )
+    return np.where(masks == ignored, IGNORED, masks)
 
 
 def _without_share(videos: list[Example], share: float) -> dict[str, list[Example]]:

@@ -12,6 +12,7 @@ import grain
 import numpy as np
 import tensorflow_datasets as tfds
 
+from rsf_jax.arguments import whole
 from rsf_jax.config.config import OF_THE_DATASET, Config, checked_config
 from rsf_jax.data.arrays import (
     as_split,
@@ -24,12 +25,15 @@ from rsf_jax.data.augmentation import Example
 from rsf_jax.data.building import REBUILD, find_or_build
 from rsf_jax.data.division import Clip, Division, divide
 from rsf_jax.data.identity import Identity, identity
+from rsf_jax.data.masks import settled_masks
 from rsf_jax.data.streams import EVENTS
 from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY
 from rsf_jax.measures.losses import IGNORED
 from rsf_jax.measures.segmentation import balanced_weights
 from rsf_jax.shown import short
+
+_LEAST = -(2**31)  # of numbers that masks have for unlabeled pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Dataset:
         class_names: list[str] | None = None,
         colors: Any = None,
         background: int | None = 0,
+        ignored: int | None = None,
     ) -> "Dataset":
         """Returns a dataset of videos that are arrays in memory.
 
@@ -96,7 +101,7 @@ class Dataset:
         Args:
             frames: of the training videos: uint8 in 0..255 or float in 0..1, [V, T, H, W, C].
             masks: likewise: integers [V, T, H, W], the class of every pixel; 255 where it is not
-                known.
+                known. With two classes and masks that hold 0 and 255 alone, 255 is class 1.
             test: frames and masks of the test videos.
             validation: likewise of the validation videos; or the share of the training videos that
                 is taken for it.
@@ -104,12 +109,17 @@ class Dataset:
             class_names: what classes are called; their numbers unless given.
             colors: uint8 [K, 3], of the classes in pictures; as different as can be unless given.
             background: class that pictures leave clear; None for none.
+            ignored: value in masks of pixels whose class is not known, such as -1; 255 unless
+                given. Given, 255 is never class 1.
 
         Raises:
             InputError: if shapes do not fit each other, a value is out of range, or nothing is left
-                to train on.
+                to train on; if it cannot be told what 255 is, nothing is labeled in a split, or one
+                of two classes is in no mask.
         """
-        splits = read_splits((frames, masks), validation, test, calibration)
+        if ignored is not None:
+            ignored = whole("ignored", ignored, _LEAST)
+        splits = read_splits((frames, masks), validation, test, calibration, ignored)
         classes = count_classes(splits.values())
         names = class_names or list(map(str, range(classes)))
         if classes > len(names):
@@ -120,6 +130,7 @@ class Dataset:
             raise InputError(
                 f"background is {background}: give a class from 0 to {len(names) - 1}, or None"
             )
+        splits = settled_masks(splits, names, ignored is not None)
         found = {name: as_split(videos) for name, videos in splits.items()}
         return cls(
             **{"calibration": None} | found,
