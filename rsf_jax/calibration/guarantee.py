@@ -12,7 +12,7 @@ from rsf_jax.calibration.judge import scorer_for
 from rsf_jax.calibration.kinds import CLIPS, VIDEOS
 from rsf_jax.calibration.target import Target
 from rsf_jax.calibration.units import units_to_test
-from rsf_jax.data.dataset import Dataset
+from rsf_jax.data.dataset import Dataset, check_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.testing import evaluate, print_results
 from rsf_jax.policies import read_policy
@@ -38,6 +38,7 @@ def check(
     Raises:
         InputError: if the policy was calibrated on another dataset, or on clips of one's own video.
     """
+    check_dataset(dataset, trained.config)
     made, name = _units(results), trained.config.dataset
     if made["kind"] != CLIPS and results["dataset"] != name:
         raise InputError(

@@ -15,7 +15,7 @@ from rich.table import Table
 from rsf_jax.calibration.truncation import Calibrated, calibrate, run
 from rsf_jax.config.cost import cost
 from rsf_jax.console import table_console
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
 from rsf_jax.measures.foreground import (
@@ -86,6 +86,7 @@ def trial(
         InputError: if there are no calibration videos, the network looks at several frames, or
             nothing can be guaranteed.
     """
+    check_dataset(dataset, trained.config)
     if dataset.calibration is None:
         raise InputError(
             f"dataset {trained.config.dataset} has no calibration videos: train with "

@@ -158,6 +158,36 @@ class Dataset:
         return config.replace(classes=classes, input_channels=channels)
 
 
+def check_dataset(dataset: Any, config: Config | None = None) -> None:
+    """Checks what a model is to be trained or scored on.
+
+    Args:
+        dataset: what was given.
+        config: of a trained model; None for one whose classes the dataset decides.
+
+    Raises:
+        InputError: if it is no open dataset, or one of other classes or channels than the model's.
+    """
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"dataset is {short(dataset)}: an open one is needed, as rsf.Dataset.from_arrays "
+            "and rsf_jax.data.open_dataset return"
+        )
+    if config is None:
+        return
+    names, channels = dataset.class_names, dataset.test[0]["frames"].shape[-1]
+    if names and len(names) != config.classes:
+        raise InputError(
+            f"the dataset has {_listed(names)}, the model {config.classes}: it cannot be scored on "
+            "them"
+        )
+    if channels != config.input_channels:
+        raise InputError(
+            f"the dataset has frames of {channels} channels, the model of {config.input_channels}: "
+            "it cannot be scored on them"
+        )
+
+
 def _listed(names: list[str]) -> str:
     return f"{len(names)} classes ({short(', '.join(names))[1:-1]})"
 
@@ -268,8 +298,9 @@ def first_videos(videos: grain.MapDataset, count: int) -> grain.MapDataset:
     """Returns the first videos of a split; all of them for 0.
 
     Raises:
-        InputError: if there are not so many.
+        InputError: if there are not so many, or the number is none.
     """
+    count = whole("videos", count, 0)
     if count > len(videos):
         raise InputError(f"{count} videos are asked for: the split has {len(videos)}")
     return videos[:count] if count else videos

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from rsf_jax.config.config import Config
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.counted import counted
 from rsf_jax.evaluation.live import streams_to_test
@@ -178,8 +178,10 @@ def compare_on_equal_terms(
         the distance, as `follows`) and how many videos and frames there are.
 
     Raises:
-        InputError: if the model has no steps to spend, or there are too few videos.
+        InputError: if the model has no steps to spend, the dataset is none of its classes, or there
+            are too few videos.
     """
+    check_dataset(dataset, trained.config)
     if not trained.model.recurrent:
         raise InputError("this model has no recurrent steps: there is nothing to halt")
     parts = {}

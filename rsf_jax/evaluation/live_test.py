@@ -12,7 +12,7 @@ from rich.table import Table
 
 from rsf_jax.config.config import Config
 from rsf_jax.console import table_console
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.circumstances import carried
 from rsf_jax.evaluation.kept import Kept
@@ -58,8 +58,10 @@ def live_test(
         What `live.json` holds.
 
     Raises:
-        InputError: if the model carries no state, or a policy or number is unfit.
+        InputError: if the model carries no state, the dataset is none of its classes, or a policy
+            or number is unfit.
     """
+    check_dataset(dataset, trained.config)
     if not trained.model.recurrent:
         raise InputError("this model has no recurrent steps: every frame is its first")
     videos = getattr(dataset, settings.split)

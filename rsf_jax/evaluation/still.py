@@ -14,7 +14,7 @@ import numpy as np
 
 from rsf_jax.arguments import whole
 from rsf_jax.checks import as_prepared
-from rsf_jax.data.batch import stack
+from rsf_jax.data.batch import check_labels, stack
 from rsf_jax.evaluation.live_settings import REPEATS
 from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.models.base import Prepared
@@ -103,12 +103,14 @@ def still_camera(
         seed: of the noise.
 
     Raises:
-        InputError: if a number is none of these, or the policy is unfit.
+        InputError: if a number is none of these, the policy is unfit, or masks have a class that
+            the model has not.
     """
     frames = whole("frames", frames)
     policy = policy or trained.schedule
     last = [{name: video[name][-1] for name in ("frames", "masks")} for video in videos]
     batch = stack(last)
+    check_labels(batch, trained.config.classes)
     prepared = as_prepared(trained.model, trained.variables, batch.frames.shape[1:3])
     iou, steps = _show(
         prepared,

@@ -16,7 +16,7 @@ from rsf_jax.checks import check_policy
 from rsf_jax.config.build import training_schedule
 from rsf_jax.console import table_console
 from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.circumstances import carried
 from rsf_jax.evaluation.testing import name_suffix
@@ -94,9 +94,10 @@ def sweep(
         What `sweep.json` holds: the points that were asked for, and those that were there.
 
     Raises:
-        InputError: if the model has no recurrent steps, the list is empty, or no test video has a
-            label.
+        InputError: if the model has no recurrent steps, the dataset is none of its classes, the
+            list is empty, or no test video has a label.
     """
+    check_dataset(dataset, trained.config)
     if not trained.model.recurrent:
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
     if policies is None:

@@ -14,7 +14,7 @@ from rsf_jax.config.build import training_policy
 from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.console import table_console
 from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.data.dataset import Dataset
+from rsf_jax.data.dataset import Dataset, check_dataset
 from rsf_jax.evaluation.circumstances import carried, of_test, of_training
 from rsf_jax.evaluation.playback import playback
 from rsf_jax.figures.runs import save_predictions
@@ -84,8 +84,12 @@ def evaluate(
     Returns:
         What `results.json` holds; the test score is `["test"]["miou"]`. None where nothing is
         labeled.
+
+    Raises:
+        InputError: if the dataset is none, or not of the model's classes and channels.
     """
     config = trained.config
+    check_dataset(dataset, config)
     policy, began = policy or training_policy(config), time.monotonic()
     suffix, look = name_suffix(trained, dataset, policy), _look(dataset, config)
     summary = summarize(trained.scorer()(dataset.test, policy))

@@ -138,7 +138,9 @@ class Trained:
         config, devices = self.config, devices_for(self.config)
         of_batch = partial(function, stateful=config.stateful)
         size = config.eval_batch_size
-        applied = OverSplit(self.model, devices, size, of_batch, most_bytes=most_bytes)
+        applied = OverSplit(
+            self.model, devices, size, of_batch, most_bytes=most_bytes, classes=config.classes
+        )
         return partial(applied, devices.replicate(self.variables))
 
     def engine(
