@@ -41,6 +41,7 @@ from rsf_jax.analysis.reaction_time import (
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
 from rsf_jax.arguments import whole
+from rsf_jax.checks import check_policy
 from rsf_jax.config.build import training_policy, training_schedule
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
@@ -209,6 +210,7 @@ def analyze(
     size = _checked_size(dataset, videos, video, long_steps)
     own = training_schedule(trained.config)
     policy = policy or training_policy(trained.config)
+    check_policy(policy)
     halting = _halting_rule(policy, cap_steps(trained.config))
     prepared = jax.jit(lambda v: prepare(trained.model, v, dataset.frame_shape))(trained.variables)
     subject = _Subject(trained, prepared, dataset.test[:size])

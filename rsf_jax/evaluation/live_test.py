@@ -229,7 +229,7 @@ def _save_pictures(
 def _pictured(scores: dict[str, list[LiveScore]]) -> str:
     """The policy of the picture: of the last family that takes decisions, the best."""
     decides = [group for family, group in scores.items() if family != TOLD]
-    return max(decides[-1], key=lambda score: score.miou).policy
+    return max((decides or [scores[TOLD]])[-1], key=lambda score: score.miou).policy
 
 
 def strip(trained: Trained, stream: Any, policy: StepPolicy, count: int = _SHOWN) -> Strip:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.checks import as_prepared
+from rsf_jax.checks import as_prepared, checked_policies
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.evaluation.told import Told
 from rsf_jax.policies import StepPolicy
@@ -40,8 +40,9 @@ def score_each(
         events: of `data.streams.EVENTS` [V, T], which policies are told instead of finding them.
 
     Raises:
-        InputError: if masks have a class that the model has not.
+        InputError: if masks have a class that the model has not, or a policy is none.
     """
+    policies = checked_policies(policies)
     shape = videos[0]["frames"].shape[1:3]
     prepared = as_prepared(trained.model, trained.variables, shape)
     size = min(batch_size, len(videos))

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from rich.table import Table
 
-from rsf_jax.checks import check_policy
+from rsf_jax.checks import checked_policies
 from rsf_jax.config.build import training_schedule
 from rsf_jax.console import table_console
 from rsf_jax.data.batches import evaluation_batches
@@ -102,9 +102,7 @@ def sweep(
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
     if policies is None:
         policies = default_policies(trained.config)
-    for policy in policies:
-        check_policy(policy)
-    chosen = {policy_name(p): p for p in policies}
+    chosen = {policy_name(p): p for p in checked_policies(policies)}
     if not chosen:
         raise InputError("there are no policies to test: give some, or None for the usual")
     test = first_videos(dataset.test, videos)

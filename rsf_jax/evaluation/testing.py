@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from rich.table import Table
 
+from rsf_jax.checks import check_policy
 from rsf_jax.config.build import training_policy
 from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.console import table_console
@@ -86,11 +87,13 @@ def evaluate(
         labeled.
 
     Raises:
-        InputError: if the dataset is none, or not of the model's classes and channels.
+        InputError: if the dataset is none, or not of the model's classes and channels; or the
+            policy is none.
     """
     config = trained.config
     check_dataset(dataset, config)
     policy, began = policy or training_policy(config), time.monotonic()
+    check_policy(policy)
     suffix, look = name_suffix(trained, dataset, policy), _look(dataset, config)
     summary = summarize(trained.scorer()(dataset.test, policy))
     results = {

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.checks import check_policy
 from rsf_jax.data.batch import Batch, pad_batch
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.models.base import Prepared, VideoModel, prepare
@@ -79,8 +80,9 @@ class OverSplit:
 
         Raises:
             ScoringStopped: as soon as `stops` says so.
-            InputError: if masks have a class that the model has not.
+            InputError: if masks have a class that the model has not, or the policy is none.
         """
+        check_policy(policy)
         batch_size = min(self._batch_size, len(videos), self._fitting(videos))
         # On every device, as the variables are: a policy's thresholds are arrays too.
         policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
