@@ -70,9 +70,11 @@ def several(name: str, value: Any, needed: str, least: int = 0) -> tuple[Any, ..
     Raises:
         InputError: if it holds none, or too few.
     """
-    is_one = isinstance(value, str | bytes) or not isinstance(value, Iterable)
-    found = () if is_one else tuple(value)
-    if is_one or len(found) < least:
+    try:
+        found = None if isinstance(value, str | bytes) else tuple(value)
+    except TypeError:
+        found = None
+    if found is None or len(found) < least:
         raise InputError(f"{name} is {value!r}: {needed}")
     return found
 

@@ -65,7 +65,7 @@ from rsf_jax.policies import (
     entry,
     policy_name,
 )
-from rsf_jax.run_folder import RunFolder
+from rsf_jax.run_folder import RunFolder, writable_folder
 from rsf_jax.trained.model import Trained
 from rsf_jax.unroll import run_video
 
@@ -172,7 +172,7 @@ class _Findings:
 def analyze(
     trained: Trained,
     dataset: Dataset,
-    workdir: Path,
+    workdir: str | Path,
     *,
     policy: StepPolicy | None = None,
     videos: int | None = None,
@@ -189,7 +189,7 @@ def analyze(
     Args:
         trained: a recurrent model.
         dataset: an open dataset.
-        workdir: folder for the results.
+        workdir: folder for the results, made if it is missing.
         policy: recurrent steps of every frame for the correlation and the trajectory; None for
             `training_policy`. Where it is a schedule, steps against change are counted under
             `pattern:rtol=0.15:{N}`, N the cap of a sweep; else under it.
@@ -211,6 +211,7 @@ def analyze(
     own = training_schedule(trained.config)
     policy = policy or training_policy(trained.config)
     check_policy(policy)
+    workdir = writable_folder(workdir)
     halting = _halting_rule(policy, cap_steps(trained.config))
     prepared = jax.jit(lambda v: prepare(trained.model, v, dataset.frame_shape))(trained.variables)
     subject = _Subject(trained, prepared, dataset.test[:size])

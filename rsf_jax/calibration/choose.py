@@ -31,6 +31,7 @@ from rsf_jax.policies import (
     read_policy,
     to_spec,
 )
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 
 
@@ -89,6 +90,7 @@ def calibrate(
         raise InputError("there are no policies to choose from: give some, or None for the usual")
     _check_enough(target, len(calibration), kind, candidates)
     score = scorer_for(trained, target, kind, reference)
+    workdir = writable_folder(workdir)
     order = in_order(target, candidates, reference, units.validation, score)
     beside = score(reference, calibration)
     judged = len(beside.quality)

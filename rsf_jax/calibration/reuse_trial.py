@@ -31,6 +31,7 @@ from rsf_jax.models.base import prepare
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
 from rsf_jax.unroll import run_frame
@@ -92,7 +93,7 @@ def trial(
             f"dataset {trained.config.dataset} has no calibration videos: train with "
             "config.calibration_share=0.1"
         )
-    network = frame_network(trained.model)
+    network, workdir = frame_network(trained.model), writable_folder(workdir)
     reuse = ReuseNetwork(network, trained.variables, method=method)
     classes = trained.config.classes
     clips, masks = _clips(first_videos(dataset.calibration, videos), classes)

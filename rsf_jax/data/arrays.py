@@ -1,17 +1,20 @@
 """Videos that are arrays in memory."""
 
 import hashlib
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import grain
 import numpy as np
 
+from rsf_jax.arguments import check_number, several
 from rsf_jax.data.augmentation import Example
 from rsf_jax.data.division import divide
 from rsf_jax.data.identity import Identity
 from rsf_jax.errors import InputError
 from rsf_jax.measures.losses import IGNORED
+from rsf_jax.shown import short
 
 _WHITE = 255
 
@@ -33,7 +36,8 @@ def read_splits(
             train on.
     """
     splits = {"train": _read(train, "training videos", ignored)}
-    if isinstance(validation, int | float | np.floating):
+    if isinstance(validation, numbers.Real | np.bool_):
+        check_number("validation", validation, "a share below 1 is needed", lambda x: 0 < x < 1)
         splits |= _without_share(splits["train"], float(validation))
     else:
         splits["validation"] = _read(validation, "validation videos", ignored)
@@ -66,7 +70,7 @@ def read_arrays(
     Raises:
         InputError: if shapes do not fit each other, or a value is out of range.
     """
-    frames, masks = np.asarray(frames), np.asarray(masks)
+    frames, masks = _array(frames, f"frames of {what}"), _array(masks, f"masks of {what}")
     if frames.ndim != 5 or not frames.size:
         raise InputError(
             f"frames of {what} have the shape {frames.shape}: [V, T, H, W, C] is needed"
@@ -82,13 +86,41 @@ def read_arrays(
     ]
 
 
+def _array(values: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{what} are no array: all must be of one length and size") from error
+
+
+def checked_names(class_names: Any, classes: int) -> list[str]:
+    """Returns what classes are called: their numbers unless names are given.
+
+    Args:
+        class_names: what was given; None for numbers.
+        classes: of the masks.
+
+    Raises:
+        InputError: if these are no different texts, or there are too few.
+    """
+    if class_names is None:
+        return list(map(str, range(classes)))
+    needed = "a list of different texts is needed, a name for each class"
+    names = several("class_names", class_names, needed)
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise InputError(f"class_names is {short(list(names))}: {needed}")
+    if classes > len(names):
+        raise InputError(f"class_names has {len(names)} names, the masks have {classes} classes")
+    return list(map(str, names))
+
+
 def checked_colors(colors: Any, classes: int) -> np.ndarray:
     """Returns uint8 [K, 3] of the colors of K classes.
 
     Raises:
         InputError: if they are none.
     """
-    found = np.asarray(colors)
+    found = _array(colors, "colors")
     are_whole = np.issubdtype(found.dtype, np.integer) and found.shape == (classes, 3)
     if not (are_whole and found.min() >= 0 and found.max() <= _WHITE):
         raise InputError(
@@ -136,7 +168,7 @@ def _renumbered(masks: np.ndarray, what: str, ignored: int) -> np.ndarray:
 def _without_share(videos: list[Example], share: float) -> dict[str, list[Example]]:
     """Training and validation videos; which is which depends on their number alone."""
     count = max(1, round(share * len(videos)))
-    if not 0 < share < 1 or count >= len(videos):
+    if count >= len(videos):
         raise InputError(
             f"validation is {share}: of {len(videos)} training videos a share above 0 is needed "
             "that leaves some to train on"

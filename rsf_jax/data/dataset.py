@@ -17,6 +17,7 @@ from rsf_jax.config.config import OF_THE_DATASET, Config, checked_config
 from rsf_jax.data.arrays import (
     as_split,
     checked_colors,
+    checked_names,
     count_classes,
     identity_of,
     read_splits,
@@ -113,22 +114,17 @@ class Dataset:
                 given. Given, 255 is never class 1.
 
         Raises:
-            InputError: if shapes do not fit each other, a value is out of range, or nothing is left
-                to train on; if it cannot be told what 255 is, nothing is labeled in a split, or one
-                of two classes is in no mask.
+            InputError: if arrays or names are none, shapes do not fit each other, a value is out of
+                range, or nothing is left to train on; if it cannot be told what 255 is, nothing is
+                labeled in a split, or one of two classes is in no mask.
         """
         if ignored is not None:
             ignored = whole("ignored", ignored, _LEAST)
         splits = read_splits((frames, masks), validation, test, calibration, ignored)
-        classes = count_classes(splits.values())
-        names = class_names or list(map(str, range(classes)))
-        if classes > len(names):
+        names = checked_names(class_names, count_classes(splits.values()))
+        if background is not None and background not in range(len(names)):
             raise InputError(
-                f"class_names has {len(names)} names, the masks have {classes} classes"
-            )
-        if background is not None and not 0 <= background < len(names):
-            raise InputError(
-                f"background is {background}: give a class from 0 to {len(names) - 1}, or None"
+                f"background is {background!r}: give a class from 0 to {len(names) - 1}, or None"
             )
         splits = settled_masks(splits, names, ignored is not None)
         found = {name: as_split(videos) for name, videos in splits.items()}

@@ -25,7 +25,7 @@ from rsf_jax.figures.tradeoff import save_tradeoff
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.policies import Spec, StepPolicy, entry, policy_name, renewed
-from rsf_jax.run_folder import RunFolder
+from rsf_jax.run_folder import RunFolder, writable_folder
 from rsf_jax.scoring.scorer import summarize
 from rsf_jax.scoring.speed import TIMED_VIDEOS, Speed, excerpt, measure_speeds
 from rsf_jax.scoring.trivial import score_trivial
@@ -86,7 +86,7 @@ def sweep(
     Args:
         trained: the model.
         dataset: an open dataset; the test split is used.
-        workdir: folder for the results.
+        workdir: folder for the results, made if it is missing.
         policies: what to test; None for `default_policies`.
         videos: number of test videos; 0 for all.
 
@@ -95,7 +95,7 @@ def sweep(
 
     Raises:
         InputError: if the model has no recurrent steps, the dataset is none of its classes, the
-            list is empty, or no test video has a label.
+            list is empty, no test video has a label, or the folder cannot be written to.
     """
     check_dataset(dataset, trained.config)
     if not trained.model.recurrent:
@@ -107,7 +107,7 @@ def sweep(
         raise InputError("there are no policies to test: give some, or None for the usual")
     test = first_videos(dataset.test, videos)
     fewer = f"_{videos}videos" if videos else ""
-    files, suffix = RunFolder(workdir), f"{name_suffix(trained, dataset)}{fewer}"
+    files, suffix = RunFolder(writable_folder(workdir)), f"{name_suffix(trained, dataset)}{fewer}"
     path = files.sweep(suffix)
     header = _header(trained, len(test))
     points = _known_points(path, header)

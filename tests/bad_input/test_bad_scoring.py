@@ -9,12 +9,13 @@ from bad_cases import Called, check_message
 from configs import untrained
 
 import rsf_jax as rsf
-from rsf_jax import analysis
+from rsf_jax import analysis, calibration
 from rsf_jax.calibration import guarantee, reuse_trial
 from rsf_jax.calibration.units import as_units, streams_of, videos_of
 from rsf_jax.data import sensor
 from rsf_jax.data.dataset import first_videos
 from rsf_jax.evaluation import (
+    comparison,
     equal_terms,
     extrapolation,
     live,
@@ -215,6 +216,27 @@ CASES += [
         "a list of step policies is needed",
     ),
 ]
+
+
+# What leaves files, with the folder that it is given.
+LEAVES = {
+    "evaluate": lambda folder: _call(testing.evaluate, _trained(), _data(), folder),
+    "sweep": lambda folder: _call(tradeoff.sweep, _trained(), _data(), folder),
+    "live_test": lambda folder: _call(live_test.live_test, _trained(), _data(), folder),
+    "calibrate": lambda folder: _call(
+        calibration.calibrate, _trained(), _data(), folder, calibration.Target("steps", 20.0)
+    ),
+    "analyze": lambda folder: _call(analysis.analyze, _trained(), _data(), folder),
+    "compare": lambda folder: _call(comparison.compare, {}, folder),
+}
+
+
+@pytest.mark.parametrize("leave", LEAVES.values(), ids=LEAVES)
+def test_a_folder_that_cannot_be_written_to_is_named_before_the_work(leave, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(rsf.InputError) as error:
+        leave(str(tmp_path / "file" / "new"))
+    check_message(str(error.value), "cannot be written to (Not a directory): choose another folder")
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

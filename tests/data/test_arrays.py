@@ -161,8 +161,20 @@ def test_a_model_is_trained_and_tested_on_arrays(tmp_path):
         ({"ignored": 0.5}, "ignored is 0.5: a whole number"),
         ({"masks": np.full(SHAPE[:-1], 2), "class_names": ["a", "b"]}, "2 names, the masks have 3"),
         ({"background": 2}, "background is 2: give a class from 0 to 1, or None"),
-        ({"validation": 1.0}, "validation is 1.0: of 12 training videos"),
-        ({"validation": 1}, "validation is 1.0: of 12 training videos"),
+        ({"validation": 1.0}, "validation is 1.0: a share below 1 is needed"),
+        ({"validation": 1}, "validation is 1: a share below 1 is needed"),
+        ({"validation": np.nan}, "validation is nan: a share below 1 is needed"),
+        ({"validation": True}, "validation is True: a share below 1 is needed"),
+        ({"validation": 0.99}, "validation is 0.99: of 12 training videos"),
+        ({"frames": [np.zeros((n, 9, 9, 1)) for n in (2, 3)]}, "frames of training videos are no"),
+        ({"masks": [np.zeros((n, 9, 9), int) for n in (2, 3)]}, "masks of training videos are no"),
+        ({"colors": [[0, 0, 0], [0]]}, "colors are no array"),
+        ({"class_names": 5}, "class_names is 5: a list of different texts"),
+        ({"class_names": "ab"}, "class_names is 'ab': a list of different texts"),
+        ({"class_names": [0, 1]}, r"class_names is \[0, 1\]: a list of different texts"),
+        ({"class_names": ["a", "a"]}, r"class_names is \['a', 'a'\]: a list of different texts"),
+        ({"class_names": []}, "class_names has 0 names, the masks have 2 classes"),
+        ({"background": "a"}, "background is 'a': give a class from 0 to 1, or None"),
         ({"validation": ()}, r"validation videos: a pair \(frames, masks\) is needed"),
         ({"test": _arrays(4)[:1]}, r"test videos: a pair \(frames, masks\) is needed"),
         ({"colors": [[0, 0, 0]]}, r"colors are int64 \[1, 3\]: red, green and blue, whole num"),
@@ -177,6 +189,14 @@ def test_what_cannot_be_used_is_named(changes, message):
     with pytest.raises(rsf.InputError, match=message):
         # As users call it: the tests' type checker would speak first.
         inspect.unwrap(rsf.Dataset.from_arrays.__func__)(rsf.Dataset, **given)
+
+
+def test_names_may_be_an_array():
+    names = np.array(["sky", "bird"])
+    data = inspect.unwrap(rsf.Dataset.from_arrays.__func__)(
+        rsf.Dataset, *_arrays(), test=_arrays(4), class_names=names
+    )
+    assert json.dumps(data.class_names) == '["sky", "bird"]'
 
 
 def test_settings_that_are_not_the_datasets_are_named(tmp_path):
