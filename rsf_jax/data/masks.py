@@ -90,7 +90,9 @@ def _check_counts(splits: Splits, names: Sequence[str]) -> None:
     """Looks for splits and classes that have no pixel."""
     absent = {}
     for split, videos in splits.items():
-        pixels = sum(np.bincount(video["masks"].ravel(), minlength=256) for video in videos)
+        pixels = np.zeros(256, np.int64)
+        for video in videos:
+            pixels += np.bincount(video["masks"].ravel(), minlength=256)
         if not np.any(pixels[:IGNORED]):
             raise InputError(
                 f"no pixel of {split} videos is labeled: their masks hold nothing but {IGNORED}, "
