@@ -54,6 +54,32 @@ def check_inside(name: str, value: Any) -> None:
     check_number(name, value, "it must be between 0 and 1", lambda x: 0 < x < 1)
 
 
+def check_share(name: str, value: Any) -> None:
+    """Raises InputError unless it is a real number from 0 to 1, which may be either of them."""
+    check_number(name, value, "a share from 0 to 1 is needed", lambda x: 0 <= x <= 1)
+
+
+def several(name: str, value: Any, needed: str, least: int = 0) -> tuple[Any, ...]:
+    """Returns what a list, or anything else that holds several values, holds.
+
+    Args:
+        name: of the argument.
+        value: given for it. A text holds letters, which nobody means.
+        needed: what the message says, such as "a list of texts is needed".
+        least: values there must be.
+
+    Raises:
+        InputError: if it holds none, or too few.
+    """
+    try:
+        found = None if isinstance(value, str | bytes) else tuple(value)
+    except TypeError:
+        found = None
+    if found is None or len(found) < least:
+        raise InputError(f"{name} is {value!r}: {needed}")
+    return found
+
+
 def check_odd(name: str, value: Any) -> None:
     """Raises InputError unless it is an odd whole number of at least 1."""
     if whole(name, value) % 2 == 0:

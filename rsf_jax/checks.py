@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.arguments import several
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import (
     Prepared,
@@ -91,6 +92,20 @@ def check_policy(policy: Any) -> None:
             f"policy {type(policy).__name__} is no pytree: decorate its class with "
             "flax.struct.dataclass, or register it with jax.tree_util"
         )
+
+
+def checked_policies(policies: Any, name: str = "policies") -> tuple[StepPolicy, ...]:
+    """Returns several policies; raises InputError unless these are step policies.
+
+    Args:
+        policies: a list of them, or anything else that holds some.
+        name: of the argument.
+    """
+    needed = "a list of step policies is needed, such as [rsf.FixedSchedule(8, 2)]"
+    found = several(name, policies, needed)
+    for policy in found:
+        check_policy(policy)
+    return found
 
 
 _MEMBERS = ("max_steps", "singles_out_first_frame", "init_memory", "unroll")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rsf_jax.config.config import Config, checked_config
 from rsf_jax.data.building import find_or_build
-from rsf_jax.data.dataset import Dataset, open_dataset, settle
+from rsf_jax.data.dataset import Dataset, check_dataset, open_dataset, settle
 from rsf_jax.evaluation.testing import evaluate, print_results
 from rsf_jax.parallel.processes import here
 from rsf_jax.paths import expand
@@ -33,6 +33,8 @@ def run(config: Config, workdir: str | Path, dataset: Dataset | None = None) -> 
         InputError: if a setting, the dataset or the folder cannot be used.
     """
     checked_config(config)
+    if dataset is not None:
+        check_dataset(dataset)
     workdir, processes = expand(workdir), here()
 
     def prepare() -> None:

@@ -19,7 +19,9 @@ import pytest
 import safetensors.numpy
 from reproduction.paper import presets as paper_presets
 
+import rsf_jax as rsf
 from rsf_jax import commands
+from rsf_jax.config.cost import cost
 from rsf_jax.evaluation.testing import load_trained
 
 pytestmark = pytest.mark.slow
@@ -69,6 +71,10 @@ def test_describe_takes_a_trained_model(launch):
 
 
 def test_describe_does_not_guess_what_videos_there_are(launch):
+    done = launch("describe", "--presets=maze_quickstart,mazes_static4_c_rbp_n6", "--json")
+    # An image of 4 x 4 cells, 3 x 3 pixels each.
+    for name, told in json.loads(done.stdout).items():
+        assert told == vars(cost(rsf.get_config(name), (12, 12), 1))
     done = launch("describe", "--config=pathfinder_small3_c_rbp_n12", "--json")
     assert done.returncode == 0, done.stderr
     done = launch(

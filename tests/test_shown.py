@@ -84,9 +84,13 @@ class Things:
     def Dataset(self):
         frames, masks = np.zeros((4, 2, 8, 9, 1), np.uint8), np.zeros((4, 2, 8, 9), np.uint8)
         made = rsf.Dataset.from_arrays(
-            frames, masks, test=(frames, masks), validation=0.25, class_names=["a", "b"] * 100
+            frames,
+            masks,
+            test=(frames, masks),
+            validation=0.25,
+            class_names=[f"a{n}" for n in range(200)],
         )
-        return made, "<Dataset 3 train, 1 validation, 4 test videos of 8x9 pixels, 200 classes (a"
+        return made, "<Dataset 3 train, 1 validation, 4 test videos of 8x9 pixels, 200 classes (a0"
 
     def FixedSchedule(self):
         return rsf.FixedSchedule(3, 1), "FixedSchedule(slow=3, fast=1"

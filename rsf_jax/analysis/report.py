@@ -40,9 +40,11 @@ from rsf_jax.analysis.reaction_time import (
     within,
 )
 from rsf_jax.analysis.trajectory import Trajectory, project_trajectory
+from rsf_jax.arguments import whole
+from rsf_jax.checks import check_policy
 from rsf_jax.config.build import training_policy, training_schedule
 from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.still import StillCamera, still_camera, still_numbers
 from rsf_jax.evaluation.testing import name_suffix
@@ -63,7 +65,7 @@ from rsf_jax.policies import (
     entry,
     policy_name,
 )
-from rsf_jax.run_folder import RunFolder
+from rsf_jax.run_folder import RunFolder, writable_folder
 from rsf_jax.trained.model import Trained
 from rsf_jax.unroll import run_video
 
@@ -170,7 +172,7 @@ class _Findings:
 def analyze(
     trained: Trained,
     dataset: Dataset,
-    workdir: Path,
+    workdir: str | Path,
     *,
     policy: StepPolicy | None = None,
     videos: int | None = None,
@@ -187,7 +189,7 @@ def analyze(
     Args:
         trained: a recurrent model.
         dataset: an open dataset.
-        workdir: folder for the results.
+        workdir: folder for the results, made if it is missing.
         policy: recurrent steps of every frame for the correlation and the trajectory; None for
             `training_policy`. Where it is a schedule, steps against change are counted under
             `pattern:rtol=0.15:{N}`, N the cap of a sweep; else under it.
@@ -200,12 +202,16 @@ def analyze(
         What `analysis.json` holds.
 
     Raises:
-        InputError: if the model has no recurrence, or a number is out of range.
+        InputError: if the model has no recurrence, the dataset is none of its classes, or a number
+            is out of range.
     """
     check_recurrent(trained.model)
+    check_dataset(dataset, trained.config)
     size = _checked_size(dataset, videos, video, long_steps)
     own = training_schedule(trained.config)
     policy = policy or training_policy(trained.config)
+    check_policy(policy)
+    workdir = writable_folder(workdir)
     halting = _halting_rule(policy, cap_steps(trained.config))
     prepared = jax.jit(lambda v: prepare(trained.model, v, dataset.frame_shape))(trained.variables)
     subject = _Subject(trained, prepared, dataset.test[:size])
@@ -224,12 +230,11 @@ def analyze(
 def _checked_size(dataset: Dataset, videos: int | None, video: int, long_steps: int) -> int:
     """Returns how many videos to use, once everything is in range."""
     available = len(dataset.test)
-    if videos is not None and not 1 <= videos <= available:
+    if videos is not None and whole("videos", videos) > available:
         raise InputError(f"videos is {videos}: there are 1 to {available} test videos to choose")
-    if not 0 <= video < available:
+    if whole("video", video, 0) >= available:
         raise InputError(f"video is {video}: the test videos are numbered 0 to {available - 1}")
-    if long_steps < MIN_STEPS:
-        raise InputError(f"long_steps is {long_steps}: at least {MIN_STEPS} are needed")
+    whole("long_steps", long_steps, MIN_STEPS)
     return videos or min(_VIDEOS, available)
 
 

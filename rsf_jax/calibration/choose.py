@@ -17,7 +17,7 @@ from rsf_jax.calibration.scored import LABELS, REFERENCE, Scored, VideoScorer
 from rsf_jax.calibration.target import Target
 from rsf_jax.calibration.units import Units, as_units, first_units
 from rsf_jax.calibration.watching import shadow_bound
-from rsf_jax.checks import check_policy
+from rsf_jax.checks import check_policy, checked_policies
 from rsf_jax.console import table_console
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
@@ -31,6 +31,7 @@ from rsf_jax.policies import (
     read_policy,
     to_spec,
 )
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 
 
@@ -84,11 +85,12 @@ def calibrate(
     reference = _checked(default_reference(trained, kind) if reference is None else reference)
     if policies is None:
         policies = default_candidates(trained.config, kind, reference)
-    candidates = list(map(_checked, policies))
+    candidates = list(map(_checked, checked_policies(policies)))
     if not candidates:
         raise InputError("there are no policies to choose from: give some, or None for the usual")
     _check_enough(target, len(calibration), kind, candidates)
     score = scorer_for(trained, target, kind, reference)
+    workdir = writable_folder(workdir)
     order = in_order(target, candidates, reference, units.validation, score)
     beside = score(reference, calibration)
     judged = len(beside.quality)

@@ -12,15 +12,16 @@ from rsf_jax.calibration.judge import scorer_for
 from rsf_jax.calibration.kinds import CLIPS, VIDEOS
 from rsf_jax.calibration.target import Target
 from rsf_jax.calibration.units import units_to_test
-from rsf_jax.data.dataset import Dataset
+from rsf_jax.data.dataset import Dataset, check_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.testing import evaluate, print_results
 from rsf_jax.policies import read_policy
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 
 
 def check(
-    trained: Trained, dataset: Dataset, workdir: Path, results: dict[str, Any]
+    trained: Trained, dataset: Dataset, workdir: str | Path, results: dict[str, Any]
 ) -> dict[str, Any]:
     """Tests a calibrated policy, and compares its guarantee with the test videos.
 
@@ -38,6 +39,7 @@ def check(
     Raises:
         InputError: if the policy was calibrated on another dataset, or on clips of one's own video.
     """
+    check_dataset(dataset, trained.config)
     made, name = _units(results), trained.config.dataset
     if made["kind"] != CLIPS and results["dataset"] != name:
         raise InputError(
@@ -45,6 +47,7 @@ def check(
             f"is {name}: give config.dataset={results['dataset']}"
         )
     test = units_to_test(dataset, made)
+    workdir = writable_folder(workdir)
     guarantee = compare(trained, test, results)
     return {
         **evaluate(trained, dataset, workdir, read_policy(results)),

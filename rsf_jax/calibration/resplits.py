@@ -16,6 +16,7 @@ from rsf_jax.calibration.units import Units, as_units
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.json_files import write_json
 from rsf_jax.policies import read_policy
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 
 _SEED = 0
@@ -78,6 +79,7 @@ def resplit(
     Raises:
         InputError: if there are no calibration videos.
     """
+    workdir = writable_folder(workdir)
     units, target = as_units(trained, data), Target(**results["target"])
     specs = results.get("order_specs") or [None] * len(results["order"])
     policies = [

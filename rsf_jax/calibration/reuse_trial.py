@@ -15,7 +15,7 @@ from rich.table import Table
 from rsf_jax.calibration.truncation import Calibrated, calibrate, run
 from rsf_jax.config.cost import cost
 from rsf_jax.console import table_console
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
 from rsf_jax.measures.foreground import (
@@ -31,6 +31,7 @@ from rsf_jax.models.base import prepare
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
 from rsf_jax.unroll import run_frame
@@ -86,12 +87,13 @@ def trial(
         InputError: if there are no calibration videos, the network looks at several frames, or
             nothing can be guaranteed.
     """
+    check_dataset(dataset, trained.config)
     if dataset.calibration is None:
         raise InputError(
             f"dataset {trained.config.dataset} has no calibration videos: train with "
             "config.calibration_share=0.1"
         )
-    network = frame_network(trained.model)
+    network, workdir = frame_network(trained.model), writable_folder(workdir)
     reuse = ReuseNetwork(network, trained.variables, method=method)
     classes = trained.config.classes
     clips, masks = _clips(first_videos(dataset.calibration, videos), classes)

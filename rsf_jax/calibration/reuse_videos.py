@@ -22,6 +22,7 @@ from rsf_jax.media.sources import open_source
 from rsf_jax.media.targets import check_free
 from rsf_jax.reuse.bound import share_of_work
 from rsf_jax.reuse.network import ReuseNetwork, frame_network
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.streaming import FrameResult
 from rsf_jax.trained.model import Trained
 
@@ -99,6 +100,7 @@ def run_on_videos(
     if not settings.inputs:
         raise InputError("no inputs: give a video file, a folder of images or camera:0")
     check_kinds(settings.write)
+    writable_folder(settings.folder)
     check_free(settings.folder / FILE, settings.overwrite)
     size = settings.frame_size or trained.appearance.frame_size
     if size is None:

@@ -6,7 +6,7 @@ from typing import Any
 import grain
 
 from rsf_jax.calibration.kinds import CLIPS, STREAMS, VIDEOS
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.data.streams import live_streams, streams_apart
 from rsf_jax.errors import InputError
 from rsf_jax.trained.model import Trained
@@ -44,10 +44,11 @@ def as_units(trained: Trained, data: Dataset | Units) -> Units:
     """Returns units as they are, and of a dataset its videos, or its streams if it has such.
 
     Raises:
-        InputError: as `videos_of` and `streams_of`.
+        InputError: if it is no dataset of the model's classes, or as `videos_of` and `streams_of`.
     """
     if isinstance(data, Units):
         return data
+    check_dataset(data, trained.config)
     if data.calibration is not None and _are_streams(data.calibration):
         return streams_of(trained, data)
     return videos_of(trained, data)
@@ -60,6 +61,7 @@ def videos_of(trained: Trained, dataset: Dataset) -> Units:
         InputError: if the model was not trained on it, or it has no calibration videos.
     """
     check_data(trained)
+    check_dataset(dataset, trained.config)
     return Units(VIDEOS, dataset.validation, _calibration(trained, dataset), dataset.test)
 
 
@@ -78,6 +80,7 @@ def streams_of(trained: Trained, dataset: Dataset, length: int = 0, seed: int = 
         InputError: if streams are composed and the model was not trained on the dataset; or it has
             no calibration videos, or too few for a stream.
     """
+    check_dataset(dataset, trained.config)
     calibration = _calibration(trained, dataset)
     there = _are_streams(calibration)
     if not there:

@@ -63,27 +63,8 @@ def _configs() -> dict[str, rsf.Config]:
     return {name: rsf.get_config(name).replace(**shared.overrides()) for name in names}
 
 
-# Frames of a video and their size, in pixels.
-_EASY, _HARD = 6, 8
-_VIDEOS = {
-    "t_pathfinder/hard": (_HARD, "128x128"),
-    "t_pathfinder/hardv1": (_HARD, "128x128"),
-    "t_pathfinder/easy": (_EASY, "128x128"),
-    "t_pathfinder/easyv1": (_EASY, "128x128"),
-    "t_pathfinder/easy64": (_EASY, "64x64"),
-    "t_pathfinder/easy72": (_EASY, "72x72"),
-    "t_pathfinder/hard64": (_HARD, "64x64"),
-    "t_pathfinder/hard72": (_HARD, "72x72"),
-    "t_pathfinder/hard40": (_HARD, "40x40"),
-    "t_pathfinder/quickstart": (5, "36x36"),
-    "camvid/pairs": (2, "360x480"),
-    **{f"pathfinder/length{length}": (1, "150x150") for length in (9, 14, 20, 25)},
-    **{f"pathfinder/small{length}": (1, "28x28") for length in (3, 4, 6, 8)},
-    **{f"mazes/static{side}": (1, f"{3 * side}x{3 * side}") for side in (7, 12, 16, 20)},
-    **{f"mazes/temporal{side}": (12, f"{3 * side}x{3 * side}") for side in (12, 16, 20)},
-    **{f"mazes/{data}12_long": (60, "36x36") for data in ("temporal", "hard")},
-    "mazes/hard12": (12, "36x36"),
-}
+# Of released files, which nobody need have: frames of a video and their size, in pixels.
+_RELEASED = {"camvid/pairs": (2, 360, 480)}
 
 
 def _video(config: rsf.Config) -> tuple[int, str]:
@@ -92,9 +73,15 @@ def _video(config: rsf.Config) -> tuple[int, str]:
     Raises:
         InputError: if neither is known, as of a folder's videos.
     """
-    if config.dataset not in _VIDEOS and not (_FRAMES.value and _SIZE.value):
+    if _FRAMES.value and _SIZE.value:
+        return _FRAMES.value, _SIZE.value
+    from rsf_jax.data.building import video_shape
+
+    shape = _RELEASED.get(config.dataset) or video_shape(config)
+    if shape is None:
         raise rsf.InputError(
             f"what videos {config.dataset} has is not known here: give --frame_size and --frames"
         )
-    frames, size = _VIDEOS.get(config.dataset, (0, ""))
+    frames, height, width = shape[:3]
+    size = f"{height // config.shrink}x{width // config.shrink}"
     return _FRAMES.value or frames, _SIZE.value or size

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from rsf_jax.commands import opening
+from rsf_jax.commands import opening, shared
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.cards import check_name
 
@@ -24,6 +24,7 @@ def main() -> None:
     from rsf_jax.evaluation.recorder import make_record
     from rsf_jax.training.loading import load_trained
 
+    shared.refuse_settings(names_folder=True)
     workdir = opening.workdir()
     record, variables = make_record(workdir), load_trained(workdir).variables
     name = check_name(_NAME.value or record.preset)

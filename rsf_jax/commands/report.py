@@ -16,10 +16,12 @@ def main() -> None:
     from rsf_jax.evaluation import sweep as tradeoff
     from rsf_jax.training.loading import load_trained
 
+    if not _RUN_MISSING.value:
+        shared.refuse_settings(names_folder=True)
     folder = opening.workdir()
     todo = report.missing(folder) if _RUN_MISSING.value else []
     if todo:
-        trained = load_trained(folder, shared.overrides())
+        trained = load_trained(folder, shared.model_settings() | shared.overrides())
         dataset = open_dataset(trained.config)
         if "sweep" in todo:
             tradeoff.print_sweep(tradeoff.sweep(trained, dataset, folder))

@@ -69,10 +69,17 @@ def overrides() -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def refuse_settings() -> None:
-    """Settings that would do nothing are a mistake."""
+def refuse_settings(names_folder: bool = False) -> None:
+    """Settings that would do nothing are a mistake.
+
+    Args:
+        names_folder: whether `--config` stands for the folder runs/PRESET where no other is given.
+    """
     if given := overrides():
         raise rsf.InputError(f"--config.{min(given)} is not used here: leave it out")
+    names_folder = names_folder and not (WORKDIR.value or PRETRAINED.value)
+    if CONFIG.value and not names_folder:
+        raise rsf.InputError(f"--config={CONFIG.value} is not used here: leave it out")
 
 
 def model_settings() -> dict[str, object]:

@@ -6,6 +6,8 @@ from typing import Any
 import flax.struct
 import numpy as np
 
+from rsf_jax.errors import InputError
+from rsf_jax.measures.losses import IGNORED
 from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Leaf
 
@@ -34,6 +36,17 @@ def stack(videos: Sequence[Mapping[str, Any]]) -> Batch:
         np.stack([video["masks"] for video in videos]),
         np.ones(len(videos), np.float32),
     )
+
+
+def check_labels(batch: Batch, classes: int) -> None:
+    """Raises InputError if masks have a class that a model of so many has not."""
+    masks = np.asarray(batch.masks)
+    unknown = (masks >= classes) & (masks != IGNORED)
+    if unknown.any():
+        raise InputError(
+            f"masks have class {masks[unknown].max()}, the model has classes 0 to {classes - 1}: "
+            f"give it videos of its own classes, with {IGNORED} where there is none"
+        )
 
 
 def pad_batch(batch: Batch, size: int) -> Batch:

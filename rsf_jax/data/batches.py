@@ -9,7 +9,7 @@ import numpy as np
 
 from rsf_jax.config.config import Config
 from rsf_jax.data.augmentation import augment
-from rsf_jax.data.batch import Batch, pad_batch, stack
+from rsf_jax.data.batch import Batch, check_labels, pad_batch, stack
 from rsf_jax.data.chunks import Chunks
 from rsf_jax.data.dataset import Dataset
 from rsf_jax.errors import InputError
@@ -67,10 +67,25 @@ def _of_videos(dataset: Dataset, config: Config, processes: Processes) -> "_Batc
     return _Batches(videos, config.batch_size, updates_per_epoch(dataset, config), processes)
 
 
-def evaluation_batches(videos: grain.MapDataset, batch_size: int) -> Iterator[Batch]:
-    """Yields every video once, in order; the last batch may be smaller."""
+def evaluation_batches(
+    videos: grain.MapDataset, batch_size: int, classes: int | None = None
+) -> Iterator[Batch]:
+    """Yields every video once, in order; the last batch may be smaller.
+
+    Args:
+        videos: the split.
+        batch_size: videos of a batch.
+        classes: of the model that is scored; None if none is.
+
+    Raises:
+        InputError: if masks have a class that the model has not.
+    """
     batches = videos.batch(batch_size, batch_fn=stack)
-    yield from batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
+    reading = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
+    for batch in batches.to_iter_dataset(reading):
+        if classes is not None:
+            check_labels(batch, classes)
+        yield batch
 
 
 class _Batches:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 import tensorflow_datasets as tfds
@@ -75,6 +76,26 @@ def find_or_build(config: Config) -> tfds.core.DatasetBuilder:
         flush=True,
     )
     return _build(name, folder, "")
+
+
+def video_shape(config: Config) -> tuple[int, int, int, int] | None:
+    """Returns [T, H, W, C] of a dataset's videos, as built or as its builder says; builds nothing.
+
+    Returns:
+        None if that depends on files which are not there, videos are of different lengths, or there
+        is no such dataset.
+    """
+    folder = expand(config.data_dir) if config.data_dir else None
+    try:
+        builder = read_only_builder.builder_from_files(config.dataset, data_dir=folder)
+    except Exception:  # as in `is_built`
+        try:
+            builder = _builder(config.dataset, folder, "")
+        except InputError:
+            return None
+    features = builder.info.features
+    shape: Any = features["frames"].shape if features else (None,)
+    return None if None in shape else shape
 
 
 def is_built(config: Config) -> bool:

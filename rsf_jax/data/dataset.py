@@ -12,10 +12,12 @@ import grain
 import numpy as np
 import tensorflow_datasets as tfds
 
+from rsf_jax.arguments import whole
 from rsf_jax.config.config import ARRAYS, OF_THE_DATASET, Config, checked_config
 from rsf_jax.data.arrays import (
     as_split,
     checked_colors,
+    checked_names,
     count_classes,
     identity_of,
     read_splits,
@@ -24,12 +26,15 @@ from rsf_jax.data.augmentation import Example
 from rsf_jax.data.building import REBUILD, find_or_build
 from rsf_jax.data.division import Clip, Division, divide
 from rsf_jax.data.identity import Identity, identity
+from rsf_jax.data.masks import settled_masks
 from rsf_jax.data.streams import EVENTS
 from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY
 from rsf_jax.measures.losses import IGNORED
 from rsf_jax.measures.segmentation import balanced_weights
 from rsf_jax.shown import short
+
+_LEAST = -(2**31)  # of numbers that masks have for unlabeled pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Dataset:
         class_names: list[str] | None = None,
         colors: Any = None,
         background: int | None = 0,
+        ignored: int | None = None,
     ) -> "Dataset":
         """Returns a dataset of videos that are arrays in memory.
 
@@ -98,7 +104,7 @@ class Dataset:
         Args:
             frames: of the training videos: uint8 in 0..255 or float in 0..1, [V, T, H, W, C].
             masks: likewise: integers [V, T, H, W], the class of every pixel; 255 where it is not
-                known.
+                known. With two classes and masks that hold 0 and 255 alone, 255 is class 1.
             test: frames and masks of the test videos.
             validation: likewise of the validation videos; or the share of the training videos that
                 is taken for it.
@@ -106,22 +112,23 @@ class Dataset:
             class_names: what classes are called; their numbers unless given.
             colors: uint8 [K, 3], of the classes in pictures; as different as can be unless given.
             background: class that pictures leave clear; None for none.
+            ignored: value in masks of pixels whose class is not known, such as -1; 255 unless
+                given. Given, 255 is never class 1.
 
         Raises:
-            InputError: if shapes do not fit each other, a value is out of range, or nothing is left
-                to train on.
+            InputError: if arrays or names are none, shapes do not fit each other, a value is out of
+                range, or nothing is left to train on; if it cannot be told what 255 is, nothing is
+                labeled in a split, or one of two classes is in no mask.
         """
-        splits = read_splits((frames, masks), validation, test, calibration)
-        classes = count_classes(splits.values())
-        names = class_names or list(map(str, range(classes)))
-        if classes > len(names):
+        if ignored is not None:
+            ignored = whole("ignored", ignored, _LEAST)
+        splits = read_splits((frames, masks), validation, test, calibration, ignored)
+        names = checked_names(class_names, count_classes(splits.values()))
+        if background is not None and background not in range(len(names)):
             raise InputError(
-                f"class_names has {len(names)} names, the masks have {classes} classes"
+                f"background is {background!r}: give a class from 0 to {len(names) - 1}, or None"
             )
-        if background is not None and not 0 <= background < len(names):
-            raise InputError(
-                f"background is {background}: give a class from 0 to {len(names) - 1}, or None"
-            )
+        splits = settled_masks(splits, names, ignored is not None)
         found = {name: as_split(videos) for name, videos in splits.items()}
         return cls(
             **{"calibration": None} | found,
@@ -154,6 +161,36 @@ class Dataset:
                     f"config.{name}={here}"
                 )
         return config.replace(dataset=self.name, classes=classes, input_channels=channels)
+
+
+def check_dataset(dataset: Any, config: Config | None = None) -> None:
+    """Checks what a model is to be trained or scored on.
+
+    Args:
+        dataset: what was given.
+        config: of a trained model; None for one whose classes the dataset decides.
+
+    Raises:
+        InputError: if it is no open dataset, or one of other classes or channels than the model's.
+    """
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"dataset is {short(dataset)}: an open one is needed, as rsf.Dataset.from_arrays "
+            "and rsf_jax.data.open_dataset return"
+        )
+    if config is None:
+        return
+    names, channels = dataset.class_names, dataset.test[0]["frames"].shape[-1]
+    if names and len(names) != config.classes:
+        raise InputError(
+            f"the dataset has {_listed(names)}, the model {config.classes}: it cannot be scored on "
+            "them"
+        )
+    if channels != config.input_channels:
+        raise InputError(
+            f"the dataset has frames of {channels} channels, the model of {config.input_channels}: "
+            "it cannot be scored on them"
+        )
 
 
 def _listed(names: list[str]) -> str:
@@ -267,8 +304,9 @@ def first_videos(videos: grain.MapDataset, count: int) -> grain.MapDataset:
     """Returns the first videos of a split; all of them for 0.
 
     Raises:
-        InputError: if there are not so many.
+        InputError: if there are not so many, or the number is none.
     """
+    count = whole("videos", count, 0)
     if count > len(videos):
         raise InputError(f"{count} videos are asked for: the split has {len(videos)}")
     return videos[:count] if count else videos

@@ -5,7 +5,7 @@ It is added on reading, to frames in time: the frames of a camera that stands st
 
 import numpy as np
 
-from rsf_jax.arguments import check_number
+from rsf_jax.arguments import check_number, check_share
 from rsf_jax.errors import InputError
 
 _PERIOD = 500.0  # frames
@@ -58,7 +58,7 @@ def light(
         InputError: if a share is not from 0 to 1, or the period not above 0.
     """
     for name, share in (("flicker", flicker), ("drift", drift)):
-        check_number(name, share, "a share from 0 to 1 is needed", lambda x: 0 <= x <= 1)
+        check_share(name, share)
     check_number("period", period, "a number of frames above 0 is needed", lambda x: x > 0)
     turns = np.arange(length) / period + rng.random()
     slow = 1 + drift * np.sin(2 * np.pi * turns)
@@ -88,7 +88,8 @@ def expose(
     """
     if not np.all(np.isfinite(gain) & (np.asarray(gain) >= 0)):
         raise InputError(f"gain is {gain}: finite numbers of at least 0 are needed")
-    if not np.all((np.asarray(noise) >= 0) & (np.asarray(noise) <= 1)):
+    shares = np.asarray(noise)
+    if shares.dtype.kind not in "iuf" or not np.all((shares >= 0) & (shares <= 1)):
         raise InputError(f"noise is {noise}: shares of white, from 0 to 1, are needed")
     is_bytes = frames.dtype == np.uint8
     if not is_bytes and not np.issubdtype(frames.dtype, np.floating):

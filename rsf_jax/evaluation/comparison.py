@@ -11,27 +11,30 @@ from rsf_jax.console import table_console
 from rsf_jax.errors import InputError
 from rsf_jax.figures.runs import save_comparison
 from rsf_jax.json_files import write_json
+from rsf_jax.paths import expand
 from rsf_jax.policies import renewed
+from rsf_jax.run_folder import writable_folder
 
 _SCHEDULE = ("training_schedule", "training_schedule_spec")
 
 
-def compare(sweeps: Mapping[str, Path], folder: Path) -> dict[str, Any]:
+def compare(sweeps: Mapping[str, str | Path], folder: str | Path) -> dict[str, Any]:
     """Puts the points of several sweeps into one table and one picture.
 
     Writes `comparison.json`, `comparison.png` and `comparison.svg`.
 
     Args:
         sweeps: files that `tradeoff.sweep` wrote, by the names they are to have.
-        folder: where the results go.
+        folder: where the results go, made if it is missing.
 
     Returns:
         What `comparison.json` holds: the points of every sweep, by name.
 
     Raises:
-        InputError: if a file is missing or is no sweep.
+        InputError: if a file is missing or is no sweep, or the folder cannot be written to.
     """
-    results = {name: _read(path) for name, path in sweeps.items()}
+    results = {name: _read(expand(path)) for name, path in sweeps.items()}
+    folder = writable_folder(folder)
     kept = ("preset", "dataset", *_SCHEDULE, "videos", "points")
     content = {n: {key: r[key] for key in kept if key in r} for n, r in results.items()}
     write_json(Path(folder, "comparison.json"), content)

@@ -8,14 +8,15 @@ import grain
 import jax
 import numpy as np
 
+from rsf_jax.arguments import flag, whole
 from rsf_jax.config.config import Config
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.counted import counted
 from rsf_jax.evaluation.live import streams_to_test
 from rsf_jax.evaluation.live_settings import LENGTH
 from rsf_jax.evaluation.per_frame import score_each
-from rsf_jax.evaluation.usual_policies import GATE, learned
+from rsf_jax.evaluation.usual_policies import GATE, check_gate, learned
 from rsf_jax.json_files import plain
 from rsf_jax.measures.ranks import rank_correlation
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
@@ -54,6 +55,9 @@ class Settings:
         cap: the most steps of what halts.
         gate: text of the gate that is put around all rules, in an arm of its own.
         timed: whether frames are timed at batch 1; for quiet machines.
+
+    Raises:
+        InputError: if one of them is none of these.
     """
 
     videos: int = 200
@@ -61,6 +65,13 @@ class Settings:
     cap: int = 12
     gate: str = GATE
     timed: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks all of it before anything is computed."""
+        for name, least in (("videos", 0), ("streams", 0), ("cap", 1)):
+            whole(name, getattr(self, name), least)
+        check_gate(self.gate)
+        flag("timed", self.timed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,8 +189,10 @@ def compare_on_equal_terms(
         the distance, as `follows`) and how many videos and frames there are.
 
     Raises:
-        InputError: if the model has no steps to spend, or there are too few videos.
+        InputError: if the model has no steps to spend, the dataset is none of its classes, or there
+            are too few videos.
     """
+    check_dataset(dataset, trained.config)
     if not trained.model.recurrent:
         raise InputError("this model has no recurrent steps: there is nothing to halt")
     parts = {}

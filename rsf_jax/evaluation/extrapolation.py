@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from rsf_jax.arguments import several, whole
 from rsf_jax.data.dataset import first_videos, open_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.counted import counted
@@ -27,12 +28,24 @@ class Settings:
         counts: recurrent steps on every frame.
         halting: texts of policies, such as "pattern:rtol=0.01:256".
         videos: of each dataset, the first ones of its test split.
+
+    Raises:
+        InputError: if one of them is none of these.
     """
 
     datasets: tuple[str, ...]
     counts: tuple[int, ...] = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
     halting: tuple[str, ...] = ()
     videos: int = 100
+
+    def __post_init__(self) -> None:
+        """Checks all of it before anything is computed."""
+        several("datasets", self.datasets, "a list of names is needed", least=1)
+        for count in several("counts", self.counts, "a list of whole numbers is needed", least=1):
+            whole("counts", count)
+        for text in several("halting", self.halting, "a list of texts of policies is needed"):
+            parse_policy(text)
+        whole("videos", self.videos)
 
 
 def extrapolate(

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from rich.table import Table
 
+from rsf_jax.arguments import check_share
+from rsf_jax.checks import checked_policies
 from rsf_jax.console import table_console
 from rsf_jax.data.sensor import sense
 from rsf_jax.data.streams import EVENTS, PAUSE, live_streams
@@ -99,8 +101,10 @@ def streams_to_test(
         flicker: share by which the light of each frame differs.
 
     Raises:
-        InputError: as `data.streams.live_streams`.
+        InputError: as `data.streams.live_streams`, or if noise or flicker is no share.
     """
+    for name, share in (("noise", noise), ("flicker", flicker)):
+        check_share(name, share)
     streams = live_streams(videos, count, length, seed)
     if not noise and not flicker:
         return streams
@@ -132,8 +136,9 @@ def score_streams(
         event_names: what values of `event` are called, if streams have such.
 
     Raises:
-        InputError: if these are no streams.
+        InputError: if these are no streams, or a policy is none.
     """
+    policies = checked_policies(policies)
     if "events" not in streams[0]:
         raise InputError("these videos are no streams: see data.streams.live_streams")
     if batch_size is None:
@@ -141,7 +146,6 @@ def score_streams(
         # of which there is nearly always one: on a CPU a gate's streams took 4.5 times as long.
         batch_size = 1 if jax.default_backend() == "cpu" else STREAMS
     account = _Account.of(streams, event_names)
-    policies = list(policies)
     scores = score_each(
         trained,
         streams,

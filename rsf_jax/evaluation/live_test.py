@@ -12,7 +12,7 @@ from rich.table import Table
 
 from rsf_jax.config.config import Config
 from rsf_jax.console import table_console
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.circumstances import carried
 from rsf_jax.evaluation.kept import Kept
@@ -24,7 +24,7 @@ from rsf_jax.evaluation.usual_policies import TOLD, families
 from rsf_jax.figures.live import Strip, save_live, save_still
 from rsf_jax.json_files import number, plain, write_json
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name, to_spec
-from rsf_jax.run_folder import RunFolder
+from rsf_jax.run_folder import RunFolder, writable_folder
 from rsf_jax.trained.model import Trained
 
 _USUAL = Settings()
@@ -35,7 +35,7 @@ _PRINTED = (1, 10, 60, 300, 1000)  # repeats, in the table
 def live_test(
     trained: Trained,
     dataset: Dataset,
-    workdir: Path,
+    workdir: str | Path,
     settings: Settings = _USUAL,
     tell: Callable[[str], Any] | None = None,
 ) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def live_test(
     Args:
         trained: the model.
         dataset: an open dataset; streams are composed of its videos, unless they are streams.
-        workdir: folder for the results.
+        workdir: folder for the results, made if it is missing.
         settings: what is tested.
         tell: called with a line for each result; nobody is told unless given.
 
@@ -57,12 +57,15 @@ def live_test(
         What `live.json` holds.
 
     Raises:
-        InputError: if the model carries no state, or a policy or number is unfit.
+        InputError: if the model carries no state, the dataset is none of its classes, a policy or
+            number is unfit, or the folder cannot be written to.
     """
+    check_dataset(dataset, trained.config)
     if not trained.model.recurrent:
         raise InputError("this model has no recurrent steps: every frame is its first")
     videos = getattr(dataset, settings.split)
     groups = _families(trained.config, settings)
+    workdir = writable_folder(workdir)
     suffix = name_suffix(trained, dataset) + of_split(settings.split)
     identity = dataset.identity and dataclasses.asdict(dataset.identity)
     kept = Kept(RunFolder(workdir).live_partial(suffix), _test_of(trained, identity, settings))
@@ -227,7 +230,7 @@ def _save_pictures(
 def _pictured(scores: dict[str, list[LiveScore]]) -> str:
     """The policy of the picture: of the last family that takes decisions, the best."""
     decides = [group for family, group in scores.items() if family != TOLD]
-    return max(decides[-1], key=lambda score: score.miou).policy
+    return max((decides or [scores[TOLD]])[-1], key=lambda score: score.miou).policy
 
 
 def strip(trained: Trained, stream: Any, policy: StepPolicy, count: int = _SHOWN) -> Strip:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.checks import as_prepared
+from rsf_jax.checks import as_prepared, checked_policies
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.evaluation.told import Told
 from rsf_jax.policies import StepPolicy
@@ -38,10 +38,15 @@ def score_each(
         stateful: whether frames begin with the state that the one before has left; None for what
             the model's settings say.
         events: of `data.streams.EVENTS` [V, T], which policies are told instead of finding them.
+
+    Raises:
+        InputError: if masks have a class that the model has not, or a policy is none.
     """
+    policies = checked_policies(policies)
     shape = videos[0]["frames"].shape[1:3]
     prepared = as_prepared(trained.model, trained.variables, shape)
-    batches = list(evaluation_batches(videos, min(batch_size, len(videos))))
+    size = min(batch_size, len(videos))
+    batches = list(evaluation_batches(videos, size, trained.config.classes))
     ends = np.cumsum([len(batch.weights) for batch in batches])[:-1]
     told = [None] * len(batches) if events is None else np.split(events, ends)
     stateful = trained.config.stateful if stateful is None else stateful

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.arguments import whole
-from rsf_jax.checks import as_prepared
-from rsf_jax.data.batch import stack
+from rsf_jax.arguments import check_share, whole
+from rsf_jax.checks import as_prepared, check_policy
+from rsf_jax.data.batch import check_labels, stack
 from rsf_jax.evaluation.live_settings import REPEATS
 from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.models.base import Prepared
@@ -99,16 +99,21 @@ def still_camera(
         videos: of any length, computed together.
         policy: recurrent steps of every frame; None for the schedule of training.
         frames: how often a frame is shown.
-        noise: standard deviation of the noise that is added to every frame; white is 1.
-        seed: of the noise.
+        noise: standard deviation of the noise that is added to every frame; white is 1, which is
+            the most.
+        seed: of the noise, 0 or above.
 
     Raises:
-        InputError: if a number is none of these, or the policy is unfit.
+        InputError: if a number is none of these, the policy is unfit, or masks have a class that
+            the model has not.
     """
-    frames = whole("frames", frames)
+    frames, seed = whole("frames", frames), whole("seed", seed, 0)
+    check_share("noise", noise)
     policy = policy or trained.schedule
+    check_policy(policy)
     last = [{name: video[name][-1] for name in ("frames", "masks")} for video in videos]
     batch = stack(last)
+    check_labels(batch, trained.config.classes)
     prepared = as_prepared(trained.model, trained.variables, batch.frames.shape[1:3])
     iou, steps = _show(
         prepared,

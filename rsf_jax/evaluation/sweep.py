@@ -12,11 +12,11 @@ import jax
 import numpy as np
 from rich.table import Table
 
-from rsf_jax.checks import check_policy
+from rsf_jax.checks import checked_policies
 from rsf_jax.config.build import training_schedule
 from rsf_jax.console import table_console
 from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.data.dataset import Dataset, first_videos
+from rsf_jax.data.dataset import Dataset, check_dataset, first_videos
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.circumstances import carried
 from rsf_jax.evaluation.testing import name_suffix
@@ -25,7 +25,7 @@ from rsf_jax.figures.tradeoff import save_tradeoff
 from rsf_jax.json_files import plain, write_json
 from rsf_jax.measures.pareto import pareto_front
 from rsf_jax.policies import Spec, StepPolicy, entry, policy_name, renewed
-from rsf_jax.run_folder import RunFolder
+from rsf_jax.run_folder import RunFolder, writable_folder
 from rsf_jax.scoring.scorer import summarize
 from rsf_jax.scoring.speed import TIMED_VIDEOS, Speed, excerpt, measure_speeds
 from rsf_jax.scoring.trivial import score_trivial
@@ -86,7 +86,7 @@ def sweep(
     Args:
         trained: the model.
         dataset: an open dataset; the test split is used.
-        workdir: folder for the results.
+        workdir: folder for the results, made if it is missing.
         policies: what to test; None for `default_policies`.
         videos: number of test videos; 0 for all.
 
@@ -94,21 +94,20 @@ def sweep(
         What `sweep.json` holds: the points that were asked for, and those that were there.
 
     Raises:
-        InputError: if the model has no recurrent steps, the list is empty, or no test video has a
-            label.
+        InputError: if the model has no recurrent steps, the dataset is none of its classes, the
+            list is empty, no test video has a label, or the folder cannot be written to.
     """
+    check_dataset(dataset, trained.config)
     if not trained.model.recurrent:
         raise InputError(f"model {trained.config.model} has no recurrent steps: nothing to sweep")
     if policies is None:
         policies = default_policies(trained.config)
-    for policy in policies:
-        check_policy(policy)
-    chosen = {policy_name(p): p for p in policies}
+    chosen = {policy_name(p): p for p in checked_policies(policies)}
     if not chosen:
         raise InputError("there are no policies to test: give some, or None for the usual")
     test = first_videos(dataset.test, videos)
     fewer = f"_{videos}videos" if videos else ""
-    files, suffix = RunFolder(workdir), f"{name_suffix(trained, dataset)}{fewer}"
+    files, suffix = RunFolder(writable_folder(workdir)), f"{name_suffix(trained, dataset)}{fewer}"
     path = files.sweep(suffix)
     header = _header(trained, dataset, len(test))
     points = _known_points(path, header)

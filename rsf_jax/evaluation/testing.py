@@ -10,11 +10,12 @@ import jax
 import numpy as np
 from rich.table import Table
 
+from rsf_jax.checks import check_policy
 from rsf_jax.config.build import training_policy
 from rsf_jax.config.config import FREE_ON_RESUME, Config
 from rsf_jax.console import table_console
 from rsf_jax.data.batches import evaluation_batches
-from rsf_jax.data.dataset import Dataset
+from rsf_jax.data.dataset import Dataset, check_dataset
 from rsf_jax.evaluation.circumstances import carried, of_test, of_training
 from rsf_jax.evaluation.playback import playback
 from rsf_jax.figures.runs import save_predictions
@@ -24,7 +25,7 @@ from rsf_jax.measures.foreground import BINARY, foreground, foreground_iou, is_s
 from rsf_jax.measures.images import class_iou
 from rsf_jax.models.base import count_parameters
 from rsf_jax.policies import StepPolicy, entry, file_suffix, policy_name
-from rsf_jax.run_folder import RunFolder
+from rsf_jax.run_folder import RunFolder, writable_folder
 from rsf_jax.scoring.scorer import SegmentationSummary, measures, summarize
 from rsf_jax.scoring.speed import beginning, excerpt, measure_speeds
 from rsf_jax.scoring.trivial import score_trivial
@@ -67,7 +68,7 @@ def name_suffix(trained: Trained, dataset: Dataset, policy: StepPolicy | None = 
 
 
 def evaluate(
-    trained: Trained, dataset: Dataset, workdir: Path, policy: StepPolicy | None = None
+    trained: Trained, dataset: Dataset, workdir: str | Path, policy: StepPolicy | None = None
 ) -> dict[str, Any]:
     """Tests a model on the test split and writes what was found.
 
@@ -78,15 +79,22 @@ def evaluate(
     Args:
         trained: the model.
         dataset: an open dataset.
-        workdir: folder for the results.
+        workdir: folder for the results, made if it is missing.
         policy: recurrent steps of every frame; None for `training_policy`.
 
     Returns:
         What `results.json` holds; the test score is `["test"]["miou"]`. None where nothing is
         labeled.
+
+    Raises:
+        InputError: if the dataset is none, or not of the model's classes and channels; if the
+            policy is none; or the folder cannot be written to.
     """
     config = trained.config
+    check_dataset(dataset, config)
     policy, began = policy or training_policy(config), time.monotonic()
+    check_policy(policy)
+    workdir = writable_folder(workdir)
     suffix, look = name_suffix(trained, dataset, policy), _look(dataset, config)
     summary = summarize(trained.scorer()(dataset.test, policy))
     results = {

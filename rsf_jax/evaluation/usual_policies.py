@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from rsf_jax.config.build import training_schedule
 from rsf_jax.config.config import Config
+from rsf_jax.errors import InputError
 from rsf_jax.models.halting_head import ACT, PONDER
 from rsf_jax.policies import (
     NEVER,
@@ -136,6 +138,13 @@ def families(config: Config, gate: str = GATE) -> dict[str, list[StepPolicy]]:
         "gate and halting": inside(gate, rules),
         TOLD: [*schedules, *rules],
     }
+
+
+def check_gate(gate: Any) -> None:
+    """Raises InputError unless it is the text of a gate, without what is inside of it."""
+    if not isinstance(gate, str) or not gate.startswith("gate:"):
+        raise InputError(f"gate is {gate!r}: give gate:SKIP:CUT, such as {GATE}")
+    parse_policy(f"{gate}+s1f1")
 
 
 def _pairs(slow: int, fast: int) -> list[FixedSchedule]:

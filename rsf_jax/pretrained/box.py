@@ -15,6 +15,7 @@ from rsf_jax import interop
 from rsf_jax.config.build import build_model
 from rsf_jax.config.config import Config
 from rsf_jax.json_files import write_bytes, write_json
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.cards import (
     Card,
     card_values,
@@ -67,24 +68,28 @@ def _say_what_drifts(card: Card) -> None:
         )
 
 
-def save_pretrained(name: str, record: Record, variables: dict[str, Any], folder: Path) -> Card:
+def save_pretrained(
+    name: str, record: Record, variables: dict[str, Any], folder: str | Path
+) -> Card:
     """Writes `{name}.safetensors` and its card, `{name}.json`.
 
     Args:
         name: what to call the model, as files are called.
         record: the run it comes from.
         variables: of the model.
-        folder: for both files.
+        folder: for both files, made if it is missing.
 
     Raises:
         InputError: if the variables are of another model than the record, or no file can be
-            called so.
+            called so; or the folder cannot be written to.
     """
     check_name(name)
     config = Config(**record.config)
+    tensors = safetensors.numpy.save(interop.to_torch(variables, config))
+    folder = writable_folder(folder)
     weights = folder / f"{name}.safetensors"
     # Not `save_file`: nobody else may read what it writes.
-    write_bytes(weights, safetensors.numpy.save(interop.to_torch(variables, config)))
+    write_bytes(weights, tensors)
     card = Card(name, weights, sha256_of(weights), record)
     write_json(folder / f"{name}.json", card_values(card))
     return card

@@ -17,6 +17,7 @@ from rsf_jax.policies import StepPolicy
 from rsf_jax.programs import manifest
 from rsf_jax.programs.frame_step import first_state
 from rsf_jax.programs.weights import WEIGHTS
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 
 FORMATS = ("stablehlo", "onnx")
@@ -70,6 +71,7 @@ def export_program(
         raise InputError(f"platforms is empty: choose of {', '.join(PLATFORMS)}")
     for platform in platforms:
         check_choice("platforms", platform, PLATFORMS)
+    folder = writable_folder(folder)
     options: dict[str, Any] = {"batch": batch, "weights": weights}
     if format == "onnx":
         from rsf_jax.programs.onnx_file import onnx_program
@@ -80,8 +82,6 @@ def export_program(
 
         options["platforms"] = tuple(platforms)
         program = stablehlo_program(trained, policy, frame_shape, **options)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = jax.tree.leaves(first_state(trained, policy, frame_shape))
     write_bytes(folder / manifest.program_file(format), program)
     _write_state(folder / manifest.STATE, state)

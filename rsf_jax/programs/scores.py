@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from rsf_jax.console import table_console
-from rsf_jax.data.dataset import Dataset
+from rsf_jax.data.dataset import Dataset, check_dataset
 from rsf_jax.evaluation.live import score_streams, streams_to_test
 from rsf_jax.evaluation.live_settings import LENGTH, STREAMS
 from rsf_jax.json_files import number, plain, write_json
@@ -59,7 +59,11 @@ def scores(
         weights: as what they are stored, see `weights.store`.
         streams: live streams.
         length: frames of each.
+
+    Raises:
+        InputError: if the dataset is none, or not of the model's classes and channels.
     """
+    check_dataset(dataset, trained.config)
     trained = dataclasses.replace(trained, variables=rounded(trained.variables, weights))
     summary = summarize(trained.scorer()(dataset.test, policy))
     steps = summary.steps_per_video / len(summary.steps_by_frame)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.checks import check_policy
 from rsf_jax.data.batch import Batch, pad_batch
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.models.base import Prepared, VideoModel, prepare
@@ -35,6 +36,7 @@ class OverSplit:
         batch_size: videos computed together, over all devices.
         function: of a batch.
         most_bytes: of the frames that are computed together, where videos are long; None for any.
+        classes: of the model, which the videos' must be; None if nothing is compared with masks.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class OverSplit:
         function: OfBatch,
         *,
         most_bytes: int | None = None,
+        classes: int | None = None,
     ) -> None:
         def apply(variables: Variables, batch: Batch, policy: StepPolicy) -> Any:
             prepared = prepare(model, variables, batch.frames.shape[2:4])
@@ -52,7 +55,7 @@ class OverSplit:
 
         self._apply = devices.compile(apply)
         self._devices, self._batch_size = devices, batch_size
-        self._most_bytes = most_bytes
+        self._most_bytes, self._classes = most_bytes, classes
         # Padding would change the statistics of a batch.
         self._pads = model.norm_statistics != "batch"
 
@@ -77,12 +80,14 @@ class OverSplit:
 
         Raises:
             ScoringStopped: as soon as `stops` says so.
+            InputError: if masks have a class that the model has not, or the policy is none.
         """
+        check_policy(policy)
         batch_size = min(self._batch_size, len(videos), self._fitting(videos))
         # On every device, as the variables are: a policy's thresholds are arrays too.
         policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
         found = []
-        for batch in evaluation_batches(videos, batch_size):
+        for batch in evaluation_batches(videos, batch_size, self._classes):
             if stops():
                 raise ScoringStopped
             found.append(self._batch(variables, batch, policy, batch_size))

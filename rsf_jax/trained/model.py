@@ -15,6 +15,7 @@ from rsf_jax.models.base import Prepared, VideoModel, count_parameters, prepare
 from rsf_jax.models.fingerprint import fingerprint
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.recording import Recording
+from rsf_jax.shown import short
 from rsf_jax.streaming import StreamEngine
 from rsf_jax.trained.appearance import Appearance, appearance_of, load_appearance
 from rsf_jax.trained.cards import Card
@@ -144,7 +145,9 @@ class Trained:
         config, devices = self.config, devices_for(self.config)
         of_batch = partial(function, stateful=config.stateful)
         size = config.eval_batch_size
-        applied = OverSplit(self.model, devices, size, of_batch, most_bytes=most_bytes)
+        applied = OverSplit(
+            self.model, devices, size, of_batch, most_bytes=most_bytes, classes=config.classes
+        )
         return partial(applied, devices.replicate(self.variables))
 
     def engine(
@@ -185,9 +188,14 @@ def settings_in_use(saved: Config, changes: Mapping[str, Any] | None, source: st
         source: where the weights are from, for the message.
 
     Raises:
-        InputError: if the changes ask for another model.
+        InputError: if the changes are none, or ask for another model.
     """
-    changes = changes or {}
+    changes = {} if changes is None else changes
+    if not isinstance(changes, Mapping):
+        raise InputError(
+            f"changes are {short(changes)}: a dict of settings is needed, such as "
+            "{'stateful': False}"
+        )
     # A preset may leave to the dataset what the checkpoint knows.
     left = [name for name in OF_THE_DATASET if changes.get(name) == 0]
     given = {name: value for name, value in changes.items() if name not in left}

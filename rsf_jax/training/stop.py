@@ -26,7 +26,8 @@ class StopRequest:
     """Asks a run to end after the update in hand, or to save.
 
     To end: at SIGTERM, SIGHUP and Ctrl-C, or when its time is over. To save and go on: at SIGUSR1,
-    or when `save_minutes` have passed since it last saved.
+    or when `save_minutes` have passed since it last saved. In another thread than the main one,
+    which alone hears of signals, time alone asks for either.
 
     Args:
         max_minutes: time from now on; 0 for no limit.
@@ -46,8 +47,11 @@ class StopRequest:
         self._signal: int | None = None
         self._asked_to_save = False
         self._previous: dict[int, Any] = {}
+        self._watch: _Watch | None = None
 
     def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is not threading.main_thread():
+            return self
         self._watch = _Watch(self._ending)
         for number in (*_ENDS, *_SAVES):
             self._previous[number] = signal.signal(number, self._on_signal)
@@ -56,7 +60,8 @@ class StopRequest:
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        self._watch.end()
+        if self._watch is not None:
+            self._watch.end()
         if self._signal is not None:
             _received.append(self._signal)
 
@@ -84,7 +89,8 @@ class StopRequest:
             self._asked_to_save = True
             return
         if self._signal is not None and number == signal.SIGINT:
-            self._watch.served()
+            if self._watch is not None:
+                self._watch.served()
             raise KeyboardInterrupt  # a second Ctrl-C does not wait
         self._signal = number
 

@@ -125,7 +125,8 @@ def test_the_table_shows_what_was_found(analyzed, capsys):
         ({"video": -1}, "video is -1"),
         ({"videos": 11}, "videos is 11: there are 1 to 10"),
         ({"videos": 0}, "videos is 0"),
-        ({"long_steps": 23}, "long_steps is 23: at least 24"),
+        ({"video": True}, "video is True: a whole number"),
+        ({"long_steps": 23}, "long_steps is 23: a whole number of at least 24"),
     ],
 )
 def test_numbers_out_of_range_are_refused(subject, tmp_path, options, message):

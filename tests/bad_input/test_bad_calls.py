@@ -28,6 +28,7 @@ from rsf_jax.models.recurrent_unet import RecurrentUNet
 from rsf_jax.ops import conv, norm
 from rsf_jax.paths import expand
 from rsf_jax.streaming import checks as streaming_checks
+from rsf_jax.trained.model import settings_in_use
 
 _CONFIG = tiny_config(channels=2)
 MODEL = rsf.build_model(_CONFIG)
@@ -247,6 +248,22 @@ CASES = [
         "a preset to run",
         lambda: _unwrapped(experiment.run, "quickstart", "x"),
         "config is 'quickstart'",
+    ),
+    *(
+        Called(
+            f"{given!r} to run on",
+            functools.partial(_unwrapped, experiment.run, QUICK, "x", given),
+            says,
+        )
+        for given, says in (
+            ((FRAMES, FRAMES), "dataset is ("),
+            ("own_video/default", "dataset is 'own_video/default': an open one is needed"),
+        )
+    ),
+    Called(
+        "a list of changes",
+        lambda: _unwrapped(settings_in_use, QUICK, ["stateful"], "x"),
+        "changes are ['stateful']: a dict of settings is needed",
     ),
     Called("a word for a flag", lambda: _run(stateful="no"), "stateful is 'no': True or False"),
     # Losses and estimators

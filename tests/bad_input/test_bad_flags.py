@@ -130,6 +130,12 @@ CASES = [
     Launched("train", f"{QUICK} --config.input_channels=-1", "it must be at least 0"),
     Launched("calibrate", "--mean_steps=2 --max_miou_drop=0.1", "one of them"),
     Launched("calibrate", "--max_disagreement=0.1 --streams --inputs=a.mp4", "not used with"),
+    Launched("compare", "--config=quickstart --sweeps=A=a.json,B=b.json", "=quickstart is not"),
+    Launched("report", "--workdir={run} --config.seed=5", "--config.seed is not used here"),
+    Launched("report", "--workdir={run} --config=hard_s8f8", "--config=hard_s8f8 is not used here"),
+    Launched("export_weights", "--workdir={run} --config.seed=5", "--config.seed is not used here"),
+    Launched("export_weights", "--workdir={run} --config=hard_s8f8", "=hard_s8f8 is not used here"),
+    Launched("describe", "--config=own_s3f1 --frames=3", "what videos own_video/default has"),
     Launched("compare", "--sweeps=A=a.json,B=b.json,A=c.json", "of different names"),
     # Policies
     Launched("evaluate", "--workdir={run} --policy=s0f1", "slow steps must be"),

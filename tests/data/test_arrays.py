@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -20,6 +21,17 @@ def _arrays(count=12, classes=2, dtype=np.uint8, seed=0):
     return (frames if dtype == np.uint8 else (frames / 255).astype(dtype)), masks
 
 
+def _full(count=12, **options):
+    """As paint programs have masks: 255 for the object."""
+    frames, masks = _arrays(count, **options)
+    return frames, masks * 255
+
+
+def _constant(value):
+    frames, masks = _arrays(4)
+    return frames, np.full_like(masks, value)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_arrays_are_divided_and_read_as_they_are(dtype):
     frames, masks = _arrays(dtype=dtype)
@@ -35,6 +47,38 @@ def test_arrays_are_divided_and_read_as_they_are(dtype):
     for video in videos:
         assert video["frames"].dtype == video["masks"].dtype == np.uint8
         np.testing.assert_array_equal(video["masks"], video["frames"][..., 0] // 128)
+
+
+def test_of_two_classes_and_masks_of_0_and_255_alone_255_is_the_object(caplog):
+    with caplog.at_level(logging.WARNING, "rsf_jax"):
+        data = rsf.Dataset.from_arrays(*_full(), test=_full(4), class_names=["sky", "bird"])
+    assert caplog.messages == ["masks hold 0 and 255: 255 is read as class 1, bird"]
+    for video in [*data.train, *data.validation, *data.test]:
+        np.testing.assert_array_equal(video["masks"], video["frames"][..., 0] // 128)
+
+
+def test_255_is_unlabeled_beside_ones_and_where_it_is_said_so():
+    frames, masks = _arrays()
+    masks[3, 0, 0] = 255
+    data = rsf.Dataset.from_arrays(frames, masks, test=_arrays(4))
+    assert sum((v["masks"] == 255).sum() for v in [*data.train, *data.validation]) == SHAPE[3]
+    data = rsf.Dataset.from_arrays(*_arrays(), test=_full(4), ignored=255)
+    assert set(np.unique(data.test[0]["masks"])) == {0, 255}
+
+
+def test_another_value_may_be_unlabeled():
+    frames, masks = _arrays(classes=3)
+    data = rsf.Dataset.from_arrays(frames, masks - 1, test=_arrays(4, classes=2), ignored=-1)
+    assert data.class_names == ["0", "1"]
+    for video in [*data.train, *data.validation]:
+        lowest = video["frames"][..., 0] < 86
+        np.testing.assert_array_equal(video["masks"] == 255, lowest)
+
+
+def test_classes_that_a_split_has_not_are_told(caplog):
+    with caplog.at_level(logging.WARNING, "rsf_jax"):
+        rsf.Dataset.from_arrays(*_arrays(classes=3), test=_arrays(4), class_names=["a", "b", "c"])
+    assert caplog.messages == ["no mask of test videos has a pixel of c"]
 
 
 def test_the_identity_is_that_of_the_values():
@@ -96,10 +140,41 @@ def test_a_model_is_trained_and_tested_on_arrays(tmp_path):
         ({"masks": np.full(SHAPE[:-1], -1)}, "values from -1 to -1: classes are numbered from 0"),
         ({"masks": np.full(SHAPE[:-1], 300)}, "values from 300 to 300"),
         ({"masks": np.zeros(SHAPE[:-1])}, "float64: numbers of classes are needed"),
+        (
+            {"masks": np.full(SHAPE[:-1], 255), "test": _constant(255)},
+            "every pixel of all masks is 255: that is 1 everywhere, or nothing is labeled",
+        ),
+        ({"masks": np.full(SHAPE[:-1], 255)}, "no pixel of train videos is labeled"),
+        (
+            {"masks": np.zeros(SHAPE[:-1], int), "test": _constant(0), "class_names": ["a", "b"]},
+            "no mask has a pixel of class 1, b",
+        ),
+        (
+            {"masks": _arrays()[1] * 255, "test": _full(4), "class_names": ["a", "b", "c"]},
+            "all masks hold 0 and 255 alone, which is a and unlabeled, where 3 classes are named",
+        ),
+        (
+            {"test": _full(4)},
+            "video hold 1, of a test video 0 and 255: give ignored=255 if 255 is unl",
+        ),
+        ({"test": _full(4), "ignored": -1}, "test videos hold 255 and ignored is -1: write -1"),
+        ({"ignored": 0.5}, "ignored is 0.5: a whole number"),
         ({"masks": np.full(SHAPE[:-1], 2), "class_names": ["a", "b"]}, "2 names, the masks have 3"),
         ({"background": 2}, "background is 2: give a class from 0 to 1, or None"),
-        ({"validation": 1.0}, "validation is 1.0: of 12 training videos"),
-        ({"validation": 1}, "validation is 1.0: of 12 training videos"),
+        ({"validation": 1.0}, "validation is 1.0: a share below 1 is needed"),
+        ({"validation": 1}, "validation is 1: a share below 1 is needed"),
+        ({"validation": np.nan}, "validation is nan: a share below 1 is needed"),
+        ({"validation": True}, "validation is True: a share below 1 is needed"),
+        ({"validation": 0.99}, "validation is 0.99: of 12 training videos"),
+        ({"frames": [np.zeros((n, 9, 9, 1)) for n in (2, 3)]}, "frames of training videos are no"),
+        ({"masks": [np.zeros((n, 9, 9), int) for n in (2, 3)]}, "masks of training videos are no"),
+        ({"colors": [[0, 0, 0], [0]]}, "colors are no array"),
+        ({"class_names": 5}, "class_names is 5: a list of different texts"),
+        ({"class_names": "ab"}, "class_names is 'ab': a list of different texts"),
+        ({"class_names": [0, 1]}, r"class_names is \[0, 1\]: a list of different texts"),
+        ({"class_names": ["a", "a"]}, r"class_names is \['a', 'a'\]: a list of different texts"),
+        ({"class_names": []}, "class_names has 0 names, the masks have 2 classes"),
+        ({"background": "a"}, "background is 'a': give a class from 0 to 1, or None"),
         ({"validation": ()}, r"validation videos: a pair \(frames, masks\) is needed"),
         ({"test": _arrays(4)[:1]}, r"test videos: a pair \(frames, masks\) is needed"),
         ({"colors": [[0, 0, 0]]}, r"colors are int64 \[1, 3\]: red, green and blue, whole num"),
@@ -114,6 +189,14 @@ def test_what_cannot_be_used_is_named(changes, message):
     with pytest.raises(rsf.InputError, match=message):
         # As users call it: the tests' type checker would speak first.
         inspect.unwrap(rsf.Dataset.from_arrays.__func__)(rsf.Dataset, **given)
+
+
+def test_names_may_be_an_array():
+    names = np.array(["sky", "bird"])
+    data = inspect.unwrap(rsf.Dataset.from_arrays.__func__)(
+        rsf.Dataset, *_arrays(), test=_arrays(4), class_names=names
+    )
+    assert json.dumps(data.class_names) == '["sky", "bird"]'
 
 
 def test_settings_that_are_not_the_datasets_are_named(tmp_path):

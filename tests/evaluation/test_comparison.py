@@ -51,6 +51,12 @@ def test_sweeps_of_an_earlier_version_have_the_same_names(tmp_path):
     assert content["A"]["training_schedule_spec"]["slow_steps"] == 3
 
 
+def test_paths_may_be_texts_and_the_folder_new(tmp_path):
+    path = _sweep(tmp_path / "a.json", s1f1=(0.5, 1.0))
+    comparison.compare({"a": str(path)}, str(tmp_path / "new" / "folder"))
+    assert (tmp_path / "new" / "folder" / "comparison.json").exists()
+
+
 def test_files_that_are_no_sweeps_are_named(tmp_path):
     with pytest.raises(rsf.InputError, match=r"none\.json cannot be read \(No such file"):
         comparison.compare({"A": tmp_path / "none.json"}, tmp_path)

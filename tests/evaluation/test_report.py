@@ -99,7 +99,9 @@ def test_some_kinds_of_policies_alone_are_tested(run, folder, tmp_path):
     few = Settings(kinds=("refresh",), noise=(0.0,), streams=1, frames=4, repeats=0)
     rows = live_test(*subject, tmp_path, few)["live"]
     assert [row["policy"] for row in rows] == [f"refresh:{n}+s3f1" for n in (4, 8, 16, 32)]
-    with pytest.raises(rsf.InputError, match="kind 'gates' is none of schedules, refresh"):
+    told = live_test(*subject, tmp_path, dataclasses.replace(few, kinds=("told what happens",)))
+    assert {row["family"] for row in told["live"]} == {"told what happens"}
+    with pytest.raises(rsf.InputError, match="kinds is 'gates': choose one of schedules, refresh"):
         live_test(*subject, tmp_path, dataclasses.replace(few, kinds=("gates",)))
 
 

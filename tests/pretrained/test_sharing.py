@@ -30,9 +30,8 @@ def record(run):
 def shared(run, record, tmp_path_factory):
     """A folder as the command export_weights writes it."""
     folder = tmp_path_factory.mktemp("weights") / "mine"
-    folder.mkdir()
     variables = rsf.load_trained(run[1]).variables
-    card = pretrained.save_pretrained("mine", record, variables, folder)
+    card = pretrained.save_pretrained("mine", record, variables, str(folder))
     assert pretrained.write_model_card(card) == folder / "README.md"
     return folder
 

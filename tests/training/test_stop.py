@@ -1,5 +1,6 @@
 """Signals that arrive while the main thread computes, and what they come to in a shell."""
 
+import concurrent.futures
 import signal
 import subprocess
 import sys
@@ -40,6 +41,20 @@ def test_the_handlers_of_before_come_back():
     assert signal.getsignal(signal.SIGTERM) == before
     assert signal.set_wakeup_fd(wakeup) == wakeup
     assert received_signal() == signal.SIGTERM
+
+
+def test_in_another_thread_time_alone_asks_to_end():
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work():
+        with StopRequest(max_minutes=1e-6) as stop:
+            time.sleep(0.001)
+            return stop.reason, signal.getsignal(signal.SIGTERM)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        reason, during = pool.submit(work).result()
+    assert reason == "config.max_minutes is over"
+    assert during == signal.getsignal(signal.SIGTERM) == before
 
 
 def test_saving_is_asked_for_once():
