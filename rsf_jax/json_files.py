@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from rsf_jax.paths import unfinished
+
 
 def write_json(path: Path, values: Any) -> None:
     """Writes what `plain` makes of the values; who reads meanwhile finds the file as it was."""
@@ -17,9 +19,13 @@ def write_json(path: Path, values: Any) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file; who reads meanwhile finds it as it was."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    draft = unfinished(path)
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def plain(x: Any) -> Any:

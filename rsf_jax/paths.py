@@ -1,5 +1,6 @@
 """Paths and addresses as users write them."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -28,6 +29,21 @@ def expand(path: str | Path) -> Path:
             f"{path} cannot be found ({str(error).rstrip('.').lower()}): write the folder instead "
             "of ~"
         ) from error
+
+
+def unfinished(path: Path) -> Path:
+    """Makes an empty file beside another, under a name that nobody has, and returns its path.
+
+    It is called as the other will be, with ".unfinished" behind it, and a number if that is taken.
+    Whoever fills it gives it its name with `Path.replace`, or deletes it.
+    """
+    number = 1
+    while True:
+        found = path.with_name(f"{path.name}.unfinished{number if number > 1 else ''}")
+        with contextlib.suppress(FileExistsError):
+            found.touch(exist_ok=False)
+            return found
+        number += 1
 
 
 def split_address(address: str) -> SplitResult:

@@ -15,6 +15,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.media import colors
 from rsf_jax.media.checks import check_image
 from rsf_jax.media.targets import check_free, disk_errors
+from rsf_jax.paths import unfinished
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 RATES = (0.0001, 1000.0)  # frames per second; the least is one in three hours
@@ -32,8 +33,9 @@ class VideoWriter:
     """A video file, complete once it is closed.
 
     Its pixels are square, its colors those of sRGB, coded and tagged as players take a video of its
-    size for: BT.709 from HD on, BT.601 below. Until it is closed it is called `name.part.mp4`.
-    Leaving the `with` block by an exception deletes that.
+    size for: BT.709 from HD on, BT.601 below. Until it is closed it is called
+    `name.mp4.unfinished`, with a number behind that if there is such a file. Leaving the `with`
+    block by an exception deletes it.
 
     Args:
         path: ends in .mp4 or .mkv.
@@ -65,7 +67,6 @@ class VideoWriter:
             )
         check_free(self.path, overwrite)
         self._rate = _fraction(frames_per_second)
-        self._part = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
         self._size: tuple[int, int] | None = None
         self._count, self._last, self._finish = 0, -1, finish
 
@@ -136,7 +137,12 @@ class VideoWriter:
         codec = next(name for name in _CODECS if name in av.codecs_available)
         # With its protocol, or a colon in a name would end one.
         form = _FORMATS[self.path.suffix.lower()]
-        self._container = av.open(f"file:{self._part}", "w", format=form)
+        self._part = unfinished(self.path)
+        try:
+            self._container = av.open(f"file:{self._part}", "w", format=form)
+        except BaseException:
+            self._part.unlink()
+            raise
         self._size = (height, width)
         sparing = _SPARING.get(codec, {}) if height * width > _LARGE else {}
         options = _CODECS[codec] | sparing

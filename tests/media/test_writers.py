@@ -1,5 +1,7 @@
+import contextlib
 import json
 import os
+import resource
 
 import av
 import numpy as np
@@ -75,7 +77,7 @@ def _write_until(path, images, error=None, overwrite=False):
         for image in images:
             writer.write(image)
         if error is not None:
-            assert f"{path.stem}.part{path.suffix}" in os.listdir(path.parent)
+            assert f"{path.name}.unfinished" in os.listdir(path.parent)
             raise error
 
 
@@ -134,15 +136,44 @@ def test_nothing_is_replaced_unasked(tmp_path):
     assert (tmp_path / "lines.jsonl").read_text() == ""
 
 
-@full_disk
+@pytest.fixture
+def _small_files():
+    """No file may be larger than 2,000 bytes, as if the disk were full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("_small_files")
 @pytest.mark.parametrize(("suffix", "frames"), [(".mp4", 3), (".mp4", 200), (".mkv", 3)])
-def test_a_video_on_a_full_disk_is_an_input_error(tmp_path, suffix, frames):
-    path = tmp_path / f"clip{suffix}"
-    (tmp_path / f"clip.part{suffix}").symlink_to("/dev/full")
-    with pytest.raises(InputError, match=rf"clip{suffix} cannot be written: No space left"):
-        _write_until(path, noise(frames))
+def test_a_video_that_finds_no_room_is_an_input_error(tmp_path, suffix, frames):
+    with pytest.raises(InputError, match=rf"clip{suffix} cannot be written: File too large"):
+        _write_until(tmp_path / f"clip{suffix}", noise(frames))
     assert os.listdir(tmp_path) == []
-    assert os.path.exists("/dev/full")
+
+
+@pytest.mark.parametrize("taken", ["clip.part.mp4", "clip.mp4.unfinished"])
+def test_no_file_that_somebody_has_is_used_for_a_video_on_its_way(tmp_path, taken):
+    (tmp_path / taken).write_text("mine")
+    _write_until(tmp_path / "clip.mp4", scenes(2))
+    with pytest.raises(ZeroDivisionError):
+        _write_until(tmp_path / "other.mp4", scenes(2), ZeroDivisionError())
+    assert sorted(os.listdir(tmp_path)) == sorted(["clip.mp4", taken])
+    assert (tmp_path / taken).read_text() == "mine"
+
+
+def test_videos_that_are_written_at_once_do_not_meet(tmp_path):
+    names = ("clip.mp4", "clip.part.mp4", "clip.mkv")
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(VideoWriter(tmp_path / name, 10)) for name in names]
+        for count, writer in enumerate(writers, 1):
+            for image in scenes(count):
+                writer.write(image)
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
+    for count, name in enumerate(names, 1):
+        with open_source(tmp_path / name, None) as source:
+            assert len(list(source)) == count
 
 
 def _write_line(path):
