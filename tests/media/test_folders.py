@@ -90,6 +90,37 @@ def test_sixteen_bits_become_eight(tmp_path):
     np.testing.assert_array_equal(picture.image[..., 1], image >> 8)
 
 
+def test_floats_in_0_to_1_become_eight_bits(tmp_path):
+    image = np.linspace(0, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
+    Image.fromarray(image).save(tmp_path / "0.tif")
+    with open_source(tmp_path / "0.tif", None) as source:
+        (picture,) = source
+    np.testing.assert_array_equal(picture.image[..., 1], np.rint(255 * image))
+
+
+@pytest.mark.parametrize(
+    ("image", "why"),
+    [
+        (np.full((9, 9), 1000, np.int32), "0.tif: its values are whole numbers of 32 bits, whose "),
+        (np.full((9, 9), 255, np.float32), "0.tif: its values are floats from 255 to 255: 0..1 is"),
+        (np.full((9, 9), np.nan, np.float32), "0.tif: its values are floats from nan to nan"),
+    ],
+)
+def test_images_whose_range_nobody_knows_are_left_out_and_told(tmp_path, image, why):
+    for name in ("0.tif", "1.tif"):
+        Image.fromarray(image).save(tmp_path / name)
+    with open_source(tmp_path, None) as source:
+        assert list(source) == []
+    (note,) = source.notes
+    assert f"{tmp_path.name}/: an image is left out: {why}" in note
+    assert f"{tmp_path.name}/ has no image that can be read: 1.tif: its values" in source.problem
+    assert source.skipped == 2
+    _save(tmp_path / "2.png", 90)
+    with open_source(tmp_path, None) as source:
+        assert _levels(source) == [90]
+    assert (source.skipped, source.problem) == (2, "")
+
+
 def _animation(path, count):
     """Writes an animated WebP whose frames last 100, 200, ... milliseconds."""
     frames = [Image.fromarray(image) for image in scenes(count)]
