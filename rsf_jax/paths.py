@@ -8,12 +8,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from rsf_jax.errors import InputError
 
+_SHOWN = 60  # characters of a path that cannot be one
+
 
 def expand(path: str | Path) -> Path:
     """Returns a path with `~` in front replaced by the home directory.
 
     Raises:
-        InputError: if it is none, that of a user who is not known here, or none of this machine.
+        InputError: if it is none, that of a user who is not known here, none of this machine, or
+            one that the system refuses, as it does names of thousands of characters.
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"{path!r} is no path: a text or a pathlib.Path is needed")
@@ -23,12 +26,26 @@ def expand(path: str | Path) -> Path:
             f"{path} is an address: give a folder of this machine, where a bucket may be mounted"
         )
     try:
-        return Path(path).expanduser()
+        found = Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(
             f"{path} cannot be found ({str(error).rstrip('.').lower()}): write the folder instead "
             "of ~"
         ) from error
+    _check_usable(found)
+    return found
+
+
+def _check_usable(path: Path) -> None:
+    """Raises InputError if the system refuses to look at a path, whatever there is."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        shown = str(path) if len(str(path)) <= _SHOWN else f"{str(path)[:_SHOWN]}..."
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{shown!r} is no path that can be used: {why}") from None
 
 
 def unfinished(path: Path) -> Path:

@@ -22,14 +22,14 @@ class FolderSource(Source):
     """The images of a folder in natural order, 2 before 10; or one image by itself."""
 
     def __init__(self, path: Path, images_per_second: int | float, shaper: Shaper) -> None:
-        needed = "it has to be above 0, for example 25"
-        check_number("images_per_second", images_per_second, needed, lambda x: x > 0)
+        needed = "it has to be from 0.000001 to 1,000,000, for example 25"
+        rate = check_number("images_per_second", images_per_second, needed, _is_rate)
         self._paths = _images_in(path) if path.is_dir() else [path]
-        self._seconds_each = 1 / images_per_second
+        self._seconds_each = 1 / rate
         self._closed = False
         name = path.resolve().name or "images"
         label, name = (f"{name}/", name) if path.is_dir() else (path.name, path.stem)
-        super().__init__(label, name, False, float(images_per_second), shaper)
+        super().__init__(label, name, False, float(rate), shaper)
 
     def _read(self) -> Iterator[Picture]:
         for index, path in enumerate(self._paths):
@@ -54,6 +54,10 @@ class FolderSource(Source):
     def close(self) -> None:
         """Ends it: no more images are read."""
         self._closed = True
+
+
+def _is_rate(x: float) -> bool:
+    return 1e-6 <= x <= 1e6
 
 
 def is_image(path: Path) -> bool:

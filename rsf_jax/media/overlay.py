@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from rsf_jax.arguments import check_number
-from rsf_jax.media.checks import UNSEEN, check_classes, check_colors, check_image
+from rsf_jax.media.checks import UNSEEN, checked_classes, checked_colors, checked_image
 from rsf_jax.media.lettering import letters_for, strip
 from rsf_jax.media.resizing import nearest
 from rsf_jax.ops.pixels import luminance
@@ -45,12 +45,13 @@ def draw(
         InputError: if the image or the colors do not have such shapes, a class has no color, or
             the opacity is outside 0..1.
     """
-    check_image(image)
+    image = checked_image(image)
     check_number("opacity", opacity, "it lies between 0 (clear) and 1", lambda x: 0 <= x <= 1)
     factor = -(-_LEAST_WIDTH // image.shape[1])
     drawn = image if factor == 1 else image.repeat(factor, 0).repeat(factor, 1)
     if classes is not None:
-        check_classes(classes, check_colors(colors), unseen=True)
+        colors = checked_colors(colors)
+        classes = checked_classes(classes, len(colors), unseen=True)
         enlarged = nearest(classes, drawn.shape[0], drawn.shape[1])
         drawn = _blended(drawn, enlarged, colors, opacity, transparent)
     if not caption:

@@ -11,14 +11,16 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 from rsf_jax.media import colors
-from rsf_jax.media.checks import check_image
+from rsf_jax.media.checks import checked_image
 from rsf_jax.media.targets import check_free, disk_errors
-from rsf_jax.paths import unfinished
+from rsf_jax.paths import expand, unfinished
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 RATES = (0.0001, 1000.0)  # frames per second; the least is one in three hours
+_LONGEST = 1e9  # seconds
 # A second in units of times: whole numbers for all usual rates, 30000/1001 too. MPEG-4 has no more
 # than 65535.
 _TICKS = 60_000
@@ -54,19 +56,18 @@ class VideoWriter:
         overwrite: bool = False,
         finish: Callable[[Path, float], None] | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = expand(path)
         suffix = self.path.suffix.lower()
         if suffix not in _FORMATS:
             raise InputError(
                 f"{self.path} ends in {suffix or 'nothing'}: choose {' or '.join(_FORMATS)}"
             )
-        if not RATES[0] <= frames_per_second <= RATES[1]:
-            raise InputError(
-                f"frames_per_second is {frames_per_second}: it lies between {RATES[0]:g} and "
-                f"{RATES[1]:g}"
-            )
+        needed = f"it lies between {RATES[0]:g} and {RATES[1]:g}"
+        rate = check_number(
+            "frames_per_second", frames_per_second, needed, lambda x: RATES[0] <= x <= RATES[1]
+        )
         check_free(self.path, overwrite)
-        self._rate = _fraction(frames_per_second)
+        self._rate = _fraction(rate)
         self._size: tuple[int, int] | None = None
         self._count, self._last, self._finish = 0, -1, finish
 
@@ -80,9 +81,13 @@ class VideoWriter:
             seconds: when it is shown, from the first one on; as `frames_per_second` says if None.
 
         Raises:
-            InputError: if it is no image, has another size than the first, or the disk is full.
+            InputError: if it is no image, has another size than the first, `seconds` is no number
+                of at least 0, or the disk is full.
         """
-        check_image(image)
+        image = checked_image(image)
+        if seconds is not None:
+            needed = "it has to be a number of seconds of at least 0"
+            seconds = check_number("seconds", seconds, needed, lambda x: 0 <= x < _LONGEST)
         height, width = image.shape[:2]
         with disk_errors(self.path):
             if self._size is None:

@@ -66,7 +66,8 @@ class Shadow:
         """Checks reference and share."""
         check_policy(self.reference)
         needed = "a probability above 0 is needed, at most 1"
-        check_number("share", self.share, needed, lambda x: 0 < x <= 1)
+        share = check_number("share", self.share, needed, lambda x: 0 < x <= 1)
+        object.__setattr__(self, "share", share)
 
 
 class Shadows:

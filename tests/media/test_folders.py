@@ -62,6 +62,22 @@ def test_damaged_images_are_skipped_and_keep_their_time(tmp_path):
     assert (source.count, source.skipped, source.problem) == (3, 3, "")
 
 
+def test_times_of_images_are_plain_numbers(tmp_path):
+    for index in range(2):
+        _save(tmp_path / f"{index}.png", 90)
+    with open_source(tmp_path, (24, 32), images_per_second=np.float32(4)) as source:
+        seconds = [picture.seconds for picture in source]
+    assert seconds == [0, 0.25]
+    assert {type(x) for x in seconds} == {float}
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("nan"), 1e-320, 0, "25", True])
+def test_rates_that_give_no_times_are_refused(tmp_path, rate):
+    _save(tmp_path / "0.png", 90)
+    with pytest.raises(InputError, match=r"images_per_second is .*: it has to be from 0\.000001"):
+        open_source(tmp_path, (24, 32), images_per_second=rate)
+
+
 def test_a_cut_jpeg_is_skipped_too(tmp_path):
     for name in ("0.jpg", "1.jpg"):
         Image.fromarray(scenes(1)[0]).save(tmp_path / name)

@@ -4,6 +4,7 @@ import os
 import resource
 
 import av
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from filming import noise, scenes
@@ -51,6 +52,28 @@ def test_odd_sizes_are_padded_with_their_own_edge(tmp_path):
         (picture,) = source
     assert picture.image.shape == (48, 64, 3)
     assert np.abs(picture.image.astype(int) - 200).max() < 4
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    rate, seconds = np.float32(30000 / 1001), np.float32(0.5)
+    with VideoWriter(tmp_path / "clip.mp4", rate) as video:
+        for time in (0, seconds):
+            video.write(scenes(1)[0], time)
+    with open_source(tmp_path / "clip.mp4", None) as source:
+        assert [picture.seconds for picture in source] == pytest.approx([0, 0.5], abs=1e-3)
+    with JsonLinesWriter(tmp_path / "lines.jsonl", ["ground"]) as lines:
+        lines.write(_result(0), seconds, None, frame=np.int64(3))
+    (line,) = (tmp_path / "lines.jsonl").read_text().splitlines()
+    assert (json.loads(line)["seconds"], json.loads(line)["frame"]) == (0.5, 3)
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, "1"])
+def test_a_frame_is_shown_at_a_time(tmp_path, seconds):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10)
+    with pytest.raises(InputError, match="seconds is .*: it has to be a number of seconds of at"):
+        writer.write(scenes(1)[0], seconds)
+    writer.close()
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_frame_of_another_size_is_refused(tmp_path):
@@ -102,6 +125,8 @@ def test_an_interrupted_video_leaves_the_old_one(tmp_path):
         ("clip", 10, "ends in nothing: choose"),
         ("clip.mp4", 0, r"frames_per_second is 0: it lies between 0\.0001 and 1000"),
         ("clip.mp4", float("nan"), "frames_per_second is nan"),
+        ("clip.mp4", "25", "frames_per_second is '25': it lies between"),
+        ("clip.mp4", None, "frames_per_second is None: it lies between"),
         ("folder.mp4", 10, "is a folder: give the name of a file"),
     ],
 )
@@ -233,7 +258,31 @@ def test_masks_of_other_classes_are_refused(tmp_path, classes, message):
         writer.write(0, classes)
 
 
-@pytest.mark.parametrize("colors", [COLORS / 255, COLORS[0], np.zeros((257, 3), np.uint8)])
+@pytest.mark.parametrize("make", [jnp.asarray, np.ndarray.tolist])
+def test_class_maps_may_be_arrays_of_jax_or_lists(tmp_path, make):
+    classes = np.array([[0, 1], [2, 1]])
+    with MaskWriter(tmp_path / "masks", COLORS) as writer:
+        writer.write(0, make(classes))
+    with Image.open(tmp_path / "masks" / "000000.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), classes)
+
+
+@pytest.mark.parametrize("index", [-1, 1.0, "0", None, True])
+def test_a_mask_has_a_whole_number(tmp_path, index):
+    writer = MaskWriter(tmp_path / "masks", COLORS)
+    with pytest.raises(InputError, match="index is .*: a whole number of at least 0 is needed"):
+        writer.write(index, np.zeros((2, 2), int))
+    assert os.listdir(tmp_path / "masks") == []
+
+
+@pytest.mark.parametrize("image", [None, [[0]], [[0], [0, 1]], scenes(1)[0].tolist()])
+def test_what_is_no_array_is_no_image(tmp_path, image):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10)
+    with pytest.raises(InputError, match=r"image is .* uint8 \[h, w, 3\]"):
+        writer.write(image)
+
+
+@pytest.mark.parametrize("colors", [COLORS.tolist(), COLORS / 255, COLORS[0], np.zeros((257, 3), np.uint8)])
 def test_masks_in_other_colors_are_refused(tmp_path, colors):
     with pytest.raises(InputError, match="color"):
         MaskWriter(tmp_path / "masks", colors)
