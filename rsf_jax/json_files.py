@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from rsf_jax.paths import unfinished
+from rsf_jax.paths import expand, unfinished
 
 
-def write_json(path: Path, values: Any) -> None:
+def write_json(path: str | Path, values: Any) -> None:
     """Writes what `plain` makes of the values; who reads meanwhile finds the file as it was."""
     text = json.dumps(plain(values), indent=1, allow_nan=False) + "\n"
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes a file; who reads meanwhile finds it as it was."""
+    path = expand(path)
     draft = unfinished(path)
     try:
         draft.write_bytes(content)

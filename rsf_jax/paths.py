@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -46,6 +47,17 @@ def _check_usable(path: Path) -> None:
         shown = str(path) if len(str(path)) <= _SHOWN else f"{str(path)[:_SHOWN]}..."
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{shown!r} is no path that can be used: {why}") from None
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Makes InputError of what the disk says while `path` is written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}; make room, or write elsewhere"
+        ) from error
 
 
 def unfinished(path: Path) -> Path:

@@ -18,12 +18,12 @@ def test_numbers_of_any_type_become_those_of_python(value):
 
 @pytest.mark.parametrize("value", ["2", None, True, np.bool_(True), 2j, np.ones(2)])
 def test_what_is_no_number_is_refused(value):
-    with pytest.raises(InputError, match="rate is .*: a number is needed"):
+    with pytest.raises(InputError, match=r"rate is .*: a number is needed"):
         check_number("rate", value, "a number is needed", lambda x: True)
 
 
 def test_a_share_is_neither_0_nor_1():
     assert type(check_inside("share", np.float32(0.5))) is float
     for value in (0, 1, float("nan")):
-        with pytest.raises(InputError, match="share is .*: it must be between 0 and 1"):
+        with pytest.raises(InputError, match=r"share is .*: it must be between 0 and 1"):
             check_inside("share", value)

@@ -31,6 +31,12 @@ def test_arrays_and_dataclasses_are_written_and_no_nan(tmp_path):
     }
 
 
+def test_a_file_may_lie_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_json("~/x.json", {"a": 1})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+
+
 def test_a_file_that_cannot_be_written_is_what_it_was(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"a": 1})

@@ -11,12 +11,13 @@ from rsf_jax.console import table_console
 from rsf_jax.errors import InputError
 from rsf_jax.figures.runs import save_comparison
 from rsf_jax.json_files import write_json
+from rsf_jax.paths import expand
 from rsf_jax.policies import renewed
 
 _SCHEDULE = ("training_schedule", "training_schedule_spec")
 
 
-def compare(sweeps: Mapping[str, Path], folder: Path) -> dict[str, Any]:
+def compare(sweeps: Mapping[str, str | Path], folder: str | Path) -> dict[str, Any]:
     """Puts the points of several sweeps into one table and one picture.
 
     Writes `comparison.json`, `comparison.png` and `comparison.svg`.
@@ -31,12 +32,13 @@ def compare(sweeps: Mapping[str, Path], folder: Path) -> dict[str, Any]:
     Raises:
         InputError: if a file is missing or is no sweep.
     """
-    results = {name: _read(path) for name, path in sweeps.items()}
+    results = {name: _read(expand(path)) for name, path in sweeps.items()}
+    folder = expand(folder)
     kept = ("preset", "dataset", *_SCHEDULE, "videos", "points")
     content = {n: {key: r[key] for key in kept if key in r} for n, r in results.items()}
-    write_json(Path(folder, "comparison.json"), content)
+    write_json(folder / "comparison.json", content)
     for ending in ("png", "svg"):
-        save_comparison(Path(folder, f"comparison.{ending}"), content)
+        save_comparison(folder / f"comparison.{ending}", content)
     return content
 
 

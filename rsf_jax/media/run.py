@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -18,7 +19,6 @@ from rsf_jax.media.outputs import Outputs
 from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
 from rsf_jax.media.sources import is_late, names_of, open_source
-from rsf_jax.models.base import checked_frame_shape
 from rsf_jax.paths import expand
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import Shadow
@@ -81,9 +81,8 @@ class Settings:
             raise InputError("no inputs: give a video file, a folder of images or camera:0")
         check_kinds(self.write, self.annotations)
         check_fit(self.fit)
-        size = None if self.frame_size is None else checked_frame_shape(self.frame_size)
-        counts = {name: whole(name, getattr(self, name), 0) for name in _COUNTS}
-        return dataclasses.replace(self, folder=expand(self.folder), frame_size=size, **counts)
+        changes: dict[str, Any] = {n: whole(n, getattr(self, n), 0) for n in _COUNTS}
+        return dataclasses.replace(self, folder=expand(self.folder), **changes)
 
 
 _COUNTS = ("slots", "max_frames", "tries")
@@ -148,10 +147,7 @@ def _size(settings: Settings, appearance: Appearance) -> tuple[int, int]:
             f"of {len(appearance.class_names)} classes none is left for what fit=crop leaves out: "
             "choose another fit"
         )
-    size = settings.frame_size or appearance.frame_size
-    if size is None:
-        raise InputError("the size of the frames of training is not known: give frame_size")
-    return size
+    return appearance.frame_shape(settings.frame_size, "frame_size")
 
 
 def _streams_of(source: Source, settings: Settings) -> int:
@@ -173,7 +169,7 @@ def _outputs(
     sources: Sequence[Source],
 ) -> Outputs:
     return Outputs(
-        Path(settings.folder),
+        settings.folder,
         name,
         settings.write,
         appearance,

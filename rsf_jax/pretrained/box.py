@@ -15,6 +15,7 @@ from rsf_jax import interop
 from rsf_jax.config.build import build_model
 from rsf_jax.config.config import Config
 from rsf_jax.json_files import write_bytes, write_json
+from rsf_jax.paths import expand
 from rsf_jax.trained.cards import (
     Card,
     card_values,
@@ -67,7 +68,9 @@ def _say_what_drifts(card: Card) -> None:
         )
 
 
-def save_pretrained(name: str, record: Record, variables: dict[str, Any], folder: Path) -> Card:
+def save_pretrained(
+    name: str, record: Record, variables: dict[str, Any], folder: str | Path
+) -> Card:
     """Writes `{name}.safetensors` and its card, `{name}.json`.
 
     Args:
@@ -82,6 +85,7 @@ def save_pretrained(name: str, record: Record, variables: dict[str, Any], folder
     """
     check_name(name)
     config = Config(**record.config)
+    folder = expand(folder)
     weights = folder / f"{name}.safetensors"
     # Not `save_file`: nobody else may read what it writes.
     write_bytes(weights, safetensors.numpy.save(interop.to_torch(variables, config)))

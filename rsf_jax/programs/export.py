@@ -17,6 +17,7 @@ from rsf_jax.policies import StepPolicy
 from rsf_jax.programs import manifest
 from rsf_jax.programs.frame_step import first_state
 from rsf_jax.programs.weights import WEIGHTS
+from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
 
 FORMATS = ("stablehlo", "onnx")
@@ -56,16 +57,15 @@ def export_program(
         The folder.
 
     Raises:
-        InputError: if an argument is not allowed, the frame size of training is not known, or the
-            model or the policy has an operation that has no form in ONNX here.
+        InputError: if an argument is not allowed, the frame size of training is not known, the
+            folder cannot be written to, or the model or the policy has an operation that has no
+            form in ONNX here.
     """
     check_policy(policy)
     check_choice("format", format, FORMATS)
     check_choice("weights", weights, WEIGHTS)
     batch = whole("batch", batch, least=0)
-    frame_shape = frame_shape or trained.appearance.frame_size
-    if frame_shape is None:
-        raise InputError("the frame size of training is not known: give frame_shape")
+    frame_shape = trained.appearance.frame_shape(frame_shape)
     if not platforms:
         raise InputError(f"platforms is empty: choose of {', '.join(PLATFORMS)}")
     for platform in platforms:
@@ -80,8 +80,7 @@ def export_program(
 
         options["platforms"] = tuple(platforms)
         program = stablehlo_program(trained, policy, frame_shape, **options)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = writable_folder(folder)
     state = jax.tree.leaves(first_state(trained, policy, frame_shape))
     write_bytes(folder / manifest.program_file(format), program)
     _write_state(folder / manifest.STATE, state)

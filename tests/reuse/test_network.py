@@ -213,10 +213,14 @@ def test_frames_of_another_shape_are_named(variables):
     with pytest.raises(rsf.InputError, match="frame is of type uint8: give floats"):
         reuse.init(np.zeros(SHAPE, np.uint8))
     for empty in (0, 2):
-        with pytest.raises(rsf.InputError, match="frame has shape .*: every axis must be non-empt"):
+        with pytest.raises(
+            rsf.InputError, match=r"frame has shape .*: every axis must be non-empt"
+        ):
             reuse.init(np.zeros([n * (axis != empty) for axis, n in enumerate(SHAPE)], np.float32))
     for nothing in (None, "frame"):
-        with pytest.raises(rsf.InputError, match=r"frame is \w+: an array \[B, H, W, C\] is needed"):
+        with pytest.raises(
+            rsf.InputError, match=r"frame is \w+: an array \[B, H, W, C\] is needed"
+        ):
             reuse.init(nothing)
 
 

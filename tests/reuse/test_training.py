@@ -66,7 +66,7 @@ def _tripled(variables, frame):
 
 def test_a_clip_of_bytes_is_refused_as_a_frame_is():
     clip = np.zeros((1, 2, 4, 4, 1), np.uint8)
-    with pytest.raises(rsf.InputError, match="clip is of type uint8: give floats, as clip.ast"):
+    with pytest.raises(rsf.InputError, match=r"clip is of type uint8: give floats, as clip.ast"):
         run_clip(_tripled, {}, clip)
     with pytest.raises(rsf.InputError, match=r"clip has shape \(1, 0, 4, 4, 1\): every axis must"):
         run_clip(_tripled, {}, clip[:, :0])
@@ -78,5 +78,5 @@ def test_a_clip_may_be_lists():
 
 @pytest.mark.parametrize("side", [0, 2.5, "4"])
 def test_a_tile_has_a_whole_number_of_pixels(side):
-    with pytest.raises(rsf.InputError, match="tile_side is .*: a whole number of at least 1"):
+    with pytest.raises(rsf.InputError, match=r"tile_side is .*: a whole number of at least 1"):
         run_clip(_tripled, {}, np.zeros((1, 2, 4, 4, 1), np.float32), tile_side=side)
