@@ -11,6 +11,7 @@ from rsf_jax.ops.pixels import luminance
 
 _BAND = 128  # rows
 _LEAST_WIDTH = 320  # pixels; on less a caption is not legible
+_MOST_HEIGHT = 4096  # pixels, to which what is narrow is enlarged
 
 
 def draw(
@@ -26,7 +27,7 @@ def draw(
     Colors are mixed with the image's luminance: a hue says the class, whatever it lies over.
 
     An image of less than 320 pixels' width is enlarged by a whole factor first, its pixels as
-    squares. The class map is enlarged to the image, by nearest neighbor.
+    squares, as far as it is not higher than 4096 pixels then. The class map is enlarged to the image, by nearest neighbor.
 
     Args:
         image: uint8 [h, w, 3].
@@ -47,7 +48,8 @@ def draw(
     """
     image = checked_image(image)
     check_number("opacity", opacity, "it lies between 0 (clear) and 1", lambda x: 0 <= x <= 1)
-    factor = -(-_LEAST_WIDTH // image.shape[1])
+    height, width = image.shape[:2]
+    factor = max(1, min(-(-_LEAST_WIDTH // width), _MOST_HEIGHT // height))
     drawn = image if factor == 1 else image.repeat(factor, 0).repeat(factor, 1)
     if classes is not None:
         colors = checked_colors(colors)

@@ -21,6 +21,7 @@ from rsf_jax.paths import expand, unfinished
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 RATES = (0.0001, 1000.0)  # frames per second; the least is one in three hours
 _LONGEST = 1e9  # seconds
+_LONGEST_SIDE = 2**14  # pixels; x264 takes no more
 # A second in units of times: whole numbers for all usual rates, 30000/1001 too. MPEG-4 has no more
 # than 65535.
 _TICKS = 60_000
@@ -138,6 +139,11 @@ class VideoWriter:
         self._part.unlink(missing_ok=True)
 
     def _begin(self, height: int, width: int) -> None:
+        if max(height, width) > _LONGEST_SIDE:
+            raise InputError(
+                f"{self.path}: a frame is {[height, width]} pixels, and {_LONGEST_SIDE} a side are "
+                "the most that can be coded: give a smaller one"
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         codec = next(name for name in _CODECS if name in av.codecs_available)
         # With its protocol, or a colon in a name would end one.

@@ -44,6 +44,17 @@ def test_a_video_reads_back_as_it_was_written(tmp_path, monkeypatch, name, codec
         assert np.median(np.abs(picture.image.astype(int) - image)) <= 5
 
 
+def test_files_may_lie_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with VideoWriter("~/clip.mp4", 10) as video:
+        video.write(scenes(1)[0])
+    with MaskWriter("~/masks", COLORS) as masks:
+        masks.write(0, np.zeros((4, 4), int))
+    with JsonLinesWriter("~/lines.jsonl", ["a"]):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["clip.mp4", "lines.jsonl", "masks"]
+
+
 def test_odd_sizes_are_padded_with_their_own_edge(tmp_path):
     image = np.full((47, 63, 3), 200, np.uint8)
     with VideoWriter(tmp_path / "clip.mp4", 10) as writer:
@@ -70,7 +81,7 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, "1"])
 def test_a_frame_is_shown_at_a_time(tmp_path, seconds):
     writer = VideoWriter(tmp_path / "clip.mp4", 10)
-    with pytest.raises(InputError, match="seconds is .*: it has to be a number of seconds of at"):
+    with pytest.raises(InputError, match=r"seconds is .*: it has to be a number of seconds of at"):
         writer.write(scenes(1)[0], seconds)
     writer.close()
     assert os.listdir(tmp_path) == []
@@ -102,6 +113,14 @@ def _write_until(path, images, error=None, overwrite=False):
         if error is not None:
             assert f"{path.name}.unfinished" in os.listdir(path.parent)
             raise error
+
+
+def test_a_frame_that_no_coder_takes_is_named(tmp_path):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10)
+    with pytest.raises(InputError, match=r"clip\.mp4: a frame is \[20000, 2\] pixels, and 16384 a"):
+        writer.write(np.zeros((20000, 2, 3), np.uint8))
+    writer.close()
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_interrupted_video_leaves_nothing(tmp_path):
@@ -270,7 +289,7 @@ def test_class_maps_may_be_arrays_of_jax_or_lists(tmp_path, make):
 @pytest.mark.parametrize("index", [-1, 1.0, "0", None, True])
 def test_a_mask_has_a_whole_number(tmp_path, index):
     writer = MaskWriter(tmp_path / "masks", COLORS)
-    with pytest.raises(InputError, match="index is .*: a whole number of at least 0 is needed"):
+    with pytest.raises(InputError, match=r"index is .*: a whole number of at least 0 is needed"):
         writer.write(index, np.zeros((2, 2), int))
     assert os.listdir(tmp_path / "masks") == []
 
@@ -282,7 +301,9 @@ def test_what_is_no_array_is_no_image(tmp_path, image):
         writer.write(image)
 
 
-@pytest.mark.parametrize("colors", [COLORS.tolist(), COLORS / 255, COLORS[0], np.zeros((257, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "colors", [COLORS.tolist(), COLORS / 255, COLORS[0], np.zeros((257, 3), np.uint8)]
+)
 def test_masks_in_other_colors_are_refused(tmp_path, colors):
     with pytest.raises(InputError, match="color"):
         MaskWriter(tmp_path / "masks", colors)
