@@ -11,7 +11,7 @@ from rsf_jax.ops.pixels import luminance
 
 _BAND = 128  # rows
 _LEAST_WIDTH = 320  # pixels; on less a caption is not legible
-_MOST_HEIGHT = 4096  # pixels, to which what is narrow is enlarged
+_MOST_HEIGHT = 8192  # pixels, to which what is narrow is enlarged
 
 
 def draw(
@@ -27,7 +27,8 @@ def draw(
     Colors are mixed with the image's luminance: a hue says the class, whatever it lies over.
 
     An image of less than 320 pixels' width is enlarged by a whole factor first, its pixels as
-    squares, as far as it is not higher than 4096 pixels then. The class map is enlarged to the image, by nearest neighbor.
+    squares, to 8192 pixels' height at most. The class map is enlarged to the image, by nearest
+    neighbor.
 
     Args:
         image: uint8 [h, w, 3].

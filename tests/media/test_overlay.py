@@ -101,7 +101,7 @@ def test_the_library_is_imported_without_pyav():
     ("size", "shape"),
     [
         ((4200, 64), (4200, 64)),  # 5 times as large it could not be coded
-        ((1500, 64), (3000, 128)),
+        ((2500, 64), (7500, 192)),
         ((36, 36), (324, 324)),
         ((5000, 1), (5000, 1)),
     ],
