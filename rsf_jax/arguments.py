@@ -34,24 +34,30 @@ def whole(name: str, value: Any, least: int | None = 1) -> int:
     return number
 
 
-def check_number(name: str, value: Any, needed: str, is_allowed: Callable[[Any], bool]) -> None:
-    """Raises InputError unless a value is a real number, and one that is allowed.
+def check_number(
+    name: str, value: Any, needed: str, is_allowed: Callable[[Any], bool]
+) -> int | float:
+    """Returns a real number of any type as an int or a float of Python, which JSON knows.
 
     Args:
         name: of the argument.
         value: given for it.
         needed: what the message says, such as "a number above 0 is needed".
         is_allowed: asked of numbers alone; NaN is one.
+
+    Raises:
+        InputError: if it is none, or not allowed.
     """
     # To Python a bool is an int; to a user it is not.
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
     if not (is_number and is_allowed(value)):
         raise InputError(f"{name} is {value!r}: {needed}")
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
-def check_inside(name: str, value: Any) -> None:
-    """Raises InputError unless it is a real number between 0 and 1, neither of them."""
-    check_number(name, value, "it must be between 0 and 1", lambda x: 0 < x < 1)
+def check_inside(name: str, value: Any) -> float:
+    """Returns a real number between 0 and 1, neither of them; InputError if it is none."""
+    return check_number(name, value, "it must be between 0 and 1", lambda x: 0 < x < 1)
 
 
 def check_share(name: str, value: Any) -> None:

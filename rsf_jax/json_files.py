@@ -8,18 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from rsf_jax.paths import expand, unfinished
 
-def write_json(path: Path, values: Any) -> None:
+
+def write_json(path: str | Path, values: Any) -> None:
     """Writes what `plain` makes of the values; who reads meanwhile finds the file as it was."""
     text = json.dumps(plain(values), indent=1, allow_nan=False) + "\n"
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes a file; who reads meanwhile finds it as it was."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    path = expand(path)
+    draft = unfinished(path)
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def plain(x: Any) -> Any:

@@ -1,18 +1,23 @@
 """Paths and addresses as users write them."""
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from rsf_jax.errors import InputError
+
+_SHOWN = 60  # characters of a path that cannot be one
 
 
 def expand(path: str | Path) -> Path:
     """Returns a path with `~` in front replaced by the home directory.
 
     Raises:
-        InputError: if it is none, that of a user who is not known here, or none of this machine.
+        InputError: if it is none, that of a user who is not known here, none of this machine, or
+            one that the system refuses, as it does names of thousands of characters.
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"{path!r} is no path: a text or a pathlib.Path is needed")
@@ -22,12 +27,52 @@ def expand(path: str | Path) -> Path:
             f"{path} is an address: give a folder of this machine, where a bucket may be mounted"
         )
     try:
-        return Path(path).expanduser()
+        found = Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(
             f"{path} cannot be found ({str(error).rstrip('.').lower()}): write the folder instead "
             "of ~"
         ) from error
+    _check_usable(found)
+    return found
+
+
+def _check_usable(path: Path) -> None:
+    """Raises InputError if the system refuses to look at a path, whatever there is."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        shown = str(path) if len(str(path)) <= _SHOWN else f"{str(path)[:_SHOWN]}..."
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{shown!r} is no path that can be used: {why}") from None
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Makes InputError of what the disk says while `path` is written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}; make room, or write elsewhere"
+        ) from error
+
+
+def unfinished(path: Path) -> Path:
+    """Makes an empty file beside another, under a name that nobody has, and returns its path.
+
+    It is called as the other will be, with ".unfinished" behind it, and a number if that is taken.
+    Whoever fills it gives it its name with `Path.replace`, or deletes it.
+    """
+    number = 1
+    while True:
+        found = path.with_name(f"{path.name}.unfinished{number if number > 1 else ''}")
+        with contextlib.suppress(FileExistsError):
+            found.touch(exist_ok=False)
+            return found
+        number += 1
 
 
 def split_address(address: str) -> SplitResult:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rsf_jax.errors import InputError
-from rsf_jax.paths import expand
+from rsf_jax.paths import expand, unfinished
 
 
 class RunFolder:
@@ -124,9 +124,7 @@ def writable_folder(path: str | Path) -> Path:
     path = expand(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
+        unfinished(path / "probe").unlink()
     except OSError as error:
         raise InputError(
             f"{path} cannot be written to ({error.strerror}): choose another folder"

@@ -29,7 +29,11 @@ _TESTS = Path(__file__).parent
 _LIBRARY = _TESTS.parent / "rsf_jax"
 # These check what they are given themselves, and are tested with wrong types.
 _OWN_CHECKS = ("policies", "config/config.py", "config/fields.py", "config/networks.py")
-_OWN_CHECKS += ("config/registry.py",)
+_OWN_CHECKS += ("config/registry.py", "reuse/functions.py", "reuse/given.py", "reuse/network.py")
+_OWN_CHECKS += ("media/checks.py", "media/fitting.py", "media/folders.py", "media/json_lines.py")
+_OWN_CHECKS += ("media/kinds.py", "media/mask_writer.py", "media/overlay.py", "media/run.py")
+_OWN_CHECKS += ("media/sources.py", "media/video_writer.py", "programs/export.py")
+_OWN_CHECKS += ("reuse/training.py",)
 
 
 def _modules():

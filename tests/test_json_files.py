@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from rsf_jax.json_files import number, write_json
+from rsf_jax.json_files import number, write_bytes, write_json
 
 
 @dataclasses.dataclass
@@ -31,12 +31,30 @@ def test_arrays_and_dataclasses_are_written_and_no_nan(tmp_path):
     }
 
 
+def test_a_file_may_lie_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_json("~/x.json", {"a": 1})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+
+
 def test_a_file_that_cannot_be_written_is_what_it_was(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"a": 1})
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_files_beside_are_left_alone(tmp_path):
+    (tmp_path / "x.json.unfinished").write_text("mine")
+    write_json(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(OSError, match="directory"):
+        write_bytes(tmp_path, b"a")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "x.json": '{\n "a": 1\n}\n',
+        "x.json.unfinished": "mine",
+    }
+    assert not list(tmp_path.parent.glob("*.unfinished"))
 
 
 def test_a_score_in_a_table():

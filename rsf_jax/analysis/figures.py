@@ -19,6 +19,7 @@ from rsf_jax.analysis.reaction_time import ENTROPY, EVIDENCE, Reactions
 from rsf_jax.analysis.trajectory import Trajectory
 from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.ops.pixels import as_float
+from rsf_jax.paths import expand
 
 # Okabe and Ito's colors, told apart by color-blind readers too; yellow is too pale for lines.
 _BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
@@ -33,9 +34,9 @@ _UNCERTAINTIES = {
 _COLOR = 3  # channels
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     """Writes a figure as PNG and SVG; returns the files."""
-    paths = [Path(folder, f"{name}.{ending}") for ending in ("png", "svg")]
+    paths = [expand(folder) / f"{name}.{ending}" for ending in ("png", "svg")]
     for path in paths:
         figure.savefig(path, dpi=150)
     return paths

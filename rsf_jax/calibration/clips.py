@@ -65,7 +65,7 @@ def clips_of(
     made = {
         "length": length,
         "gap": gap,
-        "frame_size": list(frame_size) if frame_size else None,
+        "frame_size": None if frame_size is None else list(frame_size),
         "inputs": [str(each) for each in inputs],
     }
     return Units(CLIPS, as_split(order), as_split(shuffled), None, made)
@@ -123,9 +123,7 @@ def read_clips(
     from rsf_jax.media import open_source
 
     length, gap, count = whole("length", length), whole("gap", gap, 0), whole("count", count, 0)
-    size = frame_size or trained.appearance.frame_size
-    if size is None:
-        raise InputError("the size of the frames of training is not known: give frame_size")
+    size = trained.appearance.frame_shape(frame_size, "frame_size")
     with contextlib.closing(open_source(source, size, trained.config.input_channels)) as opened:
         if opened.live and not count:
             raise InputError(f"{opened.label} has no end: say how many clips are taken of it")

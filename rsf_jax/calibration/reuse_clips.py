@@ -160,9 +160,7 @@ def _read(
     # Here, as PyAV comes with it.
     from rsf_jax.media import open_source
 
-    size = frame_size or trained.appearance.frame_size
-    if size is None:
-        raise InputError("the size of the frames of training is not known: give frame_size")
+    size = trained.appearance.frame_shape(frame_size, "frame_size")
     with contextlib.closing(open_source(source, size, trained.config.input_channels)) as opened:
         found = [picture.frame for picture in itertools.islice(opened, frames)]
         if opened.problem:

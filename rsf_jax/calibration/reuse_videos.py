@@ -44,7 +44,7 @@ class Settings:
     """
 
     inputs: Sequence[str]
-    folder: Path
+    folder: str | Path
     write: tuple[str, ...] = ()
     overwrite: bool = False
     frame_size: tuple[int, int] | None = None
@@ -100,17 +100,17 @@ def run_on_videos(
     if not settings.inputs:
         raise InputError("no inputs: give a video file, a folder of images or camera:0")
     check_kinds(settings.write)
-    writable_folder(settings.folder)
+    settings = dataclasses.replace(settings, folder=writable_folder(settings.folder))
     check_free(settings.folder / FILE, settings.overwrite)
-    size = settings.frame_size or trained.appearance.frame_size
-    if size is None:
-        raise InputError("the size of the frames of training is not known: give frame_size")
+    size = trained.appearance.frame_shape(settings.frame_size, "frame_size")
     sources = [open_source(x, size, trained.config.input_channels) for x in settings.inputs]
     found = []
     for name, source in zip(distinct_names(sources), sources):
         with source:
             found.append(_run(trained, reuse, settings, name, source, sources, stop))
-    write_json(settings.folder / FILE, {"inputs": [dataclasses.asdict(each) for each in found]})
+    write_json(
+        Path(settings.folder, FILE), {"inputs": [dataclasses.asdict(each) for each in found]}
+    )
     return found
 
 

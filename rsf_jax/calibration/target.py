@@ -38,12 +38,14 @@ class Target:
         """Checks the numbers."""
         if self.quantity not in (*_SHARES, "steps"):
             raise InputError(f"quantity is {self.quantity!r}: choose {', '.join(_SHARES)} or steps")
-        check_inside("confidence", self.confidence)
+        object.__setattr__(self, "confidence", check_inside("confidence", self.confidence))
+        object.__setattr__(self, "limit", self._checked_limit())
+
+    def _checked_limit(self) -> float:
         if self.loses:
-            check_inside(_SHARES[self.quantity][0], self.limit)
-            return
+            return check_inside(_SHARES[self.quantity][0], self.limit)
         needed = "it must be above 0, and finite"
-        check_number("mean_steps", self.limit, needed, lambda x: 0 < x < float("inf"))
+        return check_number("mean_steps", self.limit, needed, lambda x: 0 < x < float("inf"))
 
     def __str__(self) -> str:
         """Returns the guarantee in words."""

@@ -146,7 +146,7 @@ def _run_on_inputs(trained: "rsf.Trained") -> None:
     with StopRequest(ending="the run ends after the frame in hand") as request:
         found = reuse_videos.run_on_videos(trained, reuse, settings, lambda: request.reason)
     reuse_videos.print_measured(found)
-    print(f"Figures of every frame are in {settings.folder / reuse_videos.FILE}")
+    print(f"Figures of every frame are in {Path(settings.folder) / reuse_videos.FILE}")
 
 
 def _frame_size() -> tuple[int, int] | None:

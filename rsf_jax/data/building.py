@@ -292,7 +292,7 @@ def _last_change(folder: Path) -> float:
 
 def _builders() -> tuple[Path, list[str]]:
     """The folder of builders, and what they are called."""
-    root = Path(os.environ.get("RSF_DATASETS") or datasets.FOLDER)
+    root = expand(os.environ.get("RSF_DATASETS") or datasets.FOLDER)
     return root, sorted(p.parent.name for p in root.glob("*/*_dataset_builder.py"))
 
 

@@ -37,9 +37,9 @@ def compare(sweeps: Mapping[str, str | Path], folder: str | Path) -> dict[str, A
     folder = writable_folder(folder)
     kept = ("preset", "dataset", *_SCHEDULE, "videos", "points")
     content = {n: {key: r[key] for key in kept if key in r} for n, r in results.items()}
-    write_json(Path(folder, "comparison.json"), content)
+    write_json(folder / "comparison.json", content)
     for ending in ("png", "svg"):
-        save_comparison(Path(folder, f"comparison.{ending}"), content)
+        save_comparison(folder / f"comparison.{ending}", content)
     return content
 
 

@@ -17,6 +17,7 @@ from rsf_jax.data.streams import CUT, EVENTS, START
 from rsf_jax.evaluation.still import StillCamera
 from rsf_jax.figures.segmentation import overlay
 from rsf_jax.measures.pareto import pareto_front
+from rsf_jax.paths import expand
 from rsf_jax.trained.appearance import Appearance
 
 _ROW = 12  # frames
@@ -46,7 +47,9 @@ class Strip(NamedTuple):
     look: Appearance
 
 
-def save_live(path: Path, strip: Strip, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def save_live(
+    path: str | Path, strip: Strip, lines: Mapping[str, Sequence[tuple[float, float]]]
+) -> None:
     """Draws a strip of a stream, and mIoU against steps beside it.
 
     Args:
@@ -58,14 +61,14 @@ def save_live(path: Path, strip: Strip, lines: Mapping[str, Sequence[tuple[float
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.75, 1))[0]
     _draw_strip(left, strip)
     _draw_lines(right.subplots(), lines)
-    figure.savefig(path, dpi=120)
+    figure.savefig(expand(path), dpi=120)
     plt.close(figure)
 
 
-def save_still(path: Path, runs: Sequence[StillCamera]) -> None:
+def save_still(path: str | Path, runs: Sequence[StillCamera]) -> None:
     """Draws mIoU against the repeats of a frame; see `draw_still`."""
     figure = draw_still(runs)
-    figure.savefig(path, dpi=120)
+    figure.savefig(expand(path), dpi=120)
     plt.close(figure)
 
 

@@ -17,6 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from rsf_jax.figures.panels import score_text, show, shown_frames
 from rsf_jax.ops.pixels import as_float
+from rsf_jax.paths import expand
 from rsf_jax.policies import renewed
 
 # Metrics of training that are drawn.
@@ -32,7 +33,7 @@ _COLORS = {"target": "#e69f00", "missed": "#56b4e9", "wrong": "#cc79a7"}
 
 
 def save_predictions(
-    path: Path, frames: np.ndarray, truth: np.ndarray, predicted: np.ndarray, iou: np.ndarray
+    path: str | Path, frames: np.ndarray, truth: np.ndarray, predicted: np.ndarray, iou: np.ndarray
 ) -> None:
     """Draws videos as strips: above the truth, below what was predicted.
 
@@ -67,11 +68,13 @@ def save_predictions(
         axes[2 * v + 1, 0].set_ylabel("prediction", fontsize=9)
     handles = [Patch(color=color, label=name) for name, color in _COLORS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(path, dpi=120)
+    figure.savefig(expand(path), dpi=120)
     plt.close(figure)
 
 
-def save_curve(path: Path, curves: dict[str, dict[int, dict[str, float]]], metric: str) -> None:
+def save_curve(
+    path: str | Path, curves: dict[str, dict[int, dict[str, float]]], metric: str
+) -> None:
     """Draws one metric against updates.
 
     Args:
@@ -89,11 +92,11 @@ def save_curve(path: Path, curves: dict[str, dict[int, dict[str, float]]], metri
     axes.grid(alpha=0.3)
     if len(axes.lines) > 1:
         axes.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    figure.savefig(expand(path), dpi=120)
     plt.close(figure)
 
 
-def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
+def save_comparison(path: str | Path, sweeps: dict[str, Any]) -> None:
     """Draws mIoU against mean recurrent steps for several sweeps.
 
     Schedules are a line, halting rules and each kind of users' policies have a marker of their own;
@@ -128,7 +131,7 @@ def save_comparison(path: Path, sweeps: dict[str, Any]) -> None:
             axes.plot([], [], style, color="gray", ms=4, label=kind)
     axes.plot([], [], "o", color="gray", ms=9, mfc="none", label="as trained")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-    figure.savefig(path, dpi=120)
+    figure.savefig(expand(path), dpi=120)
     plt.close(figure)
 
 

@@ -19,6 +19,7 @@ from rsf_jax.figures.panels import score_text, show, shown_frames
 from rsf_jax.measures.losses import IGNORED
 from rsf_jax.measures.segmentation import check_square
 from rsf_jax.ops.pixels import as_picture, luminance
+from rsf_jax.paths import expand
 from rsf_jax.trained.appearance import Appearance
 
 _PARTS = ("frame", "truth", "prediction", "wrong")
@@ -88,7 +89,7 @@ def overlay(
 
 
 def save_segmentations(
-    path: Path,
+    path: str | Path,
     frames: np.ndarray,
     truth: np.ndarray,
     predicted: np.ndarray,
@@ -119,7 +120,7 @@ def save_segmentations(
             show(panel, image)
         panels[_PARTS.index("prediction")].set_xlabel(score_text(iou[v, t]), fontsize=8)
     _add_legend(figure, look, unlabeled=bool((truth == IGNORED).any()))
-    figure.savefig(path, dpi=120)
+    figure.savefig(expand(path), dpi=120)
     plt.close(figure)
 
 
@@ -161,7 +162,7 @@ def _images(
 
 
 def save_confusion(
-    path: Path, matrix: np.ndarray, class_names: Sequence[str], colors: np.ndarray
+    path: str | Path, matrix: np.ndarray, class_names: Sequence[str], colors: np.ndarray
 ) -> None:
     """Draws what the pixels of each true class were taken for, in percent of that class.
 
@@ -199,7 +200,7 @@ def save_confusion(
     axes.set(xlim=(-0.5, len(matrix) - 0.5), ylim=(len(matrix) - 0.5, -0.5))
     axes.set(xlabel="prediction", ylabel="truth")
     figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.7)
-    figure.savefig(path, dpi=120)
+    figure.savefig(expand(path), dpi=120)
     plt.close(figure)
 
 

@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from rsf_jax.figures.policy_styles import Style, kind_label, styles
 from rsf_jax.measures.pareto import pareto_front
+from rsf_jax.paths import expand
 from rsf_jax.policies import renewed
 from rsf_jax.scoring.trivial import baseline
 
@@ -29,7 +30,7 @@ _LONGEST = 30  # letters of a label
 _BELOW: dict[str, Any] = {"xytext": (22, -44), "textcoords": "offset points"}
 
 
-def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
+def save_tradeoff(path: str | Path, results: dict[str, Any]) -> None:
     """Draws mIoU against recurrent steps and against frames per second.
 
     The policies that none beats with less are labeled, and the schedule of training is; the best
@@ -66,7 +67,7 @@ def save_tradeoff(path: Path, results: dict[str, Any]) -> None:
         own = [p for p in points if p["policy"] == _own_schedule(results)]
         _label_trained(panel, own, quantity)
         _label_front(panel, [p for p in front if p not in own], quantity)
-    figure.savefig(path, dpi=120)
+    figure.savefig(expand(path), dpi=120)
     plt.close(figure)
 
 

@@ -48,8 +48,8 @@ class Phantom(AtLastStep):
         """Checks both."""
         object.__setattr__(self, "terms", whole("terms", self.terms, 0))
         needed = "above 0, at most 1, is needed"
-        check_number("damping", self.damping, needed, lambda x: 0 < x <= 1)
-        object.__setattr__(self, "damping", float(self.damping))
+        damping = check_number("damping", self.damping, needed, lambda x: 0 < x <= 1)
+        object.__setattr__(self, "damping", float(damping))
 
     def cotangent(self, transpose: Callable[[Carry], Carry], vector: Carry) -> Carry:
         """Returns the series, by Horner's rule; see `AtLastStep`."""

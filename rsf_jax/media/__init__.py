@@ -2,12 +2,13 @@
 
 In: `sources` opens what a text names, `videos` reads files, streams and `cameras` (`late` those
 that may be away, `times` when their frames are shown, `endings` whether files are whole), `folders`
-and `animations` read images; `filters` deinterlaces, `upright` turns, `colors` says what numbers
-mean, `fitting` makes frames of a model's shape, with `resizing`, and `pictures` puts that together.
-A `source` says how it ended, a `reader` reads it ahead. Out: `gathering` joins the results of a
-frame's tiles, a `recorder` hands them to `outputs`: `overlay` draws a class map over a frame,
-`step_chart` and `legend` what is below it (`lettering` its text), `video_writer` (with `sound`),
-`mask_writer` and `json_lines` write files, `targets` and `checks` are what they have in common.
+and `animations` read images, `still` those of more than 8 bits; `filters` deinterlaces, `upright`
+turns, `colors` says what numbers mean, `fitting` makes frames of a model's shape, with `resizing`,
+and `pictures` puts that together. A `source` says how it ended, a `reader` reads it ahead. Out:
+`gathering` joins the results of a frame's tiles, a `recorder` hands them to `outputs`: `overlay`
+draws a class map over a frame, `step_chart` and `legend` what is below it (`lettering` its text),
+`video_writer` (with `sound`), `mask_writer` and `json_lines` write files, `targets` and `checks`
+are what they have in common.
 
 It needs PyAV, whose import takes its time: each name is imported when it is asked for.
 """

@@ -10,8 +10,9 @@ import av
 import numpy as np
 
 from rsf_jax.errors import InputError
-from rsf_jax.media.checks import UNSEEN, check_image
+from rsf_jax.media.checks import UNSEEN, checked_image
 from rsf_jax.media.resizing import nearest, resized
+from rsf_jax.models.base import checked_frame_shape
 
 SQUEEZE, LETTERBOX, CROP, TILES = "squeeze", "letterbox", "crop", "tiles"
 FITS = (SQUEEZE, LETTERBOX, CROP, TILES)
@@ -64,9 +65,13 @@ class Fit:
 
     def __init__(self, name: str, shape: tuple[int, int], model: tuple[int, int]) -> None:
         check_fit(name)
-        if min(*shape, *model) < 1:
-            raise InputError(f"{list(shape)} cannot be fitted to {list(model)}: sides are above 0")
-        self.name, self.shape, self.model = name, (shape[0], shape[1]), (model[0], model[1])
+        try:
+            self.shape, self.model = checked_frame_shape(shape), checked_frame_shape(model)
+        except InputError:
+            raise InputError(
+                f"{shape!r} cannot be fitted to {model!r}: (height, width) of 1 pixel or more each"
+            ) from None
+        self.name, shape, model = name, self.shape, self.model
         if tiled := _TILED.fullmatch(name):
             self.scaled = _tiled_size(shape, model, int(tiled[1] or 0))
             self.corners = self._tiles()
@@ -96,7 +101,7 @@ class Fit:
         Raises:
             InputError: if it is no image of that shape.
         """
-        check_image(image)
+        image = checked_image(image)
         if image.shape[:2] != self.shape:
             raise InputError(
                 f"the image is {list(image.shape[:2])} pixels: this fits {list(self.shape)}"

@@ -11,6 +11,7 @@ from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 from rsf_jax.media.pictures import Picture, Shaper
 from rsf_jax.media.source import Source
+from rsf_jax.media.still import eight_bit
 
 # Pillow opens more, one of them (PostScript) by starting another program, whatever a file's suffix.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -21,30 +22,42 @@ class FolderSource(Source):
     """The images of a folder in natural order, 2 before 10; or one image by itself."""
 
     def __init__(self, path: Path, images_per_second: int | float, shaper: Shaper) -> None:
-        needed = "it has to be above 0, for example 25"
-        check_number("images_per_second", images_per_second, needed, lambda x: x > 0)
+        needed = "it has to be from 0.000001 to 1,000,000, for example 25"
+        rate = check_number("images_per_second", images_per_second, needed, _is_rate)
         self._paths = _images_in(path) if path.is_dir() else [path]
-        self._seconds_each = 1 / images_per_second
+        self._seconds_each = 1 / rate
         self._closed = False
         name = path.resolve().name or "images"
         label, name = (f"{name}/", name) if path.is_dir() else (path.name, path.stem)
-        super().__init__(label, name, False, float(images_per_second), shaper)
+        super().__init__(label, name, False, float(rate), shaper)
 
     def _read(self) -> Iterator[Picture]:
         for index, path in enumerate(self._paths):
             if self._closed:
                 return
-            image = _load(path)
-            if image is None:
-                self.skipped += 1
+            try:
+                image = _load(path)
+            except InputError as error:
+                self._leave_out(str(error))
                 continue
             self.count += 1
             seconds = index * self._seconds_each
             yield self._shaper.picture_of_image(image, seconds, index, path.name)
 
+    def _leave_out(self, why: str) -> None:
+        if not self.skipped:  # of thousands, one tells enough
+            self.note(f"{self.label}: an image is left out: {why}")
+        self.skipped += 1
+        if self.skipped == len(self._paths):
+            self.problem = f"{self.label} has no image that can be read: {why}"
+
     def close(self) -> None:
         """Ends it: no more images are read."""
         self._closed = True
+
+
+def _is_rate(x: float) -> bool:
+    return 1e-6 <= x <= 1e6
 
 
 def is_image(path: Path) -> bool:
@@ -80,13 +93,12 @@ def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(number or 0), text.lower()) for number, text in parts], path.name
 
 
-def _load(path: Path) -> np.ndarray | None:
-    """An image as uint8 [h, w, 3], upright; None if it is damaged."""
+def _load(path: Path) -> np.ndarray:
+    """An image as uint8 [h, w, 3], upright; InputError if it cannot be read."""
     try:
         with Image.open(path, formats=_FORMATS) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I;16"):  # Pillow would clip it
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            return np.array(image.convert("RGB"))
+            return np.array(eight_bit(ImageOps.exif_transpose(opened)).convert("RGB"))
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
     except Exception:  # Damaged files raise a dozen kinds in Pillow, by format and place.
-        return None
+        raise InputError(f"{path.name} is damaged, or no image of a kind that is read") from None

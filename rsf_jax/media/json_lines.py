@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from rsf_jax.arguments import check_number, whole
 from rsf_jax.errors import InputError
-from rsf_jax.media.checks import check_classes
+from rsf_jax.media.checks import checked_classes
 from rsf_jax.media.targets import check_free, disk_errors
+from rsf_jax.paths import expand
 from rsf_jax.streaming import FrameResult
 
 
@@ -38,7 +40,7 @@ class JsonLinesWriter:
     def __init__(
         self, path: str | Path, class_names: Sequence[str], overwrite: bool = False
     ) -> None:
-        self.path, self._class_names = Path(path), tuple(class_names)
+        self.path, self._class_names = expand(path), tuple(class_names)
         with disk_errors(self.path):
             check_free(self.path, overwrite)
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,12 +67,15 @@ class JsonLinesWriter:
             damaged: whether the decoder has patched it up.
 
         Raises:
-            InputError: if the classes do not fit their names, or the disk is full.
+            InputError: if the classes do not fit their names, a number is none, or the disk is
+                full.
         """
+        needed = "it has to be a finite number of seconds"
+        shown = check_number("seconds", seconds, needed, math.isfinite)
         line: dict[str, Any] = {
             "stream": result.stream,
-            "frame": result.index if frame is None else frame,
-            "seconds": round(seconds, 6),
+            "frame": result.index if frame is None else whole("frame", frame, 0),
+            "seconds": round(shown, 6),
             "status": result.status,
             "steps": result.steps,
             "latency_ms": round(1000 * result.seconds, 3),
@@ -101,7 +106,7 @@ class JsonLinesWriter:
 
     def _shares(self, classes: np.ndarray) -> dict[str, float]:
         count = len(self._class_names)
-        check_classes(classes, count, unseen=True)
+        classes = checked_classes(classes, count, unseen=True)
         # What the model was shown nothing of, 255, is no share of anything.
         counts = np.bincount(classes.ravel(), minlength=count)[:count]
         shares = (100 * counts / max(1, counts.sum())).round(2).tolist()

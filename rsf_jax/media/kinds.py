@@ -10,6 +10,9 @@ ANNOTATIONS = (STEPS, CAPTION, LEGEND)
 
 def check_kinds(kinds: tuple[str, ...], annotations: tuple[str, ...] = ()) -> None:
     """Raises InputError unless all are kinds of files and of annotations."""
+    for given in (kinds, annotations):
+        if isinstance(given, str):
+            raise InputError(f"{given!r} is a text: give ({given!r},)")
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"{kind!r} cannot be written: choose from {', '.join(KINDS)}")

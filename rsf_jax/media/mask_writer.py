@@ -6,9 +6,11 @@ from types import TracebackType
 import numpy as np
 from PIL import Image
 
+from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
-from rsf_jax.media.checks import UNSEEN, check_classes, check_colors
+from rsf_jax.media.checks import UNSEEN, checked_classes, checked_colors
 from rsf_jax.media.targets import disk_errors
+from rsf_jax.paths import expand
 
 _MASKS = "[0-9]" * 6 + ".png"
 
@@ -26,9 +28,8 @@ class MaskWriter:
     """
 
     def __init__(self, folder: str | Path, colors: np.ndarray, overwrite: bool = False) -> None:
-        self.folder = Path(folder)
-        check_colors(colors)
-        self._colors = colors
+        self.folder = expand(folder)
+        self._colors = checked_colors(colors)
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file: give the name of a folder")
         with disk_errors(self.folder):
@@ -44,13 +45,14 @@ class MaskWriter:
         """Writes the mask of one frame.
 
         Args:
-            index: number of the frame, which the file is called after.
+            index: number of the frame, from 0 on, which the file is called after.
             classes: integer [H, W] in 0..K - 1, or 255 (black) where the model was shown nothing.
 
         Raises:
-            InputError: if the classes are not such, or the disk is full.
+            InputError: if the index or the classes are not such, or the disk is full.
         """
-        check_classes(classes, len(self._colors), unseen=True)
+        index = whole("index", index, 0)
+        classes = checked_classes(classes, len(self._colors), unseen=True)
         mask = Image.fromarray(classes.astype(np.uint8)).convert("P")
         # Of a short palette Pillow writes short pixels, in which 255 has no place.
         spare = 256 - len(self._colors) if classes.max() == UNSEEN else 0

@@ -31,6 +31,7 @@ from rsf_jax.media.source import Source
 from rsf_jax.media.step_chart import FRESH, StepChart
 from rsf_jax.media.targets import check_spares
 from rsf_jax.media.video_writer import RATES, VideoWriter
+from rsf_jax.paths import expand
 from rsf_jax.streaming import FrameResult
 from rsf_jax.trained.appearance import Appearance, class_label
 
@@ -64,7 +65,7 @@ class Outputs:
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | Path,
         name: str,
         kinds: tuple[str, ...],
         appearance: Appearance,
@@ -77,6 +78,7 @@ class Outputs:
         sound_of: Source | None = None,
     ) -> None:
         check_kinds(kinds, annotations)
+        folder = expand(folder)
         paths = {kind: folder / f"{name}{ending}" for kind, ending in _ENDINGS.items()}
         for kind in kinds:
             check_spares(paths[kind], inputs)

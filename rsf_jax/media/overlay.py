@@ -4,13 +4,14 @@ import numpy as np
 from PIL import Image
 
 from rsf_jax.arguments import check_number
-from rsf_jax.media.checks import UNSEEN, check_classes, check_colors, check_image
+from rsf_jax.media.checks import UNSEEN, checked_classes, checked_colors, checked_image
 from rsf_jax.media.lettering import letters_for, strip
 from rsf_jax.media.resizing import nearest
 from rsf_jax.ops.pixels import luminance
 
 _BAND = 128  # rows
 _LEAST_WIDTH = 320  # pixels; on less a caption is not legible
+_MOST_HEIGHT = 8192  # pixels, to which what is narrow is enlarged
 
 
 def draw(
@@ -26,7 +27,8 @@ def draw(
     Colors are mixed with the image's luminance: a hue says the class, whatever it lies over.
 
     An image of less than 320 pixels' width is enlarged by a whole factor first, its pixels as
-    squares. The class map is enlarged to the image, by nearest neighbor.
+    squares, to 8192 pixels' height at most. The class map is enlarged to the image, by nearest
+    neighbor.
 
     Args:
         image: uint8 [h, w, 3].
@@ -45,12 +47,14 @@ def draw(
         InputError: if the image or the colors do not have such shapes, a class has no color, or
             the opacity is outside 0..1.
     """
-    check_image(image)
+    image = checked_image(image)
     check_number("opacity", opacity, "it lies between 0 (clear) and 1", lambda x: 0 <= x <= 1)
-    factor = -(-_LEAST_WIDTH // image.shape[1])
+    height, width = image.shape[:2]
+    factor = max(1, min(-(-_LEAST_WIDTH // width), _MOST_HEIGHT // height))
     drawn = image if factor == 1 else image.repeat(factor, 0).repeat(factor, 1)
     if classes is not None:
-        check_classes(classes, check_colors(colors), unseen=True)
+        colors = checked_colors(colors)
+        classes = checked_classes(classes, len(colors), unseen=True)
         enlarged = nearest(classes, drawn.shape[0], drawn.shape[1])
         drawn = _blended(drawn, enlarged, colors, opacity, transparent)
     if not caption:

@@ -14,6 +14,7 @@ from rich.text import Text
 from rsf_jax.console import table_console
 from rsf_jax.json_files import write_json
 from rsf_jax.media.feed import Account, Feed
+from rsf_jax.paths import expand
 from rsf_jax.streaming import Statistics, StreamEngine
 
 SUMMARY = "summary.json"
@@ -127,9 +128,9 @@ def play_in_terminal(
         return play(engine, feeds, stop, lambda table: live.update(table, refresh=True), tell)
 
 
-def save_summary(summary: Summary, folder: Path) -> Path:
+def save_summary(summary: Summary, folder: str | Path) -> Path:
     """Writes `summary.json`."""
-    path = folder / SUMMARY
+    path = expand(folder) / SUMMARY
     write_json(path, summary.to_json())
     return path
 

@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 
+from rsf_jax.arguments import whole
 from rsf_jax.errors import InputError
 from rsf_jax.media.checks import UNSEEN
 from rsf_jax.media.feed import Feed
@@ -17,6 +19,7 @@ from rsf_jax.media.outputs import Outputs
 from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
 from rsf_jax.media.sources import is_late, names_of, open_source
+from rsf_jax.paths import expand
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import Shadow
 from rsf_jax.trained.appearance import Appearance
@@ -50,8 +53,8 @@ class Settings:
         sound: whether videos get the sound of the files that they are made of.
     """
 
-    inputs: Sequence[str]
-    folder: Path
+    inputs: Sequence[str | Path]
+    folder: str | Path
     write: tuple[str, ...] = (OVERLAY,)
     overwrite: bool = False
     frame_size: tuple[int, int] | None = None
@@ -65,6 +68,24 @@ class Settings:
     annotations: tuple[str, ...] = ANNOTATIONS
     fit: str = SQUEEZE
     sound: bool = False
+
+    def checked(self) -> "Settings":
+        """Returns them with numbers and paths of Python.
+
+        Raises:
+            InputError: if one is not allowed, whatever the model.
+        """
+        if isinstance(self.inputs, str | Path):
+            raise InputError(f"inputs are {str(self.inputs)!r}: give a list of them")
+        if not self.inputs:
+            raise InputError("no inputs: give a video file, a folder of images or camera:0")
+        check_kinds(self.write, self.annotations)
+        check_fit(self.fit)
+        changes: dict[str, Any] = {n: whole(n, getattr(self, n), 0) for n in _COUNTS}
+        return dataclasses.replace(self, folder=expand(self.folder), **changes)
+
+
+_COUNTS = ("slots", "max_frames", "tries")
 
 
 def run(
@@ -90,8 +111,8 @@ def run(
         InputError: if an input cannot be opened, a file not be written, or a setting is not
             allowed.
     """
-    appearance = appearance or trained.appearance
-    size = _checked(settings, appearance)
+    appearance, settings = appearance or trained.appearance, settings.checked()
+    size = _size(settings, appearance)
     with contextlib.ExitStack() as stack:
         channels = trained.config.input_channels
         sources = [
@@ -119,21 +140,14 @@ def run(
         return play_in_terminal(engine, feeds, stop, tell)
 
 
-def _checked(settings: Settings, appearance: Appearance) -> tuple[int, int]:
-    """Checks what can be before anything is opened; returns the size of the model's frames."""
-    if not settings.inputs:
-        raise InputError("no inputs: give a video file, a folder of images or camera:0")
-    check_kinds(settings.write, settings.annotations)
-    check_fit(settings.fit)
+def _size(settings: Settings, appearance: Appearance) -> tuple[int, int]:
+    """The size of the model's frames; checks the fit for its classes."""
     if settings.fit == CROP and len(appearance.class_names) > UNSEEN:
         raise InputError(
             f"of {len(appearance.class_names)} classes none is left for what fit=crop leaves out: "
             "choose another fit"
         )
-    size = settings.frame_size or appearance.frame_size
-    if size is None:
-        raise InputError("the size of the frames of training is not known: give frame_size")
-    return size
+    return appearance.frame_shape(settings.frame_size, "frame_size")
 
 
 def _streams_of(source: Source, settings: Settings) -> int:
@@ -168,7 +182,7 @@ def _outputs(
     )
 
 
-def _source(text: str, size: tuple[int, int], channels: int, settings: Settings) -> Source:
+def _source(text: str | Path, size: tuple[int, int], channels: int, settings: Settings) -> Source:
     """A source that is open, unless opening it could take its time."""
 
     def open_it() -> Source:

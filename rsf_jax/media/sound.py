@@ -9,8 +9,11 @@ from typing import cast
 import av
 from av.error import FFmpegError
 
+from rsf_jax.paths import unfinished
+
 # What every player takes in an .mp4; others are coded anew.
 _COPIED = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac")
+_FORMATS = ("mp4", "matroska")
 _CODEC, _BITS = "aac", 160_000  # per second
 
 
@@ -28,22 +31,36 @@ def add_sound(video: Path, source: Path, begin: float, length: float) -> str:
     Returns:
         Why there is none; empty if there is.
     """
-    beside = video.with_name(f"{video.stem}.sound{video.suffix}")
     try:
         with av.open(f"file:{source}") as given:
             if not given.streams.audio:
                 return "it has no sound"
-            with av.open(f"file:{video}") as shown, av.open(f"file:{beside}", "w") as out:
-                _join(out, shown, given, begin, length)
-        beside.replace(video)
-    except (FFmpegError, ValueError) as error:
+            beside = unfinished(video)
+            try:
+                with av.open(f"file:{video}") as shown:
+                    _join(beside, shown, given, begin, length)
+                beside.replace(video)
+            finally:
+                beside.unlink(missing_ok=True)
+    except (OSError, FFmpegError, ValueError) as error:
         return f"its sound cannot be kept: {getattr(error, 'strerror', None) or error}"
-    finally:
-        beside.unlink(missing_ok=True)
     return ""
 
 
 def _join(
+    beside: Path,
+    shown: av.container.InputContainer,
+    given: av.container.InputContainer,
+    begin: float,
+    length: float,
+) -> None:
+    # A video that is unfinished is not called after its format.
+    (form,) = set(_FORMATS).intersection(shown.format.name.split(","))
+    with av.open(f"file:{beside}", "w", format=form) as out:
+        _mux(out, shown, given, begin, length)
+
+
+def _mux(
     out: av.container.OutputContainer,
     shown: av.container.InputContainer,
     given: av.container.InputContainer,

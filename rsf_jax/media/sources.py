@@ -3,6 +3,7 @@
 import math
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import av
@@ -17,6 +18,7 @@ from rsf_jax.media.folders import FolderSource, is_image
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.source import Source, UnreachableError
 from rsf_jax.media.videos import VideoSource
+from rsf_jax.models.base import checked_frame_shape
 from rsf_jax.paths import expand, split_address
 
 STANDARD_INPUT = "-"
@@ -29,6 +31,8 @@ _FINAL = (
 )
 # What only says where the video is: its own size is not the video's.
 _PLAYLISTS = {"hls", "applehttp", "dash", "sdp"}
+# Of a frame for a model; what FFmpeg makes of larger ones is an error, or no memory is left.
+_LONGEST_SIDE, _MOST_PIXELS = 2**14, 2**26
 _LISTED = 5  # names in a message
 
 
@@ -63,7 +67,7 @@ def open_source(
             an `UnreachableError` if trying again later may help.
     """
     shaper = Shaper(_checked_shape(frame_shape), _checked_channels(channels), fit)
-    check_number(
+    timeout = check_number(
         "timeout", timeout, "it has to be a number of seconds above 0", lambda x: 0 < x < math.inf
     )
     address = str(text)
@@ -96,7 +100,7 @@ def is_address(text: str) -> bool:
 def path_of(text: str | Path) -> Path:
     """Returns the path of a file or folder, which may be given as file://."""
     address = str(text)
-    return Path(unquote(split_address(address).path)) if "://" in address else expand(text)
+    return expand(unquote(split_address(address).path) if "://" in address else text)
 
 
 def is_late(text: str | Path) -> bool:
@@ -208,13 +212,19 @@ def _present(path: Path) -> str:
     return f"{parent.resolve()} holds {', '.join(names[:_LISTED]) or 'nothing'}{more}"
 
 
-def _checked_shape(shape: tuple[int, int] | None) -> tuple[int, int] | None:
-    if shape is not None and min(shape) < 1:
-        raise InputError(f"frame_shape is {list(shape)}: height and width are 1 pixel or more")
-    return shape
+def _checked_shape(shape: Any) -> tuple[int, int] | None:
+    if shape is None:
+        return None
+    height, width = checked_frame_shape(shape)
+    if max(height, width) > _LONGEST_SIDE or height * width > _MOST_PIXELS:
+        raise InputError(
+            f"frame_shape is {shape!r}: up to {_LONGEST_SIDE} pixels a side and {_MOST_PIXELS} in "
+            "all can be made"
+        )
+    return height, width
 
 
-def _checked_channels(channels: int) -> int:
-    if channels not in (1, 3):
-        raise InputError(f"channels is {channels}: choose 3 for color or 1 for gray")
-    return channels
+def _checked_channels(channels: Any) -> int:
+    if isinstance(channels, bool) or channels not in (1, 3):
+        raise InputError(f"channels is {channels!r}: choose 3 for color or 1 for gray")
+    return int(channels)

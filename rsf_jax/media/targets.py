@@ -6,6 +6,7 @@ from pathlib import Path
 
 from av.error import FFmpegError
 
+from rsf_jax import paths
 from rsf_jax.errors import InputError
 
 
@@ -36,10 +37,9 @@ def check_spares(path: Path, inputs: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Makes InputError of what the disk says while `path` is written."""
-    try:
-        yield
-    except (OSError, FFmpegError) as error:
-        raise InputError(
-            f"{path} cannot be written: {error.strerror or error}; make room, or write elsewhere"
-        ) from error
+    """Makes InputError of what the disk says while `path` is written, to us or to FFmpeg."""
+    with paths.disk_errors(path):
+        try:
+            yield
+        except FFmpegError as error:
+            raise OSError(error.errno, error.strerror) from error

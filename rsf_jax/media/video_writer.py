@@ -11,13 +11,17 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 from rsf_jax.media import colors
-from rsf_jax.media.checks import check_image
+from rsf_jax.media.checks import checked_image
 from rsf_jax.media.targets import check_free, disk_errors
+from rsf_jax.paths import expand, unfinished
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
 RATES = (0.0001, 1000.0)  # frames per second; the least is one in three hours
+_LONGEST = 1e9  # seconds
+_LONGEST_SIDE = 2**14  # pixels; x264 takes no more
 # A second in units of times: whole numbers for all usual rates, 30000/1001 too. MPEG-4 has no more
 # than 65535.
 _TICKS = 60_000
@@ -32,8 +36,9 @@ class VideoWriter:
     """A video file, complete once it is closed.
 
     Its pixels are square, its colors those of sRGB, coded and tagged as players take a video of its
-    size for: BT.709 from HD on, BT.601 below. Until it is closed it is called `name.part.mp4`.
-    Leaving the `with` block by an exception deletes that.
+    size for: BT.709 from HD on, BT.601 below. Until it is closed it is called
+    `name.mp4.unfinished`, with a number behind that if there is such a file. Leaving the `with`
+    block by an exception deletes it.
 
     Args:
         path: ends in .mp4 or .mkv.
@@ -52,20 +57,18 @@ class VideoWriter:
         overwrite: bool = False,
         finish: Callable[[Path, float], None] | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = expand(path)
         suffix = self.path.suffix.lower()
         if suffix not in _FORMATS:
             raise InputError(
                 f"{self.path} ends in {suffix or 'nothing'}: choose {' or '.join(_FORMATS)}"
             )
-        if not RATES[0] <= frames_per_second <= RATES[1]:
-            raise InputError(
-                f"frames_per_second is {frames_per_second}: it lies between {RATES[0]:g} and "
-                f"{RATES[1]:g}"
-            )
+        needed = f"it lies between {RATES[0]:g} and {RATES[1]:g}"
+        rate = check_number(
+            "frames_per_second", frames_per_second, needed, lambda x: RATES[0] <= x <= RATES[1]
+        )
         check_free(self.path, overwrite)
-        self._rate = _fraction(frames_per_second)
-        self._part = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
+        self._rate = _fraction(rate)
         self._size: tuple[int, int] | None = None
         self._count, self._last, self._finish = 0, -1, finish
 
@@ -79,9 +82,13 @@ class VideoWriter:
             seconds: when it is shown, from the first one on; as `frames_per_second` says if None.
 
         Raises:
-            InputError: if it is no image, has another size than the first, or the disk is full.
+            InputError: if it is no image, has another size than the first, `seconds` is no number
+                of at least 0, or the disk is full.
         """
-        check_image(image)
+        image = checked_image(image)
+        if seconds is not None:
+            needed = "it has to be a number of seconds of at least 0"
+            seconds = check_number("seconds", seconds, needed, lambda x: 0 <= x < _LONGEST)
         height, width = image.shape[:2]
         with disk_errors(self.path):
             if self._size is None:
@@ -132,11 +139,21 @@ class VideoWriter:
         self._part.unlink(missing_ok=True)
 
     def _begin(self, height: int, width: int) -> None:
+        if max(height, width) > _LONGEST_SIDE:
+            raise InputError(
+                f"{self.path}: a frame is {[height, width]} pixels, and {_LONGEST_SIDE} a side are "
+                "the most that can be coded: give a smaller one"
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         codec = next(name for name in _CODECS if name in av.codecs_available)
         # With its protocol, or a colon in a name would end one.
         form = _FORMATS[self.path.suffix.lower()]
-        self._container = av.open(f"file:{self._part}", "w", format=form)
+        self._part = unfinished(self.path)
+        try:
+            self._container = av.open(f"file:{self._part}", "w", format=form)
+        except BaseException:
+            self._part.unlink()
+            raise
         self._size = (height, width)
         sparing = _SPARING.get(codec, {}) if height * width > _LARGE else {}
         options = _CODECS[codec] | sparing

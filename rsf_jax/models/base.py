@@ -271,8 +271,12 @@ def checked_model(model: Any) -> VideoModel:
     return model if model.scope is None else model.unbind()[0]
 
 
-def checked_frame_shape(shape: Any) -> tuple[int, int]:
+def checked_frame_shape(shape: Any, name: str = "frame_shape") -> tuple[int, int]:
     """Returns (height, width) in pixels, whole numbers of Python or NumPy.
+
+    Args:
+        shape: what was given.
+        name: of the argument.
 
     Raises:
         InputError: if it is something else.
@@ -281,7 +285,7 @@ def checked_frame_shape(shape: Any) -> tuple[int, int]:
         height, width = (whole("", side) for side in shape)
     except (TypeError, ValueError, InputError):
         raise InputError(
-            f"frame_shape is {shape!r}: (height, width) of 1 pixel or more is needed"
+            f"{name} is {shape!r}: (height, width) of 1 pixel or more is needed"
         ) from None
     return height, width
 

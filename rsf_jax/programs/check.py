@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rsf_jax.checks import check_frames
+from rsf_jax.errors import InputError
 from rsf_jax.policies import StepPolicy
 from rsf_jax.programs.frame_step import first_state
 from rsf_jax.programs.run import Video
@@ -45,8 +47,14 @@ def compare(
         folder: of a program of one video, or of any number.
         trained: what it was made of.
         policy: that it was made with.
-        frames: uint8 [T, H, W, I].
+        frames: uint8 [T, H, W, I], one or more.
+
+    Raises:
+        InputError: if the frames are no such array.
     """
+    check_frames(frames, 4, "T, H, W", trained.config.input_channels)
+    if frames.dtype != np.uint8:
+        raise InputError(f"frames are {frames.dtype}: programs take uint8")
     by_library = library_video(trained, policy, (frames.shape[1], frames.shape[2]))
     video, largest, others, total = Video(folder), 0.0, 0, 0
     for frame in frames:

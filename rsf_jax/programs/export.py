@@ -57,16 +57,15 @@ def export_program(
         The folder.
 
     Raises:
-        InputError: if an argument is not allowed, the frame size of training is not known, or the
-            model or the policy has an operation that has no form in ONNX here.
+        InputError: if an argument is not allowed, the frame size of training is not known, the
+            folder cannot be written to, or the model or the policy has an operation that has no
+            form in ONNX here.
     """
     check_policy(policy)
     check_choice("format", format, FORMATS)
     check_choice("weights", weights, WEIGHTS)
     batch = whole("batch", batch, least=0)
-    frame_shape = frame_shape or trained.appearance.frame_size
-    if frame_shape is None:
-        raise InputError("the frame size of training is not known: give frame_shape")
+    frame_shape = trained.appearance.frame_shape(frame_shape)
     if not platforms:
         raise InputError(f"platforms is empty: choose of {', '.join(PLATFORMS)}")
     for platform in platforms:

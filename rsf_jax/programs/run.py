@@ -48,7 +48,7 @@ class Video:
     """
 
     def __init__(self, folder: str | Path, batch: int = 1, **options: Any) -> None:
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         self.manifest = json.loads((folder / "manifest.json").read_text())
         content = {name: (folder / name).read_bytes() for name in self.manifest["files"]}
         for name, wanted in self.manifest["files"].items():

@@ -24,8 +24,10 @@ def as_function(
         variables: of the network.
 
     Raises:
-        InputError: if variables are missing.
+        InputError: if it is none of these, or variables are missing.
     """
+    if not callable(network):
+        raise InputError(f"network is {network!r}: a Flax module or a function is needed")
     nnx = sys.modules.get("flax.nnx")  # who has such a module has loaded it
     if nnx is not None and isinstance(network, nnx.Module):
         definition, own = nnx.split(network)

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.arguments import whole
-from rsf_jax.checks import own_copy
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import VideoModel
 from rsf_jax.models.feedforward import FeedforwardModel
 from rsf_jax.reuse.choosing import Chosen, choose
 from rsf_jax.reuse.description import computed_densely, describe
 from rsf_jax.reuse.functions import Network, as_function
+from rsf_jax.reuse.given import check_finite, check_thresholds, frames_of
 from rsf_jax.reuse.graph import Node
 from rsf_jax.reuse.program import METHODS, Program
 from rsf_jax.reuse.search import Trial
@@ -92,7 +92,7 @@ class ReuseNetwork:
         self._named = type(network).__name__ if network is not self._apply else short(network)
         self._number = next(_NUMBERS)
         self._method, self._thresholds = method, thresholds
-        _check_thresholds(thresholds)
+        check_thresholds(thresholds)
         self._compiled: dict[Any, _Compiled] = {}
 
     def __repr__(self) -> str:
@@ -120,7 +120,7 @@ class ReuseNetwork:
         Args:
             frame: float [B, H, W, C], of which the shape counts.
         """
-        return describe(self._for(frame).program)
+        return describe(self.program(frame))
 
     def init(self, frame: Array) -> ReuseState:
         """Returns the state in front of a sequence, everything of `frame` computed.
@@ -132,7 +132,7 @@ class ReuseNetwork:
         Raises:
             InputError: if the frame is no such array.
         """
-        program, frame = self._for(frame), own_copy(frame)
+        program, frame = self._for(frame)
         return program.start(program.weights, frame)[0]
 
     def step(
@@ -157,7 +157,7 @@ class ReuseNetwork:
                 another network, as of one with other weights, or thresholds are of another number.
         """
         self._check_own(state)
-        program, frame = self._for(frame), own_copy(frame)
+        program, frame = self._for(frame)
         if state.stored[0].values.shape != program.shape:
             raise InputError(
                 f"frame has shape {frame.shape}, the sequence another: start a new one"
@@ -181,12 +181,12 @@ class ReuseNetwork:
         Args:
             frame: float [B, H, W, C].
         """
-        program, frame = self._for(frame), own_copy(frame)
+        program, frame = self._for(frame)
         return program.whole(program.weights, frame)[0]
 
     def program(self, frame: Array) -> Program:
         """Returns what frames of this shape are processed by."""
-        return self._for(frame).program
+        return self._for(frame)[0].program
 
     def maps(self, state: ReuseState, frame: Array) -> list[jax.Array]:
         """Returns the stored maps, float [B, H, W, C] each, in the order of `layers`.
@@ -199,18 +199,18 @@ class ReuseNetwork:
             InputError: if the state is used up, or that of another network.
         """
         self._check_own(state)
-        return self._for(frame).maps(state)
+        return self._for(frame)[0].maps(state)
 
     def layers(self, frame: Array) -> list[str]:
         """Returns the names of the stored maps, as `thresholds` and `state.computed` have them.
 
         A map is named after the layer whose convolution or pooling leads to it.
         """
-        return self._for(frame).names
+        return self._for(frame)[0].names
 
     def with_thresholds(self, thresholds: float | Mapping[str, float]) -> "ReuseNetwork":
         """Returns the network with other thresholds; it shares what is compiled, and states."""
-        _check_thresholds(thresholds)
+        check_thresholds(thresholds)
         other = copy.copy(self)
         other._thresholds = thresholds
         other._compiled = {
@@ -251,7 +251,11 @@ class ReuseNetwork:
         """
         return choose(self, clips, max_error=max_error, scenes=scenes, on_trial=on_trial)
 
-    def _check_own(self, state: ReuseState) -> None:
+    def _check_own(self, state: Any) -> None:
+        if not isinstance(state, ReuseState):
+            raise InputError(
+                f"state is {type(state).__name__}: give what init or the last step has returned"
+            )
         if state.owner != self._number:
             raise InputError(
                 "the state is of another network, or of this one with other weights: begin with "
@@ -262,21 +266,20 @@ class ReuseNetwork:
                 "the state is used up by the step after it: go on from the one that step returned"
             )
 
-    def _for(self, frame: Array) -> "_Compiled":
-        frame = jnp.asarray(frame)
-        if not jnp.issubdtype(frame.dtype, jnp.floating):
-            raise InputError(f"frame is of type {frame.dtype}: give floats, as {_AS_FLOATS}")
-        key = (frame.shape, frame.dtype)
+    def _for(self, given: Any) -> tuple["_Compiled", Array]:
+        """What frames of a shape are processed by, and the frame as an array of its own."""
+        frame = frames_of("frame", given)
+        key = (frame.shape, jax.dtypes.canonicalize_dtype(frame.dtype))
         if key not in self._compiled:
             if _is_traced(self._variables):
-                self._compiled[key] = self._compile(frame)
+                self._compiled[key] = self._compile(*key)
             else:  # what is kept must not be of the transformation that is going on
                 with jax.ensure_compile_time_eval():
-                    self._compiled[key] = self._compile(frame)
-        return self._compiled[key]
+                    self._compiled[key] = self._compile(*key)
+        return self._compiled[key], frame
 
-    def _compile(self, frame: Array) -> "_Compiled":
-        spec = jax.ShapeDtypeStruct(frame.shape, frame.dtype)
+    def _compile(self, shape: tuple[int, ...], dtype: Any) -> "_Compiled":
+        spec = jax.ShapeDtypeStruct(shape, dtype)
         graph = trace(lambda x: self._apply(self._variables, x), spec)
         program = Program(graph, self._method, self._tile_side, self._number)
         thresholds = _by_stage(self._thresholds, program.names)
@@ -284,7 +287,6 @@ class ReuseNetwork:
 
 
 _NUMBERS = itertools.count(1)
-_AS_FLOATS = "frame.astype(np.float32) / 255"
 
 
 class _Compiled:
@@ -368,15 +370,9 @@ def _first_dense(compiled: _Compiled) -> list[Node]:
     return computed_densely(compiled.program)[:1]
 
 
-def _check_thresholds(thresholds: float | np.ndarray | Mapping[str, float]) -> None:
-    values = thresholds.values() if isinstance(thresholds, Mapping) else [thresholds]
-    for value in values:
-        if not np.isfinite(value).all():
-            raise InputError(f"threshold is {value}: a finite number is needed")
-
-
 def _for_all(thresholds: Any, names: list[str]) -> Array:
     """Thresholds of all maps, of one for all or one each."""
+    check_finite("threshold", thresholds)
     shape = np.shape(thresholds)
     if shape not in ((), (len(names),)):
         raise InputError(

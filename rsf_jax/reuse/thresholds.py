@@ -8,6 +8,7 @@ from typing import Any
 
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
+from rsf_jax.paths import disk_errors, expand
 
 _THRESHOLDS = "thresholds"
 
@@ -21,8 +22,13 @@ def save_thresholds(
         path: of the file.
         thresholds: by layer, as `ReuseNetwork` takes them.
         found: what else is known of them.
+
+    Raises:
+        InputError: if the file cannot be written there.
     """
-    write_json(Path(path), {**(found or {}), _THRESHOLDS: dict(thresholds)})
+    path = expand(path)
+    with disk_errors(path):
+        write_json(path, {**(found or {}), _THRESHOLDS: dict(thresholds)})
 
 
 def load_thresholds(path: str | Path) -> dict[str, float]:
@@ -34,7 +40,7 @@ def load_thresholds(path: str | Path) -> dict[str, float]:
     Raises:
         InputError: if the file cannot be read, or holds none.
     """
-    path = Path(path)
+    path = expand(path)
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal, Var
 
-from rsf_jax.errors import InputError
 from rsf_jax.models.recurrent import convolve_frame
 from rsf_jax.ops import onednn
 from rsf_jax.ops.scans import scan_parts
@@ -84,12 +83,7 @@ def trace(network: Callable[[Any], Any], frame: jax.ShapeDtypeStruct) -> Graph:
     Args:
         network: a function of a frame [B, H, W, C]; what it closes over are its weights.
         frame: shape and type of the frame.
-
-    Raises:
-        InputError: if the frame is no map.
     """
-    if len(frame.shape) != 4:
-        raise InputError(f"frame has shape {frame.shape}: [B, H, W, C] is needed")
     with onednn.left_out():  # which hides what a convolution reads
         closed, shapes = jax.make_jaxpr(network, return_shape=True)(frame)
     node = Node(Input(), (), tuple(frame.shape), frame.dtype, "frame")

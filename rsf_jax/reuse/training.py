@@ -1,12 +1,13 @@
 """Training with reuse: the derivatives of the dense network, of what has changed alone."""
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
 
-from rsf_jax.errors import InputError
+from rsf_jax.arguments import whole
 from rsf_jax.reuse.functions import Network, as_function
+from rsf_jax.reuse.given import frames_of
 from rsf_jax.reuse.program import Program
 from rsf_jax.reuse.state import ReuseState
 from rsf_jax.reuse.trace import trace
@@ -14,7 +15,11 @@ from rsf_jax.typing import Array, Variables
 
 
 def run_clip(
-    network: Network, variables: Variables | None, clip: Array, *, tile_side: int | None = None
+    network: Network,
+    variables: Variables | None,
+    clip: Array,
+    *,
+    tile_side: SupportsIndex | None = None,
 ) -> Any:
     """Runs a network over a clip, computing of each frame only what has changed: for training.
 
@@ -36,16 +41,16 @@ def run_clip(
         What the network returns for every frame, with the frames as second axis, [B, T, ...].
 
     Raises:
-        InputError: if the clip has another shape, or variables are missing.
+        InputError: if the clip is of another shape or type, `tile_side` is no number of pixels, or
+            variables are missing.
 
     Source: Khachatourian 2019, for training with reuse.
     """
-    if clip.ndim != 5 or clip.shape[1] < 1:
-        raise InputError(f"clip has shape {clip.shape}: [B, T, H, W, C] is needed")
+    side = None if tile_side is None else whole("tile_side", tile_side)
     apply, variables = as_function(network, variables)
-    frames = jnp.moveaxis(jnp.asarray(clip), 1, 0)
+    frames = jnp.moveaxis(jnp.asarray(frames_of("clip", clip, tuple("BTHWC"))), 1, 0)
     spec = jax.ShapeDtypeStruct(frames.shape[1:], frames.dtype)
-    program = Program(trace(lambda frame: apply(variables, frame), spec), "region", tile_side)
+    program = Program(trace(lambda frame: apply(variables, frame), spec), "region", side)
     weights = program.weights()
     counts = jnp.full(len(program.stages), -1.0).at[0].set(0.0)
 

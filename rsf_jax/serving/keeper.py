@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rsf_jax.errors import InputError
+from rsf_jax.paths import expand
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.serving.kept import Kept
 from rsf_jax.serving.session import Session
@@ -27,7 +28,8 @@ class Keeper:
         kept: how clients wanted them.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: str | Path | None) -> None:
+        path = None if path is None else expand(path)
         self._path, self._writing = path, threading.Lock()
         if path is not None:
             # Now, and not when there are streams that would be lost.

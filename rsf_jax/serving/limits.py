@@ -53,11 +53,12 @@ class Limits:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type is int:
-                whole(field.name, value)
+                checked: int | float = whole(field.name, value)
             else:
-                check_number(
+                checked = check_number(
                     field.name, value, "a number above 0 is needed", lambda x: 0 < x < math.inf
                 )
+            object.__setattr__(self, field.name, checked)
 
 
 class Rate:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rsf_jax.errors import InputError
+from rsf_jax.paths import expand
 from rsf_jax.streaming import Snapshot
 
 
@@ -16,8 +17,8 @@ class Others:
         paths: of their snapshots; those that are not there, or damaged, have no streams.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = tuple(paths)
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self._paths = tuple(map(expand, paths))
 
     def find(self, name: str) -> tuple[Path, Snapshot] | None:
         """Returns a snapshot of the one stream of a name, and its file; None if no file has it."""

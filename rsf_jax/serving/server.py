@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from rsf_jax.errors import InputError
+from rsf_jax.paths import expand
 from rsf_jax.serving.app import make_app
 from rsf_jax.serving.feeds import Feed
 from rsf_jax.serving.guard import is_local
@@ -39,8 +40,8 @@ class Address:
     host: str = "127.0.0.1"
     port: int = 8000
     token: str = ""
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: str | Path | None = None
+    key: str | Path | None = None
 
     def __post_init__(self) -> None:
         """Reads the certificate, so that what is wrong with it is said before anything begins."""
@@ -48,6 +49,9 @@ class Address:
             if self.key is not None:
                 raise InputError(f"{self.key} is the key of no certificate: give that, too")
             return
+        for name in ("certificate", "key"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, None if given is None else expand(given))
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as error:

@@ -82,14 +82,12 @@ class Service:
         frame_shape: tuple[int, int] | None = None,
         slots: int = 8,
         limits: Limits | None = None,
-        snapshot: Path | None = None,
+        snapshot: str | Path | None = None,
         snapshot_seconds: float = 10.0,
-        adopt: Sequence[Path] = (),
+        adopt: Sequence[str | Path] = (),
     ) -> None:
         self.trained, self.limits = trained, limits or Limits()
-        frame_shape = frame_shape or trained.appearance.frame_size
-        if frame_shape is None:
-            raise InputError("the frame size of training is not known: give frame_shape")
+        frame_shape = trained.appearance.frame_shape(frame_shape)
         needed = "seconds above 0 are needed"
         check_number("snapshot_seconds", snapshot_seconds, needed, lambda x: 0 < x < math.inf)
         policy = policy or trained.schedule

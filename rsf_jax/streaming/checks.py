@@ -42,8 +42,7 @@ def checked_budget(budget: Any) -> float | None:
     if budget is None:
         return None
     needed = "seconds above 0 are needed, or None"
-    check_number("budget", budget, needed, lambda x: 0 < x < float("inf"))
-    return float(budget)
+    return float(check_number("budget", budget, needed, lambda x: 0 < x < float("inf")))
 
 
 def check_when_full(name: Any) -> None:

@@ -67,7 +67,8 @@ class Shadow:
         """Checks all of them."""
         check_policy(self.reference)
         needed = "a probability above 0 is needed, at most 1"
-        check_number("share", self.share, needed, lambda x: 0 < x <= 1)
+        share = check_number("share", self.share, needed, lambda x: 0 < x <= 1)
+        object.__setattr__(self, "share", share)
         check_function("on_loss", self.on_loss)
         check_function("loss", self.loss)
         whole("seed", self.seed, least=0)

@@ -15,6 +15,7 @@ from safetensors.numpy import save as save_tensors
 
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_bytes
+from rsf_jax.paths import disk_errors, expand
 from rsf_jax.shown import in_a_line
 
 VERSION = 1  # of the files
@@ -130,11 +131,9 @@ class Snapshot:
         Raises:
             InputError: as `to_bytes`, or if it cannot be written there.
         """
-        path = Path(path)
-        try:
+        path = expand(path)
+        with disk_errors(path):
             write_bytes(path, self.to_bytes())
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror}") from None
         return path
 
     @classmethod
@@ -162,7 +161,7 @@ class Snapshot:
         Raises:
             InputError: as `from_bytes`, or if there is no such file.
         """
-        path = Path(path)
+        path = expand(path)
         try:
             if path.stat().st_size > _MOST_BYTES:
                 raise InputError(f"{path}: it is larger than {_MOST_BYTES} bytes")

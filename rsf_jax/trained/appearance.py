@@ -10,6 +10,7 @@ import numpy as np
 
 from rsf_jax.config.config import Config
 from rsf_jax.errors import InputError
+from rsf_jax.models.base import checked_frame_shape
 from rsf_jax.run_folder import RunFolder
 from rsf_jax.shown import in_a_line
 from rsf_jax.trained.palette import spread_colors
@@ -35,6 +36,22 @@ class Appearance:
     colors: np.ndarray
     frame_size: tuple[int, int] | None
     background: int | None
+
+    def frame_shape(self, given: Any = None, name: str = "frame_shape") -> tuple[int, int]:
+        """Returns (height, width) of frames: what is given, or that of training if None is.
+
+        Args:
+            given: (height, width) in pixels.
+            name: of the argument.
+
+        Raises:
+            InputError: if it is something else, or that of training is needed and not known.
+        """
+        if given is not None:
+            return checked_frame_shape(given, name)
+        if self.frame_size is None:
+            raise InputError(f"the frame size of training is not known: give {name}")
+        return self.frame_size
 
 
 def appearance_of(

@@ -166,15 +166,12 @@ class Trained:
         Raises:
             InputError: as `StreamEngine`; or if the frame size of training is not known.
         """
-        frame_shape = frame_shape or self.appearance.frame_size
-        if frame_shape is None:
-            raise InputError("the frame size of training is not known: give frame_shape")
         stateful = self.config.stateful
         return StreamEngine(
             self.model,
             self.variables,
             policy or self.schedule,
-            frame_shape,
+            self.appearance.frame_shape(frame_shape),
             **{"stateful": stateful, **options},
         )
 

@@ -262,7 +262,7 @@ def test_videos_are_cut_into_clips(trained, films):
         ({"length": 20, "frame_size": SIZE}, "there are 1 clips of 20 frames: some are needed"),
         ({"length": 0, "frame_size": SIZE}, "length is 0"),
         ({"length": 4, "gap": -1, "frame_size": SIZE}, "gap is -1"),
-        ({"length": 4}, "the size of the frames of training is not known: give frame_size"),
+        ({"length": 4}, "the frame size of training is not known: give frame_size"),
     ],
 )
 def test_clips_that_are_none_are_refused(trained, films, options, message):

@@ -123,7 +123,8 @@ def test_another_shape_has_the_same_tiles():
     [
         (lambda: Fit("tile", SHAPE, MODEL), "fit is 'tile': choose squeeze, letterbox, crop"),
         (lambda: Fit("tiles:0", SHAPE, MODEL), "fit is 'tiles:0'"),
-        (lambda: Fit("crop", (0, 5), MODEL), r"\[0, 5\] cannot be fitted to \[36, 36\]"),
+        (lambda: Fit("crop", (0, 5), MODEL), r"\(0, 5\) cannot be fitted to \(36, 36\)"),
+        (lambda: Fit("crop", (8.5, 5), MODEL), r"\(8\.5, 5\) cannot be fitted to \(36, 36\)"),
         (lambda: Fit("tiles", (1080, 1920), MODEL), "tiles of 36x36 cover 1920x1080, and 256"),
         (lambda: Fit("crop", SHAPE, MODEL).frames(_ramp(9, 9)), r"the image is \[9, 9\] pixels"),
         (lambda: Fit("crop", SHAPE, MODEL).frames(np.zeros(SHAPE)), "has to be uint8"),

@@ -62,6 +62,22 @@ def test_damaged_images_are_skipped_and_keep_their_time(tmp_path):
     assert (source.count, source.skipped, source.problem) == (3, 3, "")
 
 
+def test_times_of_images_are_plain_numbers(tmp_path):
+    for index in range(2):
+        _save(tmp_path / f"{index}.png", 90)
+    with open_source(tmp_path, (24, 32), images_per_second=np.float32(4)) as source:
+        seconds = [picture.seconds for picture in source]
+    assert seconds == [0, 0.25]
+    assert {type(x) for x in seconds} == {float}
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("nan"), 1e-320, 0, "25", True])
+def test_rates_that_give_no_times_are_refused(tmp_path, rate):
+    _save(tmp_path / "0.png", 90)
+    with pytest.raises(InputError, match=r"images_per_second is .*: it has to be from 0\.000001"):
+        open_source(tmp_path, (24, 32), images_per_second=rate)
+
+
 def test_a_cut_jpeg_is_skipped_too(tmp_path):
     for name in ("0.jpg", "1.jpg"):
         Image.fromarray(scenes(1)[0]).save(tmp_path / name)
@@ -88,6 +104,37 @@ def test_sixteen_bits_become_eight(tmp_path):
     with open_source(tmp_path, None) as source:
         (picture,) = source
     np.testing.assert_array_equal(picture.image[..., 1], image >> 8)
+
+
+def test_floats_in_0_to_1_become_eight_bits(tmp_path):
+    image = np.linspace(0, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
+    Image.fromarray(image).save(tmp_path / "0.tif")
+    with open_source(tmp_path / "0.tif", None) as source:
+        (picture,) = source
+    np.testing.assert_array_equal(picture.image[..., 1], np.rint(255 * image))
+
+
+@pytest.mark.parametrize(
+    ("image", "why"),
+    [
+        (np.full((9, 9), 1000, np.int32), "0.tif: its values are whole numbers of 32 bits, whose "),
+        (np.full((9, 9), 255, np.float32), "0.tif: its values are floats from 255 to 255: 0..1 is"),
+        (np.full((9, 9), np.nan, np.float32), "0.tif: its values are floats from nan to nan"),
+    ],
+)
+def test_images_whose_range_nobody_knows_are_left_out_and_told(tmp_path, image, why):
+    for name in ("0.tif", "1.tif"):
+        Image.fromarray(image).save(tmp_path / name)
+    with open_source(tmp_path, None) as source:
+        assert list(source) == []
+    (note,) = source.notes
+    assert f"{tmp_path.name}/: an image is left out: {why}" in note
+    assert f"{tmp_path.name}/ has no image that can be read: 1.tif: its values" in source.problem
+    assert source.skipped == 2
+    _save(tmp_path / "2.png", 90)
+    with open_source(tmp_path, None) as source:
+        assert _levels(source) == [90]
+    assert (source.skipped, source.problem) == (2, "")
 
 
 def _animation(path, count):

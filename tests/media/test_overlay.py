@@ -95,3 +95,17 @@ def test_what_cannot_be_drawn_is_refused(image, classes, colors, opacity, messag
 def test_the_library_is_imported_without_pyav():
     code = "import sys, rsf_jax; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [
+        ((4200, 64), (4200, 64)),  # 5 times as large it could not be coded
+        ((2500, 64), (7500, 192)),
+        ((36, 36), (324, 324)),
+        ((5000, 1), (5000, 1)),
+    ],
+)
+def test_what_is_narrow_is_enlarged_as_far_as_its_height_allows(size, shape):
+    image = np.zeros((*size, 3), np.uint8)
+    assert draw(image, None, np.zeros((1, 3), np.uint8), "").shape == (*shape, 3)

@@ -341,10 +341,43 @@ def test_bad_settings_are_named(trained, tmp_path):
         _play(trained, tmp_path, [clip], write=("mask",))
     with pytest.raises(rsf.InputError, match="budget is -1"):
         _play(trained, tmp_path, [clip], budget=-1.0)
+    with pytest.raises(rsf.InputError, match="frame_size is 36: "):
+        _play(trained, tmp_path, [clip], frame_size=36)
+    for name, value in (("max_frames", -1), ("tries", "5"), ("slots", 1.0)):
+        with pytest.raises(
+            rsf.InputError, match=f"{name} is {value!r}: a whole number of at least"
+        ):
+            _play(trained, tmp_path, [clip], **{name: value})
+    with pytest.raises(rsf.InputError, match=r"inputs are '.*clip\.mp4': give a list of them"):
+        runs.run(trained, POLICY, runs.Settings(str(clip), tmp_path / "out"), lambda: None)
+    assert not (tmp_path / "out").exists()
     unknown = dataclasses.replace(_look(), frame_size=None)
     settings = runs.Settings([str(clip)], tmp_path / "out")
     with pytest.raises(rsf.InputError, match="give frame_size"):
         runs.run(trained, POLICY, settings, lambda: None, appearance=unknown)
+
+
+def test_settings_may_be_texts_and_numbers_of_numpy(trained, tmp_path):
+    Image.fromarray(_scenes(1)[0]).save(tmp_path / "0.png")
+    settings = runs.Settings(
+        [tmp_path / "0.png"],
+        str(tmp_path / "out"),
+        ("json", "overlay"),
+        frame_size=np.array(SIZE),
+        max_frames=np.int64(1),
+        images_per_second=np.float32(25),
+    )
+    (account,) = runs.run(trained, POLICY, settings, lambda: None, appearance=_look()).accounts
+    assert (account.done, account.problem) == (1, "")
+    assert json.loads(_lines(tmp_path, "0")[0])["seconds"] == 0
+
+
+def test_a_tall_and_narrow_image_gets_an_overlay(trained, tmp_path):
+    Image.fromarray(np.zeros((4200, 64, 3), np.uint8)).save(tmp_path / "scan.png")
+    (account,) = _play(trained, tmp_path, [tmp_path / "scan.png"]).accounts
+    assert account.problem == ""
+    with av.open(tmp_path / "out" / "scan.mp4") as container:
+        assert container.streams.video[0].width == 64
 
 
 def test_appearance_comes_from_the_run(run, tmp_path):

@@ -55,6 +55,17 @@ def test_sound_is_copied_or_coded_and_as_long_as_the_video(tmp_path, suffix, cod
     assert source.exists()
 
 
+def test_a_file_that_is_called_as_one_on_its_way_is_left_alone(tmp_path):
+    with av.open(tmp_path / "loud.mp4", "w") as out:
+        add_tone(out, out.add_stream("aac", rate=16000, layout="mono"), 1.0)
+    others = [tmp_path / "video.sound.mp4", tmp_path / "video.mp4.unfinished"]
+    for other in others:
+        other.write_text("mine")
+    assert add_sound(_video(tmp_path / "video.mp4", 3), tmp_path / "loud.mp4", 0.0, 0.3) == ""
+    assert [other.read_text() for other in others] == ["mine", "mine"]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 def test_a_file_without_sound_or_that_is_gone_leaves_the_video(tmp_path):
     video = _video(tmp_path / "video.mp4", 3)
     before = video.read_bytes()

@@ -294,8 +294,13 @@ def test_names_with_colons_are_files(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "arguments", "message"),
     [
-        ((0, 4), {}, r"frame_shape is \[0, 4\]"),
+        *(
+            (shape, {}, r"frame_shape is .*: \(height, width\) of 1 pixel or more is needed")
+            for shape in ((0, 4), 36, (36,), (36, 36, 3), ("36", "36"), (36.5, 36), (True, True))
+        ),
+        ((10**6, 10**6), {}, r"frame_shape is \(1000000, 1000000\): up to 16384 pixels a side"),
         (None, {"channels": 2}, "channels is 2: choose 3 for color or 1 for gray"),
+        (None, {"channels": True}, "channels is True: choose 3 for color or 1 for gray"),
         (None, {"timeout": 0.0}, "timeout is 0.0"),
     ],
 )

@@ -1,7 +1,10 @@
+import contextlib
 import json
 import os
+import resource
 
 import av
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from filming import noise, scenes
@@ -41,6 +44,17 @@ def test_a_video_reads_back_as_it_was_written(tmp_path, monkeypatch, name, codec
         assert np.median(np.abs(picture.image.astype(int) - image)) <= 5
 
 
+def test_files_may_lie_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with VideoWriter("~/clip.mp4", 10) as video:
+        video.write(scenes(1)[0])
+    with MaskWriter("~/masks", COLORS) as masks:
+        masks.write(0, np.zeros((4, 4), int))
+    with JsonLinesWriter("~/lines.jsonl", ["a"]):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["clip.mp4", "lines.jsonl", "masks"]
+
+
 def test_odd_sizes_are_padded_with_their_own_edge(tmp_path):
     image = np.full((47, 63, 3), 200, np.uint8)
     with VideoWriter(tmp_path / "clip.mp4", 10) as writer:
@@ -49,6 +63,28 @@ def test_odd_sizes_are_padded_with_their_own_edge(tmp_path):
         (picture,) = source
     assert picture.image.shape == (48, 64, 3)
     assert np.abs(picture.image.astype(int) - 200).max() < 4
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    rate, seconds = np.float32(30000 / 1001), np.float32(0.5)
+    with VideoWriter(tmp_path / "clip.mp4", rate) as video:
+        for time in (0, seconds):
+            video.write(scenes(1)[0], time)
+    with open_source(tmp_path / "clip.mp4", None) as source:
+        assert [picture.seconds for picture in source] == pytest.approx([0, 0.5], abs=1e-3)
+    with JsonLinesWriter(tmp_path / "lines.jsonl", ["ground"]) as lines:
+        lines.write(_result(0), seconds, None, frame=np.int64(3))
+    (line,) = (tmp_path / "lines.jsonl").read_text().splitlines()
+    assert (json.loads(line)["seconds"], json.loads(line)["frame"]) == (0.5, 3)
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, "1"])
+def test_a_frame_is_shown_at_a_time(tmp_path, seconds):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10)
+    with pytest.raises(InputError, match=r"seconds is .*: it has to be a number of seconds of at"):
+        writer.write(scenes(1)[0], seconds)
+    writer.close()
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_frame_of_another_size_is_refused(tmp_path):
@@ -75,8 +111,16 @@ def _write_until(path, images, error=None, overwrite=False):
         for image in images:
             writer.write(image)
         if error is not None:
-            assert f"{path.stem}.part{path.suffix}" in os.listdir(path.parent)
+            assert f"{path.name}.unfinished" in os.listdir(path.parent)
             raise error
+
+
+def test_a_frame_that_no_coder_takes_is_named(tmp_path):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10)
+    with pytest.raises(InputError, match=r"clip\.mp4: a frame is \[20000, 2\] pixels, and 16384 a"):
+        writer.write(np.zeros((20000, 2, 3), np.uint8))
+    writer.close()
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_interrupted_video_leaves_nothing(tmp_path):
@@ -100,6 +144,8 @@ def test_an_interrupted_video_leaves_the_old_one(tmp_path):
         ("clip", 10, "ends in nothing: choose"),
         ("clip.mp4", 0, r"frames_per_second is 0: it lies between 0\.0001 and 1000"),
         ("clip.mp4", float("nan"), "frames_per_second is nan"),
+        ("clip.mp4", "25", "frames_per_second is '25': it lies between"),
+        ("clip.mp4", None, "frames_per_second is None: it lies between"),
         ("folder.mp4", 10, "is a folder: give the name of a file"),
     ],
 )
@@ -134,15 +180,44 @@ def test_nothing_is_replaced_unasked(tmp_path):
     assert (tmp_path / "lines.jsonl").read_text() == ""
 
 
-@full_disk
+@pytest.fixture
+def _small_files():
+    """No file may be larger than 2,000 bytes, as if the disk were full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("_small_files")
 @pytest.mark.parametrize(("suffix", "frames"), [(".mp4", 3), (".mp4", 200), (".mkv", 3)])
-def test_a_video_on_a_full_disk_is_an_input_error(tmp_path, suffix, frames):
-    path = tmp_path / f"clip{suffix}"
-    (tmp_path / f"clip.part{suffix}").symlink_to("/dev/full")
-    with pytest.raises(InputError, match=rf"clip{suffix} cannot be written: No space left"):
-        _write_until(path, noise(frames))
+def test_a_video_that_finds_no_room_is_an_input_error(tmp_path, suffix, frames):
+    with pytest.raises(InputError, match=rf"clip{suffix} cannot be written: File too large"):
+        _write_until(tmp_path / f"clip{suffix}", noise(frames))
     assert os.listdir(tmp_path) == []
-    assert os.path.exists("/dev/full")
+
+
+@pytest.mark.parametrize("taken", ["clip.part.mp4", "clip.mp4.unfinished"])
+def test_no_file_that_somebody_has_is_used_for_a_video_on_its_way(tmp_path, taken):
+    (tmp_path / taken).write_text("mine")
+    _write_until(tmp_path / "clip.mp4", scenes(2))
+    with pytest.raises(ZeroDivisionError):
+        _write_until(tmp_path / "other.mp4", scenes(2), ZeroDivisionError())
+    assert sorted(os.listdir(tmp_path)) == sorted(["clip.mp4", taken])
+    assert (tmp_path / taken).read_text() == "mine"
+
+
+def test_videos_that_are_written_at_once_do_not_meet(tmp_path):
+    names = ("clip.mp4", "clip.part.mp4", "clip.mkv")
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(VideoWriter(tmp_path / name, 10)) for name in names]
+        for count, writer in enumerate(writers, 1):
+            for image in scenes(count):
+                writer.write(image)
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
+    for count, name in enumerate(names, 1):
+        with open_source(tmp_path / name, None) as source:
+            assert len(list(source)) == count
 
 
 def _write_line(path):
@@ -202,7 +277,33 @@ def test_masks_of_other_classes_are_refused(tmp_path, classes, message):
         writer.write(0, classes)
 
 
-@pytest.mark.parametrize("colors", [COLORS / 255, COLORS[0], np.zeros((257, 3), np.uint8)])
+@pytest.mark.parametrize("make", [jnp.asarray, np.ndarray.tolist])
+def test_class_maps_may_be_arrays_of_jax_or_lists(tmp_path, make):
+    classes = np.array([[0, 1], [2, 1]])
+    with MaskWriter(tmp_path / "masks", COLORS) as writer:
+        writer.write(0, make(classes))
+    with Image.open(tmp_path / "masks" / "000000.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), classes)
+
+
+@pytest.mark.parametrize("index", [-1, 1.0, "0", None, True])
+def test_a_mask_has_a_whole_number(tmp_path, index):
+    writer = MaskWriter(tmp_path / "masks", COLORS)
+    with pytest.raises(InputError, match=r"index is .*: a whole number of at least 0 is needed"):
+        writer.write(index, np.zeros((2, 2), int))
+    assert os.listdir(tmp_path / "masks") == []
+
+
+@pytest.mark.parametrize("image", [None, [[0]], [[0], [0, 1]], scenes(1)[0].tolist()])
+def test_what_is_no_array_is_no_image(tmp_path, image):
+    writer = VideoWriter(tmp_path / "clip.mp4", 10)
+    with pytest.raises(InputError, match=r"image is .* uint8 \[h, w, 3\]"):
+        writer.write(image)
+
+
+@pytest.mark.parametrize(
+    "colors", [COLORS.tolist(), COLORS / 255, COLORS[0], np.zeros((257, 3), np.uint8)]
+)
 def test_masks_in_other_colors_are_refused(tmp_path, colors):
     with pytest.raises(InputError, match="color"):
         MaskWriter(tmp_path / "masks", colors)

@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from configs import untrained
 
 from rsf_jax import programs
+from rsf_jax.errors import InputError
 from rsf_jax.programs import Video
-from tests.programs.sample import GATED, export, frames_of
+from tests.programs.sample import GATED, SIZE, export, frames_of
 
 
 @pytest.fixture(scope="module", params=programs.FORMATS)
@@ -32,6 +34,47 @@ def test_a_program_and_the_library_agree_with_a_state_that_is_carried(exported):
     assert found.difference < 1e-4
     assert found.other_steps == 0
     assert 0 < found.steps < 6  # some frames repeat, others halt
+
+
+def test_what_is_no_video_of_a_program_is_named(exported):
+    trained, folder = exported
+    for frames, message in (
+        (frames_of(0), r"frames have shape \[0, 12, 14, 1\]: every axis of .* must be non-empty"),
+        (frames_of(2) / np.float32(255), "frames are float32: programs take uint8"),
+        (frames_of(2)[0], r"frames have shape \[12, 14, 1\]: \[T, H, W, 1\] is needed"),
+    ):
+        with pytest.raises(InputError, match=message):
+            programs.compare(folder, trained, GATED, frames)
+
+
+@pytest.mark.parametrize("shape", [8, (8.0, 8), (8, 8, 1), (0, 8), "88"])
+def test_what_is_no_size_of_frames_is_named(tmp_path, shape):
+    with pytest.raises(
+        InputError, match=r"frame_shape is .*: \(height, width\) of 1 pixel or more"
+    ):
+        programs.export_program(untrained(SIZE), GATED, tmp_path / "program", frame_shape=shape)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_may_lie_at_home_and_have_a_size_of_numpy(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    trained, shape = untrained(SIZE), np.array(SIZE)
+    folder = programs.export_program(
+        trained, GATED, "~/program", frame_shape=shape, platforms=("cpu",)
+    )
+    assert folder == tmp_path / "program"
+    assert [path.name for path in tmp_path.iterdir()] == ["program"]
+    assert programs.compare("~/program", trained, GATED, frames_of(2)).frames == 2
+
+
+def test_a_file_in_the_place_of_a_programs_folder_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "program"):
+        with pytest.raises(InputError, match=rf"{folder} cannot be written to .*: choose another"):
+            programs.export_program(
+                untrained(SIZE), GATED, folder, frame_shape=SIZE, platforms=("cpu",)
+            )
 
 
 def test_any_number_of_videos_runs_side_by_side(exported):

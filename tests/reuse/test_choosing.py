@@ -101,6 +101,17 @@ def test_thresholds_are_kept_in_a_file(found, tmp_path):
     assert load_thresholds(path) == {"frame": 0.5}
 
 
+def test_a_file_of_thresholds_may_lie_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_thresholds("~/thresholds.json", {"frame": 0.5})
+    assert load_thresholds("~/thresholds.json") == {"frame": 0.5}
+    assert (tmp_path / "thresholds.json").is_file()
+    with pytest.raises(
+        rsf.InputError, match=r"x\.json cannot be written: No such file or directory"
+    ):
+        save_thresholds("~/away/x.json", {"frame": 0.5})
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"thresholds": 3}', '{"thresholds": {"a": "b"}}'])
 def test_a_file_without_thresholds_is_named(text, tmp_path):
     path = tmp_path / "thresholds.json"

@@ -187,6 +187,12 @@ BAD = [
     ({"refresh_every": -1}, "refresh_every is -1: a whole number of at least 0 is needed"),
     ({"tile_side": 0}, "tile_side is 0: a whole number of at least 1 is needed"),
     ({"thresholds": float("nan")}, "threshold is nan: a finite number is needed"),
+    ({"thresholds": "0.1"}, "threshold is '0.1': a finite number is needed"),
+    ({"thresholds": None}, "threshold is None: a finite number is needed"),
+    ({"thresholds": True}, "threshold is True: a finite number is needed"),
+    ({"thresholds": [[1], [1, 2]]}, r"threshold is \[\[1\], \[1, 2\]\]: a finite number is needed"),
+    ({"thresholds": {"frame": "0.1"}}, "threshold of 'frame' is '0.1': a finite number is needed"),
+    ({"thresholds": {"frame": [0.1]}}, r"threshold of 'frame' is \[0\.1\]: one number is needed"),
     ({"thresholds": {"Layers/Conv_0": 1.0}}, "no layer is named 'Layers/Conv_0': there are frame"),
 ]
 
@@ -206,6 +212,38 @@ def test_frames_of_another_shape_are_named(variables):
         reuse.init(np.zeros((8, 8, 2), np.float32))
     with pytest.raises(rsf.InputError, match="frame is of type uint8: give floats"):
         reuse.init(np.zeros(SHAPE, np.uint8))
+    for empty in (0, 2):
+        with pytest.raises(
+            rsf.InputError, match=r"frame has shape .*: every axis must be non-empt"
+        ):
+            reuse.init(np.zeros([n * (axis != empty) for axis, n in enumerate(SHAPE)], np.float32))
+    for nothing in (None, "frame"):
+        with pytest.raises(
+            rsf.InputError, match=r"frame is \w+: an array \[B, H, W, C\] is needed"
+        ):
+            reuse.init(nothing)
+
+
+def test_a_frame_may_be_lists(variables):
+    reuse, frame = ReuseNetwork(NETWORK, variables), np.full(SHAPE, 0.25, np.float32)
+    _, expected = reuse.step(reuse.init(frame), frame)
+    _, output = reuse.step(reuse.init(frame.tolist()), frame.tolist())
+    jax.tree.map(np.testing.assert_array_equal, output, expected)
+
+
+@pytest.mark.parametrize("thresholds", ["0.1", float("nan"), {"frame": 0.1}])
+def test_thresholds_of_a_step_that_are_no_numbers_are_named(variables, thresholds):
+    reuse, frame = ReuseNetwork(NETWORK, variables), np.zeros(SHAPE, np.float32)
+    with pytest.raises(rsf.InputError, match="threshold"):
+        reuse.step(reuse.init(frame), frame, thresholds)
+
+
+def test_what_is_no_state_or_network_is_named(variables):
+    reuse = ReuseNetwork(NETWORK, variables)
+    with pytest.raises(rsf.InputError, match="state is NoneType: give what init or the last step"):
+        reuse.step(None, np.zeros(SHAPE, np.float32))
+    with pytest.raises(rsf.InputError, match="network is 'x': a Flax module or a function is need"):
+        ReuseNetwork("x", variables)
 
 
 @pytest.mark.parametrize("call", ["init", "step", "whole"])

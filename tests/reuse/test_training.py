@@ -58,3 +58,25 @@ def test_what_is_no_clip_is_named():
         run_clip(Skips(), {}, jnp.zeros((2, 3, 4, 1)))
     with pytest.raises(rsf.InputError, match="RecurrentModel looks at more than one frame"):
         frame_network(rsf.build_model(rsf.get_config("quickstart")))
+
+
+def _tripled(variables, frame):
+    return 3 * frame
+
+
+def test_a_clip_of_bytes_is_refused_as_a_frame_is():
+    clip = np.zeros((1, 2, 4, 4, 1), np.uint8)
+    with pytest.raises(rsf.InputError, match=r"clip is of type uint8: give floats, as clip.ast"):
+        run_clip(_tripled, {}, clip)
+    with pytest.raises(rsf.InputError, match=r"clip has shape \(1, 0, 4, 4, 1\): every axis must"):
+        run_clip(_tripled, {}, clip[:, :0])
+
+
+def test_a_clip_may_be_lists():
+    np.testing.assert_array_equal(run_clip(_tripled, {}, np.ones((1, 2, 4, 4, 1)).tolist()), 3)
+
+
+@pytest.mark.parametrize("side", [0, 2.5, "4"])
+def test_a_tile_has_a_whole_number_of_pixels(side):
+    with pytest.raises(rsf.InputError, match=r"tile_side is .*: a whole number of at least 1"):
+        run_clip(_tripled, {}, np.zeros((1, 2, 4, 4, 1), np.float32), tile_side=side)

@@ -198,6 +198,16 @@ def test_a_file_is_read_as_it_was_written(engine, tmp_path):
     assert dataclasses.replace(read, streams=()) == dataclasses.replace(snapshot, streams=())
 
 
+def test_a_file_may_lie_at_home(snapshot, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert snapshot.save("~/streams") == tmp_path / "streams"
+    assert Snapshot.load("~/streams").model == snapshot.model
+    with pytest.raises(
+        rsf.InputError, match="streams cannot be written: No such file or directory"
+    ):
+        snapshot.save("~/away/streams")
+
+
 def test_notes_of_a_program_are_kept_with_the_streams(snapshot):
     assert snapshot.notes == {}
     noted = dataclasses.replace(snapshot, notes={"door": [1, None, "a"]})
