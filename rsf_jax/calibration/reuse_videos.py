@@ -100,8 +100,9 @@ def run_on_videos(
     if not settings.inputs:
         raise InputError("no inputs: give a video file, a folder of images or camera:0")
     check_kinds(settings.write)
-    settings = dataclasses.replace(settings, folder=writable_folder(settings.folder))
-    check_free(settings.folder / FILE, settings.overwrite)
+    folder = writable_folder(settings.folder)
+    settings = dataclasses.replace(settings, folder=folder)
+    check_free(folder / FILE, settings.overwrite)
     size = trained.appearance.frame_shape(settings.frame_size, "frame_size")
     sources = [open_source(x, size, trained.config.input_channels) for x in settings.inputs]
     found = []
