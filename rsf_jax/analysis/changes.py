@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from rsf_jax.analysis.access import check_recurrent, stimulus
+from rsf_jax.analysis.access import check_recurrent, checking, stimulus
+from rsf_jax.arguments import flag
 from rsf_jax.checks import as_prepared, check_frames, check_policy
 from rsf_jax.errors import InputError
 from rsf_jax.models.base import Prepared, VideoModel
@@ -126,7 +127,9 @@ def measure_changes(
     check_policy(policy)
     if frames.shape[1] < 2:
         raise InputError("a video of one frame has no changes: at least 2 frames are needed")
-    return _measure(model, variables, frames, policy, stateful)
+    stateful = flag("stateful", stateful)
+    with checking(variables):
+        return _measure(model, variables, frames, policy, stateful)
 
 
 @partial(jax.jit, static_argnames=("model", "stateful"))

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rsf_jax.analysis.access import check_recurrent
-from rsf_jax.arguments import check_choice, whole
+from rsf_jax.analysis.access import check_recurrent, checking
+from rsf_jax.arguments import check_choice, flag, whole
 from rsf_jax.checks import as_prepared, check_frames
 from rsf_jax.config.config import Config
 from rsf_jax.errors import InputError
@@ -153,12 +153,15 @@ def reaction_times(
     shape = frames.shape[:4]
     if where is None:
         where = np.ones(shape, bool)
+    where = np.asarray(where)
     if where.shape != shape or where.dtype != bool:
         raise InputError(
             f"where is {where.dtype}{list(where.shape)}: bool{list(shape)}, a value for every "
             "pixel, is needed"
         )
-    return _reaction_times(model, variables, frames, where, steps, kind, stateful, with_maps)
+    stateful, with_maps = flag("stateful", stateful), flag("with_maps", with_maps)
+    with checking(variables):
+        return _reaction_times(model, variables, frames, where, steps, kind, stateful, with_maps)
 
 
 @partial(jax.jit, static_argnames=("model", "steps", "kind", "stateful", "with_maps"))

@@ -19,8 +19,8 @@ import math
 
 import numpy as np
 
-from rsf_jax.arguments import check_inside, whole
-from rsf_jax.errors import InputError
+from rsf_jax.arguments import check_inside, check_number, whole
+from rsf_jax.typing import Array
 
 # What is bet, as shares of what can be lost at most: each finds changes of another size.
 _STAKES = 0.9 * 0.5 ** np.arange(10)
@@ -95,9 +95,9 @@ class Alarm:
         Raises:
             InputError: if it is no number in 0..1.
         """
-        loss = float(loss)
-        if not 0 <= loss <= 1:
-            raise InputError(f"the loss is {loss}: a number from 0 to 1 is needed")
+        value = loss.item() if isinstance(loss, Array | np.ndarray) and loss.size == 1 else loss
+        needed = "a number from 0 to 1 is needed"
+        loss = check_number("the loss", value, needed, lambda x: 0 <= x <= 1)
         self.count += 1
         self.total += loss
         self._pending += loss

@@ -80,6 +80,10 @@ def calibrate(
 
     Source: see `risk.py`.
     """
+    if not isinstance(target, Target):
+        raise InputError(
+            f'target is {target!r}: a Target is needed, such as Target("miou_drop", 0.01)'
+        )
     units = first_units(as_units(trained, data), videos)
     calibration, kind = units.calibration, units.kind
     reference = _checked(default_reference(trained, kind) if reference is None else reference)

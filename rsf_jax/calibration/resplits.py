@@ -7,6 +7,7 @@ from typing import Any
 import grain
 import numpy as np
 
+from rsf_jax.arguments import whole
 from rsf_jax.calibration.files import FILE
 from rsf_jax.calibration.judge import scorer_for
 from rsf_jax.calibration.kinds import VIDEOS
@@ -77,9 +78,9 @@ def resplit(
         count: number of repetitions.
 
     Raises:
-        InputError: if there are no calibration videos.
+        InputError: if there are no calibration videos, or the number is none of at least 1.
     """
-    workdir = writable_folder(workdir)
+    count, workdir = whole("count", count), writable_folder(workdir)
     units, target = as_units(trained, data), Target(**results["target"])
     specs = results.get("order_specs") or [None] * len(results["order"])
     policies = [

@@ -1,7 +1,7 @@
 """Whether a calibrated policy keeps its guarantee where it is used: shadow frames, and an alarm."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.measures.images import image_iou
 from rsf_jax.policies import StepPolicy, read_policy
 from rsf_jax.scoring.frames import MOST_BYTES, shadow_batch
-from rsf_jax.shown import in_a_line
+from rsf_jax.shown import in_a_line, short
 from rsf_jax.streaming import Shadow
 from rsf_jax.trained.model import Trained
 from rsf_jax.typing import Array
@@ -81,6 +81,10 @@ def watch(
     Raises:
         InputError: if it was no calibration for a disagreement, or a value is none of these.
     """
+    if not isinstance(results, Mapping):
+        raise InputError(
+            f"results are {short(results)}: what calibrate or load_calibration returned is needed"
+        )
     if not results.get("shadow"):
         raise InputError(
             "this policy was not calibrated for a disagreement: there is no bound to watch"

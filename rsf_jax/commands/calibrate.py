@@ -96,6 +96,10 @@ def _check_flags() -> None:
     for flag in (_GAP, _SIZE):
         if flag.value and not _INPUTS.value:
             raise rsf.InputError(f"--{flag.name} is used with --inputs alone: add that")
+    if _POLICIES.value and _KIND.present:
+        raise rsf.InputError("--candidates is not used with --policies: these are the candidates")
+    if _POLICIES.value and _REFERENCE.value and _GATE.present:
+        raise rsf.InputError("--gate is not used with --policies and --reference: give it in these")
 
 
 def _units(trained: "rsf.Trained") -> "calibration.Units":

@@ -178,8 +178,13 @@ class VideoModel(nn.Module):
         Args:
             batch_size: number of videos B.
             frame_shape: (height, width) in pixels.
+
+        Raises:
+            InputError: if they are none.
         """
-        carry = self.initial_carry(batch_size, *frame_shape)
+        if not jax.export.is_symbolic_dim(batch_size):
+            batch_size = whole("batch_size", batch_size, least=0)
+        carry = self.initial_carry(batch_size, *checked_frame_shape(frame_shape))
         return State(carry, jnp.zeros((batch_size,), jnp.int32))
 
     def initial_carry(self, batch_size: BatchSize, height: int, width: int) -> Carry:

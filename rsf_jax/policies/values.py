@@ -9,6 +9,8 @@ import numpy as np
 
 from rsf_jax.errors import InputError
 
+_NO_NUMBERS = bool, np.bool_, str, bytes, list, tuple, dict, set
+
 
 def checked(name: str, value: Any, *, above: float | None = None, most: float | None = None) -> Any:
     """Checks a number; arrays of JAX and tracers pass, as does what stands for them in a tree.
@@ -25,9 +27,10 @@ def checked(name: str, value: Any, *, above: float | None = None, most: float | 
     Raises:
         InputError: if it is none of these.
     """
-    if isinstance(value, bool | str | bytes | list | complex):
+    known = isinstance(value, numbers.Real | np.ndarray)
+    if isinstance(value, _NO_NUMBERS) or (isinstance(value, numbers.Number) and not known):
         raise InputError(f"{name} is {value!r}: a number is needed, or an array [B] of them")
-    if not isinstance(value, numbers.Real | np.ndarray):
+    if not known:
         return value
     array = np.asarray(value)
     if array.size == 0 or not np.issubdtype(array.dtype, np.number):

@@ -1,5 +1,6 @@
 """The library called with what it cannot use."""
 
+import decimal
 import functools
 import inspect
 import json
@@ -14,7 +15,7 @@ from configs import tiny_config
 
 import rsf_jax as rsf
 from rsf_jax import calibration, experiment
-from rsf_jax.analysis import measure_changes
+from rsf_jax.analysis import measure_changes, reaction_times
 from rsf_jax.calibration.risk import p_value
 from rsf_jax.cells import ConvLSTMCell, HGRUCell
 from rsf_jax.checks import as_prepared, check_frames
@@ -394,6 +395,61 @@ CASES = [
             measure_changes, MODEL, rsf.prepare(MODEL, _variables(), (9, 9)), FRAMES, ONE_STEP
         ),
         "variables were prepared for frames of 9x9 pixels, these have 8x8",
+    ),
+    Called(
+        "changes with a word for a truth value",
+        lambda: _unwrapped(measure_changes, MODEL, _variables(), FRAMES, ONE_STEP, stateful="no"),
+        "stateful is 'no': True or False is needed",
+    ),
+    Called(
+        "changes of no variables",
+        lambda: _unwrapped(measure_changes, MODEL, "weights", FRAMES, ONE_STEP),
+        "variables are str: what model.init gives is needed",
+    ),
+    Called(
+        "reaction times of no variables",
+        lambda: _unwrapped(reaction_times, MODEL, "weights", FRAMES, 3),
+        "variables are str: what model.init gives is needed",
+    ),
+    Called(
+        "reaction times of other pixels",
+        lambda: _unwrapped(reaction_times, MODEL, _variables(), FRAMES, 3, where=[[True]]),
+        "where is bool[1, 1]: bool[1, 2, 8, 8]",
+    ),
+    Called(
+        "a state of a frame with one side",
+        lambda: _unwrapped(type(MODEL).initial_state, MODEL, 2, 20),
+        "frame_shape is 20: (height, width)",
+    ),
+    Called(
+        "a state of less than no videos",
+        lambda: _unwrapped(type(MODEL).initial_state, MODEL, -2, (4, 4)),
+        "batch_size is -2: a whole number of at least 0",
+    ),
+    Called(
+        "a threshold of several numbers",
+        lambda: rsf.DistanceHalting("l2", (0.5, 0.6), max_steps=3),
+        "threshold is (0.5, 0.6): a number is needed",
+    ),
+    Called(
+        "a threshold that is true",
+        lambda: rsf.DistanceHalting("l2", np.True_, max_steps=3),
+        "threshold is np.True_: a number is needed",
+    ),
+    Called(
+        "a threshold for bookkeepers",
+        lambda: rsf.DistanceHalting("l2", decimal.Decimal("0.5"), max_steps=3),
+        "threshold is Decimal('0.5'): a number is needed",
+    ),
+    Called(
+        "an alarm told a word",
+        lambda: _unwrapped(calibration.Alarm.update, calibration.Alarm(0.1, 0.05), "x"),
+        "the loss is 'x': a number from 0 to 1 is needed",
+    ),
+    Called(
+        "nothing to watch",
+        lambda: _unwrapped(calibration.watch, None),
+        "results are None: what calibrate or load_calibration returned",
     ),
     Called("no losses", lambda: p_value(np.zeros(0), 0.1), "there are no losses"),
     # Configurations
