@@ -29,7 +29,7 @@ _TESTS = Path(__file__).parent
 _LIBRARY = _TESTS.parent / "rsf_jax"
 # These check what they are given themselves, and are tested with wrong types.
 _OWN_CHECKS = ("policies", "config/config.py", "config/fields.py", "config/networks.py")
-_OWN_CHECKS += ("config/registry.py", "ops/conv.py")
+_OWN_CHECKS += ("config/registry.py", "ops/conv.py", "calibration/truncation.py")
 
 
 def _modules():
