@@ -75,10 +75,10 @@ class ReadoutHalting(Bounded):
 
     def __post_init__(self) -> None:
         """Checks everything that is known; traced values are not."""
-        if self.rule not in list(_RULES):
+        if self.rule not in list(RULES):
             raise InputError(
-                f"rule is {self.rule!r}: choose one of {', '.join(_RULES)}"
-                f"{suggestion(self.rule, _RULES)}"
+                f"rule is {self.rule!r}: choose one of {', '.join(RULES)}"
+                f"{suggestion(self.rule, RULES)}"
             )
         self._check_bounds()
         object.__setattr__(self, "threshold", checked("threshold", self.threshold))
@@ -113,7 +113,7 @@ class ReadoutHalting(Bounded):
                 f"policy {self}: the model reads out {list(seen.shape)}, and halting by the "
                 "readout needs two classes or more on the last axis"
             )
-        return _RULES[self.rule](_by_pixel(seen), None, self.share)[1]
+        return RULES[self.rule](_by_pixel(seen), None, self.share)[1]
 
     def should_continue(
         self, n: Array, before: Array, after: Array, state: Memory, first: bool | Array
@@ -123,7 +123,7 @@ class ReadoutHalting(Bounded):
         What was read out before the step is in `state`: read out of `before`, it would be computed
         twice.
         """
-        measure, state = _RULES[self.rule](_by_pixel(after), state, self.share)
+        measure, state = RULES[self.rule](_by_pixel(after), state, self.share)
         finite = jnp.isfinite(after).all(tuple(range(1, after.ndim)))
         return self._goes_on(n, finite & (measure <= self.threshold), first), state
 
@@ -162,7 +162,7 @@ def _change(logits: Array, before: Memory, _: Any) -> tuple[Array, Memory]:
     return moved.mean(-1), found
 
 
-_RULES: dict[str, _Rule] = {
+RULES: dict[str, _Rule] = {
     "entropy": _entropy,
     "flips": _flips,
     "news": _news,
