@@ -57,8 +57,9 @@ class Correlation:
         pearson: Pearson's r of the normalized distances.
         spearman: Spearman's rank correlation of them.
         pearson_at_position: Pearson's r of what is left of them when the mean over videos of every
-            position t is subtracted; NaN where nothing is left but rounding, as of a single video. A state that still settles moves less
-            from frame to frame whatever it sees: this leaves that out.
+            position t is subtracted; NaN where that is rounding alone, as of a single video. A
+            state that still settles moves less from frame to frame whatever it sees: this leaves
+            that out.
         pearson_unnormalized: Pearson's r of the distances themselves.
         drive: float [P], distances l2(x_t, x_{t+1}), each over the mean of its video.
         hidden: float [P], distances l2(h_t, h_{t+1}), likewise.

@@ -62,7 +62,8 @@ def is_labeled(
         labels: integer or bool [...].
         classes: K; without it all but negative ones and those from `IGNORED` on.
     """
-    if labels.dtype.itemsize < 4:  # or JAX would have K in the type of the labels: 255 is -1 in int8
+    # Or JAX would have K in the type of the labels: 255 is -1 in int8.
+    if labels.dtype.itemsize < 4:
         labels = labels.astype(jnp.int32)
     return (labels >= 0) & (labels < classes)
 

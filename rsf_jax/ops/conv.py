@@ -61,8 +61,8 @@ def convolve(
         float32 [B, C_out, H, W].
 
     Raises:
-        InputError: if x or kernel has another number of axes or an empty one, their channels differ,
-            a kernel size is even, a name is unknown, or the spectrum is another kernel's.
+        InputError: if x or kernel has another number of axes or an empty one, their channels
+            differ, a kernel size is even, a name is unknown, or the spectrum is another kernel's.
     """
     _check_kernel(kernel, compute_dtype)
     _check_input(x, kernel)

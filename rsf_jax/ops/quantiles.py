@@ -21,8 +21,8 @@ def quantile(
     """Returns the value below which a share of the values, or of their weights, lies.
 
     The range is cut into 16 parts, that part into 16 again, and so on: what is returned is the
-    lower end of the last one, after three rounds 1/4096 of the range. On a CPU that takes a tenth of the time of
-    sorting some thousand values.
+    lower end of the last one, after three rounds 1/4096 of the range. On a CPU three take a tenth
+    of the time of sorting some thousand values.
 
     Args:
         values: any; what lies outside of the range counts as one of its ends.

@@ -88,8 +88,8 @@ class DistanceHalting(Bounded):
 
     Attributes:
         metric: "l1", "l2", "pattern" (see the function of that name), or a traceable function of
-            two feature maps [B, C, H, W], float32 at least, that returns [B]; the name of a registered one stands for
-            its function.
+            two feature maps [B, C, H, W], float32 at least, that returns [B]; the name of a
+            registered one stands for its function.
         threshold: ratio of distances below which a sample halts, above 0.
         max_steps: the most steps.
         min_steps: the fewest.

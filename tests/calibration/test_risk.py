@@ -101,7 +101,9 @@ def test_a_choice_whose_p_value_is_nan_ends_the_tests():
 def test_losses_that_nothing_is_guaranteed_of_are_refused(loss):
     losses = np.full(100, 0.01)
     losses[3] = loss
-    with pytest.raises(rsf.InputError, match="losses lie between .*: finite ones of at most 1 are"):
+    with pytest.raises(
+        rsf.InputError, match=r"losses lie between .*: finite ones of at most 1 are"
+    ):
         p_value(losses, 0.1)
 
 

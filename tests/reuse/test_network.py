@@ -179,7 +179,7 @@ def test_scores_that_nothing_is_guaranteed_of_are_refused(variables, score):
 )
 def test_scales_are_ascending_numbers(variables, scales):
     reuse = ReuseNetwork(NETWORK, variables)
-    with pytest.raises(rsf.InputError, match="scales are .*: ascending numbers from 0 on are"):
+    with pytest.raises(rsf.InputError, match=r"scales are .*: ascending numbers from 0 on are"):
         calibrate(reuse, [np.stack(_drifting(3))], lambda *_: 1.0, max_drop=0.5, scales=scales)
 
 
