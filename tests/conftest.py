@@ -34,6 +34,7 @@ _OWN_CHECKS += ("media/checks.py", "media/fitting.py", "media/folders.py", "medi
 _OWN_CHECKS += ("media/kinds.py", "media/mask_writer.py", "media/overlay.py", "media/run.py")
 _OWN_CHECKS += ("media/sources.py", "media/video_writer.py", "programs/export.py")
 _OWN_CHECKS += ("reuse/training.py",)
+_OWN_CHECKS += ("ops/conv.py", "calibration/truncation.py")
 
 
 def _modules():

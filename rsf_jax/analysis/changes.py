@@ -23,6 +23,8 @@ from rsf_jax.typing import Array, Float, Frame, Int, Leaf, Variables, Video
 from rsf_jax.unroll import advance, scan_frames
 
 _BINS = 5
+# Of distances in float32: what varies by less, relative to its size, does not vary.
+_ROUNDING = 1e-6
 
 
 @flax.struct.dataclass
@@ -56,8 +58,9 @@ class Correlation:
         pearson: Pearson's r of the normalized distances.
         spearman: Spearman's rank correlation of them.
         pearson_at_position: Pearson's r of what is left of them when the mean over videos of every
-            position t is subtracted; NaN for a single video. A state that still settles moves less
-            from frame to frame whatever it sees: this leaves that out.
+            position t is subtracted; NaN where that is rounding alone, as of a single video. A
+            state that still settles moves less from frame to frame whatever it sees: this leaves
+            that out.
         pearson_unnormalized: Pearson's r of the distances themselves.
         drive: float [P], distances l2(x_t, x_{t+1}), each over the mean of its video.
         hidden: float [P], distances l2(h_t, h_{t+1}), likewise.
@@ -199,7 +202,7 @@ def correlate(drive: Float[Array, "B pairs"], hidden: Float[Array, "B pairs"]) -
     return Correlation(
         pearson=pearson(x, y),
         spearman=spearman(x, y),
-        pearson_at_position=pearson(*deviations.reshape(2, -1)),
+        pearson_at_position=pearson(*deviations.reshape(2, -1), size=1.0),
         pearson_unnormalized=pearson(*pairs.reshape(2, -1)),
         drive=x,
         hidden=y,
@@ -234,13 +237,25 @@ def steps_by_change(change: Float[Array, "B pairs"], steps: Int[Array, "B T"]) -
     )
 
 
-def pearson(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's r; NaN where one side never varies."""
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
+def pearson(x: np.ndarray, y: np.ndarray, size: float | None = None) -> float:
+    """Pearson's r; NaN where one side never varies but by rounding.
+
+    Args:
+        x: float [P].
+        y: float [P].
+        size: of what was rounded; None for the largest absolute value of each side.
+    """
+    if not (_varies(x, size) and _varies(y, size)):
         return float("nan")
     return float(np.corrcoef(x, y)[0, 1])
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's rank correlation, ties sharing their mean rank; NaN where one never varies."""
+    """Spearman's rank correlation, ties sharing their mean rank; NaN as of `pearson`."""
+    if not (_varies(x) and _varies(y)):
+        return float("nan")
     return pearson(stats.rankdata(x), stats.rankdata(y))
+
+
+def _varies(values: np.ndarray, size: float | None = None) -> bool:
+    return bool(np.ptp(values) > _ROUNDING * (np.abs(values).max() if size is None else size))

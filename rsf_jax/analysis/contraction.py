@@ -86,6 +86,8 @@ def _largest(product: Callable[[Array], Array], size: int) -> float:
 
     operator = LinearOperator((size, size), matvec=matvec, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=size)
+    if not matvec(start).any():
+        return 0.0  # of all directions at once: ARPACK cannot begin
     try:
         values = eigs(operator, k=1, v0=start, tol=_TOLERANCE, return_eigenvectors=False)
     except ArpackError:

@@ -141,14 +141,8 @@ def _step_distances(
         return l2(prepared.hidden(new), prepared.hidden(old))
 
     def body(carry: Any, frame: Frame) -> tuple[Any, Array]:
-        start = carry if stateful else fresh
-        return _observe_steps(
-            prepared,
-            start,
-            frame,
-            steps,
-            lambda old, new: l2(prepared.hidden(new), prepared.hidden(old)),
-        )
+        start = prepared.model.resume(carry) if stateful else fresh
+        return _observe_steps(prepared, start, frame, steps, moved)
 
     _, distances = lax.scan(body, fresh, jnp.moveaxis(frames, 1, 0))
     return jnp.einsum("tnb->btn", distances)
@@ -250,7 +244,7 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = B
     Raises:
         InputError: if there are too few steps.
     """
-    states = np.asarray(followed.states)
+    states = _full(followed.states)
     pattern = states - states.mean((1, 2), keepdims=True)
     labels = np.broadcast_to(np.asarray(truth, np.int32), followed.classes.shape)
     return LongRun(
@@ -271,15 +265,14 @@ def relative_movement(states: Float[Array, " N *axes"]) -> np.ndarray:
 
 
 def _full(states: Array) -> np.ndarray:
-    """States of half precision, which squares leave, as float32."""
-    values = np.asarray(states)
-    return values.astype(np.float32) if values.dtype.itemsize < 4 else values
+    """States as float64: squares leave the range of float32 long before the states do."""
+    return np.asarray(states, np.float64)
 
 
 def classify(states: Float[Array, " N *axes"]) -> str:
     """Says what a trajectory h_1 .. h_N comes to, by the first of these that holds.
 
-    - "diverges": a state is not finite;
+    - "diverges": a state is not finite, or its norm is not;
     - "converges": each of the last 10 steps moves the state by less than 1e-3 of its norm;
     - "diverges": ||h_N|| is more than twice ||h_{N/2}||;
     - "oscillates": the state leaves and comes back. With D_k the mean of l2(h_n, h_{n-k}) over the
@@ -297,11 +290,14 @@ def classify(states: Float[Array, " N *axes"]) -> str:
     if len(states) < MIN_STEPS:
         raise InputError(f"{len(states)} steps tell no long run: at least {MIN_STEPS} are needed")
     flat = _full(states).reshape(len(states), -1)
-    if not np.isfinite(flat).all():
+    norms = np.linalg.norm(flat, axis=1)
+    if not np.isfinite(norms).all():
         return "diverges"
-    if np.nanmax(relative_movement(flat[-_LAST - 1 :]), initial=0.0) < _STILL:
+    last = norms[-_LAST:]
+    moved = np.linalg.norm(np.diff(flat[-_LAST - 1 :], axis=0), axis=1)
+    if ((moved < _STILL * last) | (last == 0)).all():
         return "converges"
-    if np.linalg.norm(flat[-1]) > _GROWTH * np.linalg.norm(flat[len(flat) // 2 - 1]):
+    if norms[-1] > _GROWTH * norms[len(norms) // 2 - 1]:
         return "diverges"
     return "oscillates" if _returns(flat) else "drifts"
 

@@ -21,6 +21,8 @@ from rsf_jax.errors import InputError
 _SHARE = 0.9
 # Standard deviation of the one imagined video that the estimates start from, as a share of `most`.
 _PRIOR_DEVIATION = 0.5
+# Of losses in float32, relative: the bets leave room for it.
+_ROUNDING = 1e-6
 
 
 def p_value(losses: np.ndarray, limit: float, most: float = 1.0) -> float:
@@ -36,10 +38,15 @@ def p_value(losses: np.ndarray, limit: float, most: float = 1.0) -> float:
         has a probability of at most `level`.
 
     Raises:
-        InputError: if there are no losses.
+        InputError: if there are no losses, or one is not finite or above `most`.
     """
     if len(losses) == 0:
         raise InputError("there are no losses: a test needs those of one video at least")
+    if not (np.isfinite(losses) & (losses <= most * (1 + _ROUNDING))).all():
+        raise InputError(
+            f"losses lie between {losses.min():g} and {losses.max():g}: finite ones of at most "
+            f"{most:g} are needed"
+        )
     if limit >= most:
         return 0.0
     # The estimates before each video: a bet must not know what it is made on.
@@ -80,11 +87,11 @@ def values_until_failure(
         most: the largest loss there can be.
 
     Returns:
-        The p-values, the last of which may exceed `level`: that choice did not pass.
+        The p-values, the last of which may exceed `level`, or be NaN: that choice did not pass.
     """
     values: list[float] = []
     for choice in losses:
         values.append(p_value(choice, limit, most))
-        if values[-1] > level:
+        if not values[-1] <= level:  # NaN passes no test
             break
     return values

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.arguments import check_inside
+from rsf_jax.arguments import check_inside, check_number
 from rsf_jax.calibration.risk import upper_bound, values_until_failure
 from rsf_jax.errors import InputError
 from rsf_jax.reuse.bound import share_of_work
@@ -65,7 +65,7 @@ def calibrate(
     *,
     max_drop: float,
     confidence: float = 0.95,
-    scales: Sequence[float] | None = None,
+    scales: Sequence[float] | np.ndarray | None = None,
     units: Mapping[str, float] | None = None,
 ) -> Calibrated:
     """Finds the largest thresholds whose mean score stays within `max_drop` of the network's own.
@@ -84,28 +84,29 @@ def calibrate(
         score: how good the outputs of a clip are, given its number, in 0..1.
         max_drop: of the mean score, above 0.
         confidence: probability that the guarantee holds, between 0 and 1.
-        scales: ascending; None for `SCALES`, or with `units` for `TIMES`.
+        scales: ascending, from 0 on; None for `SCALES`, or with `units` for `TIMES`.
         units: thresholds by layer, all of them, from clips that are none of these; None for each
             map's size.
 
     Raises:
-        InputError: if a number or the layers are none of these, or not even the first scale can be
-            guaranteed to keep the score; the message says what can be guaranteed.
+        InputError: if a number, a score or the layers are none of these, or not even the first
+            scale can be guaranteed to keep the score; the message says what can be guaranteed.
 
     Source: see `rsf_jax.calibration.risk`.
     """
     if scales is None:
         scales = SCALES if units is None else TIMES
-    _check(clips, max_drop, confidence, scales)
+    _check(clips, max_drop, confidence)
+    scales = _ascending(scales)
     names = reuse.layers(clips[0][0])
     sizes = map_sizes(reuse, clips) if units is None else _in_order(units, names)
-    own = np.array([score(run(reuse, clip, 0.0)[0], i) for i, clip in enumerate(clips)])
+    own = np.array([_scored(score, run(reuse, clip, 0.0)[0], i) for i, clip in enumerate(clips)])
     found: list[tuple[float, np.ndarray, float]] = []
 
     def drops() -> Iterator[np.ndarray]:
         for scale in scales:
             runs = [run(reuse, clip, scale * sizes) for clip in clips]
-            scores = np.array([score(outputs, i) for i, (outputs, _) in enumerate(runs)])
+            scores = np.array([_scored(score, outputs, i) for i, (outputs, _) in enumerate(runs)])
             found.append((scale, scores, float(np.mean([work for _, work in runs]))))
             yield own - scores
 
@@ -176,12 +177,29 @@ def _in_order(units: Mapping[str, float], names: list[str]) -> np.ndarray:
     return np.array([units[name] for name in names])
 
 
-def _check(
-    clips: Sequence[Array], max_drop: float, confidence: float, scales: Sequence[float]
-) -> None:
+def _check(clips: Sequence[Array], max_drop: float, confidence: float) -> None:
     if not len(clips):
         raise InputError("there are no clips: give at least one, better hundreds")
     check_inside("max_drop", max_drop)
     check_inside("confidence", confidence)
-    if not scales or any(s < 0 for s in scales) or list(scales) != sorted(set(scales)):
-        raise InputError(f"scales are {tuple(scales)}: ascending numbers from 0 on are needed")
+
+
+def _ascending(scales: Any) -> list[float]:
+    values = np.asarray(scales)
+    are_numbers = values.ndim == 1 and values.size > 0 and values.dtype.kind in "iuf"
+    if not (are_numbers and np.isfinite(values).all() and values[0] >= 0 and _rise(values)):
+        raise InputError(f"scales are {scales}: ascending numbers from 0 on are needed")
+    return values.astype(float).tolist()
+
+
+def _rise(values: np.ndarray) -> bool:
+    return bool((values[1:] > values[:-1]).all())
+
+
+def _scored(score: ClipScore, outputs: list[Any], clip: int) -> float:
+    """The score of a clip; its range is what the guarantee assumes."""
+    value = score(outputs, clip)
+    number = value.item() if getattr(value, "shape", None) == () else value
+    needed = "a number in 0..1 is needed"
+    check_number(f"the score of clip {clip}", number, needed, lambda x: 0 <= x <= 1)
+    return float(number)

@@ -34,6 +34,7 @@ _OTHERWISE = {
     "readout": {
         "entropy": ("halting by entropy", Style("<", "#e69f00")),
         "flips": ("halting by flips of classes", Style(">", "#56b4e9")),
+        "news": ("halting by new classes", Style("p", "#56b4e9")),
         "change": ("halting by change of classes", Style("p", "#e69f00")),
     },
     "ponder": {"": ("halting by learned probability", Style("*", "#e69f00"))},

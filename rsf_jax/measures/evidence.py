@@ -6,8 +6,9 @@ Source: Sensoy et al. 2018.
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Bool, Integer
 
-from rsf_jax.typing import Array, Float, Int
+from rsf_jax.typing import Array, Float
 
 
 def concentration(logits: Float[Array, "*axes K"]) -> Float[Array, "*axes K"]:
@@ -25,7 +26,9 @@ def vacuity(logits: Float[Array, "*axes K"]) -> Float[Array, "*axes"]:
 
 
 def evidential_loss(
-    logits: Float[Array, "*axes K"], labels: Int[Array, "*axes"], divergence: float | Array = 1.0
+    logits: Float[Array, "*axes K"],
+    labels: Integer[Array, "*axes"] | Bool[Array, "*axes"],
+    divergence: float | Array = 1.0,
 ) -> Float[Array, "*axes"]:
     """Expected squared error of every pixel's class probabilities, and evidence for other classes.
 
@@ -36,7 +39,7 @@ def evidential_loss(
 
     Args:
         logits: float32 [..., K].
-        labels: integer [...], class indices in 0..K-1; the loss is 0 for all others.
+        labels: integer or bool [...], class indices in 0..K-1; the loss is 0 for all others.
         divergence: weight of the divergence, lambda.
 
     Returns:
@@ -45,7 +48,7 @@ def evidential_loss(
     Source: Sensoy et al. 2018, eq. 5 and the divergence below it.
     """
     alpha = concentration(logits)
-    truth = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    truth = jax.nn.one_hot(labels.astype(jnp.int32), logits.shape[-1], dtype=logits.dtype)
     total = alpha.sum(-1, keepdims=True)
     p = alpha / total
     error = (jnp.square(truth - p) + p * (1 - p) / (total + 1)).sum(-1)

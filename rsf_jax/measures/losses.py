@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Bool, Float, Int, Integer
+from jaxtyping import Bool, Float, Integer
 
 from rsf_jax.arguments import check_choice
 from rsf_jax.errors import InputError
@@ -23,7 +23,9 @@ IGNORED = 255
 
 
 def focal_loss(
-    logits: Float[Array, "*axes K"], labels: Int[Array, "*axes"], gamma: float = 2.0
+    logits: Float[Array, "*axes K"],
+    labels: Integer[Array, "*axes"] | Bool[Array, "*axes"],
+    gamma: float = 2.0,
 ) -> Float[Array, "*axes"]:
     """Focal loss of every pixel: `-(1 - p)^gamma log p`, p the probability of the true class.
 
@@ -32,7 +34,7 @@ def focal_loss(
 
     Args:
         logits: float32 [..., K].
-        labels: integer [...], class indices in 0..K-1; the loss is 0 for all others.
+        labels: integer or bool [...], class indices in 0..K-1; the loss is 0 for all others.
         gamma: focusing exponent, at least 0; with 0 this is the cross-entropy.
 
     Returns:
@@ -43,27 +45,32 @@ def focal_loss(
     import optax  # as long to import as all settings, whose choices are read here
 
     counts = is_labeled(labels, logits.shape[-1])
-    known = jnp.where(counts, labels, 0)
+    known = jnp.where(counts, labels, 0).astype(jnp.int32)
     cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, known)
     weight = (-jnp.expm1(-cross_entropy)) ** gamma
     return jnp.where(counts, lax.stop_gradient(weight) * cross_entropy, 0)
 
 
-def is_labeled(labels: Integer[Array, "*axes"], classes: int = IGNORED) -> Bool[Array, "*axes"]:
+def is_labeled(
+    labels: Integer[Array, "*axes"] | Bool[Array, "*axes"], classes: int = IGNORED
+) -> Bool[Array, "*axes"]:
     """Which labels, or predictions, name a class: 0 to K-1. All others count nowhere.
 
     Losses and metrics share this rule.
 
     Args:
-        labels: integer [...].
+        labels: integer or bool [...].
         classes: K; without it all but negative ones and those from `IGNORED` on.
     """
+    # Or JAX would have K in the type of the labels: 255 is -1 in int8.
+    if labels.dtype.itemsize < 4:
+        labels = labels.astype(jnp.int32)
     return (labels >= 0) & (labels < classes)
 
 
 def mean_over_labeled(
     losses: Float[Array, "*axes H W"],
-    labels: Int[Array, "*axes H W"],
+    labels: Integer[Array, "*axes H W"] | Bool[Array, "*axes H W"],
     class_weights: tuple[float, ...] | None = None,
     classes: int | None = None,
 ) -> Float[Array, "*axes"]:
@@ -71,7 +78,7 @@ def mean_over_labeled(
 
     Args:
         losses: float32 [..., H, W].
-        labels: integer [..., H, W], class indices; what is none counts not.
+        labels: integer or bool [..., H, W], class indices; what is none counts not.
         class_weights: for each class; None for one alike.
         classes: K; None for the number of weights, or any.
 
@@ -88,7 +95,7 @@ def mean_over_labeled(
     counts = is_labeled(labels, classes)
     weights = counts.astype(losses.dtype)
     if class_weights is not None:
-        known = jnp.where(counts, labels, 0)
+        known = jnp.where(counts, labels, 0).astype(jnp.int32)
         weights = weights * jnp.asarray(class_weights, losses.dtype)[known]
     total = weights.sum((-2, -1))
     return (losses * weights).sum((-2, -1)) / jnp.where(total > 0, total, 1)
@@ -128,7 +135,9 @@ class Objective:
             object.__setattr__(self, "class_weights", _weights(self.class_weights))
 
     def __call__(
-        self, logits: Float[Array, "*axes H W K"], labels: Int[Array, "*axes H W"]
+        self,
+        logits: Float[Array, "*axes H W K"],
+        labels: Integer[Array, "*axes H W"] | Bool[Array, "*axes H W"],
     ) -> Float[Array, "*axes"]:
         """Returns the loss of each image."""
         if self.loss == EVIDENTIAL_LOSS:

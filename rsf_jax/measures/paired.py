@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from rsf_jax.arguments import check_inside
+from rsf_jax.errors import InputError
+
 _SAMPLES = 9999
 
 
@@ -11,16 +14,20 @@ def paired_difference(
     """Returns a confidence interval of mean(a - b), by the percentile bootstrap over pairs.
 
     Args:
-        a: [N], one score for each video.
+        a: [N], one score for each video, N at least 2.
         b: [N], those of the same videos in the other way.
-        confidence: share of the bootstrap samples within the interval.
+        confidence: share of the bootstrap samples within the interval, between 0 and 1.
         seed: of the samples.
+
+    Raises:
+        InputError: if a value is none of these.
 
     Source: `scipy.stats.bootstrap`.
     """
     from scipy.stats import bootstrap  # takes its time to load
 
-    difference = np.asarray(a) - np.asarray(b)
+    check_inside("confidence", confidence)
+    difference = _differences(np.asarray(a), np.asarray(b))
     if np.ptp(difference) == 0:
         return float(difference[0]), float(difference[0])
     interval = bootstrap(
@@ -32,3 +39,18 @@ def paired_difference(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(interval.low), float(interval.high)
+
+
+def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
+        raise InputError(
+            f"scores have shapes {list(a.shape)} and {list(b.shape)}: those of the same videos are "
+            "needed, [N] each, of two at least"
+        )
+    difference = a - b
+    if not np.isfinite(difference).all():
+        raise InputError(
+            f"{(~np.isfinite(difference)).sum()} of {len(a)} differences are not finite: leave out "
+            "videos without a score"
+        )
+    return difference

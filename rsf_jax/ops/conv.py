@@ -8,10 +8,11 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from rsf_jax.arguments import check_choice, whole
 from rsf_jax.errors import InputError
 from rsf_jax.ops import portable
 from rsf_jax.ops.direct import convolve_direct
-from rsf_jax.ops.rounding import FLOAT32, rounded
+from rsf_jax.ops.rounding import COMPUTE_DTYPES, FLOAT32, rounded
 from rsf_jax.ops.rule import ELSEWHERE, frequency_is_faster
 from rsf_jax.ops.spectral import Grid, Spectrum, convolve_spectral, spectrum_of, tile_grid
 from rsf_jax.typing import Array, Float, Kernel
@@ -60,20 +61,17 @@ def convolve(
         float32 [B, C_out, H, W].
 
     Raises:
-        InputError: if a kernel size is even or the method is unknown.
+        InputError: if x or kernel has another number of axes or an empty one, their channels
+            differ, a kernel size is even, a name is unknown, or the spectrum is another kernel's.
     """
-    _check_odd(kernel)
+    _check_kernel(kernel, compute_dtype)
+    _check_input(x, kernel)
     if choose_method(kernel.shape[0], kernel.shape[1], method, compute_dtype) == "direct":
         return _convolve_direct(x, kernel, compute_dtype)
     grid = tile_grid(kernel.shape[0], kernel.shape[1], x.shape[2], x.shape[3])
     if spectrum is None:
         spectrum = kernel_spectrum(kernel, x.shape[2], x.shape[3], compute_dtype)
-    if spectrum.grid != grid:
-        height, width = x.shape[2:]
-        raise InputError(
-            f"the spectrum is of another kernel size or frame size than {height}x{width} pixels: "
-            f"call kernel_spectrum(kernel, {height}, {width})"
-        )
+    _check_spectrum(spectrum, grid, kernel, x.shape[2], x.shape[3])
     x = rounded(jnp.asarray(x), compute_dtype)
     return rounded(convolve_spectral(x, spectrum.parts, grid), compute_dtype)
 
@@ -88,10 +86,10 @@ def choose_method(
     in programs that leave XLA (`ops.portable`) from 13x13 on.
 
     Raises:
-        InputError: if the method is unknown.
+        InputError: if the method or the type is unknown.
     """
-    if method not in METHODS:
-        raise InputError(f"method {method!r} is unknown: choose one of {', '.join(METHODS)}")
+    check_choice("method", method, METHODS)
+    check_choice("compute_dtype", compute_dtype, COMPUTE_DTYPES)
     if method != "auto":
         return method
     area = kernel_height * kernel_width
@@ -115,17 +113,49 @@ def kernel_spectrum(
         and the tiles that they are for.
 
     Raises:
-        InputError: if a kernel size is even.
+        InputError: if the kernel is none of these, a frame size below 1, or the type unknown.
     """
-    _check_odd(kernel)
+    _check_kernel(kernel, compute_dtype)
+    height, width = whole("height", height), whole("width", width)
     grid = tile_grid(kernel.shape[0], kernel.shape[1], height, width)
     return KernelSpectrum(spectrum_of(rounded(jnp.asarray(kernel), compute_dtype), grid), grid)
 
 
-def _check_odd(kernel: Kernel) -> None:
+def _check_kernel(kernel: Kernel, compute_dtype: str) -> None:
+    check_choice("compute_dtype", compute_dtype, COMPUTE_DTYPES)
+    _check_axes("kernel", kernel, "KH, KW, C_in, C_out")
     height, width = kernel.shape[:2]
     if height % 2 == 0 or width % 2 == 0:
         raise InputError(f"kernel size {height}x{width} is even: same padding needs odd sizes")
+
+
+def _check_input(x: Input, kernel: Kernel) -> None:
+    _check_axes("x", x, "B, C_in, H, W")
+    if x.shape[1] != kernel.shape[2]:
+        raise InputError(
+            f"x {list(x.shape)} has {x.shape[1]} channels, kernel {list(kernel.shape)} takes "
+            f"{kernel.shape[2]}: axis 1 of x and axis 2 of the kernel must have the same length"
+        )
+
+
+def _check_axes(name: str, value: Array, axes: str) -> None:
+    if value.ndim != 4 or 0 in value.shape:
+        raise InputError(
+            f"{name} has shape {list(value.shape)}: [{axes}] is needed, every axis non-empty"
+        )
+
+
+def _check_spectrum(
+    spectrum: KernelSpectrum, grid: Grid, kernel: Kernel, height: int, width: int
+) -> None:
+    c_out, c_in = spectrum.parts.real.shape[1:3]
+    if spectrum.grid == grid and (c_in, c_out) == kernel.shape[2:]:
+        return
+    raise InputError(
+        f"the spectrum is of another kernel size, number of channels ({c_in} to {c_out}) or frame "
+        f"size than a kernel {list(kernel.shape)} on {height}x{width} pixels: call "
+        f"kernel_spectrum(kernel, {height}, {width})"
+    )
 
 
 def _convolve_direct(x: Input, kernel: Kernel, compute_dtype: str) -> Output:

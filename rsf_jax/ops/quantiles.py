@@ -16,12 +16,13 @@ def quantile(
     low: float,
     high: float,
     weights: Float[Array, "*axes N"] | None = None,
+    rounds: int = _ROUNDS,
 ) -> Float[Array, "*axes"]:
     """Returns the value below which a share of the values, or of their weights, lies.
 
-    The range is cut into 16 parts, that part into 16 again, and once more: what is returned is the
-    lower end of the last one, 1/4096 of the range. On a CPU that takes a tenth of the time of
-    sorting some thousand values.
+    The range is cut into 16 parts, that part into 16 again, and so on: what is returned is the
+    lower end of the last one, after three rounds 1/4096 of the range. On a CPU three take a tenth
+    of the time of sorting some thousand values.
 
     Args:
         values: any; what lies outside of the range counts as one of its ends.
@@ -29,6 +30,7 @@ def quantile(
         low: lower end of the range.
         high: upper end.
         weights: at least 0; None for equal ones. Where all are 0 the lower end is returned.
+        rounds: how often a part is cut.
     """
     axes = values.shape[:-1]
     total = values.shape[-1] if weights is None else weights.sum(-1)
@@ -44,4 +46,4 @@ def quantile(
 
     start = jnp.full(axes, low, values.dtype)
     width = jnp.asarray((high - low) / _PARTS, values.dtype)
-    return lax.fori_loop(0, _ROUNDS, narrow, as_varying((start, width), (values, weights)))[0]
+    return lax.fori_loop(0, rounds, narrow, as_varying((start, width), (values, weights)))[0]

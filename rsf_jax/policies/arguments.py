@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -13,8 +14,9 @@ import numpy as np
 from rsf_jax.arguments import suggestion
 from rsf_jax.errors import InputError
 
-_WORDS = {"true": True, "false": False}
-_KINDS = (bool, int, float, str)  # in the order in which text is tried as one
+_NONE = types.NoneType
+_BOOLS, _NOTHING = {"true": True, "false": False}, {"none": None}
+_KINDS = (bool, int, float, _NONE, str)  # in the order in which text is tried as one
 _REQUIRED = dataclasses.MISSING
 # What a policy around another one calls it; a text has it last, a spec as a spec.
 INNER = "inner"
@@ -26,7 +28,7 @@ class Argument:
 
     Attributes:
         name: of the field or parameter.
-        kinds: what it may be, of bool, int, float and str.
+        kinds: what it may be, of bool, int, float, None's type and str.
         default: its value unless given; `dataclasses.MISSING` if it has to be.
     """
 
@@ -47,11 +49,35 @@ class Argument:
         """
         for kind in self.kinds:
             try:
-                return _WORDS[text.lower()] if kind is bool else kind(text)
+                return _READERS[kind](text)
             except (ValueError, KeyError):
                 continue
-        wanted = " or ".join(kind.__name__ for kind in self.kinds)
+        wanted = " or ".join("None" if kind is _NONE else kind.__name__ for kind in self.kinds)
         raise InputError(f"{self.name} is {text!r}: {wanted} is needed")
+
+
+def number(kind: Callable[[str], Any], text: str) -> Any:
+    """Returns a number as Python reads it, without spaces, underscores and digits of other scripts.
+
+    Args:
+        kind: int or float.
+        text: as it is in that of a policy.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not re.fullmatch(r"[a-z0-9.+-]+", text, re.IGNORECASE | re.ASCII):
+        raise ValueError(f"{text!r} is no number")
+    return kind(text)
+
+
+_READERS: dict[type, Callable[[str], Any]] = {
+    bool: lambda text: _BOOLS[text.lower()],
+    int: lambda text: number(int, text),
+    float: lambda text: number(float, text),
+    _NONE: lambda text: _NOTHING[text.lower()],
+    str: str,
+}
 
 
 def arguments_of(maker: Callable) -> list[Argument]:
@@ -176,7 +202,10 @@ def _kinds(annotation: Any, default: Any) -> tuple[type, ...]:
     union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     allowed = typing.get_args(annotation) if union else (annotation,)
     kinds = tuple(kind for kind in _KINDS if kind in allowed)
-    return kinds or ((type(default),) if type(default) in _KINDS else (float,))
+    if set(kinds) - {_NONE}:
+        return kinds
+    known = default is not None and type(default) in _KINDS
+    return (type(default) if known else float, *kinds)
 
 
 def _usage(arguments: dict[str, Argument]) -> str:

@@ -21,12 +21,12 @@ Metric = Callable[[Array, Array], Array]
 
 def l1(a: Array, b: Array) -> Array:
     """Sum of absolute differences of each sample, [B]."""
-    return jnp.abs(a - b).sum(tuple(range(1, a.ndim)))
+    return jnp.abs(_full(a) - _full(b)).sum(tuple(range(1, a.ndim)))
 
 
 def l2(a: Array, b: Array) -> Array:
     """Euclidean distance of each sample, [B]."""
-    return jnp.sqrt(jnp.square(a - b).sum(tuple(range(1, a.ndim))))
+    return jnp.sqrt(jnp.square(_full(a) - _full(b)).sum(tuple(range(1, a.ndim))))
 
 
 def pattern(a: Array, b: Array) -> Array:
@@ -35,8 +35,13 @@ def pattern(a: Array, b: Array) -> Array:
     A state may drift as a whole long after its pattern has settled. Readouts that normalize by the
     sample's own statistics never see that drift, which can be most of the Euclidean distance.
     """
-    difference = a - b
+    difference = _full(a) - _full(b)
     return l2(difference, difference.mean((2, 3), keepdims=True))
+
+
+def _full(x: Array) -> Array:
+    """Values of half precision as float32: sums of their squares soon exceed float16."""
+    return jnp.asarray(x, jnp.promote_types(x.dtype, jnp.float32))
 
 
 # By name; users' own are added by `register_metric`.
@@ -70,8 +75,9 @@ class DistanceHalting(Bounded):
     Without `rtol` (the paper's rule) a state that has already converged, as in front of a still
     camera, moves by rounding alone: the ratios are then noise near 1, and frames may run to the
     cap. `rtol=1e-4` or so ends them. With the threshold `NEVER` and a larger `rtol`, say 0.1 for
-    the metric "pattern", the movement relative to the state alone decides. A state that is not a
-    number runs to the cap.
+    the metric "pattern", the movement relative to the state alone decides. Distances are taken in
+    float32 at least; where one is not finite, as of a state that is not a number, a sample runs to
+    the cap.
 
     A video's first step leaves the initial state, which resembles no other, in one great leap: the
     second step is small beside it, and the paper's rule may end the first frame there.
@@ -82,8 +88,8 @@ class DistanceHalting(Bounded):
 
     Attributes:
         metric: "l1", "l2", "pattern" (see the function of that name), or a traceable function of
-            two feature maps [B, C, H, W] that returns [B]; the name of a registered one stands for
-            its function.
+            two feature maps [B, C, H, W], float32 at least, that returns [B]; the name of a
+            registered one stands for its function.
         threshold: ratio of distances below which a sample halts, above 0.
         max_steps: the most steps.
         min_steps: the fewest.
@@ -171,16 +177,20 @@ class DistanceHalting(Bounded):
             InputError: if there are thresholds of another number of samples.
         """
         check_samples(self, ("threshold", "epsilon", "rtol"), seen.shape[0])
-        return jnp.zeros(seen.shape[0], seen.dtype)
+        return jnp.zeros(seen.shape[0], _full(seen).dtype)
 
     def should_continue(
         self, n: Array, before: Array, after: Array, state: Array, first: bool | Array
     ) -> tuple[Array, Array]:
         """Applies the rule; see `StepwisePolicy`."""
+        after, before = _full(after), _full(before)
         distance = self._distance(after, before)
+        size = self._distance(after, jnp.zeros_like(after))
         settled = distance / (state + self.epsilon) < self.threshold
-        still = distance <= self.rtol * self._distance(after, jnp.zeros_like(after))
-        return self._goes_on(n, settled | still, first), distance
+        still = distance <= self.rtol * size
+        # Anything is little beside what has overflowed.
+        settled, still = settled & jnp.isfinite(state), still & jnp.isfinite(size)
+        return self._goes_on(n, (settled | still) & jnp.isfinite(distance), first), distance
 
     def _distance(self, a: Array, b: Array) -> Array:
         """What the metric returns, [B], in the states' type: a count of pixels is a distance too.

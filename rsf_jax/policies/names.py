@@ -163,17 +163,10 @@ def _parse_halting(metric: str, parts: list[str]) -> DistanceHalting:
         if name in settings:
             raise InputError(f"{name} is given twice: leave one out")
         settings[name] = value
-    least = NEVER if never else _number(float, threshold)
-    return DistanceHalting(metric, least, _number(int, max_steps), **settings)
+    least = NEVER if never else arguments.number(float, threshold)
+    return DistanceHalting(metric, least, arguments.number(int, max_steps), **settings)
 
 
 def _option(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
-    return name, _number(type(DEFAULTS[name]), value)
-
-
-def _number(kind: type, text: str) -> Any:
-    """As Python reads it, but for spaces, underscores and the digits of other scripts."""
-    if not re.fullmatch(r"[a-z0-9.+-]+", text, re.IGNORECASE | re.ASCII):
-        raise ValueError(f"{text!r} is no number")
-    return kind(text)
+    return name, arguments.number(type(DEFAULTS[name]), value)

@@ -75,10 +75,10 @@ class ReadoutHalting(Bounded):
 
     def __post_init__(self) -> None:
         """Checks everything that is known; traced values are not."""
-        if self.rule not in list(_RULES):
+        if self.rule not in list(RULES):
             raise InputError(
-                f"rule is {self.rule!r}: choose one of {', '.join(_RULES)}"
-                f"{suggestion(self.rule, _RULES)}"
+                f"rule is {self.rule!r}: choose one of {', '.join(RULES)}"
+                f"{suggestion(self.rule, RULES)}"
             )
         self._check_bounds()
         object.__setattr__(self, "threshold", checked("threshold", self.threshold))
@@ -113,7 +113,7 @@ class ReadoutHalting(Bounded):
                 f"policy {self}: the model reads out {list(seen.shape)}, and halting by the "
                 "readout needs two classes or more on the last axis"
             )
-        return _RULES[self.rule](_by_pixel(seen), None, self.share)[1]
+        return RULES[self.rule](_by_pixel(seen), None, self.share)[1]
 
     def should_continue(
         self, n: Array, before: Array, after: Array, state: Memory, first: bool | Array
@@ -123,7 +123,7 @@ class ReadoutHalting(Bounded):
         What was read out before the step is in `state`: read out of `before`, it would be computed
         twice.
         """
-        measure, state = _RULES[self.rule](_by_pixel(after), state, self.share)
+        measure, state = RULES[self.rule](_by_pixel(after), state, self.share)
         finite = jnp.isfinite(after).all(tuple(range(1, after.ndim)))
         return self._goes_on(n, finite & (measure <= self.threshold), first), state
 
@@ -162,7 +162,7 @@ def _change(logits: Array, before: Memory, _: Any) -> tuple[Array, Memory]:
     return moved.mean(-1), found
 
 
-_RULES: dict[str, _Rule] = {
+RULES: dict[str, _Rule] = {
     "entropy": _entropy,
     "flips": _flips,
     "news": _news,
@@ -178,7 +178,21 @@ def mean_of_most(values: Array, share: Any) -> Array:
         share: of the values that count, above 0 and at most 1, a number or [B]. What it cuts a
             value in two counts in part.
     """
-    # The mean of what is above a quantile is least at the quantile: what that is off by, 1/4096,
-    # counts by its square. Sorting has no form in ONNX here, and takes longer.
-    at = quantile(values, 1 - jnp.asarray(share, values.dtype), 0.0, 1.0)
-    return at + jax.nn.relu(values - at[:, None]).mean(-1) / share
+    # Sorting has no form in ONNX here, and takes longer. What a part of the range does not tell
+    # apart counts by its mean: equal values, of which a part counts, do by themselves.
+    start = quantile(values, 1 - jnp.asarray(share, values.dtype), 0.0, 1.0, rounds=_ROUNDS)
+    end = (start + 16.0**-_ROUNDS)[:, None]
+    above = (values >= end) & (end < 1)  # the last part has its end
+    within = (values >= start[:, None]) & ~above
+    wanted = share * values.shape[1]
+    rest = (wanted - above.sum(-1)) * _mean(values, within)
+    return (jnp.where(above, values, 0).sum(-1) + rest) / wanted
+
+
+# Of a quantile, whose parts are then those of float32 below 1.
+_ROUNDS = 6
+
+
+def _mean(values: Array, counts: Array) -> Array:
+    """The mean of the values that count, [B]; 0 if there are none."""
+    return jnp.where(counts, values, 0).sum(-1) / jnp.maximum(counts.sum(-1), 1)

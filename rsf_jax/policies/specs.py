@@ -3,7 +3,8 @@
     "policy": "l2:0.8:12",
     "policy_spec": {"kind": "halting", "metric": "l2", "threshold": 0.8, "max_steps": 12, ...}
 
-The text is for people. Files of earlier versions have nothing else; it is then parsed.
+The text is for people: values of one's own kinds may hold what no text can carry. Files of earlier
+versions have nothing else; it is then parsed.
 """
 
 import dataclasses
@@ -87,7 +88,13 @@ def _value(argument: arguments.Argument | None, value: Any) -> Any:
     """An argument as it was: lists stand for arrays, text for numbers that JSON has none for."""
     if isinstance(value, list):
         return np.asarray(value)
-    return argument.read(value) if argument and isinstance(value, str) else value
+    if argument is None or not isinstance(value, str):
+        return value
+    is_text = str in argument.kinds and value not in _NOT_IN_JSON
+    return value if is_text else argument.read(value)
+
+
+_NOT_IN_JSON = ("inf", "-inf", "nan")
 
 
 def entry(policy: StepPolicy, key: str = "policy") -> dict[str, Any]:
@@ -98,13 +105,18 @@ def entry(policy: StepPolicy, key: str = "policy") -> dict[str, Any]:
 def read_policy(values: Mapping[str, Any], key: str = "policy") -> StepPolicy:
     """Returns the policy that a file holds under a key.
 
+    What it is made of is its spec, if there is one: there are texts that cannot be parsed.
+
     Raises:
         InputError: if it is none, or not registered, or text and spec are of two policies: by hand
             the text alone may have been changed.
     """
-    policy, spec = parse_policy(values[key]), values.get(f"{key}_spec")
-    if spec is not None and from_spec(spec) != policy:
-        raise InputError(f"{key} is {values[key]!r}, {key}_spec says {spec}: one of them is wrong")
+    text, spec = values[key], values.get(f"{key}_spec")
+    if spec is None:
+        return parse_policy(text)
+    policy = from_spec(spec)
+    if text != policy_name(policy) and parse_policy(text) != policy:
+        raise InputError(f"{key} is {text!r}, {key}_spec says {spec}: one of them is wrong")
     return policy
 
 

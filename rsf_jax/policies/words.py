@@ -65,6 +65,7 @@ def _anderson(spec: Mapping[str, Any]) -> str:
 _READ_OUT = {
     "entropy": "the classes of {which} have at most {} of the entropy that they could have",
     "flips": "at most {} of the pixels change their class",
+    "news": "at most {} of the pixels change to a class that they have not had in the frame",
     "change": "at most {} of a pixel's class probability, on average, goes to other classes",
 }
 
@@ -100,10 +101,12 @@ _KINDS = {
 
 
 def _limits(spec: Mapping[str, Any]) -> str:
-    """The most steps, and the fewest on a first frame if they are any."""
-    least = spec["min_first_steps"]
-    more = f", at least {least} on a video's first frame" if least > 1 else ""
-    return f", at most {spec['max_steps']}{more}"
+    """The most steps, and the fewest if there are any, in all frames and in first ones."""
+    least, first = spec["min_steps"], spec["min_first_steps"]
+    told = f", at most {spec['max_steps']}"
+    if least > 1:
+        told += f", at least {least}"
+    return f"{told}, at least {first} on a video's first frame" if first > least else told
 
 
 def _steps(count: int) -> str:

@@ -94,6 +94,18 @@ def test_a_settling_state_correlates_at_the_same_position_only():
     assert found.pearson_at_position > 0.8
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_left_of_scaled_copies_is_rounding_and_correlates_with_nothing(dtype):
+    rng = np.random.default_rng(0)
+    drive = (rng.random(9) * (0.1 + rng.random((6, 1)))).astype(dtype)
+    hidden = rng.random((6, 9)).astype(dtype)
+    found = correlate(drive, hidden)
+    assert np.isnan(found.pearson_at_position)
+    assert np.isfinite(found.pearson)
+    still = correlate((1 + 1e-8 * rng.random((6, 9))).astype(dtype), hidden)
+    assert np.isnan([still.pearson, still.spearman, still.pearson_unnormalized]).all()
+
+
 def test_videos_that_never_move_are_left_out():
     drive = np.array([[1.0, 1, 2, 3], [1, 0, 0, 0], [1, np.nan, 2, 3]])
     found = correlate(drive, drive)

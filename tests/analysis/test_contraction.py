@@ -1,5 +1,6 @@
 """The spectral radius of a recurrent step."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +30,21 @@ def test_it_is_that_of_the_whole_jacobian():
 
         whole = np.linalg.eigvals(np.asarray(jax.jacobian(step)(flat), np.float64))
         assert radius == pytest.approx(np.abs(whole).max(), rel=3e-3)
+
+
+class Forgetful(rsf.cells.RecurrentCell):
+    """Each step leaves what enters it, whatever was there."""
+
+    @nn.compact
+    def __call__(self, carry, x):
+        return 0 * carry + x
+
+
+def test_a_step_that_forgets_its_state_has_radius_zero():
+    model = rsf.RecurrentModel(Forgetful(channels=2, kernel_size=3), 2)
+    frames = np.random.default_rng(0).random((2, 7, 6, 1), np.float32)
+    variables = model.init(jax.random.key(0), frames[:, None])
+    assert spectral_radius(model, variables, frames, steps=3).tolist() == [0, 0]
 
 
 def test_what_has_no_steps_is_refused():

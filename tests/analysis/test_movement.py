@@ -38,6 +38,18 @@ def test_distances_are_those_of_recorded_states(video, stateful):
         np.testing.assert_allclose(found[:, t], expected, rtol=1e-3)
 
 
+def test_a_frame_starts_from_what_the_model_resumes():
+    model = rsf.models.RecurrentUNet(channels=2, classes=2, input_channels=1, carry_output=False)
+    frames = np.asarray(jax.random.uniform(jax.random.key(0), (1, 2, 32, 32, 1)))
+    variables = jax.jit(model.init)(jax.random.key(1), frames)
+    out = rsf.run_video(model, variables, frames, rsf.FixedSchedule(2, 2), record_states=True)
+    first, later = np.asarray(out.states)[0]
+    path = np.stack([first[-1], *later])
+    expected = np.linalg.norm(np.diff(path, axis=0).reshape(2, -1), axis=1)
+    found = step_distances(model, variables, frames, 2)[0, 1]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
 def test_a_followed_frame_is_a_first_frame_with_many_steps(video):
     model, variables, frames = video
     followed = follow_frame(model, variables, frames[:1, 0], 24)
@@ -107,6 +119,8 @@ TRAJECTORIES = [
     ("oscillates", "rotation and drift", _rotation(6) + 0.02 * STEPS[:, None]),
     ("diverges", "growth", 1.1 ** STEPS[:, None] * DIRECTION),
     ("diverges", "growing rotation", (_rotation(6, 1.1**STEPS) - 3)),
+    ("diverges", "norms beyond float32", 4.0 ** (STEPS[:, None] + 10) * DIRECTION),
+    ("converges", "rest beyond float32", np.full((50, 3), 1e30)),
     ("diverges", "overflow", np.where(STEPS > 40, np.inf, 1.0)[:, None] * DIRECTION),
     ("diverges", "no numbers", np.where(STEPS > 3, np.nan, 1.0)[:, None] * DIRECTION),
     ("drifts", "straight drift", 100 + STEPS[:, None] * DIRECTION),
@@ -128,6 +142,11 @@ def test_behaviors_are_told_apart(behavior, name, states):
 def test_a_short_run_is_refused():
     with pytest.raises(rsf.InputError, match="23 steps tell no long run: at least 24"):
         classify(np.ones((23, 2)))
+
+
+def test_movement_of_large_states_is_relative_to_them():
+    states = np.float32([[1e25, 0], [3e25, 4e25], [0, 4e25]])
+    np.testing.assert_allclose(relative_movement(states), [20**0.5 / 5, 3 / 4], rtol=1e-6)
 
 
 def test_movement_is_relative_to_the_state():

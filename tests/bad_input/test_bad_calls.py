@@ -523,7 +523,7 @@ CASES = [
     Called(
         "a convolution of another name",
         lambda: conv.convolve(FRAMES[0, :, None, ..., 0], np.zeros((3, 3, 1, 1)), method="x"),
-        "method 'x' is unknown",
+        "method is 'x': choose one of",
     ),
     Called("a matrix of images", lambda: segmentation.scores(np.zeros((2, 3, 3))), "sum those of"),
     Called(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import rsf_jax as rsf
 from rsf_jax.calibration.risk import p_value, upper_bound, values_until_failure
 
 LEVEL = 0.05
@@ -89,6 +90,21 @@ def test_choices_are_tested_until_one_fails_and_no_further():
     values = values_until_failure(choices(), 0.1, LEVEL)
     assert taken == [0.0, 0.0, 0.9]
     assert [value <= LEVEL for value in values] == [True, True, False]
+
+
+def test_a_choice_whose_p_value_is_nan_ends_the_tests():
+    values = values_until_failure((np.zeros(200) for _ in range(3)), np.nan, LEVEL)
+    np.testing.assert_array_equal(values, [np.nan])
+
+
+@pytest.mark.parametrize("loss", [np.nan, -np.inf, np.inf, 1.1, 40.0])
+def test_losses_that_nothing_is_guaranteed_of_are_refused(loss):
+    losses = np.full(100, 0.01)
+    losses[3] = loss
+    with pytest.raises(
+        rsf.InputError, match=r"losses lie between .*: finite ones of at most 1 are"
+    ):
+        p_value(losses, 0.1)
 
 
 def test_many_choices_share_one_level():

@@ -1,5 +1,6 @@
 """Every kind of policy is drawn, with an entry of its own in the legend."""
 
+import library_policies
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
@@ -22,6 +23,7 @@ LABELS = {
     "l2:0.8:12:rtol=0.001": "halting by either",
     "largest:0.5:12": "largest",
     "readout:flips:0.002:12": "halting by flips of classes",
+    "readout:news:0.002:12": "halting by new classes",
     "ponder:0.5:12": "halting by learned probability",
     "act:0.01:12": "halting by learned scores",
     "gate:0.01:0.45+readout:entropy:0.1:12": "gate, halting by entropy",
@@ -38,6 +40,16 @@ def test_kinds_are_named(text):
     assert kind_label(spec_of(text)) == LABELS[text]
 
 
+@pytest.mark.parametrize("text", library_policies.one_of_each())
+def test_every_kind_of_the_library_has_a_label(text):
+    spec = spec_of(text)
+    inner = spec.get("inner")
+    if inner is None:
+        assert kind_label(spec) != spec["kind"]
+    else:
+        assert kind_label(spec) == f"{spec['kind']}, {kind_label(inner)}"
+
+
 def test_a_spec_that_lacks_something_has_its_kind_as_label():
     for kind in ("schedule", "halting"):
         assert list(styles([{"kind": kind}])) == [kind]
@@ -49,7 +61,7 @@ def test_no_two_kinds_look_alike():
     texts = [f"{metric}:{text}" for metric in ("l1", "pattern") for text in texts]
     texts += [*LABELS, *(f"own{n}:1" for n in range(20))]
     found = styles(map(spec_of, texts))
-    assert len(found) == 3 + 6 + 10 + 20  # schedules, halting, other kinds in LABELS, one's own
+    assert len(found) == 3 + 6 + 11 + 20  # schedules, halting, other kinds in LABELS, one's own
     assert len(set(found.values())) == len(found)
 
 

@@ -4,7 +4,13 @@ import numpy as np
 import optax
 import pytest
 
-from rsf_jax.measures.losses import IGNORED, Objective, focal_loss, mean_over_labeled
+from rsf_jax.measures.losses import (
+    IGNORED,
+    Objective,
+    focal_loss,
+    is_labeled,
+    mean_over_labeled,
+)
 
 
 def _random():
@@ -47,6 +53,26 @@ def test_labels_of_another_shape_are_an_error():
     logits, labels = _random()
     with pytest.raises(Exception, match=r"shape|type"):
         focal_loss(logits, labels[:1])
+
+
+@pytest.mark.parametrize("loss", ["focal", "evidential"])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int16", "int32"])
+@pytest.mark.parametrize("classes", [2, 200])
+def test_labels_of_every_type_count_alike(loss, dtype, classes):
+    logits = jax.random.normal(jax.random.key(0), (2, 3, 4, classes))
+    labels = jax.random.randint(jax.random.key(1), (2, 3, 4), 0, 2)
+    objective = Objective(loss=loss, class_weights=(1.0, 2.0) + (3.0,) * (classes - 2))
+    expected = objective(logits, labels)
+    assert (expected > 0).all()
+    for given in (labels.astype(dtype), np.asarray(labels, dtype)):
+        assert is_labeled(given).all()
+        assert is_labeled(given, classes).all()
+        np.testing.assert_array_equal(objective(logits, given), expected)
+        np.testing.assert_array_equal(mean_over_labeled(jnp.ones((2, 3, 4)), given), [1, 1])
+
+
+def test_negative_labels_of_few_bits_name_no_class():
+    assert is_labeled(jnp.int8([-128, -1, 0, 127])).tolist() == [False, False, True, True]
 
 
 def test_pixels_without_a_label_count_nowhere():

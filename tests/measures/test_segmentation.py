@@ -140,6 +140,16 @@ def test_flicker_of_videos_together_is_that_of_each():
         assert changed[i] == (p[:-1] != p[1:])[same].sum()
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32"])
+def test_labels_of_every_type_are_counted(dtype):
+    truth = jnp.array([[[0, 1], [1, 0]], [[0, 1], [0, 0]]], dtype)
+    changed, counted = flicker(1 - truth, truth)
+    assert (changed.item(), counted.item()) == (0, 3)
+    matrix = confusion_matrix(truth, truth, 128).sum(0)
+    assert matrix[:2, :2].tolist() == [[5, 0], [0, 3]]
+    assert matrix.sum() == 8
+
+
 def test_what_is_right_or_constant_or_a_single_frame_does_not_flicker():
     predicted, truth = _random((3, 4, 5), 3, ignored=0)
     changed, counted = flicker(truth, truth)

@@ -106,8 +106,42 @@ def test_bad_arguments_are_named():
         convolve(jnp.zeros((1, 1, 8, 9)), odd, method="fft", spectrum=kernel_spectrum(odd, 8, 8))
     with pytest.raises(rsf.InputError, match="4x5 is even"):
         convolve(jnp.ones((1, 1, 8, 8)), even)
-    with pytest.raises(rsf.InputError, match="'winograd' is unknown: choose one of auto, fft"):
+    with pytest.raises(rsf.InputError, match="'winograd': choose one of auto, fft"):
         convolve(jnp.ones((1, 1, 8, 8)), jnp.ones((3, 3, 1, 1)), method="winograd")
+    with pytest.raises(rsf.InputError, match="height is 0: a whole number of at least 1"):
+        kernel_spectrum(odd, 0, 8)
+
+
+@pytest.mark.parametrize("method", ["auto", "fft", "direct"])
+@pytest.mark.parametrize(
+    ("x", "kernel", "wrong"),
+    [
+        ((1, 5, 9, 9), (5, 5, 4, 3), "x .* has 5 channels, kernel .* takes 4"),
+        ((1, 3, 9, 9), (5, 5, 4, 3), "x .* has 3 channels, kernel .* takes 4"),
+        ((1, 70, 9, 9), (5, 5, 60, 3), "x .* has 70 channels, kernel .* takes 60"),
+        ((0, 4, 9, 9), (5, 5, 4, 3), r"x has shape \[0, 4, 9, 9\]: \[B, C_in, H, W\] is needed"),
+        ((4, 9, 9), (5, 5, 4, 3), r"x has shape \[4, 9, 9\]"),
+        ((1, 4, 9, 9), (5, 4, 3), r"kernel has shape \[5, 4, 3\]: \[KH, KW, C_in, C_out\] is"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(x, kernel, wrong, method):
+    with pytest.raises(rsf.InputError, match=wrong):
+        convolve(jnp.ones(x), jnp.ones(kernel), method=method)
+
+
+@pytest.mark.parametrize("channels", [(4, 2), (2, 3)])
+def test_a_spectrum_of_other_channels_is_refused(channels):
+    spectrum = kernel_spectrum(jnp.ones((5, 5, *channels)), 9, 9)
+    wrong = rf"number of channels \({channels[0]} to {channels[1]}\) .* kernel \[5, 5, 4, 3\]"
+    with pytest.raises(rsf.InputError, match=wrong):
+        convolve(jnp.ones((1, 4, 9, 9)), jnp.ones((5, 5, 4, 3)), method="fft", spectrum=spectrum)
+
+
+@pytest.mark.parametrize("method", ["auto", "fft", "direct"])
+def test_an_unknown_type_is_refused(method):
+    x, kernel = jnp.ones((1, 1, 9, 9)), jnp.ones((5, 5, 1, 1))
+    with pytest.raises(rsf.InputError, match="compute_dtype is 'float16': choose one of float32"):
+        convolve(x, kernel, method=method, compute_dtype="float16")
 
 
 @pytest.mark.parametrize(

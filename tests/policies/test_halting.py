@@ -107,6 +107,47 @@ def test_a_state_that_is_not_a_number_runs_to_the_cap_and_leaves_others_alone():
     assert np.isfinite(out.carry[0]).all()
 
 
+def _sum_of_moves(a, b):
+    return jnp.abs(a - b).sum((1, 2, 3))
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2", "pattern", _sum_of_moves])
+def test_distances_of_half_precision_are_taken_in_float32(metric):
+    # Each step moves it by 30 % of its size, whose square float16 does not hold.
+    start = jnp.asarray(np.linspace(-30, 30, 512).reshape(1, 2, 16, 16), jnp.float16)
+    policy = rsf.DistanceHalting(metric, threshold=1e-9, max_steps=6, rtol=0.1)
+    assert _unroll(policy, lambda h: h * jnp.float16(1.3), start).steps.tolist() == [6]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("metric", "expected"), [(l1, 1800), (l2, 600 * 3**0.5), (pattern, 300 * 3**0.5)]
+)
+def test_metrics_are_in_float32_at_least(metric, expected, dtype):
+    a, b = (jnp.full((1, 1, 2, 2), x, dtype).at[0, 0, 0, 0].set(0) for x in (300, -300))
+    found = metric(a, b)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2", "pattern", _sum_of_moves])
+@pytest.mark.parametrize("rule", [{"threshold": 1e-9, "rtol": 0.1}, {"threshold": 0.5}])
+def test_a_distance_that_is_not_finite_runs_to_the_cap(metric, rule):
+    # Its size overflows from the third step on, and both movement and size are infinite.
+    pixels = jnp.asarray(np.linspace(-1, 1, 8).reshape(1, 1, 2, 4), jnp.float32)
+    policy = rsf.DistanceHalting(metric, max_steps=9, **rule)
+    assert _unroll(policy, lambda h: h * 1e16, pixels).steps.tolist() == [9]
+
+
+@pytest.mark.parametrize(("before", "after"), [(np.inf, 1.0), (1.0, np.inf)])
+def test_nothing_is_small_beside_what_has_overflowed(before, after):
+    # A step of length 1, after one whose distance was infinite, of a state whose size is.
+    policy = rsf.DistanceHalting(lambda a, b: jnp.where(b == 0, after, 1.0)[:, 0, 0, 0], rtol=0.1)
+    h = jnp.ones((1, 1, 1, 1))
+    goes_on, _ = policy.should_continue(jnp.int32(3), h, h, jnp.full(1, before), False)
+    assert goes_on.tolist() == [True]
+
+
 def test_metrics():
     a, b = jnp.zeros((2, 1, 2, 2)), jnp.array([3.0, 4.0, 0, 0, 1, 1, 1, -1]).reshape(2, 1, 2, 2)
     np.testing.assert_allclose(l1(a, b), [7, 4])

@@ -85,6 +85,11 @@ UNKNOWN = {
     "l2:-1:12": "threshold is -1",
     "l2:1.0:0": "max_steps is 0",
     "l2:1.0:3:min_steps=4": "max_steps is 3, below min_steps 4",
+    "l2: 1.0:12": "unknown: write",
+    "readout:flips:0.002: 12": "max_steps is ' 12': int is needed",
+    "readout:flips:0.002:1_2": "max_steps is '1_2'",
+    "readout:flips:\u0660.\u0665:12": "threshold is '\u0660.\u0665': float is needed",
+    "refresh: 6_4+s1f1": "is ' 6_4'",
     "refresh:9+" * 9 + "s1f1": "9 policies are around the last: 8 at most",
 }
 
@@ -96,6 +101,11 @@ def test_what_is_no_policy_is_refused_in_one_line(text):
     assert UNKNOWN[text] in str(error.value)
     assert text in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_text_ends_with_its_line():
+    with pytest.raises(rsf.InputError, match=r"max_steps is '12\\n': int is needed"):
+        rsf.parse_policy("act:.1:12\n")
 
 
 def test_texts_are_read_up_to_a_length_and_depth():

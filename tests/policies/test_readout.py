@@ -139,8 +139,23 @@ def test_the_mean_of_the_largest_is_that_of_sorted_values():
     counts = shares * 101
     weights = np.clip(counts[:, None] - np.arange(101), 0, 1)
     expected = (np.sort(values)[:, ::-1] * weights).sum(1) / counts
-    np.testing.assert_allclose(mean_of_most(values, shares), expected, atol=3e-4)
+    np.testing.assert_allclose(mean_of_most(values, shares), expected, rtol=1e-6)
     np.testing.assert_allclose(mean_of_most(values, 1.0), values.mean(1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, 2.4e-4, 0.5003, 0.9998, 1.0])
+@pytest.mark.parametrize("share", [0.003, 0.01, 0.5, 1.0])
+def test_the_mean_of_the_largest_of_equal_values_is_that_value(value, share):
+    found = mean_of_most(jnp.full((2, 2500), value), share)
+    np.testing.assert_allclose(found, [value, value], rtol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+def test_the_mean_of_the_largest_is_exact_where_most_are_near_to_nothing(share):
+    values = 2.4e-4 * np.random.default_rng(0).random((1, 2500), np.float32)
+    values[0, 7] = 1
+    expected = np.sort(values[0])[-int(share * 2500) :].astype(np.float64).mean()
+    np.testing.assert_allclose(mean_of_most(values, share), [expected], rtol=1e-5)
 
 
 def test_each_sample_may_have_a_threshold_of_its_own(logits):

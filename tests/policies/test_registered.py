@@ -68,6 +68,18 @@ def test_wrong_arguments_are_told_in_one_line(text):
     assert "\n" not in str(error.value)
 
 
+def test_what_may_be_none_is_read_as_such():
+    @rsf.register_policy("patient")
+    @flax.struct.dataclass
+    class Patient(own.Countdown):
+        rate: float | None = 0.5
+
+    assert rsf.parse_policy("patient:rate=None") == Patient(rate=None)
+    assert policy_name(Patient(rate=None)) == "patient:rate=None"
+    with pytest.raises(rsf.InputError, match="rate is 'slow': float or None is needed"):
+        rsf.parse_policy("patient:slow")
+
+
 def test_a_function_makes_policies_that_are_known():
     rsf.register_policy("twice", lambda count: rsf.FixedSchedule(int(2 * count), int(count)))
     assert rsf.parse_policy("twice:3") == rsf.FixedSchedule(6, 3)

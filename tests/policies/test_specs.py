@@ -58,6 +58,36 @@ def test_what_is_not_known_can_be_shown(text):
     assert renewed({"policy": text, "policy_spec": []})["policy_spec"] == {"kind": "mine"}
 
 
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rate": None},
+        {"rate": float("inf")},
+        {"mode": "x:y"},
+        {"mode": "x+y"},
+        {"mode": ""},
+        {"mode": "5"},
+        {"mode": 5},
+    ],
+    ids=str,
+)
+def test_what_no_text_can_carry_is_read_from_the_spec(values):
+    @rsf.register_policy("moody")
+    @flax.struct.dataclass
+    class Moody(own.Countdown):
+        rate: float | None = 0.5
+        mode: int | str = flax.struct.field(pytree_node=False, default="calm")
+
+    policy = Moody(**values)
+    written = json.loads(json.dumps(entry(policy)))
+    found = read_policy(written)
+    assert found == policy
+    assert type(found.mode) is type(policy.mode)
+    with pytest.raises(rsf.InputError, match="one of them is wrong"):
+        read_policy(written | {"policy": "moody:0.25"})
+
+
 def test_text_and_spec_are_of_one_policy():
     with pytest.raises(rsf.InputError, match=r"policy is 's3f3', policy_spec says .* is wrong"):
         read_policy({"policy": "s3f3", "policy_spec": SPECS["s8f2"]})

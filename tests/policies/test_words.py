@@ -1,5 +1,6 @@
 """Policies in words."""
 
+import library_policies
 import pytest
 
 from rsf_jax.policies import spec_of
@@ -25,6 +26,12 @@ WORDS = {
     "readout:entropy:0.1:6:min_first_steps=3:share=0.25": "recurrent steps until the classes of "
     "the 25 % least certain pixels have at most 10 % of the entropy that they could have, at most "
     "6, at least 3 on a video's first frame",
+    "readout:news:0.002:12": "recurrent steps until at most 0.2 % of the pixels change to a class "
+    "that they have not had in the frame, at most 12",
+    "l1:0.8:12:min_steps=4": "recurrent steps until one moves the hidden state less than 0.8 times "
+    "as far as the one before (the sum of absolute differences), at most 12, at least 4",
+    "ponder:0.5:12:min_steps=2:min_first_steps=3": "recurrent steps until the learned probability "
+    "of having halted is 50 %, at most 12, at least 2, at least 3 on a video's first frame",
     "readout:change:0.01:6": "recurrent steps until at most 1 % of a pixel's class probability, on "
     "average, goes to other classes, at most 6",
     "ponder:0.5:12": "recurrent steps until the learned probability of having halted is 50 %, at "
@@ -38,6 +45,11 @@ WORDS = {
 @pytest.mark.parametrize("text", WORDS)
 def test_every_kind_has_words(text):
     assert in_words(spec_of(text)) == WORDS[text]
+
+
+@pytest.mark.parametrize("text", library_policies.one_of_each())
+def test_no_kind_of_the_library_is_taken_for_one_of_ones_own(text):
+    assert "of one's own" not in in_words(spec_of(text))
 
 
 def test_both_ways_of_halting_are_told():

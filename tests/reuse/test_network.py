@@ -166,6 +166,30 @@ def test_calibration_takes_the_largest_thresholds_that_keep_the_score(variables)
         calibrate(reuse, clips, score, max_drop=0.08, units={"frame": 1.0})
 
 
+@pytest.mark.parametrize("score", [97.0, -3.0, np.nan, None, np.ones(3), "1", True])
+def test_scores_that_nothing_is_guaranteed_of_are_refused(variables, score):
+    reuse = ReuseNetwork(NETWORK, variables)
+    with pytest.raises(rsf.InputError, match=r"the score of clip 0 is .*: a number in 0..1 is"):
+        calibrate(reuse, [np.stack(_drifting(3))], lambda *_: score, max_drop=0.5)
+
+
+@pytest.mark.parametrize(
+    "scales",
+    [(), (np.nan,), ("0.1",), (0.1, 0.1), (0.2, 0.1), (-0.1, 0.1), (0.1, np.inf), 0.1, (True,)],
+)
+def test_scales_are_ascending_numbers(variables, scales):
+    reuse = ReuseNetwork(NETWORK, variables)
+    with pytest.raises(rsf.InputError, match=r"scales are .*: ascending numbers from 0 on are"):
+        calibrate(reuse, [np.stack(_drifting(3))], lambda *_: 1.0, max_drop=0.5, scales=scales)
+
+
+def test_scores_and_scales_may_be_arrays(variables):
+    reuse, clips = ReuseNetwork(NETWORK, variables), [np.stack(_drifting(2))] * 8
+    scales = np.array([0.0, 0.01])
+    found = calibrate(reuse, clips, lambda *_: jnp.ones(()), max_drop=0.6, scales=scales)
+    assert found.scale == 0.01
+
+
 class SelfStatistics(nn.Module):
     """Normalizes a map by its own mean."""
 
