@@ -142,6 +142,8 @@ def test_weights_of_half_precision_are_computed_with_in_float32(name, dtype):
 
 _DOUBLE = """
 import jax, jax.numpy as jnp, numpy as np, rsf_jax as rsf
+from rsf_jax import analysis
+from rsf_jax.analysis.contraction import spectral_radius
 assert jnp.zeros(1).dtype == jnp.float64
 frames = np.random.default_rng(0).random((1, 2, 16, 16, 1)).astype(np.float32)
 for name in ("quickstart", "quickstart_clstm", "quickstart_ff6", "camvid_s3f1_dru"):
@@ -162,6 +164,14 @@ for name in ("quickstart", "quickstart_clstm", "quickstart_ff6", "camvid_s3f1_dr
         assert exact.dtype == jnp.float64
         close = rsf.run_video(model, variables, f, policies[0]).logits
         np.testing.assert_allclose(exact, close, atol=1e-4)
+        for weights in (variables, double):
+            kind = np.dtype("float32" if weights is variables else "float64")
+            found = analysis.step_distances(model, weights, f, 3)
+            assert found.dtype == kind
+            found = analysis.reaction_times(model, weights, f, 3)
+            assert found.curve.dtype == found.xi.dtype == kind
+            assert analysis.follow_frame(model, weights, f[:, 0], 2).states.dtype == kind
+            assert np.isfinite(spectral_radius(model, weights, f[:, 0], steps=2)).all()
         engine = rsf.StreamEngine(model, variables, policies[1], (16, 16), slots=1)
         stream = engine.open()
         engine.submit(stream, f[0, 0])

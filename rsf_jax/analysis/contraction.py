@@ -9,7 +9,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from rsf_jax.analysis.access import check_recurrent
+from rsf_jax.arguments import whole
 from rsf_jax.checks import as_prepared, check_frames
+from rsf_jax.gradients.floats import floats, with_floats
 from rsf_jax.models.base import Prepared, State, VideoModel
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import FixedSchedule
@@ -17,6 +19,7 @@ from rsf_jax.typing import Array, Carry, Drive, Float, Frame, Variables
 from rsf_jax.unroll import advance
 
 _TOLERANCE = 1e-3  # of the eigenvalue, relative
+_DENSE = 8  # numbers of a state that ARPACK need not be asked for
 
 
 def spectral_radius(
@@ -44,6 +47,7 @@ def spectral_radius(
     Source: ARPACK by `scipy.sparse.linalg.eigs`, with products by forward-mode derivatives.
     """
     check_recurrent(model)
+    steps = whole("steps", steps)
     check_frames(frames, 4, "B, H, W", model.input_channels)
     prepared = as_prepared(model, variables, frames.shape[1:3])
     policy = FixedSchedule(steps, steps)
@@ -53,7 +57,7 @@ def spectral_radius(
         x = as_float(jnp.asarray(frame)[None])
         carry, drive = _reached(prepared, start, x, policy)
         product = partial(_product, prepared, carry, drive)
-        found.append(_largest(product, ravel_pytree(carry)[0].size))
+        found.append(_largest(product, sum(x.size for x in floats(carry))))
     return np.array(found)
 
 
@@ -68,12 +72,13 @@ def _reached(
 @jax.jit
 def _product(prepared: Prepared, carry: Carry, drive: Drive, tangent: Array) -> Array:
     """The Jacobian at a carry times a vector [N]."""
-    unravel = ravel_pytree(carry)[1]
+    values = floats(carry)  # a state may count, too
+    flat, unravel = ravel_pytree(values)
 
-    def step(carry: Carry) -> Carry:
-        return prepared.step(carry, drive)
+    def step(values: list[Array]) -> list[Array]:
+        return floats(prepared.step(with_floats(carry, values), drive))
 
-    _, out = jax.jvp(step, (carry,), (unravel(jnp.asarray(tangent)),))
+    _, out = jax.jvp(step, (values,), (unravel(tangent.astype(flat.dtype)),))
     return ravel_pytree(out)[0]
 
 
@@ -81,9 +86,12 @@ def _largest(product: Callable[[Array], Array], size: int) -> float:
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigs  # takes its time to load
 
     def matvec(v: np.ndarray) -> np.ndarray:
-        tangent = jnp.asarray(np.ravel(v), jnp.float32)
-        return np.asarray(product(tangent), np.float64)
+        return np.asarray(product(jnp.asarray(np.ravel(v))), np.float64)
 
+    if size <= _DENSE:
+        return float(
+            np.abs(np.linalg.eigvals(np.stack([matvec(e) for e in np.eye(size)], 1))).max()
+        )
     operator = LinearOperator((size, size), matvec=matvec, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=size)
     if not matvec(start).any():

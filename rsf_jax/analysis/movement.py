@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rsf_jax.analysis.access import check_recurrent
-from rsf_jax.arguments import whole
+from rsf_jax.analysis.access import check_recurrent, checking
+from rsf_jax.arguments import flag, whole
 from rsf_jax.checks import as_prepared, check_frames
 from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY
 from rsf_jax.measures.images import class_iou
 from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.ops.held import as_held
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies.halting import l2
 from rsf_jax.shown import in_a_line
@@ -123,7 +124,9 @@ def step_distances(
     check_frames(frames, 5, "B, T, H, W", model.input_channels)
     if whole("steps", steps) < 2:
         raise InputError(f"steps is {steps}: ratios of movements need at least 2")
-    return _step_distances(model, variables, frames, steps, stateful)
+    stateful = flag("stateful", stateful)
+    with checking(variables):
+        return _step_distances(model, variables, frames, steps, stateful)
 
 
 @partial(jax.jit, static_argnames=("model", "steps", "stateful"))
@@ -135,7 +138,7 @@ def _step_distances(
     stateful: bool,
 ) -> Float[Array, "B T N"]:
     prepared = as_prepared(model, variables, frames.shape[2:4])
-    fresh = prepared.initial_carry(frames.shape[0])
+    fresh = as_held(prepared.initial_carry(frames.shape[0]), prepared)
 
     def moved(old: Any, new: Any) -> Array:
         return l2(prepared.hidden(new), prepared.hidden(old))
@@ -211,7 +214,9 @@ def follow_frame(
     check_frames(frame, 4, "1, H, W", model.input_channels)
     if len(frame) != 1:
         raise InputError(f"{len(frame)} frames were given: one is followed at a time")
-    return _follow_frame(model, variables, frame, steps)
+    steps = whole("steps", steps)
+    with checking(variables):
+        return _follow_frame(model, variables, frame, steps)
 
 
 @partial(jax.jit, static_argnames=("model", "steps"))
@@ -219,7 +224,7 @@ def _follow_frame(
     model: VideoModel, variables: Variables | Prepared, frame: Frame, steps: int
 ) -> FollowedFrame:
     prepared = as_prepared(model, variables, frame.shape[1:3])
-    carry = prepared.initial_carry(1)
+    carry = as_held(prepared.initial_carry(1), prepared)
 
     def hidden(carry: Any) -> Array:
         h = prepared.hidden(carry)

@@ -32,6 +32,32 @@ def test_it_is_that_of_the_whole_jacobian():
         assert radius == pytest.approx(np.abs(whole).max(), rel=3e-3)
 
 
+class Turning(rsf.cells.RecurrentCell):
+    """Turns pairs of numbers of two types by a quarter and shrinks them, and counts its steps."""
+
+    def initial_carry(self, batch_size, height, width):
+        shape = batch_size, self.channels, height, width
+        counted = jnp.zeros(batch_size, jnp.int32)
+        return jnp.zeros(shape, jnp.bfloat16), jnp.zeros(shape, jnp.float32), counted
+
+    @nn.compact
+    def __call__(self, carry, x):
+        a, b, n = carry
+        return (0 * x - 0.5 * b).astype(jnp.bfloat16), 0.5 * a.astype(jnp.float32), n + 1
+
+    def hidden(self, carry):
+        return carry[1]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_states_of_several_types_and_of_few_numbers_have_one(size):
+    """Those that count are left out."""
+    model = rsf.RecurrentModel(Turning(channels=1))
+    frames = np.random.default_rng(0).random((1, size, size, 1)).astype(np.float32)
+    variables = model.init(jax.random.key(0), frames[:, None])
+    assert spectral_radius(model, variables, frames, steps=3) == pytest.approx(0.5, rel=1e-2)
+
+
 class Forgetful(rsf.cells.RecurrentCell):
     """Each step leaves what enters it, whatever was there."""
 
