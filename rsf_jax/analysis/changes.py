@@ -198,11 +198,11 @@ def correlate(drive: Float[Array, "B pairs"], hidden: Float[Array, "B pairs"]) -
     pairs = pairs[:, kept]
     normalized = pairs / pairs.mean(2, keepdims=True)
     x, y = normalized.reshape(2, -1)
-    deviations = normalized - normalized.mean(1, keepdims=True)
+    at_position = (normalized - normalized.mean(1, keepdims=True)).reshape(2, -1)
     return Correlation(
         pearson=pearson(x, y),
         spearman=spearman(x, y),
-        pearson_at_position=pearson(*deviations.reshape(2, -1), size=1.0),
+        pearson_at_position=pearson(at_position[0], at_position[1], size=1.0),
         pearson_unnormalized=pearson(*pairs.reshape(2, -1)),
         drive=x,
         hidden=y,

@@ -198,7 +198,7 @@ def _rise(values: np.ndarray) -> bool:
 
 def _scored(score: ClipScore, outputs: list[Any], clip: int) -> float:
     """The score of a clip; its range is what the guarantee assumes."""
-    value = score(outputs, clip)
+    value: Any = score(outputs, clip)
     number = value.item() if getattr(value, "shape", None) == () else value
     needed = "a number in 0..1 is needed"
     check_number(f"the score of clip {clip}", number, needed, lambda x: 0 <= x <= 1)

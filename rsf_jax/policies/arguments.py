@@ -14,7 +14,7 @@ import numpy as np
 from rsf_jax.arguments import suggestion
 from rsf_jax.errors import InputError
 
-_NONE = types.NoneType
+_NONE: type = type(None)
 _BOOLS, _NOTHING = {"true": True, "false": False}, {"none": None}
 _KINDS = (bool, int, float, _NONE, str)  # in the order in which text is tried as one
 _REQUIRED = dataclasses.MISSING
