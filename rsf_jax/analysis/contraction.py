@@ -78,7 +78,7 @@ def _product(prepared: Prepared, carry: Carry, drive: Drive, tangent: Array) -> 
     def step(values: list[Array]) -> list[Array]:
         return floats(prepared.step(with_floats(carry, values), drive))
 
-    _, out = jax.jvp(step, (values,), (unravel(tangent.astype(flat.dtype)),))
+    _, out = jax.jvp(step, (values,), (unravel(jnp.asarray(tangent, flat.dtype)),))
     return ravel_pytree(out)[0]
 
 
