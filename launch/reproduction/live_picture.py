@@ -16,6 +16,7 @@ from rsf_jax.trained.model import Trained
 # Names of lines, and the families of policies that they show.
 _LINES = {
     "state carried, no gate": "schedules",
+    "halting, no gate": "halting",
     "refreshed": "refresh",
     "gate": "gate",
     "gate and halting": "gate and halting",
