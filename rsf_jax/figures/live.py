@@ -140,12 +140,12 @@ def _draw_lines(axes: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) 
 
 
 def _spread(found: Sequence[float], axes: Axes) -> None:
-    """Gives .98 and .99 as much room as .8 and .9; not if something is right or wrong throughout."""
-    low, high = min(found), max(found)
-    if not 0 < low < high < 1:
+    """Gives .98 and .99 as much room as .8 and .9, unless something is all right or all wrong."""
+    if not 0 < min(found) < max(found) < 1:
         return
+    bottom, top = 0.9 * min(found), 1 - 0.7 * (1 - max(found))
     axes.set_yscale("logit")
-    axes.set_ylim(low - 0.1 * low, 1 - 0.7 * (1 - high))
-    axes.set_yticks([tick for tick in _TICKS if low - 0.1 * low <= tick <= 1 - 0.7 * (1 - high)])
+    axes.set_ylim(bottom, top)
+    axes.set_yticks([tick for tick in _TICKS if bottom <= tick <= top])
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
