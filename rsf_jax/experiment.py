@@ -1,7 +1,5 @@
 """A whole experiment: data, training, test."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from rsf_jax.config.config import Config, checked_config
@@ -10,7 +8,7 @@ from rsf_jax.data.dataset import Dataset, check_dataset, open_dataset, settle
 from rsf_jax.evaluation.testing import evaluate, print_results
 from rsf_jax.parallel.processes import here
 from rsf_jax.paths import expand
-from rsf_jax.run_folder import writable_folder
+from rsf_jax.run_folder import gone_if_empty, writable_folder
 from rsf_jax.training.journal import check_beginning
 from rsf_jax.training.loading import load_trained
 from rsf_jax.training.loop import Outcome, train
@@ -38,7 +36,7 @@ def run(config: Config, workdir: str | Path, dataset: Dataset | None = None) -> 
     workdir, processes = expand(workdir), here()
 
     def prepare() -> None:
-        with _gone_if_empty(workdir):
+        with gone_if_empty(workdir):
             writable_folder(workdir)
             check_beginning(config, workdir)  # before data are built, which takes minutes
             if dataset is None:
@@ -57,16 +55,3 @@ def run(config: Config, workdir: str | Path, dataset: Dataset | None = None) -> 
         print_results(evaluate(load_trained(workdir), dataset, workdir))
         print(f"Results and a picture of predictions are in {workdir}")
     return outcome
-
-
-@contextlib.contextmanager
-def _gone_if_empty(folder: Path) -> Iterator[None]:
-    """Removes a new folder again if what is done here ends in an error and leaves nothing there."""
-    is_new = not folder.exists()
-    try:
-        yield
-    except BaseException:
-        if is_new:
-            with contextlib.suppress(OSError):  # not there, or not empty
-                folder.rmdir()
-        raise

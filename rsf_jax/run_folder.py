@@ -1,6 +1,8 @@
 """The folder of a run: what lies in it, and under which names; see docs/run-folder.md."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,19 @@ def writable_folder(path: str | Path) -> Path:
             f"{path} cannot be written to ({error.strerror}): choose another folder"
         ) from error
     return path
+
+
+@contextlib.contextmanager
+def gone_if_empty(folder: Path) -> Iterator[None]:
+    """Removes a new folder again if what is done here ends in an error and leaves nothing there."""
+    is_new = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # not there, or not empty
+                folder.rmdir()
+        raise
 
 
 def read_json(path: Path, remedy: str) -> Any:

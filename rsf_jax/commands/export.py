@@ -14,7 +14,6 @@ from absl import flags
 
 import rsf_jax as rsf
 from rsf_jax.commands import choices, opening, shared
-from rsf_jax.run_folder import writable_folder
 
 _FOLDER = flags.DEFINE_string("folder", None, "for all files; programs/NAME unless given")
 _POLICY = choices.policy_or_calibrated()
@@ -41,13 +40,12 @@ def main() -> None:
     trained, workdir = opening.open_trained()
     policy = choices.chosen(_POLICY.value, trained, workdir)
     name = trained.card.name if trained.card else trained.config.name
-    shape = shared.frame_size(_SIZE.value) if _SIZE.value else trained.appearance.frame_size
-    if shape is None:
-        raise rsf.InputError("the frame size of training is not known: give frame_size")
+    given = shared.frame_size(_SIZE.value) if _SIZE.value else None
+    shape = trained.appearance.frame_shape(given, "frame_size")
     folder = programs.export_program(
         trained,
         policy,
-        writable_folder(Path(_FOLDER.value or Path("programs", name))),
+        Path(_FOLDER.value or Path("programs", name)),
         format=_FORMAT.value,
         weights=_WEIGHTS.value,
         frame_shape=shape,

@@ -13,11 +13,12 @@ from rsf_jax.arguments import check_choice, whole
 from rsf_jax.checks import check_policy
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_bytes, write_json
+from rsf_jax.paths import expand
 from rsf_jax.policies import StepPolicy
 from rsf_jax.programs import manifest
 from rsf_jax.programs.frame_step import first_state
 from rsf_jax.programs.weights import WEIGHTS
-from rsf_jax.run_folder import writable_folder
+from rsf_jax.run_folder import gone_if_empty, writable_folder
 from rsf_jax.trained.model import Trained
 
 FORMATS = ("stablehlo", "onnx")
@@ -70,17 +71,18 @@ def export_program(
         raise InputError(f"platforms is empty: choose of {', '.join(PLATFORMS)}")
     for platform in platforms:
         check_choice("platforms", platform, PLATFORMS)
-    folder = writable_folder(folder)
     options: dict[str, Any] = {"batch": batch, "weights": weights}
-    if format == "onnx":
-        from rsf_jax.programs.onnx_file import onnx_program
+    with gone_if_empty(expand(folder)):
+        folder = writable_folder(folder)  # before the work
+        if format == "onnx":
+            from rsf_jax.programs.onnx_file import onnx_program
 
-        program = onnx_program(trained, policy, frame_shape, **options)
-    else:
-        from rsf_jax.programs.stablehlo import stablehlo_program
+            program = onnx_program(trained, policy, frame_shape, **options)
+        else:
+            from rsf_jax.programs.stablehlo import stablehlo_program
 
-        options["platforms"] = tuple(platforms)
-        program = stablehlo_program(trained, policy, frame_shape, **options)
+            options["platforms"] = tuple(platforms)
+            program = stablehlo_program(trained, policy, frame_shape, **options)
     state = jax.tree.leaves(first_state(trained, policy, frame_shape))
     write_bytes(folder / manifest.program_file(format), program)
     _write_state(folder / manifest.STATE, state)

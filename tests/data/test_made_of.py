@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_used_is_no_reason_to_take_another_dataset(tmp_p
 
 def test_what_is_built_without_a_word_of_its_files_is_built_anew(tmp_path, two):
     _first(_config(tmp_path, two[0]))
-    version = next((tmp_path / "data").glob("own_video/default/*"))
+    (version,) = (tmp_path / "data").glob("own_video/default/[0-9]*")
     version.rename(version.with_name("1.0.0"))
     assert _first(_config(tmp_path, two[1])) == 100
     assert sorted(p.name for p in version.parent.glob("[0-9]*")) == ["1.0.0", version.name]

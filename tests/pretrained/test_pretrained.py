@@ -94,7 +94,7 @@ def test_a_record_needs_no_data_that_are_not_there(run, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder, "is_built", lambda _: False)
     assert make_record(workdir) == dataclasses.replace(whole, version="", epochs=0.0)
     shutil.copytree(workdir / "checkpoints", tmp_path / "checkpoints")
-    with pytest.raises(rsf.InputError, match=r"has no results, .* is not built here: test the m"):
+    with pytest.raises(rsf.InputError, match=r"has no results, .* are not built here: test the m"):
         make_record(tmp_path)
 
 
