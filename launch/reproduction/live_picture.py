@@ -45,7 +45,8 @@ def save_picture(path: Path, trained: Trained, name: str, policy: str, records: 
     if found:
         lines[_STATELESS] = [_point(scores[0]) for scores in found]
     for line, family in _LINES.items():
-        lines[line] = [_point(row) for row in rows if row["family"] == family]
+        if points := [_point(row) for row in rows if row["family"] == family]:
+            lines[line] = points
     stream = streams_to_test(open_dataset(trained.config).test)[0]
     save_live(path, strip(trained, stream, parse_policy(policy)), lines)
 
