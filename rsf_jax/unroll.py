@@ -108,7 +108,7 @@ def run_video(
     check_policy(policy)
     prepared = _prepared(model, variables, frames)
     recording = as_recording(record_states)
-    with check_variables(prepared.variables):
+    with check_variables(prepared):
         policy, frames = on_device(policy), own_copy(frames)
         return _run_video(prepared, frames, policy, stateful, recording)
 
@@ -158,7 +158,7 @@ def run_frame(
     if recording and recording.frames is not None:
         raise InputError("a recording of a single frame cannot choose frames: leave `frames` out")
     state, frame = own_copy(state), own_copy(frame)
-    with check_variables(prepared.variables):
+    with check_variables(prepared):
         policy = on_device(policy)
         state = with_memory(policy, state, frame)
         return _run_frame(prepared, state, frame, policy, first, stateful, recording)

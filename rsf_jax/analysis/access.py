@@ -1,10 +1,7 @@
 """What every measurement needs of a model."""
 
-from contextlib import AbstractContextManager
-from typing import Any
-
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, VideoModel, check_variables, checked_model
+from rsf_jax.models.base import Prepared, VideoModel, checked_model
 from rsf_jax.models.recurrent import RecurrentModel
 from rsf_jax.typing import FeatureMap, Frame
 
@@ -17,11 +14,6 @@ def check_recurrent(model: VideoModel) -> None:
             f"{type(model).__name__} has no recurrent steps, so there is no hidden state to "
             "follow: analyze a recurrent model, such as hard_s8f2"
         )
-
-
-def checking(variables: Any) -> AbstractContextManager[None]:
-    """As `check_variables`, around what is compiled; for those that are prepared, too."""
-    return check_variables(variables.variables if isinstance(variables, Prepared) else variables)
 
 
 def stimulus(prepared: Prepared, frame: Frame) -> FeatureMap:

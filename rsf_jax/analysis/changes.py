@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from rsf_jax.analysis.access import check_recurrent, checking, stimulus
+from rsf_jax.analysis.access import check_recurrent, stimulus
 from rsf_jax.arguments import flag
 from rsf_jax.checks import as_prepared, check_frames, check_policy
 from rsf_jax.errors import InputError
-from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.models.base import Prepared, VideoModel, check_variables
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
 from rsf_jax.policies.halting import l2
@@ -131,7 +131,7 @@ def measure_changes(
     if frames.shape[1] < 2:
         raise InputError("a video of one frame has no changes: at least 2 frames are needed")
     stateful = flag("stateful", stateful)
-    with checking(variables):
+    with check_variables(variables):
         return _measure(model, variables, frames, policy, stateful)
 
 

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rsf_jax.analysis.access import check_recurrent, checking
+from rsf_jax.analysis.access import check_recurrent
 from rsf_jax.arguments import flag, whole
 from rsf_jax.checks import as_prepared, check_frames
 from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY
 from rsf_jax.measures.images import class_iou
-from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.models.base import Prepared, VideoModel, check_variables
 from rsf_jax.ops.held import as_held
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies.halting import l2
@@ -125,7 +125,7 @@ def step_distances(
     if whole("steps", steps) < 2:
         raise InputError(f"steps is {steps}: ratios of movements need at least 2")
     stateful = flag("stateful", stateful)
-    with checking(variables):
+    with check_variables(variables):
         return _step_distances(model, variables, frames, steps, stateful)
 
 
@@ -215,7 +215,7 @@ def follow_frame(
     if len(frame) != 1:
         raise InputError(f"{len(frame)} frames were given: one is followed at a time")
     steps = whole("steps", steps)
-    with checking(variables):
+    with check_variables(variables):
         return _follow_frame(model, variables, frame, steps)
 
 

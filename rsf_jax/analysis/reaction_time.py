@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from rsf_jax.analysis.access import check_recurrent, checking
+from rsf_jax.analysis.access import check_recurrent
 from rsf_jax.arguments import check_choice, flag, whole
 from rsf_jax.checks import as_prepared, check_frames
 from rsf_jax.config.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.measures.evidence import vacuity
 from rsf_jax.measures.losses import EVIDENTIAL_LOSS
-from rsf_jax.models.base import Prepared, VideoModel
+from rsf_jax.models.base import Prepared, VideoModel, check_variables
 from rsf_jax.ops.held import as_held
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.shown import in_a_line
@@ -160,7 +160,7 @@ def reaction_times(
             "pixel, is needed"
         )
     stateful, with_maps = flag("stateful", stateful), flag("with_maps", with_maps)
-    with checking(variables):
+    with check_variables(variables):
         return _reaction_times(model, variables, frames, where, steps, kind, stateful, with_maps)
 
 

@@ -30,7 +30,6 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
             read_policy(results), read_policy(results, "reference")
         Target(**results["target"])
         made_for = {"update": results["update"], "dataset": results["dataset"]}
-        others = results.get("weights", trained.fingerprint) != trained.fingerprint
         # Files of before did not say it: they were made as the model was trained.
         made_for["stateful"] = results.get("stateful", trained.saved.stateful)
         # Streams and clips may be of another dataset, or of none.
@@ -40,7 +39,7 @@ def load_calibration(workdir: str | Path, trained: Trained) -> dict[str, Any]:
         raise InputError(f"{path} is damaged ({error}): calibrate anew") from error
     if unregistered:
         raise InputError(f"{path}: {unregistered}")
-    if others:
+    if not trained.is_of_these_weights(results):
         raise InputError(f"{path} was made for other weights: calibrate anew")
     here = {
         "update": trained.update,

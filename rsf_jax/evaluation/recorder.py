@@ -130,7 +130,7 @@ def _tests(workdir: Path, update: int, trained: Trained) -> dict[str, Result]:
             # Settings that were not there yet had the values that are usual now.
             tested = dataclasses.asdict(Config(**results["config"]))
             own = results["update"] == update and settings.items() <= tested.items()
-            own = own and results.get("weights", trained.fingerprint) == trained.fingerprint
+            own = own and trained.is_of_these_weights(results)
             if own and _are_of(trained.data, results.get("data")):
                 results = renewed(results)
                 found[results["policy"]] = _test(results)
@@ -146,8 +146,8 @@ def _still(workdir: Path, trained: Trained, update: int) -> list[Still]:
         return []
     results = read_json(path, "test the model on live streams anew")
     try:
-        own = results.get("weights", trained.fingerprint) == trained.fingerprint
-        if not own or results["update"] != update or results["split"] != "test":
+        own = results["update"] == update and trained.is_of_these_weights(results)
+        if not own or results["split"] != "test":
             return []
         return [_of_still(found) for found in results["still"]]
     except (LookupError, TypeError) as error:

@@ -299,10 +299,14 @@ def checked_frame_shape(shape: Any, name: str = "frame_shape") -> tuple[int, int
 def check_variables(variables: Any) -> Iterator[None]:
     """Makes InputError of what Flax says, while a model is applied, of variables that do not fit.
 
+    Args:
+        variables: Flax variables, or `Prepared`.
+
     Raises:
         InputError: if these are no variables, or of another model.
     """
-    if not isinstance(variables, Mapping):
+    found = variables.variables if isinstance(variables, Prepared) else variables
+    if not isinstance(found, Mapping):
         raise InputError(
             f"variables are {type(variables).__name__}: what model.init gives is needed"
         )

@@ -62,6 +62,10 @@ class Trained:
         """SHA-256 of the weights: what is made with a model says whose it is."""
         return fingerprint(self.variables)
 
+    def is_of_these_weights(self, results: Mapping[str, Any]) -> bool:
+        """Whether results were made with these weights; those of earlier versions do not say."""
+        return results.get("weights", self.fingerprint) == self.fingerprint
+
     def __repr__(self) -> str:
         """Returns a line: variables and settings would fill screens."""
         name = f"{self.card.name}; " if self.card else ""
