@@ -37,6 +37,30 @@ def test_it_is_recorded(old):
     assert (record.update, record.updates, record.parameters) == (3, 3, 220)
 
 
+def test_a_test_on_other_videos_of_that_name_is_not_recorded(old):
+    path = old / "results.json"
+    results = json.loads(path.read_text())
+    results["data"]["digest"] = "0" * 64
+    path.write_text(json.dumps(results))
+    assert not make_record(old).tests
+
+
+def test_data_that_were_built_anew_of_others_are_not_described(
+    old, data_dir, tmp_path, monkeypatch
+):
+    copy = shutil.copytree(data_dir, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    record = make_record(old)
+    assert record.version == "2.0.0"
+
+    (metadata,) = copy.glob("t_pathfinder/tiny/*/metadata.json")
+    made = json.loads(metadata.read_text())
+    metadata.write_text(json.dumps(made | {"settings": "others"}))
+    others = make_record(old)
+    assert not others.version
+    assert others.tests == record.tests  # which was on those of training
+
+
 def test_training_goes_on_from_its_checkpoint(old, data_dir):
     saved = rsf.load_trained(old).saved
     config = saved.replace(data_dir=str(data_dir), updates=5)
