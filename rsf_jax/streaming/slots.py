@@ -64,10 +64,12 @@ class Look(NamedTuple):
     """Frames that wait, to be asked about, NumPy arrays or those of a device.
 
     Attributes:
-        frames: float32 [S, H, W, I].
+        count: int32, how many.
+        frames: float32 [S, H, W, I], zeros behind them.
         row: int32 [S], rows of their streams; past the end where there is no frame.
     """
 
+    count: Any
     frames: Any
     row: Any
 

@@ -130,6 +130,22 @@ class Tick:
         self, prepared: Prepared, policy: StepwisePolicy, carry: Carry, memory: Any, look: Look
     ) -> tuple[Any, Array]:
         """Asks a policy about frames that are no stream's first, before they get slots."""
+        together = _together(self.slots)
+
+        def group(i: Array, value: tuple[Any, Array]) -> tuple[Any, Array]:
+            memory, left_out = value
+            place = i * together
+            frames, row = _rows((look.frames, look.row), place, together)
+            mine = look._replace(frames=frames, row=row)
+            memory, out = self._looked(prepared, policy, carry, memory, mine)
+            return memory, _set_rows(left_out, place, out)
+
+        groups = (look.count + together - 1) // together
+        return lax.fori_loop(0, groups, group, (memory, jnp.zeros(self.slots, bool)))
+
+    def _looked(
+        self, prepared: Prepared, policy: StepwisePolicy, carry: Carry, memory: Any, look: Look
+    ) -> tuple[Any, Array]:
         last, mine = jax.tree.map(lambda x: x.at[look.row].get(mode="clip"), (carry, memory))
         fresh = prepared.initial_carry(len(look.row))
         start = prepared.model.resume(last) if self.stateful else fresh

@@ -38,6 +38,10 @@ class Line:
         taken, self._streams = self._streams[:count], self._streams[count:]
         return taken
 
+    def turn(self, place: int) -> tuple[int, int]:
+        """Returns the turn of the stream in a place."""
+        return self._streams[place].turn
+
     def __len__(self) -> int:
         """Returns how many wait."""
         return len(self._streams)
@@ -88,9 +92,17 @@ class Turns:
         elif was_unseen:
             self._line_of(stream).join(stream)
 
-    def look(self) -> Look | None:
-        """Takes frames that the policy may leave out, one a stream; None if there are none."""
-        if not self._unseen:
+    def look(self, *, hurry: bool) -> Look | None:
+        """Takes frames that the policy may leave out, one a stream.
+
+        Args:
+            hurry: whether to take few; otherwise few wait for others as long as that delays nobody
+                who needs a slot: each call costs as much as asking about some frames.
+
+        Returns:
+            None if there are none, or those that there are may wait.
+        """
+        if not self._unseen or not (hurry or self._is_worth_a_look()):
             return None
         count = len(self._slots)
         # Rows that do not exist are written nowhere.
@@ -99,7 +111,14 @@ class Turns:
         self._looked_at = self._unseen.next(count)
         for place, stream in enumerate(self._looked_at):
             row[place], frames[place] = stream.row, stream.take()[0]
-        return Look(self._batch(frames), row)
+        return Look(np.int32(len(frames)), self._batch(frames), row)
+
+    def _is_worth_a_look(self) -> bool:
+        """Whether a look is full, slots would be idle, or one who waits has the next turn."""
+        count = len(self._slots)
+        if len(self._unseen) >= count or len(self._ready) < count:
+            return True
+        return self._unseen.turn(0) < self._ready.turn(count - 1)
 
     def looked_at(self) -> list[Stream]:
         """The streams whose frames `look` has taken, in that order."""
@@ -108,7 +127,7 @@ class Turns:
     def nothing(self) -> Look:
         """Returns a look at no frame."""
         count = len(self._slots)
-        return Look(self._no_frames, np.full(count, self._rows, np.int32))
+        return Look(np.int32(0), self._no_frames, np.full(count, self._rows, np.int32))
 
     def seen(self, left_out: np.ndarray) -> list[Stream]:
         """Confirms what `look` has taken; frames that need a step wait for a slot.

@@ -129,7 +129,7 @@ class Worker:
                 raise
 
     def _repeat(self) -> bool:
-        """Answers frames that the policy leaves out, until all that wait need a step."""
+        """Answers frames that the policy leaves out, until slots have enough that need a step."""
         books, any_repeated = self._books, False
         while (look := self._looked()) is not None:
             self._cast_looked_at(look)
@@ -142,7 +142,7 @@ class Worker:
 
     def _looked(self) -> Look | None:
         with self._books.lock:
-            return self._books.turns.look()
+            return self._books.turns.look(hurry=self._books.hurries)
 
     def _advance(self) -> bool:
         books = self._books

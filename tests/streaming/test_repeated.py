@@ -142,6 +142,42 @@ def test_no_slot_is_waited_for(variables):
     assert [(r.stream, r.status) for r in engine.results()] == [("other", "done")]
 
 
+def test_many_are_asked_about_at_once_while_slots_have_work(variables, monkeypatch):
+    engine, asked = engine_of(variables, SLOW, slots=4, max_streams=16, queue=30), []
+    ask = Program.leaves_out
+
+    def count(program, look):
+        asked.append(int(look.count))
+        return ask(program, look)
+
+    monkeypatch.setattr(Program, "leaves_out", count)
+    cameras = {engine.open(): Camera(seed) for seed in range(16)}
+    for stream, camera in cameras.items():
+        for _ in range(12):
+            engine.submit(stream, camera())
+    assert len(list(engine.results())) == 16 * 12
+    assert sum(asked) == 16 * 11  # all but the first of each
+    assert np.mean(asked) > 3.2
+
+
+@pytest.mark.parametrize(("urgent", "tick"), [({}, 3), ({"priority": 1}, 2), ({"budget": 9.0}, 2)])
+def test_nobody_waits_longer_for_being_asked_than_for_a_slot(variables, urgent, tick):
+    engine = engine_of(variables, SLOW, slots=2, max_streams=30, clock=Clock())
+    camera, frame = engine.open("camera", **urgent), Camera(0).frame
+    engine.submit(camera, frame)
+    list(engine.results())
+    answered = {}
+    for n in range(6):
+        if n == 2:
+            engine.submit(camera, frame)
+        for _ in range(3):  # more than there are slots: some always wait
+            engine.submit(engine.open(), frame)
+        engine.tick()
+        answered |= {result.stream: n for result in engine.poll()}
+    assert answered["camera"] == tick
+    assert answered.get("7", 6) > tick  # which came after it
+
+
 def test_results_stay_in_order(variables):
     engine = engine_of(variables, SLOW, queue=6, slots=1)
     stream, camera = engine.open(), Camera(0)
