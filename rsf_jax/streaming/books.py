@@ -62,7 +62,7 @@ class Books:
         unread_bytes: int,
         clock: Callable[[], float],
     ) -> None:
-        self.lock = threading.Condition(threading.RLock())
+        self.lock = threading.RLock()
         self.clock = clock
         self.turns = Turns(slots, frame, max_streams)
         self.delivery = Delivery(self.lock, unread_bytes, self._fail_for_callback)

@@ -1,9 +1,9 @@
 """What has become of frames, on its way to who asked for it."""
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from rsf_jax.errors import InputError
@@ -27,7 +27,7 @@ class Delivery:
 
     def __init__(
         self,
-        books: threading.Condition,
+        books: AbstractContextManager[Any],
         most: int,
         on_failure: Callable[[Stream, Exception], None],
     ) -> None:
@@ -69,17 +69,19 @@ class Delivery:
         Returns:
             Whether there was anything.
         """
-        any_called = False
-        with self._books:
-            if self._calling:
-                return False
-            self._calling = True
+        any_called = mine = False
         try:
+            with self._books:
+                if self._calling:
+                    return False
+                # At once: between two statements Ctrl-C may come, and nobody would call any more.
+                self._calling = mine = True
             while (due := self._next_call()) is not None:
                 any_called = True
                 self._call(*due)
         except BaseException:
-            self._calling = False
+            if mine:
+                self._calling = False
             raise
         return any_called
 

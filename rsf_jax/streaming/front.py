@@ -73,9 +73,9 @@ class Front(abc.ABC):
             InputError: as `submit`.
         """
         waiting = self._books.checked(stream, frame, tag)
-        waiting.future, run = Future(), asyncio.get_running_loop().run_in_executor
+        waiting.future = Future()
         while not self._books.queued(stream, waiting) or not waiting.future.done():
-            await run(self._apart.thread, self._work)
+            await asyncio.wrap_future(self._apart.submit(self._work))
             self._books.delivery.deliver()
         return waiting.future.result()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import statistics
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -43,6 +44,7 @@ class Worker:
         self._device = jax.config.jax_default_device  # type: ignore[attr-defined]
         self.apart = Apart()
         self._computing = False
+        self._left = threading.Condition(books.lock)  # by who was computing
         # Or one that ticks and ticks again would keep the others out.
         self._asking: deque[object] = deque()
         self._failed_before = False  # the last tick
@@ -105,7 +107,7 @@ class Worker:
         with lock:
             self._asking.append(mine)
             try:
-                lock.wait_for(lambda: not self._computing and self._asking[0] is mine)
+                self._left.wait_for(lambda: not self._computing and self._asking[0] is mine)
                 self._computing = True
             finally:
                 self._asking.remove(mine)
@@ -115,7 +117,7 @@ class Worker:
         finally:
             with lock:
                 self._computing = False
-                lock.notify_all()
+                self._left.notify_all()
 
     def _recovering(self, work: Callable[[], bool]) -> bool:
         """Lets the device work; puts the books in order if it fails."""

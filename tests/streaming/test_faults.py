@@ -2,7 +2,9 @@
 
 import contextlib
 import gc
+import itertools
 import signal
+import sys
 import threading
 
 import jax
@@ -250,6 +252,54 @@ def test_an_engine_that_was_interrupted_goes_on(variables):
         assert [r.index for r in results[name]] == list(range(30))
         for result, frame in zip(results[name], of_stream):
             alone.check(result, frame)
+
+
+@contextlib.contextmanager
+def _interrupted_at(moment):
+    """Ctrl-C at one of the moments at which Python looks for it: a call, or the end of one."""
+    moments = itertools.count()
+
+    def look(frame, event, value):
+        # Not between a `with` and the call that ends it, where Python looks for nothing.
+        if event != "c_call" and next(moments) == moment:
+            raise Interrupted
+
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def _in_time(work, seconds=20.0):
+    """Does it in another thread, so that what hangs fails."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "it hangs"
+
+
+def test_an_engine_that_was_interrupted_at_any_moment_goes_on(variables):
+    engine = StreamEngine(MODEL, variables, POLICY, SIZE, slots=2, queue=2)
+    called, frame = [], np.zeros((*SIZE, 1), np.float32)
+    stream = engine.open(on_result=called.append)
+    for moment in itertools.count():
+        engine.submit(stream, frame)
+        interrupted = False
+        try:
+            with _interrupted_at(moment):
+                engine.tick()
+        except Interrupted:
+            interrupted = True
+        _in_time(lambda: list(engine.results()))
+        if not interrupted:
+            break
+    assert moment > 20
+    assert engine.statistics().done == stream.submitted == moment + 1
+    # The one result that a call had in hand may be lost with it.
+    numbers = [result.index for result in called]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) > 0.9 * moment
 
 
 def test_the_thread_of_an_engine_ends_with_it(variables):
