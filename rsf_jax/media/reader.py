@@ -25,7 +25,9 @@ class Reader:
     def __init__(self, source: Source) -> None:
         self.source, self.lost = source, 0
         self._pictures: deque[Picture] = deque()
-        self._changed = threading.Condition()
+        # Taken by itself: a Condition that Ctrl-C ends while it is taken stays locked.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._stopped = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -38,7 +40,7 @@ class Reader:
 
     def take(self) -> Picture | None:
         """Returns the next picture, None if there is none yet; never waits."""
-        with self._changed:
+        with self._lock:
             if self._pictures:
                 self._changed.notify()
                 return self._pictures.popleft()
@@ -51,7 +53,7 @@ class Reader:
 
         A camera or a pipe that sends nothing may hold the thread, which ends with the process.
         """
-        with self._changed:
+        with self._lock:
             self._stopped = True
             self._changed.notify()
         self.source.close()
@@ -68,7 +70,7 @@ class Reader:
             self.source.close()
 
     def _put(self, picture: Picture) -> None:
-        with self._changed:
+        with self._lock:
             while self.source.live and len(self._pictures) >= _AHEAD_LIVE:
                 self._pictures.popleft()
                 self.lost += 1

@@ -28,7 +28,9 @@ class Recorder:
         self._outputs = outputs
         self.undrawn, self.problem = 0, ""
         self._waiting: deque[tuple[FrameResult, Picture, bool]] = deque()
-        self._changed = threading.Condition()
+        # Taken by itself: a Condition that Ctrl-C ends while it is taken stays locked.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._ends = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -48,7 +50,7 @@ class Recorder:
             picture: the frame.
             may_skip: whether the video may do without it, as it may of a live source.
         """
-        with self._changed:
+        with self._lock:
             draw = self.has_room or not may_skip
             self.undrawn += not draw
             # Of what is not drawn no pixels wait: there may be many, while one is encoded.
@@ -57,7 +59,7 @@ class Recorder:
 
     def finish(self) -> None:
         """Writes what waits, and completes the files; of one that could not be nothing is left."""
-        with self._changed:
+        with self._lock:
             self._ends = True
             self._changed.notify()
         self._thread.join()
@@ -69,7 +71,7 @@ class Recorder:
         self._complete()
 
     def _next(self) -> tuple[FrameResult, Picture, bool] | None:
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._waiting or self._ends)
             return self._waiting.popleft() if self._waiting else None
 

@@ -1,10 +1,11 @@
 """What an engine knows of its streams: who waits, who is at work, what has ended."""
 
+import functools
 import itertools
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import jax
 import numpy as np
@@ -25,6 +26,26 @@ from rsf_jax.streaming.streams import (
     Waiting,
 )
 from rsf_jax.streaming.turns import Turns
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _whole(method: Callable[Concatenate["Books", P], R]) -> Callable[Concatenate["Books", P], R]:
+    """Holds the lock, and leaves everything in order if the call is interrupted."""
+
+    @functools.wraps(method)
+    def call(self: "Books", *args: P.args, **kwargs: P.kwargs) -> R:
+        with self.lock:
+            try:
+                return method(self, *args, **kwargs)
+            except Exception:
+                raise
+            except BaseException:  # Ctrl-C, which may come between any two calls
+                self._mend()
+                raise
+
+    return call
 
 
 class Books:
@@ -74,6 +95,7 @@ class Books:
         self._streams: dict[str, Stream] = {}  # open, or with frames left
         self._abandoned: set[Stream] = set()  # whose names are free, but not their rows
         self._names = itertools.count(1)
+        self._max_streams = max_streams
         self._rows = list(reversed(range(max_streams)))
         self._urgent = 0  # streams
 
@@ -102,6 +124,7 @@ class Books:
         with self.lock:
             return self.counter.statistics(sum(s.left for s in self.streams))
 
+    @_whole
     def open(
         self,
         name: Any,
@@ -117,26 +140,25 @@ class Books:
             InputError: as there.
         """
         check_text("name", name)
+        numbered = not name
         if when_full:
             checks.check_when_full(when_full)
         checks.check_on_result(on_result)
         budget, priority = checks.checked_budget(budget), whole("priority", priority, least=None)
         keep_frames = flag("keep_frames", keep_frames)
-        with self.lock:
-            name = name or next(n for n in map(str, self._names) if n not in self._streams)
-            if name in self._streams:
-                raise InputError(f"a stream named {name!r} is open: choose another name")
-            if not self._free_rows(1):
-                raise InputError(
-                    f"{len(self.streams)} streams are open, as many as this engine keeps states "
-                    "of: close one, or make it with a larger max_streams"
-                )
-            when_full, row = when_full or self._when_full, self._rows.pop()
-            stream = Stream(
-                name, row, self._key, budget, when_full, on_result, priority, keep_frames
+        while not name or (numbered and name in self._streams):
+            name = str(next(self._names))
+        if name in self._streams:
+            raise InputError(f"a stream named {name!r} is open: choose another name")
+        if not self._free_rows(1):
+            raise InputError(
+                f"{len(self.streams)} streams are open, as many as this engine keeps states "
+                "of: close one, or make it with a larger max_streams"
             )
-            self._add(stream)
-            return stream
+        when_full, row = when_full or self._when_full, self._rows.pop()
+        stream = Stream(name, row, self._key, budget, when_full, on_result, priority, keep_frames)
+        self._add(stream)
+        return stream
 
     def room_for(self, names: list[str]) -> list[int]:
         """Returns rows that streams could have which were elsewhere before.
@@ -175,28 +197,28 @@ class Books:
             raise self._refused(stream, error) from None
         return Waiting(-1, copy, self.clock(), None, False, tag=tag, time=time.time())
 
+    @_whole
     def queued(self, stream: Stream, waiting: Waiting) -> bool:
         """Queues a frame if there is room, or can be made; once.
 
         Raises:
             InputError: if the stream takes no more, or too many results are unread.
         """
-        with self.lock:
-            if waiting.index >= 0:
-                return True
-            try:
-                stream.check_takes()
-                if stream.on_result is None and waiting.future is None:
-                    self.delivery.check_room()
-                if not self._make_room(stream):
-                    return False
-            except InputError as error:
-                raise self._refused(stream, error) from None
-            waiting.in_shadow = self.in_shadow()
-            stream.put(waiting)
-            if not stream.at_work and len(stream.queue) == 1:
-                self.turns.wait(stream)
+        if waiting.index >= 0:
             return True
+        try:
+            stream.check_takes()
+            if stream.on_result is None and waiting.future is None:
+                self.delivery.check_room()
+            if not self._make_room(stream):
+                return False
+        except InputError as error:
+            raise self._refused(stream, error) from None
+        waiting.in_shadow = self.in_shadow()
+        stream.put(waiting)
+        if not stream.at_work and len(stream.queue) == 1:
+            self.turns.wait(stream)
+        return True
 
     def has_room(self, stream: Any) -> bool:
         """Whether another frame of a stream would be queued at once."""
@@ -213,34 +235,34 @@ class Books:
                 raise InputError(f"stream {stream.name!r}: {error}") from None
             stream.begins = True
 
+    @_whole
     def discard(self, stream: Any) -> int:
         """Drops the frames of a stream that wait; returns how many."""
-        with self.lock:
-            self.check_own(stream)
-            count = len(stream.queue)
-            for _ in range(count):
-                self._drop(stream, "it was discarded")
-            self._forget_if_over(stream)
-            return count
+        self.check_own(stream)
+        count = len(stream.queue)
+        for _ in range(count):
+            self._drop(stream, "it was discarded")
+        self._forget_if_over(stream)
+        return count
 
+    @_whole
     def close(self, stream: Any) -> None:
         """Takes no more frames of a stream."""
-        with self.lock:
-            self.check_own(stream)
-            if stream.closed:
-                raise InputError(f"stream {stream.name!r} is closed already")
-            stream.closed = True
-            self._forget_if_over(stream)
+        self.check_own(stream)
+        if stream.closed:
+            raise InputError(f"stream {stream.name!r} is closed already")
+        stream.closed = True
+        self._forget_if_over(stream)
 
-    def abandon(self, stream: Any) -> None:
+    @_whole
+    def abandon(self, stream: Stream) -> None:
         """Ends a stream whose name is free at once, and its row once the device has left it."""
-        with self.lock:
-            self.discard(stream)
-            stream.closed = True
-            name = stream.name
-            if self._streams.get(name) is stream:
-                self._abandoned.add(self._streams.pop(name))
-            self._forget_if_over(stream)
+        self.discard(stream)
+        stream.closed = True
+        if self._streams.get(stream.name) is stream:
+            self._abandoned.add(stream)
+            del self._streams[stream.name]
+        self._forget_if_over(stream)
 
     def let_go(self, stream: Stream) -> None:
         """Ends a stream that goes on elsewhere."""
@@ -376,6 +398,17 @@ class Books:
             return  # it was over before
         self._urgent -= _is_urgent(stream)
         self._rows.append(stream.row)
+
+    def _mend(self) -> None:
+        """Makes whole what an interrupted call has left: all but the streams follows from them."""
+        for stream in self.streams:
+            stream.mend()
+            self.turns.mend(stream)
+        used = {stream.row for stream in self.streams}
+        self._rows = [row for row in reversed(range(self._max_streams)) if row not in used]
+        self._urgent = sum(map(_is_urgent, self.streams))
+        for stream in self.streams:
+            self._forget_if_over(stream)
 
     def _free_rows(self, count: int) -> bool:
         """Whether so many rows are free; frames that were put back of abandoned streams go."""

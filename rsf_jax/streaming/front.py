@@ -134,6 +134,12 @@ class Front(abc.ABC):
         """Returns the results that are there, without computing."""
         return self._books.delivery.poll()
 
+    @property
+    def streams(self) -> list[Stream]:
+        """Those that are open, or have frames left."""
+        with self._books.lock:
+            return self._books.named
+
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
         return self._books.statistics()

@@ -161,6 +161,11 @@ class Stream:
         self.submitted, self.begins = waiting.index + 1, False
         return waiting.index
 
+    def mend(self) -> None:
+        """Completes a `put` that was interrupted."""
+        if self.queue and self.queue[-1].index >= self.submitted:
+            self.submitted, self.begins = self.queue[-1].index + 1, False
+
     def take(self) -> tuple[np.ndarray, bool]:
         """Takes the oldest waiting frame to work; returns it, and whether it begins a video."""
         self._current = self.queue.popleft()
@@ -219,11 +224,13 @@ class Stream:
 
     def drop(self, reason: str, now: float) -> list[Due]:
         """Drops the oldest waiting frame; the results that are due, in order."""
-        dropped = self.queue.popleft()
-        if dropped.first and self.queue:
-            self.queue[0].first = True
+        dropped = self.queue[0]
+        # Before it is gone: an interruption must not leave a video without its first frame.
+        if dropped.first and len(self.queue) > 1:
+            self.queue[1].first = True
         elif dropped.first:
             self.begins = True
+        self.queue.popleft()
         due = self._result(dropped, DROPPED, now, reason=reason)
         if self._current is not None:
             self._held.append(due)

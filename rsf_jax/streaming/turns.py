@@ -26,17 +26,25 @@ class Line:
 
     def leave(self, stream: Stream) -> bool:
         """Takes a stream out; returns whether it was there."""
+        place = self._place(stream)
+        if place is not None:
+            del self._streams[place]
+        return place is not None
+
+    def _place(self, stream: Stream) -> int | None:
         # Turns differ, so that this is the one place where it can be.
         place = bisect.bisect_left(self._streams, stream.turn, key=lambda s: s.turn)
         found = place < len(self._streams) and self._streams[place] is stream
-        if found:
-            del self._streams[place]
-        return found
+        return place if found else None
 
     def next(self, count: int) -> list[Stream]:
         """Takes out the next streams, so many or as many as there are."""
         taken, self._streams = self._streams[:count], self._streams[count:]
         return taken
+
+    def __contains__(self, stream: Stream) -> bool:
+        """Returns whether a stream is in it."""
+        return self._place(stream) is not None
 
     def turn(self, place: int) -> tuple[int, int]:
         """Returns the turn of the stream in a place."""
@@ -76,6 +84,13 @@ class Turns:
         """Puts a stream behind the others of its priority; it has a frame, and none at work."""
         stream.turn = (-stream.priority, next(self._numbers))
         self._line_of(stream).join(stream)
+
+    def mend(self, stream: Stream) -> None:
+        """Puts a stream where it belongs, whatever was interrupted that should have."""
+        if stream in self._ready or stream in self._unseen:
+            self.dropped(stream)
+        elif stream.queue and not stream.at_work:
+            self.wait(stream)
 
     def _line_of(self, stream: Stream) -> Line:
         return self._unseen if stream.may_repeat else self._ready
