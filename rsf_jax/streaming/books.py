@@ -100,7 +100,8 @@ class Books:
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
         with self.lock:
-            return self.counter.statistics(sum(s.left for s in self.streams))
+            waiting = sum(s.left + len(s.held) for s in self.streams)
+            return self.counter.statistics(waiting)
 
     def open(
         self,

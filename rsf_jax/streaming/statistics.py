@@ -18,7 +18,8 @@ class Statistics:
     """What an engine has done since it was made or `reset_statistics` was called.
 
     Every frame that was submitted is counted once:
-    `done + cut + repeated + dropped + failed + waiting`. Those that `submit` refused are `refused`.
+    `done + cut + repeated + dropped + failed + waiting`, but for those that went to another engine
+    with their stream, which counts them. Those that `submit` refused are `refused`.
 
     Attributes:
         ticks: calls of the compiled program.
@@ -26,7 +27,8 @@ class Statistics:
         useful_steps: recurrent steps that frames needed.
         occupancy: mean share of the slots that held a frame.
         done, cut, repeated, dropped, failed: frames by `FrameResult.status`.
-        waiting: frames in queues and slots now.
+        waiting: frames without a result yet: in queues and slots, and those that were dropped while
+            one before them is at work, whose results come first.
         refused: frames that were not taken: of a wrong size or type, NaN, or a full queue.
         seconds: spent in ticks.
         latency: seconds from `submit` to the result of frames that were done or cut, by
