@@ -23,6 +23,12 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise InputError(f"{path} exists already: give another name, or allow overwrite")
 
 
+def check_open(path: Path, is_over: bool) -> None:
+    """Raises InputError if the writer of a file has been closed: it would begin it anew."""
+    if is_over:
+        raise InputError(f"{path} is closed, and takes no more: make another writer")
+
+
 def check_spares(path: Path, inputs: Iterable[Path]) -> None:
     """Raises InputError if what is to be written would take the place of what is read.
 
