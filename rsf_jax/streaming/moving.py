@@ -297,5 +297,5 @@ def _check_like(given: list[np.ndarray], wanted: Any, what: str) -> None:
 
 
 def _kind_of(x: Any) -> str:
-    """Type and shape of an array, also of a single number, of which `short` would tell the value."""
+    """Type and shape of an array; of a single number too, whose value `short` would tell."""
     return short(jax.ShapeDtypeStruct(x.shape, x.dtype))

@@ -202,7 +202,7 @@ def test_arrays_of_no_elements_stay_empty(size):
 
 def test_a_length_that_depends_on_the_first_is_named():
     like = [(export.symbolic_shape("B")[0], 2, 3)]
-    with pytest.raises(rsf.InputError, match="has a length of B - 1: .* give a batch"):
+    with pytest.raises(rsf.InputError, match=r"has a length of B - 1: .* give a batch"):
         _run(lambda x: lax.slice_in_dim(x, x.shape[0] - 1, x.shape[0]), [_HALVES], like)
 
 
