@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from rsf_jax.arguments import whole
-from rsf_jax.errors import InputError
 from rsf_jax.media.checks import UNSEEN, checked_classes, checked_colors
 from rsf_jax.media.targets import check_free_folder, disk_errors
 from rsf_jax.paths import expand

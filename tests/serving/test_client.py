@@ -133,7 +133,7 @@ def test_a_name_that_is_none_is_not_asked_for():
 def test_what_is_no_file_of_a_clip_is_refused(clip):
     """As is the path of one, which is on this machine and not on the server's."""
     client = Client("http://localhost:1")
-    with pytest.raises(rsf.InputError, match="clip is .*: the bytes of a file are needed"):
+    with pytest.raises(rsf.InputError, match=r"clip is .*: the bytes of a file are needed"):
         inspect.unwrap(Client.predict_clip)(client, clip)
 
 
