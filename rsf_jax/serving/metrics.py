@@ -19,7 +19,7 @@ def _lines(service: Service, counted: Statistics) -> Iterator[str]:
     for status in _STATUSES:
         yield f'rsf_frames_total{{status="{status}"}} {getattr(counted, status)}'
     single = (
-        ("rsf_frames_waiting", "gauge", "Frames without a result yet.", counted.waiting),
+        ("rsf_frames_waiting", "gauge", "Frames in queues and slots.", counted.waiting),
         ("rsf_frames_refused_total", "counter", "Frames that were not taken.", counted.refused),
         ("rsf_ticks_total", "counter", "Calls of the compiled program.", counted.ticks),
         ("rsf_tick_seconds_total", "counter", "Seconds spent in them.", counted.seconds),

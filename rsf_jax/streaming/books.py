@@ -100,8 +100,9 @@ class Books:
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
         with self.lock:
-            waiting = sum(s.left + len(s.held) for s in self.streams)
-            return self.counter.statistics(waiting)
+            streams = self.streams
+            waiting, held = sum(s.left for s in streams), sum(len(s.held) for s in streams)
+            return self.counter.statistics(waiting, held)
 
     def open(
         self,

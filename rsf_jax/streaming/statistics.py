@@ -27,8 +27,7 @@ class Statistics:
         useful_steps: recurrent steps that frames needed.
         occupancy: mean share of the slots that held a frame.
         done, cut, repeated, dropped, failed: frames by `FrameResult.status`.
-        waiting: frames without a result yet: in queues and slots, and those that were dropped while
-            one before them is at work, whose results come first.
+        waiting: frames in queues and slots now.
         refused: frames that were not taken: of a wrong size or type, NaN, or a full queue.
         seconds: spent in ticks.
         latency: seconds from `submit` to the result of frames that were done or cut, by
@@ -97,8 +96,14 @@ class Counter:
         self.shadows += 1
         self.disagreement += loss
 
-    def statistics(self, waiting: int) -> Statistics:
-        """Returns what was counted."""
+    def statistics(self, waiting: int, held: int) -> Statistics:
+        """Returns what was counted.
+
+        Args:
+            waiting: frames in queues and slots.
+            held: frames that were dropped behind one at work, whose result comes first.
+        """
+        by_status = self.by_status | {DROPPED: self.by_status[DROPPED] + held}
         return Statistics(
             ticks=self.ticks,
             slot_steps=self.slot_steps,
@@ -111,7 +116,7 @@ class Counter:
             repeated_latency=_percentiles(self._of_repeated),
             shadows=self.shadows,
             disagreement=self.disagreement / self.shadows if self.shadows else None,
-            **self.by_status,
+            **by_status,
         )
 
 
