@@ -12,6 +12,7 @@ from rsf_jax.media import open_source
 from rsf_jax.run_folder import writable_folder
 
 _INPUTS = flags.DEFINE_list("inputs", [], "video files and folders of images")
+_INPUT = choices.single_input()
 _POLICY = flags.DEFINE_string("policy", "gate:0.01:0.45:pool=4+s1f1", "a gate around any policy")
 _SIZE = choices.frame_size("that of the first frame")
 _CHANNELS = flags.DEFINE_integer("channels", 3, "3 for color, 1 for gray")
@@ -21,12 +22,13 @@ _MAX_FRAMES = flags.DEFINE_integer("max_frames", 0, "frames of each input; 0 for
 def main() -> None:
     shared.refuse_settings()
     policy = gates.gate(_POLICY.value)
-    if not _INPUTS.value:
+    inputs = choices.all_inputs(_INPUTS.value, _INPUT.value)
+    if not inputs:
         raise rsf.InputError("--inputs is empty: give video files or folders of images")
     size = shared.frame_size(_SIZE.value) if _SIZE.value else None
     folder = writable_folder(opening.workdir("runs/benchmark"))
     found = []
-    for text in _INPUTS.value:
+    for text in inputs:
         with open_source(text, size, _CHANNELS.value) as source:
             found.append(gates.watch(policy, source, _MAX_FRAMES.value))
     gates.print_report(found)

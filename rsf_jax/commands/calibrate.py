@@ -51,6 +51,7 @@ _INPUTS = flags.DEFINE_list(
     [],
     "calibrate on clips of these: video files, folders of images, stream addresses, cameras",
 )
+_INPUT = choices.single_input()
 _LENGTH = flags.DEFINE_integer(
     "length", 0, "frames of a stream or clip; 0 for 60, or all of a dataset's streams", 0
 )
@@ -79,7 +80,7 @@ def main() -> None:
         target,
         reference=reference,
         policies=policies or _candidates(trained, units, reference),
-        videos=0 if _INPUTS.value else _VIDEOS.value,
+        videos=0 if _inputs() else _VIDEOS.value,
     )
     calibration.print_calibration(results)
     if _RESPLITS.value:
@@ -87,14 +88,18 @@ def main() -> None:
     print(f"The policy is in {folder / calibration.FILE}; test it with --policy=calibrated")
 
 
+def _inputs() -> list[str]:
+    return choices.all_inputs(_INPUTS.value, _INPUT.value)
+
+
 def _check_flags() -> None:
     """A flag that would do nothing is a mistake."""
-    if _INPUTS.value and _STREAMS.value:
+    if _inputs() and _STREAMS.value:
         raise rsf.InputError("--streams is not used with --inputs: their clips are streams")
-    if _LENGTH.value and not (_INPUTS.value or _STREAMS.value):
+    if _LENGTH.value and not (_inputs() or _STREAMS.value):
         raise rsf.InputError("--length is used with --streams or --inputs: add one of them")
     for flag in (_GAP, _SIZE):
-        if flag.value and not _INPUTS.value:
+        if flag.value and not _inputs():
             raise rsf.InputError(f"--{flag.name} is used with --inputs alone: add that")
     if _POLICIES.value and _KIND.present:
         raise rsf.InputError("--candidates is not used with --policies: these are the candidates")
@@ -104,10 +109,10 @@ def _check_flags() -> None:
 
 def _units(trained: "rsf.Trained") -> "calibration.Units":
     """What is calibrated on; what is wrong is said before anything is opened."""
-    if _INPUTS.value:
+    if _inputs():
         return calibration.clips_of(
             trained,
-            _INPUTS.value,
+            _inputs(),
             _LENGTH.value or calibration.LENGTH,
             gap=_GAP.value,
             count=_VIDEOS.value,

@@ -21,6 +21,7 @@ _INPUTS = flags.DEFINE_list(
     [],
     "of a policy that was calibrated on clips: other video, to check the guarantee",
 )
+_INPUT = choices.single_input()
 _CHECKPOINT = choices.checkpoint()
 _OUTPUT = flags.DEFINE_string(
     "output", None, "folder for the results; --workdir unless given, which is then only read"
@@ -38,8 +39,8 @@ def main() -> None:
     policy = choices.parsed(_POLICY.value)
     trained, workdir = opening.open_trained(_CHECKPOINT.value)
     found = calibration.load_calibration(workdir, trained) if calibrated else None
-    if found and _INPUTS.value:
-        calibration.print_guarantee(calibration.compare_on(trained, _INPUTS.value, found))
+    if found and _inputs():
+        calibration.print_guarantee(calibration.compare_on(trained, _inputs(), found))
         return
     folder = writable_folder(Path(_OUTPUT.value or workdir))
     dataset = open_dataset(trained.config)
@@ -52,11 +53,15 @@ def main() -> None:
     print(f"Results and pictures are in {folder}")
 
 
+def _inputs() -> list[str]:
+    return choices.all_inputs(_INPUTS.value, _INPUT.value)
+
+
 def _check_flags() -> None:
     """A flag that would do nothing is a mistake."""
     if _SWEEP.value and _POLICY.value:
         raise rsf.InputError("--policy is not used with --sweep: give --policies")
-    if _INPUTS.value and _POLICY.value != choices.CALIBRATED:
+    if _inputs() and _POLICY.value != choices.CALIBRATED:
         raise rsf.InputError("--inputs is used with --policy=calibrated alone: add that")
     for flag in (_POLICIES, _VIDEOS):
         if flag.value and not _SWEEP.value:

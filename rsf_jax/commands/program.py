@@ -1,5 +1,6 @@
 """Runs a command: its flags are parsed, and what goes wrong is one line."""
 
+import io
 import logging
 import os
 import re
@@ -62,6 +63,7 @@ def run(main: Callable[[], None], module: ModuleType | None = None) -> None:
         use_wide_vectors()
         keep_compiled()
         show_no_bars_in_logs()
+        _print_whatever_names_hold()
         try:
             if len(argv) > 1:
                 raise rsf.InputError(_unknown_argument(argv[1]))
@@ -93,6 +95,16 @@ def _parsed(argv: list[str], module: ModuleType) -> list[str]:
         _print_to_whom_listens(usage.text(as_called(module.__doc__ or ""), module.__name__))
         sys.exit(0)
     return parsing.parse(argv)
+
+
+def _print_whatever_names_hold() -> None:
+    """Lets the standard output escape what it cannot show, as that of errors does.
+
+    The name of a file may be any bytes, and a terminal may know few letters.
+    """
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and out.errors == "strict":
+        out.reconfigure(errors="backslashreplace")
 
 
 def _print_to_whom_listens(text: str) -> None:

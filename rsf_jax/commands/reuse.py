@@ -33,6 +33,7 @@ _METHOD = flags.DEFINE_enum("method", METHODS[0], METHODS, "method of reuse")
 _INPUTS = flags.DEFINE_list(
     "inputs", [], "video files, folders of images, stream addresses, cameras"
 )
+_INPUT = choices.single_input()
 _SIZE = choices.frame_size("those of --inputs are resized to those of training")
 _FRAMES = flags.DEFINE_integer(
     "max_frames", 0, "frames of each of --inputs; 0 for all, with --max_error for 120", 0
@@ -66,7 +67,7 @@ _OF_RUNS = ("thresholds", "out", "write", "overwrite", "compare_every")
 def main() -> None:
     _check_flags()
     trained, folder = opening.open_trained()
-    if not _INPUTS.value:
+    if not _inputs():
         _choose_by_labels(trained, folder)
     elif _ERROR.value is not None:
         _choose_for_inputs(trained, folder, _ERROR.value)
@@ -74,9 +75,13 @@ def main() -> None:
         _run_on_inputs(trained)
 
 
+def _inputs() -> list[str]:
+    return choices.all_inputs(_INPUTS.value, _INPUT.value)
+
+
 def _check_flags() -> None:
     """A flag that would do nothing is a mistake."""
-    if not _INPUTS.value:
+    if not _inputs():
         _refuse((*_OF_INPUTS, *_OF_RUNS), "is used with --inputs alone")
         return
     _refuse(_OF_LABELS, "is not used with --inputs")
@@ -116,7 +121,7 @@ def _choose_for_inputs(trained: "rsf.Trained", folder: Path, max_error: float) -
     folder = writable_folder(folder)
     found, milliseconds = reuse_clips.calibrate_on(
         trained,
-        _INPUTS.value,
+        _inputs(),
         folder,
         max_error=max_error,
         method=_METHOD.value,
@@ -134,7 +139,7 @@ def _run_on_inputs(trained: "rsf.Trained") -> None:
 
     thresholds = load_thresholds(_THRESHOLDS.value) if _THRESHOLDS.value else {}
     settings = reuse_videos.Settings(
-        inputs=_INPUTS.value,
+        inputs=_inputs(),
         folder=writable_folder(Path(_OUT.value)),
         write=tuple(_WRITE.value),
         overwrite=_OVERWRITE.value,

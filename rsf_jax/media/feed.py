@@ -145,7 +145,9 @@ class Feed:
         if count == len(self._streams):
             return
         names = [self.name, *(f"{self.name} (tile {n})" for n in range(2, count + 1))]
-        self._streams += [self._opened(name) for name in names[1:]]
+        for name in names[1:]:
+            # One by one: if there is no room for all, those that were opened are closed again.
+            self._streams.append(self._opened(name))
         self._waiting = Gathering(names)
 
     def _has_room(self) -> bool:

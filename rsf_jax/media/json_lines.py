@@ -14,7 +14,7 @@ import numpy as np
 from rsf_jax.arguments import check_number, whole
 from rsf_jax.errors import InputError
 from rsf_jax.media.checks import checked_classes
-from rsf_jax.media.targets import check_free, disk_errors
+from rsf_jax.media.targets import check_free, check_open, disk_errors
 from rsf_jax.paths import expand
 from rsf_jax.streaming import FrameResult
 
@@ -67,9 +67,10 @@ class JsonLinesWriter:
             damaged: whether the decoder has patched it up.
 
         Raises:
-            InputError: if the classes do not fit their names, a number is none, or the disk is
-                full.
+            InputError: if the classes do not fit their names, a number is none, the file is closed,
+                or the disk is full.
         """
+        check_open(self.path, self._file.closed)
         needed = "it has to be a finite number of seconds"
         shown = check_number("seconds", seconds, needed, math.isfinite)
         line: dict[str, Any] = {

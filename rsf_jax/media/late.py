@@ -73,6 +73,9 @@ class LateSource(Source):
         except InputError as error:
             self.problem, self._final = str(error), True
             return
+        if self.count:  # it may have come back with frames of another size
+            source.go_on_from(self)
+        self._shaper = source._shaper
         self.live, self.frames_per_second = source.live, source.frames_per_second
         for text in source.notes:
             self.note(text)

@@ -7,9 +7,8 @@ import numpy as np
 from PIL import Image
 
 from rsf_jax.arguments import whole
-from rsf_jax.errors import InputError
 from rsf_jax.media.checks import UNSEEN, checked_classes, checked_colors
-from rsf_jax.media.targets import disk_errors
+from rsf_jax.media.targets import check_free_folder, disk_errors
 from rsf_jax.paths import expand
 
 _MASKS = "[0-9]" * 6 + ".png"
@@ -30,14 +29,9 @@ class MaskWriter:
     def __init__(self, folder: str | Path, colors: np.ndarray, overwrite: bool = False) -> None:
         self.folder = expand(folder)
         self._colors = checked_colors(colors)
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InputError(f"{self.folder} is a file: give the name of a folder")
+        check_free_folder(self.folder, overwrite)
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not overwrite and any(self.folder.iterdir()):
-                raise InputError(
-                    f"folder {self.folder} is not empty: give another, or allow overwrite"
-                )
             for mask in self.folder.glob(_MASKS):  # or those of a longer video would stay
                 mask.unlink()
 

@@ -29,7 +29,7 @@ from rsf_jax.media.pictures import Picture
 from rsf_jax.media.sound import add_sound
 from rsf_jax.media.source import Source
 from rsf_jax.media.step_chart import FRESH, StepChart
-from rsf_jax.media.targets import check_spares
+from rsf_jax.media.targets import check_free, check_free_folder, check_spares
 from rsf_jax.media.video_writer import RATES, VideoWriter
 from rsf_jax.paths import expand
 from rsf_jax.streaming import FrameResult
@@ -78,10 +78,7 @@ class Outputs:
         sound_of: Source | None = None,
     ) -> None:
         check_kinds(kinds, annotations)
-        folder = expand(folder)
-        paths = {kind: folder / f"{name}{ending}" for kind, ending in _ENDINGS.items()}
-        for kind in kinds:
-            check_spares(paths[kind], inputs)
+        paths = check_outputs(folder, name, kinds, overwrite, inputs)
         self._appearance, self._annotations = appearance, annotations
         self._chart = StepChart(most_steps) if most_steps and STEPS in annotations else None
         self._latencies: collections.deque[float] = collections.deque(maxlen=_LATENCIES)
@@ -176,6 +173,26 @@ class Outputs:
         """Ends files that could not be written; half a video is deleted."""
         with contextlib.suppress(InputError):
             self._stack.__exit__(InputError, InputError(), None)
+
+
+def check_outputs(
+    folder: str | Path,
+    name: str,
+    kinds: tuple[str, ...],
+    overwrite: bool = False,
+    inputs: Sequence[Path] = (),
+) -> dict[str, Path]:
+    """Returns where each kind of file goes; the arguments are those of `Outputs`.
+
+    Raises:
+        InputError: if there is something that would be lost.
+    """
+    paths = {kind: expand(folder) / f"{name}{ending}" for kind, ending in _ENDINGS.items()}
+    for kind in kinds:
+        check_spares(paths[kind], inputs)
+        check = check_free_folder if kind == MASKS else check_free
+        check(paths[kind], overwrite)
+    return paths
 
 
 def _give_sound(source: Source, video: Path, seconds: float) -> None:

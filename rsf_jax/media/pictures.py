@@ -104,6 +104,11 @@ class Shaper:
         check_fit(fit)
         self.shape, self.channels, self.aspect, self._name = shape, channels, _SQUARE, fit
         self._fits: dict[tuple[int, int], Fit] = {}
+        self._first: Fit | None = None
+
+    def go_on_from(self, other: "Shaper") -> None:
+        """Makes frames of the shape that another one's have, and as many: of the same video."""
+        self.shape, self._first = other.shape, other._first
 
     def picture(
         self, decoded: av.VideoFrame, seconds: float, index: int = 0, file: str = ""
@@ -129,9 +134,9 @@ class Shaper:
         """How frames of a shape are fitted; of tiles there are as many in all frames."""
         if shown not in self._fits:
             tiled = self._name not in (SQUEEZE, LETTERBOX, CROP)
-            first = next(iter(self._fits.values()), None)
-            fit = first.stretched(shown) if first and tiled else Fit(self._name, shown, model)
-            self._fits[shown] = fit
+            first = self._first if tiled else None
+            fit = first.stretched(shown) if first else Fit(self._name, shown, model)
+            self._fits[shown], self._first = fit, self._first or fit
         return self._fits[shown]
 
 

@@ -15,13 +15,14 @@ from rsf_jax.media.feed import Feed
 from rsf_jax.media.fitting import CROP, LETTERBOX, SQUEEZE, check_fit
 from rsf_jax.media.kinds import ANNOTATIONS, OVERLAY, check_kinds
 from rsf_jax.media.late import LateSource
-from rsf_jax.media.outputs import Outputs
+from rsf_jax.media.outputs import Outputs, check_outputs
 from rsf_jax.media.play import Summary, play_in_terminal
 from rsf_jax.media.source import Source
 from rsf_jax.media.sources import is_late, names_of, open_source
 from rsf_jax.paths import expand
 from rsf_jax.policies import StepPolicy
 from rsf_jax.streaming import Shadow
+from rsf_jax.streaming.checks import checked_budget
 from rsf_jax.trained.appearance import Appearance
 from rsf_jax.trained.model import Trained
 
@@ -81,6 +82,7 @@ class Settings:
             raise InputError("no inputs: give a video file, a folder of images or camera:0")
         check_kinds(self.write, self.annotations)
         check_fit(self.fit)
+        checked_budget(self.budget)
         changes: dict[str, Any] = {n: whole(n, getattr(self, n), 0) for n in _COUNTS}
         return dataclasses.replace(self, folder=expand(self.folder), **changes)
 
@@ -119,11 +121,9 @@ def run(
             stack.enter_context(_source(text, size, channels, settings)) for text in settings.inputs
         ]
         names, rooms = distinct_names(sources), [_streams_of(s, settings) for s in sources]
-        files = []
-        for name, source in zip(names, sources):
-            out = _outputs(name, source, policy, settings, appearance, sources)
-            stack.callback(out.discard)  # of what its feed has not completed
-            files.append(out)
+        inputs = [s.path for s in sources if s.path]
+        for name in names:  # now: the engine may take a minute
+            check_outputs(settings.folder, name, settings.write, settings.overwrite, inputs)
         engine = trained.engine(
             policy,
             size,
@@ -133,6 +133,11 @@ def run(
             transform=lambda logits: logits.argmax(-1).astype(jnp.uint8),
             shadow=settings.shadow,
         )
+        files = []  # after the engine: if there is to be none, an earlier run's are left alone
+        for name, source in zip(names, sources):
+            out = _outputs(name, source, policy, settings, appearance, inputs)
+            stack.callback(out.discard)  # of what its feed has not completed
+            files.append(out)
         feeds = [
             Feed(source, engine, name, settings.budget, out, settings.max_frames)
             for source, name, out in zip(sources, names, files)
@@ -166,7 +171,7 @@ def _outputs(
     policy: StepPolicy,
     settings: Settings,
     appearance: Appearance,
-    sources: Sequence[Source],
+    inputs: Sequence[Path],
 ) -> Outputs:
     return Outputs(
         settings.folder,
@@ -175,7 +180,7 @@ def _outputs(
         appearance,
         source.frames_per_second,
         settings.overwrite,
-        inputs=[s.path for s in sources if s.path],
+        inputs=inputs,
         most_steps=policy.max_steps,
         annotations=settings.annotations,
         sound_of=source if settings.sound else None,

@@ -68,6 +68,10 @@ class Source(abc.ABC):
             self._pictures = itertools.chain([picture], self._pictures)
         return picture
 
+    def go_on_from(self, other: "Source") -> None:
+        """Makes its frames as another source has made its own, before the first: of one video."""
+        self._shaper.go_on_from(other._shaper)
+
     def note(self, text: str) -> None:
         """Adds to `notes`."""
         if text not in self.notes:

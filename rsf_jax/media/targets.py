@@ -23,6 +23,26 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise InputError(f"{path} exists already: give another name, or allow overwrite")
 
 
+def check_free_folder(path: Path, overwrite: bool) -> None:
+    """Raises InputError if a folder holds something that would be lost, or is none.
+
+    Args:
+        path: of the folder, which need not be there.
+        overwrite: whether what it holds may be lost.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file: give the name of a folder")
+    with disk_errors(path):
+        if not overwrite and path.exists() and any(path.iterdir()):
+            raise InputError(f"folder {path} is not empty: give another, or allow overwrite")
+
+
+def check_open(path: Path, is_over: bool) -> None:
+    """Raises InputError if the writer of a file has been closed: it would begin it anew."""
+    if is_over:
+        raise InputError(f"{path} is closed, and takes no more: make another writer")
+
+
 def check_spares(path: Path, inputs: Iterable[Path]) -> None:
     """Raises InputError if what is to be written would take the place of what is read.
 

@@ -15,7 +15,7 @@ from rsf_jax.arguments import check_number
 from rsf_jax.errors import InputError
 from rsf_jax.media import colors
 from rsf_jax.media.checks import checked_image
-from rsf_jax.media.targets import check_free, disk_errors
+from rsf_jax.media.targets import check_free, check_open, disk_errors
 from rsf_jax.paths import expand, unfinished
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska"}
@@ -71,6 +71,7 @@ class VideoWriter:
         self._rate = _fraction(rate)
         self._size: tuple[int, int] | None = None
         self._count, self._last, self._finish = 0, -1, finish
+        self._over = False
 
     def write(self, image: np.ndarray, seconds: float | None = None) -> None:
         """Adds a frame, uint8 [h, w, 3].
@@ -83,8 +84,9 @@ class VideoWriter:
 
         Raises:
             InputError: if it is no image, has another size than the first, `seconds` is no number
-                of at least 0, or the disk is full.
+                of at least 0, the video is closed, or the disk is full.
         """
+        check_open(self.path, self._over)
         image = checked_image(image)
         if seconds is not None:
             needed = "it has to be a number of seconds of at least 0"
@@ -116,6 +118,7 @@ class VideoWriter:
         Raises:
             InputError: if the disk is full; nothing is left then.
         """
+        self._over = True
         if self._size is None:
             return
         try:
@@ -131,6 +134,7 @@ class VideoWriter:
 
     def discard(self) -> None:
         """Deletes what was written since it was opened."""
+        self._over = True
         if self._size is None:
             return
         self._size = None

@@ -116,7 +116,7 @@ class ActHalting(Learned):
             InputError: if there are numbers of another number of samples.
         """
         total = per_sample(0.0, seen)
-        check_samples(self, ("epsilon",), len(total))
+        check_samples(self, ("epsilon",), total.shape[0])
         return total
 
     def should_continue(

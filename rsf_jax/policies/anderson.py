@@ -119,7 +119,7 @@ class Anderson(Wrapper):
             InputError: if there are numbers of other samples.
         """
         zeros = [jnp.zeros_like(x) for x in wide_floats(carry)]
-        batch_size, dtype = len(zeros[0]), jnp.result_type(*zeros)
+        batch_size, dtype = zeros[0].shape[0], jnp.result_type(*zeros)
         check_samples(self, _NUMBERS, batch_size)
         many = [jnp.repeat(x[:, None], self.memory, 1) for x in zeros]
         products = jnp.zeros((batch_size, self.memory, self.memory), dtype)
@@ -169,7 +169,9 @@ def _put(place: Array, new: list[Array], kept: list[Array]) -> list[Array]:
 def _products(many: list[Array], one: list[Array]) -> Array:
     """Products of M states with one, of each sample, [B, M]."""
     parts = [
-        jnp.matmul(rows.reshape(*rows.shape[:2], -1), x.reshape(len(x), -1, 1), precision="highest")
+        jnp.matmul(
+            rows.reshape(*rows.shape[:2], -1), x.reshape(x.shape[0], -1, 1), precision="highest"
+        )
         for rows, x in zip(many, one)
     ]
     return sum(parts[1:], parts[0])[:, :, 0]

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from rsf_jax.ops.quantiles import quantile
@@ -90,7 +91,9 @@ def pooled(frame: Frame, side: int) -> Frame:
     if side == 1:
         return frame
     height, width = frame.shape[1:3]
-    frame = jnp.pad(frame, ((0, 0), (0, -height % side), (0, -width % side), (0, 0)), mode="edge")
+    # Each by itself: `jnp.pad` slices all axes, and of a batch the length may not be known.
+    around = ((0, -height % side), (0, -width % side), (0, 0))
+    frame = jax.vmap(lambda one: jnp.pad(one, around, mode="edge"))(frame)
     # Sums of slices: on a CPU a mean over axes takes four times as long.
     rows = sum((frame[:, i::side] for i in range(1, side)), frame[:, ::side])
     total = sum((rows[:, :, i::side] for i in range(1, side)), rows[:, :, ::side])

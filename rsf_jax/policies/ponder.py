@@ -66,7 +66,7 @@ class Learned(Bounded):
 def per_sample(value: float, carry: Carry) -> Array:
     """Returns a number for each sample of a state, [B], of its widest type, float32 at least."""
     found = wide_floats(carry)
-    return jnp.full(len(found[0]), value, jnp.result_type(*found))
+    return jnp.full(found[0].shape[0], value, jnp.result_type(*found))
 
 
 @flax.struct.dataclass
@@ -127,7 +127,7 @@ class PonderHalting(Learned):
             InputError: if there are thresholds of another number of samples.
         """
         alive = per_sample(1.0, seen)
-        check_samples(self, ("threshold",), len(alive))
+        check_samples(self, ("threshold",), alive.shape[0])
         return alive
 
     def should_continue(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from rsf_jax.arguments import check_number
+from rsf_jax.arguments import check_number, several
 from rsf_jax.errors import InputError
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.reuse.bound import multiply_adds
 from rsf_jax.reuse.expected import time_by_model
+from rsf_jax.reuse.given import frames_of
 from rsf_jax.reuse.judging import Judge, pieces
 from rsf_jax.reuse.noise import noise_of
 from rsf_jax.reuse.program import Program
@@ -111,10 +113,10 @@ class Chosen:
 
 def choose(
     reuse: "ReuseNetwork",
-    clips: Array | Sequence[Array],
+    clips: Any,
     *,
     max_error: float,
-    scenes: Sequence[Array] | None = None,
+    scenes: Any = None,
     on_trial: Callable[[int, Trial], None] | None = None,
 ) -> Chosen:
     """Chooses thresholds for an allowed error; see `ReuseNetwork.calibrate`."""
@@ -122,7 +124,7 @@ def choose(
     cuts = [len(clip) - max(2, round(_HELD_OUT * len(clip))) for clip in clips]
     seen = [clip[:cut] for clip, cut in zip(clips, cuts)]
     firsts = [np.asarray(as_float(clip[0])) for clip in clips]
-    judge = Judge(reuse.whole, scenes or [piece for first in firsts for piece in pieces(first)])
+    judge = Judge(reuse.whole, _scenes(scenes, firsts))
     noise, sizes = noise_of(seen), _sizes(reuse, firsts)
     films = [_Film(reuse, judge, part) for clip in seen for part in _parts(clip, len(seen))]
     tried: list[Trial] = []
@@ -201,6 +203,8 @@ def _that_holds(held: Sequence[_Film], search: Search, max_error: float) -> tupl
         if found.error <= max_error or not trial.thresholds.any():
             return found, given_up
         limit = min(_BACK * trial.error, limit * max_error / found.error)
+        if not trial.error:  # less have thresholds of 0 alone, and it would be chosen again
+            limit = -math.inf
         trial, given_up = search.less(limit), given_up + 1
 
 
@@ -244,12 +248,28 @@ def _told(trial: Trial) -> dict[str, float]:
     return {"error": trial.error, "worst": trial.worst, "work": trial.work, "time": trial.time}
 
 
-def _checked(clips: Array | Sequence[Array], max_error: float) -> list[Array]:
+def _scenes(given: Any, firsts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Frames of different scenes: those that are given, or pieces of the clips' first frames."""
+    if given is None:
+        return [piece for first in firsts for piece in pieces(first)]
+    found = [
+        np.asarray(frames_of("scene", as_float(np.asarray(scene))))
+        for scene in several("scenes", given, "give several frames [B, H, W, C]")
+    ]
+    if len(shapes := {scene.shape for scene in found}) > 1:
+        raise InputError(f"scenes have shapes {sorted(shapes)}: those of one are needed")
+    return found
+
+
+def _checked(clips: Any, max_error: float) -> list[Array]:
     check_number("max_error", max_error, "a number above 0 is needed", lambda x: x > 0)
-    found = [clips] if isinstance(clips, Array) else list(clips)
+    needed = "give an array [T, B, H, W, C], or a list of such"
+    found = [clips] if isinstance(clips, Array) else list(several("clips", clips, needed))
     if not found:
         raise InputError("there are no clips: give one at least")
     for clip in found:
+        if not isinstance(clip, Array):
+            raise InputError(f"a clip is {type(clip).__name__}: an array [T, B, H, W, C] is needed")
         if len(clip.shape) != 5:
             raise InputError(f"a clip has shape {list(clip.shape)}: [T, B, H, W, C] is needed")
         if len(clip) < _LEAST:

@@ -38,6 +38,8 @@ def frames_of(name: str, given: Any, axes: tuple[str, ...] = _FRAME) -> Array:
         raise InputError(
             f"{name} is of type {found.dtype}: give floats, as {name}.astype(np.float32) / 255"
         )
+    if isinstance(found, np.ndarray) and not found.dtype.isnative:
+        return found.astype(found.dtype.newbyteorder("="))
     return found
 
 

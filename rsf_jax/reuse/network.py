@@ -223,7 +223,7 @@ class ReuseNetwork:
         clips: Array | Sequence[Array],
         *,
         max_error: float,
-        scenes: Sequence[Array] | None = None,
+        scenes: Array | Sequence[Array] | None = None,
         on_trial: Callable[[int, Trial], None] | None = None,
     ) -> Chosen:
         """Chooses thresholds for clips and an allowed error, without labels.
@@ -239,15 +239,15 @@ class ReuseNetwork:
                 for 0..1.
             max_error: root of the mean square over frames and values of the outputs, in units of
                 what outputs of different scenes deviate by, above 0.
-            scenes: float [B, H, W, C] each, as different as what is to be told apart; None for
-                pieces of the clips' first frames.
+            scenes: [B, H, W, C] each, of the types of clips, as different as what is to be told
+                apart; None for pieces of the clips' first frames.
             on_trial: is called with the number of every trial and what it came to.
 
         Returns:
             The network with these thresholds, and what they come to.
 
         Raises:
-            InputError: if a clip is too short, or outputs of the scenes do not differ.
+            InputError: if a clip is none or too short, or outputs of the scenes do not differ.
         """
         return choose(self, clips, max_error=max_error, scenes=scenes, on_trial=on_trial)
 

@@ -29,6 +29,7 @@ from rsf_jax.serving.protocol import png, unpack
 from rsf_jax.shown import in_a_line, short
 
 _MOST_BYTES = 2**26
+_BYTES = (bytes, bytearray, memoryview)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +115,17 @@ class Client:
         return _answer(self._call("POST", path, _encoded(image, "image"), "image/png"))
 
     def predict_clip(self, clip: bytes) -> list[Answer]:
-        """Returns what the model makes of an MP4, MOV, WebM or Matroska file, frame by frame."""
-        content = self._call("POST", "/v1/predict?masks=raw", clip, "video/mp4")
+        """Returns what the model makes of an MP4, MOV, WebM or Matroska file, frame by frame.
+
+        Args:
+            clip: all bytes of the file.
+        """
+        if not isinstance(clip, _BYTES):
+            raise InputError(
+                f"clip is {short(clip)}: the bytes of a file are needed, as Path.read_bytes gives "
+                "them"
+            )
+        content = self._call("POST", "/v1/predict?masks=raw", bytes(clip), "video/mp4")
         answers, place = [], 0
         while place < len(content):
             size = int.from_bytes(content[place : place + 4], "little")
@@ -329,7 +339,7 @@ def _plain(value: Any) -> Any:
 
 def _encoded(frame: np.ndarray | bytes, kind: str) -> bytes:
     """A frame as it is sent to a stream whose `frames` are of a kind."""
-    if isinstance(frame, bytes | bytearray | memoryview):
+    if isinstance(frame, _BYTES):
         return bytes(frame)
     array = np.asarray(frame)
     wanted = np.floating if kind == "float32" else np.uint8

@@ -122,7 +122,9 @@ class Books:
     def statistics(self) -> Statistics:
         """Returns what has been done so far."""
         with self.lock:
-            return self.counter.statistics(sum(s.left for s in self.streams))
+            streams = self.streams
+            waiting, held = sum(s.left for s in streams), sum(len(s.held) for s in streams)
+            return self.counter.statistics(waiting, held)
 
     @_whole
     def open(
@@ -164,10 +166,12 @@ class Books:
         """Returns rows that streams could have which were elsewhere before.
 
         Raises:
-            InputError: if a name is in use, or there are not as many rows.
+            InputError: if a name is in use, or there twice, or there are not as many rows.
         """
         if taken := sorted(self._streams.keys() & set(names)):
             raise InputError(f"a stream named {taken[0]!r} is open: close it first")
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(f"two streams are named {twice[0]!r}: give one of them another name")
         if not self._free_rows(len(names)):
             raise InputError(
                 f"{len(self.streams)} streams are open, and {len(names)} more than this "

@@ -261,7 +261,8 @@ class StreamEngine(Front):
         What is needed is compiled before anything changes. Frames at work begin again, from the
         state of the frame before: each is computed by one set of weights under one policy. States
         of streams stay as they are; so does what a policy carries if the new one is of the same
-        kind. Not for two threads at once.
+        kind. A frame that is left out is read out anew under other weights, of the state that there
+        is. Not for two threads at once.
 
         Args:
             variables: of the same model; None for those it has.

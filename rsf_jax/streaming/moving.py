@@ -43,7 +43,8 @@ class Mover:
         with self._worker.alone(), books.lock:
             for stream in streams:
                 books.check_moves(stream)
-            chosen = streams or tuple(s for s in books.named if not s.failure)
+            named = tuple(s for s in books.named if not s.failure)
+            chosen = tuple(dict.fromkeys(streams)) or named
             if remove:
                 self._rewind(chosen)
             found = self._snapshot(chosen)
@@ -65,8 +66,11 @@ class Mover:
         with self._worker.alone(), books.lock:
             self._check(snapshot, other_weights, other_policy)
             rows = books.room_for([told.name for told in snapshot.streams])
+            # What other weights have made of a frame is not repeated: it is read out anew.
+            repeats = books.repeats and snapshot.weights == self._fingerprint()
             streams = [
-                self._continued(told, row, on_result) for told, row in zip(snapshot.streams, rows)
+                self._continued(told, row, on_result, repeats)
+                for told, row in zip(snapshot.streams, rows)
             ]
             self._put_states(streams, snapshot)
             books.adopt(streams)
@@ -132,7 +136,9 @@ class Mover:
         for stream in snapshot.streams:
             self._check_arrays(stream, snapshot)
 
-    def _continued(self, told: StreamState, row: int, on_result: OnResult | None) -> Stream:
+    def _continued(
+        self, told: StreamState, row: int, on_result: OnResult | None, repeats: bool
+    ) -> Stream:
         stream = Stream(
             told.name,
             row,
@@ -145,7 +151,7 @@ class Mover:
         )
         stream.closed, stream.submitted = told.closed, told.submitted
         stream.begins, stream.begun = told.begins, told.begun
-        if self._books.repeats and told.outputs is not None:
+        if repeats and told.outputs is not None:
             stream.outputs = jax.tree.unflatten(
                 jax.tree.structure(self._program.outputs()), told.outputs
             )
@@ -285,6 +291,11 @@ def _joined(like: Any, rows: list[list[np.ndarray]]) -> Any:
 
 def _check_like(given: list[np.ndarray], wanted: Any, what: str) -> None:
     """Raises InputError unless arrays have shapes and types of others."""
-    found, expected = ([short(x) for x in jax.tree.leaves(tree)] for tree in (given, wanted))
+    found, expected = ([_kind_of(x) for x in jax.tree.leaves(tree)] for tree in (given, wanted))
     if found != expected:
         raise InputError(f"{what} is {found}, this engine's are {expected}")
+
+
+def _kind_of(x: Any) -> str:
+    """Type and shape of an array; of a single number too, whose value `short` would tell."""
+    return short(jax.ShapeDtypeStruct(x.shape, x.dtype))

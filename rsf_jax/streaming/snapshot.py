@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
@@ -119,7 +120,7 @@ class Snapshot:
         tensors: dict[str, np.ndarray] = {}
         about = {field: getattr(self, field) for field in _ABOUT}
         about |= {"version": VERSION, "streams": [_told(s, tensors) for s in self.streams]}
-        about["notes"] = dict(self.notes)
+        about["notes"], about["kinds"] = dict(self.notes), _made_plain(tensors)
         text = json.dumps(about, allow_nan=False)
         # Safetensors themselves have no checksum: a flipped bit would be another state.
         metadata = {_KEY: text, "sha256": _checksum(text, tensors)}
@@ -146,10 +147,12 @@ class Snapshot:
         text, tensors = _checked(content)
         about = _parsed(text)
         try:
+            # Files of earlier versions have none.
+            for name, kind in about.get("kinds", {}).items():
+                tensors[name] = tensors[name].view(jnp.dtype(kind))
             streams = tuple(_stream(told, tensors) for told in about["streams"])
             values = {field: about[field] for field in _ABOUT}
             values["frame"] = tuple(values["frame"])
-            # Files of earlier versions have none.
             return cls(**values, streams=streams, notes=dict(about.get("notes", {})))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"this is no snapshot of streams: {error!r} in its JSON") from None
@@ -186,7 +189,8 @@ def _told(stream: StreamState, tensors: dict[str, np.ndarray]) -> dict[str, Any]
 
     def put(array: np.ndarray) -> str:
         name = f"{len(tensors):06d}"
-        tensors[name] = np.ascontiguousarray(array)
+        # `np.ascontiguousarray` would give a single number an axis.
+        tensors[name] = np.asarray(array, order="C")
         return name
 
     frames = []
@@ -219,6 +223,14 @@ def _stream(told: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Strea
         outputs=None if told["outputs"] is None else taken(told["outputs"]),
         frames=frames,
     )
+
+
+def _made_plain(tensors: dict[str, np.ndarray]) -> dict[str, str]:
+    """Makes integers of the numbers that NumPy itself has no kind for; returns which they were."""
+    found = {name: x.dtype.name for name, x in tensors.items() if x.dtype.kind == "V"}
+    for name in found:
+        tensors[name] = tensors[name].view(f"u{tensors[name].dtype.itemsize}")
+    return found
 
 
 def _checksum(text: str, tensors: Mapping[str, np.ndarray]) -> str:

@@ -18,7 +18,8 @@ class Statistics:
     """What an engine has done since it was made or `reset_statistics` was called.
 
     Every frame that was submitted is counted once:
-    `done + cut + repeated + dropped + failed + waiting`. Those that `submit` refused are `refused`.
+    `done + cut + repeated + dropped + failed + waiting`, but for those that went to another engine
+    with their stream, which counts them. Those that `submit` refused are `refused`.
 
     Attributes:
         ticks: calls of the compiled program.
@@ -95,8 +96,14 @@ class Counter:
         self.shadows += 1
         self.disagreement += loss
 
-    def statistics(self, waiting: int) -> Statistics:
-        """Returns what was counted."""
+    def statistics(self, waiting: int, held: int) -> Statistics:
+        """Returns what was counted.
+
+        Args:
+            waiting: frames in queues and slots.
+            held: frames that were dropped behind one at work, whose result comes first.
+        """
+        by_status = self.by_status | {DROPPED: self.by_status[DROPPED] + held}
         return Statistics(
             ticks=self.ticks,
             slot_steps=self.slot_steps,
@@ -109,7 +116,7 @@ class Counter:
             repeated_latency=_percentiles(self._of_repeated),
             shadows=self.shadows,
             disagreement=self.disagreement / self.shadows if self.shadows else None,
-            **self.by_status,
+            **by_status,
         )
 
 

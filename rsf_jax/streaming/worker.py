@@ -75,9 +75,11 @@ class Worker:
         keeps_memory: bool,
     ) -> None:
         """Goes on with other variables and another policy, with no frame at work."""
+        other_weights = prepared is not self.program.prepared
         self.program.change(prepared, policy, keeps_memory)
         self._take(policy, shadows)
-        if not self._books.repeats:
+        # What other weights have made of a frame is not repeated: it is read out anew.
+        if other_weights or not self._books.repeats:
             self._books.forget_outputs()
 
     def _take(self, policy: StepwisePolicy, shadows: Shadows | None) -> None:

@@ -52,8 +52,8 @@ def test_thresholds_are_found_and_tested(feedforward, tmp_path):
 
 
 def test_the_command_chooses_for_a_video_and_runs_on_it(feedforward, tmp_path):
-    film = filming.film(tmp_path / "door.mp4", filming.scenes(8))
-    flags = (f"--workdir={feedforward}", f"--inputs={film}", "--frame_size=12x40")
+    film = filming.film(tmp_path / "door, day.mp4", filming.scenes(8))
+    flags = (f"--workdir={feedforward}", f"--input={film}", "--frame_size=12x40")
     launched = launching.start(tmp_path, "reuse", *flags, "--max_error=0.3").wait()
     assert launched.returncode == 0, launched.stderr
     path = feedforward / "reuse_thresholds.json"
@@ -65,7 +65,7 @@ def test_the_command_chooses_for_a_video_and_runs_on_it(feedforward, tmp_path):
     (told,) = json.loads((out / "reuse_videos.json").read_text())["inputs"]
     assert (len(told["work"]), len(told["error"])) == (3, 3)
     assert told["work"][0] == 1 >= told["work"][2] > 0
-    assert len((out / "door.jsonl").read_text().splitlines()) == 3
+    assert len((out / "door, day.jsonl").read_text().splitlines()) == 3
     launched = launching.start(tmp_path, "reuse", *flags, "--max_miou_drop=0.1").wait()
     assert "--max_miou_drop is not used with --inputs: leave it out" in launched.stderr
 

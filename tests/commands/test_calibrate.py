@@ -38,17 +38,17 @@ def test_a_policy_is_calibrated_on_streams_and_checked(launch):
 
 
 def test_a_policy_is_calibrated_on_ones_own_video_and_checked(launch, tmp_path):
-    films = [filming.film(tmp_path / f"{n}.mp4", filming.scenes(20)) for n in range(2)]
+    films = [filming.film(tmp_path / f"door, {n}.mp4", filming.scenes(20)) for n in range(2)]
     said, found = launch(
         "calibrate",
         *("--max_disagreement=0.95", "--confidence=0.5", "--reference=s4f4", "--policies=s2f2"),
-        *(f"--inputs={films[0]}", "--length=4", "--gap=1"),
+        *(f"--input={films[0]}", "--length=4", "--gap=1"),
     )
     assert (found["units"]["kind"], found["calibration_videos"]) == ("clips", 3)
     assert "like these: 1 less the IoU of what both make of a frame" in said
-    said, _ = launch("evaluate", "--policy=calibrated", f"--inputs={films[1]}")
+    said, _ = launch("evaluate", "--policy=calibrated", f"--input={films[1]}")
     assert "4 test clips: 0." in said
-    out = (f"--out={tmp_path / 'out'}", "--write=json", f"--inputs={films[1]}")
+    out = (f"--out={tmp_path / 'out'}", "--write=json", f"--input={films[1]}")
     said, _ = launch("stream", "--policy=calibrated", "--watch=1", *out)
     assert "20 frames were compared with the reference: they disagree by 0." in said
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())

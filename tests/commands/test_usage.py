@@ -1,5 +1,6 @@
 """Commands by name, and what `--help` says of them."""
 
+import os
 import re
 import subprocess
 import sys
@@ -106,3 +107,18 @@ __main__.main()
 sys.exit(", ".join({"jax", "numpy"} & set(sys.modules)) or 0)
 """
     subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_name_that_the_output_cannot_show_is_escaped():
+    """A file may be called by any bytes: a table of results ended in a traceback."""
+    script = (
+        "import os\nfrom rsf_jax.commands import program\n"
+        "program.run(lambda: print(os.fsdecode(b'caf\\xe9.mp4')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert (done.returncode, done.stdout) == (0, b"caf\\udce9.mp4\n"), done.stderr

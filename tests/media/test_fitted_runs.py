@@ -18,7 +18,9 @@ import rsf_jax as rsf
 from rsf_jax.evaluation import testing as evaluation
 from rsf_jax.media import Fit, open_source, play
 from rsf_jax.media import run as runs
+from rsf_jax.media.feed import Feed
 from rsf_jax.media.late import LateSource
+from rsf_jax.media.outputs import Outputs
 from rsf_jax.media.pictures import Shaper
 from rsf_jax.media.source import Source, UnreachableError
 from rsf_jax.trained.appearance import Appearance
@@ -200,6 +202,24 @@ def test_too_many_tiles_are_refused_before_anything_is_written(trained, tmp_path
     assert not (tmp_path / "out").exists()
     with pytest.raises(rsf.InputError, match="fit is 'tile': choose squeeze"):
         _play(trained, tmp_path, clip, fit="tile")
+
+
+def test_a_video_with_too_many_tiles_leaves_the_others_their_places(trained, tmp_path):
+    engine = trained.engine(
+        POLICY, SIZE, slots=1, max_streams=4, transform=lambda x: x.argmax(-1).astype(jnp.uint8)
+    )
+    look = Appearance(["rest", "target"], np.zeros((2, 3), np.uint8), SIZE, 0)
+    feeds = []
+    for name, width in (("five", 76), ("three", 40)):
+        folder = tmp_path / name
+        folder.mkdir()
+        Image.new("RGB", (width, SIZE[0]), (9, 99, 9)).save(folder / "0.png")
+        source = open_source(folder, SIZE, 1, fit="tiles:1")
+        outputs = Outputs(tmp_path / "out", name, (), look, None)
+        feeds.append(Feed(source, engine, name, None, outputs))
+    five, three = play.play(engine, feeds).accounts
+    assert "4 streams are open" in five.problem
+    assert (three.read, three.done, three.problem) == (1, 1, "")
 
 
 def test_sound_is_kept_if_it_is_asked_for(trained, tmp_path):

@@ -27,12 +27,12 @@ SIZE = (16, 18)
 class Camera(Source):
     """Sends some frames and goes away."""
 
-    def __init__(self, count, problem="it went away", live=True):
-        super().__init__("door", "door", live, 25.0, Shaper(SIZE, 1))
-        self.frames, self.why, self.closed = count, problem, False
+    def __init__(self, count, problem="it went away", live=True, size=(32, 36), fit="squeeze"):
+        super().__init__("door", "door", live, 25.0, Shaper(SIZE, 1, fit))
+        self.frames, self.why, self.closed, self.size = count, problem, False, size
 
     def _read(self):
-        image = np.zeros((32, 36, 3), np.uint8)
+        image = np.zeros((*self.size, 3), np.uint8)
         for index in range(self.frames):
             self.count += 1
             yield self._shaper.picture_of_image(image, index / 25, index)
@@ -68,6 +68,16 @@ def test_a_camera_that_comes_back_is_read_on():
     assert first.closed
     assert second.closed
     assert left == []
+
+
+def test_a_camera_that_comes_back_with_another_size_has_the_same_tiles():
+    """Each of them is a video of its own."""
+    cameras = [Camera(2, size=size, fit="tiles:1") for size in ((32, 72), (32, 36), (64, 64))]
+    source, _ = _late(*cameras, UnreachableError("door is away"), tries=1)
+    pictures = list(source)
+    assert [p.frames.shape for p in pictures] == [(3, *SIZE, 1)] * 6
+    maps = np.zeros((3, *SIZE), np.uint8)
+    assert [p.mask(maps).shape for p in pictures[::2]] == [(32, 72), (32, 36), (64, 64)]
 
 
 def test_trying_again_is_for_what_it_helps(capfd):

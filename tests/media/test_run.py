@@ -333,6 +333,29 @@ def test_images_that_are_read_are_never_masks(trained, tmp_path):
     assert (folder / "000000.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("policy", "settings", "message"),
+    [
+        (rsf.DistanceHalting("l2", np.float32([1, 2]), max_steps=4), {}, "a value for each sample"),
+        (POLICY, {"budget": -1.0}, "budget is -1.0: seconds above 0"),
+        (POLICY, {"fit": "letterbox", "slots": -1}, "slots is -1"),
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_the_files_of_an_earlier_one(
+    trained, tmp_path, policy, settings, message
+):
+    clip = film(tmp_path / "clip.mp4", _scenes(2))
+    masks = tmp_path / "out" / "clip_masks"
+    masks.mkdir(parents=True)
+    (masks / "000000.png").write_text("a mask")
+    (tmp_path / "out" / "clip.jsonl").write_text("a line")
+    settings = {"overwrite": True, "write": ("masks", "json"), **settings}
+    with pytest.raises(rsf.InputError, match=message):
+        _play(trained, tmp_path, [clip], policy, **settings)
+    assert (masks / "000000.png").read_text() == "a mask"
+    assert _lines(tmp_path, "clip") == ["a line"]
+
+
 def test_bad_settings_are_named(trained, tmp_path):
     clip = film(tmp_path / "clip.mp4", _scenes(2))
     with pytest.raises(rsf.InputError, match="no inputs"):

@@ -155,6 +155,25 @@ def test_videos_that_cannot_be_are_refused(tmp_path, name, rate, message):
         VideoWriter(tmp_path / name, rate)
 
 
+@pytest.mark.parametrize("end", ["close", "discard"])
+def test_what_is_closed_takes_no_more(tmp_path, end):
+    """It would begin a file of the same name anew, and replace the one that is complete."""
+    video = VideoWriter(tmp_path / "clip.mp4", 10)
+    video.write(scenes(1)[0])
+    getattr(video, end)()
+    video.close()
+    files = [path.name for path in tmp_path.iterdir()]
+    assert files == ["clip.mp4"] * (end == "close")
+    lines = JsonLinesWriter(tmp_path / "lines.jsonl", ["a"])
+    lines.close()
+    lines.close()
+    with pytest.raises(InputError, match=r"clip\.mp4 is closed, and takes no more"):
+        video.write(scenes(1)[0])
+    with pytest.raises(InputError, match=r"lines\.jsonl is closed, and takes no more"):
+        lines.write(FrameResult("a", 0, "done", None, 1, 0.1), 0.0, None)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".jsonl"] == files
+
+
 def test_nothing_is_replaced_unasked(tmp_path):
     (tmp_path / "clip.mp4").write_text("old")
     (tmp_path / "lines.jsonl").write_text("old")

@@ -1,4 +1,4 @@
-"""Programs under policies that read out every step, or the model's halting head."""
+"""Programs of any number of videos under policies of all kinds, those of halting heads too."""
 
 import jax.numpy as jnp
 import pytest
@@ -31,6 +31,7 @@ def _trained(head):
         ("ponder:0.6:5", "ponder", "onnx"),
         slow("gate:0.01:0.9+act:0.05:5", "act", "onnx"),
         ("act:0.05:5", "act", "stablehlo"),
+        ("gate:0.01:0.9:pool=5+anderson:2+l2:rtol=0.2:5", "", "onnx"),
     ],
 )
 def test_a_program_and_the_library_agree(policy, head, format, tmp_path):
@@ -38,7 +39,7 @@ def test_a_program_and_the_library_agree(policy, head, format, tmp_path):
         pytest.importorskip("onnx")
         pytest.importorskip("onnxruntime")
     trained, policy = _trained(head), rsf.parse_policy(policy)
-    options = {"format": format, "frame_shape": SIZE, "platforms": ["cpu"]}
+    options = {"format": format, "frame_shape": SIZE, "platforms": ["cpu"], "batch": 0}
     programs.export_program(trained, policy, tmp_path, **options)
     found = programs.compare(tmp_path, trained, policy, frames_of(8))
     assert found.difference < 1e-4

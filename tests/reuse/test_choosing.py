@@ -129,11 +129,49 @@ def test_a_file_without_thresholds_is_named(text, tmp_path):
         ([np.zeros((6, *SHAPE)), np.zeros((6, 1, 8, 8, 2))], 0.1, "those of one shape"),
         (np.zeros((6, *SHAPE), np.float32), 0.1, "outputs of the scenes do not differ"),
         (_clip(), 0.0, "max_error is 0"),
+        ([_clip().tolist()], 0.1, r"a clip is list: an array \[T, B, H, W, C\] is needed"),
+        (5, 0.1, "clips is 5: give an array"),
     ],
 )
 def test_what_cannot_be_calibrated_on_is_named(reuse, clips, max_error, message):
     with pytest.raises(rsf.InputError, match=message):
         reuse.calibrate(clips, max_error=max_error)
+
+
+@pytest.mark.parametrize(
+    ("scenes", "message"),
+    [
+        (5, "scenes is 5: give several frames"),
+        ([], "there are 0 scenes"),
+        (np.zeros((3, *SHAPE[1:]), np.float32), r"scene has shape \(96, 96, 2\)"),
+        ([np.zeros(SHAPE), np.zeros((1, 8, 8, 2))], "scenes have shapes .* those of one"),
+    ],
+)
+def test_scenes_that_cannot_be_told_apart_are_named(reuse, scenes, message):
+    with pytest.raises(rsf.InputError, match=message):
+        reuse.calibrate(_clip(), max_error=0.1, scenes=scenes)
+
+
+def test_what_has_no_error_but_on_held_out_frames_ends_in_thresholds_of_zero():
+    """Noise where the network sees nothing, and a faint change where it does in the last third."""
+    rng = np.random.default_rng(1)
+    kernel = np.zeros((3, 3, 2, 64), np.float32)
+    kernel[:, :, 0] = rng.normal(size=(3, 3, 64))
+    clip = np.repeat(rng.random((1, *SHAPE)), FRAMES, 0).astype(np.float32)
+    clip[..., 1] += 0.02 * rng.standard_normal(clip.shape[:-1], np.float32)
+    clip[8:, ..., 0] += 0.05 * np.arange(4)[:, None, None, None]
+
+    def network(kernel, frame):
+        return jax.lax.conv_general_dilated(
+            frame, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    reuse = ReuseNetwork(network, kernel)
+    scenes = clip[[0, 11]]  # as one array
+    found = reuse.calibrate(clip, max_error=0.001, scenes=scenes)
+    assert not any(found.thresholds.values())
+    assert found.given_up == 1
+    assert any(trial.error == 0 and trial.time < found.exact.time for trial in found.trials)
 
 
 def test_pieces_are_parts_of_the_frame_and_their_mirror_images():

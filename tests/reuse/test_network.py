@@ -227,6 +227,15 @@ def test_bad_settings_are_named(variables, settings, message):
         ReuseNetwork(NETWORK, variables, **settings).init(jnp.zeros(SHAPE))
 
 
+def test_frames_may_have_their_bytes_in_any_order(variables):
+    """As files of other machines have them."""
+    reuse = ReuseNetwork(NETWORK, variables)
+    frame = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+    state = reuse.init(frame)
+    _, output = reuse.step(state, np.asfortranarray(frame).astype(">f4"))
+    np.testing.assert_array_equal(output, reuse.whole(frame))
+
+
 def test_frames_of_another_shape_are_named(variables):
     reuse = ReuseNetwork(NETWORK, variables)
     state = reuse.init(np.zeros(SHAPE, np.float32))

@@ -129,6 +129,14 @@ def test_a_name_that_is_none_is_not_asked_for():
             inspect.unwrap(call)(client, name)
 
 
+@pytest.mark.parametrize("clip", ["clip.mp4", np.zeros(4, np.uint8), None])
+def test_what_is_no_file_of_a_clip_is_refused(clip):
+    """As is the path of one, which is on this machine and not on the server's."""
+    client = Client("http://localhost:1")
+    with pytest.raises(rsf.InputError, match=r"clip is .*: the bytes of a file are needed"):
+        inspect.unwrap(Client.predict_clip)(client, clip)
+
+
 def test_numbers_of_numpy_are_sent_as_those_of_python(make_service):
     options = {"budget_ms": np.float32(50), "priority": np.int64(1)}
     with _served(make_service()) as address:

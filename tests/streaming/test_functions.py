@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 
 import rsf_jax as rsf
-from rsf_jax.streaming import StreamEngine
+from rsf_jax.streaming import Snapshot, StreamEngine
 
 SIZE = (9, 11)
 UNTIL_NOTHING_CHANGES = rsf.parse_policy("l2:rtol=1e-6:60")
@@ -171,3 +171,45 @@ def test_what_a_function_raises_is_raised_as_it_is():
 
     with pytest.raises(LookupError, match="no door"):
         _engine(step=step)
+
+
+def _with_others(reached):
+    """A state of a map, a single number and numbers that NumPy itself has no kind for."""
+    return {"map": reached, "age": jnp.zeros(len(reached), jnp.int32), "half": reached.astype(HALF)}
+
+
+HALF = jnp.bfloat16
+
+
+def test_states_and_outputs_of_any_numbers_are_kept_in_a_file():
+    def step(parameters, carry, maze):
+        reached = _step(parameters, carry["map"], maze)
+        return _with_others(reached) | {"age": carry["age"] + 1}
+
+    def engine():
+        return _engine(
+            step=step,
+            initial=lambda count: _with_others(jnp.zeros((count, *SIZE))),
+            hidden=lambda carry: carry["map"][:, None],
+            readout=lambda parameters, carry: carry["map"][..., None],
+            transform=lambda logits: {"count": logits.sum((1, 2, 3)), "half": logits.astype(HALF)},
+            policy=rsf.parse_policy("gate:0.01:0.9+s5f2"),
+            stateful=True,
+            slots=1,
+        )
+
+    maze, _ = _maze(np.random.default_rng(0))
+    one, two = engine(), engine()
+    one.submit(one.open("a"), maze)
+    first = next(one.results())
+    snapshot = Snapshot.from_bytes(one.snapshot().to_bytes())
+    (told,) = snapshot.streams
+    assert {(x.dtype.name, x.ndim) for x in told.carry} == {
+        *(("float32", 2), ("int32", 0), ("bfloat16", 2))
+    }
+    (again,) = two.restore(snapshot)
+    two.submit(again, maze)
+    repeated = next(two.results())
+    assert (repeated.status, repeated.outputs["count"].shape) == ("repeated", ())
+    assert repeated.outputs["count"] == first.outputs["count"]
+    np.testing.assert_array_equal(repeated.outputs["half"], first.outputs["half"])

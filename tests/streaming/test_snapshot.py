@@ -18,6 +18,7 @@ from rsf_jax.streaming import Snapshot, StreamEngine
 SIZE = (12, 14)
 HALTING = rsf.parse_policy("l2:1e-9:6:rtol=0.12:min_first_steps=3")
 GATE = rsf.parse_policy("gate:0.01:0.9+s3f2")
+REFRESH = rsf.parse_policy("refresh:2+s3f2")
 MODEL = rsf.build_model(rsf.get_config("quickstart").replace(channels=2, kernel_size=3))
 OTHER = rsf.build_model(rsf.get_config("quickstart").replace(channels=3, kernel_size=3))
 
@@ -121,6 +122,50 @@ def test_what_a_gate_has_seen_goes_along(pair):
     np.testing.assert_array_equal(repeated.outputs, first.outputs)
 
 
+def test_the_age_of_a_state_goes_along(pair):
+    """A single number for each stream."""
+    one, two = pair
+    for engine in pair:
+        engine.change(policy=REFRESH)
+    one.submit(one.open("a"), _frames(1)[0])
+    assert next(one.results()).first
+    (again,) = two.restore(_through_a_file(one.snapshot()))
+    for frame in _frames(2):
+        two.submit(again, frame)
+    assert [r.first for r in two.results()] == [False, True]
+
+
+def test_what_other_weights_have_made_of_a_frame_is_not_repeated(pair):
+    """Neither in an engine that gets new weights, nor in one that has others."""
+    one, two = pair
+    new, frame = _variables(5), _frames(1, 4)[0]
+    for engine in pair:
+        engine.change(policy=GATE)
+    stream = one.open("a")
+    one.submit(stream, frame)
+    first = next(one.results())
+    two.change(variables=new)
+    (again,) = two.restore(one.snapshot(), other_weights=True)
+    one.change(variables=new)
+    found = []
+    for engine, own in ((one, stream), (two, again)):
+        engine.submit(own, frame)
+        found.append(next(engine.results()))
+    assert [(r.status, r.steps) for r in found] == [("repeated", 0)] * 2
+    assert np.abs(found[0].outputs - first.outputs).max() > 0.01
+    np.testing.assert_array_equal(found[0].outputs, found[1].outputs)
+
+
+def test_a_stream_is_kept_once(pair):
+    one, two = pair
+    stream = one.open("a")
+    snapshot = one.snapshot(stream, stream)
+    assert [s.name for s in snapshot.streams] == ["a"]
+    with pytest.raises(rsf.InputError, match="two streams are named 'a'"):
+        two.restore(dataclasses.replace(snapshot, streams=2 * snapshot.streams))
+    assert two.open("a").name == "a"
+
+
 def test_a_stream_that_is_moved_leaves_nothing_behind(pair):
     one, two = pair
     _, b, _ = _busy(one)
@@ -148,6 +193,8 @@ def test_what_was_dropped_is_told_in_its_place():
     one.tick()  # at work
     for frame in frames[1:]:
         one.submit(stream, frame)
+    # The results of the two that were dropped wait for the one at work; all four are counted.
+    assert (one.statistics().waiting, one.statistics().dropped) == (2, 2)
     two.restore(_through_a_file(one.snapshot(remove=True)))
     results = list(two.results())
     assert [(r.index, r.status) for r in results] == [

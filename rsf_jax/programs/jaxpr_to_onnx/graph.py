@@ -112,6 +112,8 @@ class Graph:
         if value.shape == tuple(shape):
             return value
         sized = all(isinstance(length, int) for length in shape)
+        if sized and 0 in shape:
+            return known(np.zeros(shape, value.dtype))  # runtimes leave out such an Expand
         if value.known is not None and sized and np.prod(shape, dtype=int) <= _MOST_KNOWN:
             return known(np.broadcast_to(value.known, shape))
         (name,) = self.add("Expand", self.name(value), self.shape(shape))
@@ -124,12 +126,14 @@ class Graph:
         if value.known is not None:
             return known(value.known.reshape(shape))
         symbols = [length for length in shape if not isinstance(length, int)]
+        # Unless told so, a length of 0 would mean the one that is there; and -1 none beside it.
+        options: dict[str, Any] = {"allowzero": 1} if 0 in shape else {}
         lengths = (
-            self.constant(np.array([n if isinstance(n, int) else -1 for n in shape], np.int64))
-            if len(symbols) < 2
+            self.whole([n if isinstance(n, int) else -1 for n in shape])
+            if len(symbols) < 2 and not options
             else self.shape(shape)
         )
-        (name,) = self.add("Reshape", self.name(value), lengths)
+        (name,) = self.add("Reshape", self.name(value), lengths, **options)
         return Value(name, tuple(shape), value.dtype)
 
     def transpose(self, value: Value, order: Sequence[int]) -> Value:
@@ -155,20 +159,29 @@ class Graph:
             InputError: if a length is neither a number nor the batch.
         """
         if all(isinstance(length, int) for length in shape):
-            return self.constant(np.array(shape, np.int64))
+            return self.whole(shape)
         batch = self._root.batch
         parts = []
         for length in shape:
-            if isinstance(length, int):
-                parts.append(self.constant(np.array([length], np.int64)))
-            elif batch is not None and str(length).isidentifier():
+            if batch is not None and str(length).isidentifier():
                 parts.append(batch)
             else:
+                parts.append(self.whole([length]))
+        return self.add("Concat", *parts, axis=0)[0]
+
+    def whole(self, numbers: Sequence[Any]) -> str:
+        """Returns the name of some lengths or places, int64 [n].
+
+        Raises:
+            InputError: if one of them depends on the batch.
+        """
+        for number in numbers:
+            if not isinstance(number, int | np.integer):
                 raise InputError(
-                    f"an array of the program has a length of {length}: with any number of videos "
+                    f"an array of the program has a length of {number}: with any number of videos "
                     "ONNX gets lengths that do not depend on it; give a batch"
                 )
-        return self.add("Concat", *parts, axis=0)[0]
+        return self.constant(np.array(numbers, np.int64))
 
     def proto(self, name: str) -> onnx.GraphProto:
         """Returns the graph as ONNX has it, without what nothing needs."""

@@ -72,8 +72,8 @@ def _gather(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
         for axis, start in zip(axes, indices.tolist()):
             starts[axis] = start
         limits = [start + size for start, size in zip(starts, sizes)]
-        bounds = [graph.constant(np.array([x[axis] for axis in axes])) for x in (starts, limits)]
-        chosen = graph.constant(np.array(axes, np.int64))
+        bounds = [graph.whole([x[axis] for axis in axes]) for x in (starts, limits)]
+        chosen = graph.whole(axes)
         (name,) = graph.add("Slice", graph.name(full), *bounds, chosen)
         return [graph.reshape(Value(name, tuple(sizes), full.dtype), result.shape)]
     grid = _grid(indices)
@@ -129,7 +129,7 @@ def _sliced(
         return value
     chosen = [[of[axis] for axis in axes] for of in (starts, limits)]
     chosen += [axes, [steps[axis] for axis in axes]]
-    bounds = [graph.constant(np.array(numbers, np.int64)) for numbers in chosen]
+    bounds = [graph.whole(numbers) for numbers in chosen]
     return _result(equation, graph.add("Slice", graph.name(value), *bounds)[0])
 
 
@@ -143,15 +143,15 @@ def _dynamic_slice(graph: Graph, equation: Any, values: list[Value]) -> list[Val
     begins, ends = [], []
     for axis in axes:
         (wanted,) = graph.add("Cast", graph.name(starts[axis]), to=7)  # int64
-        most = graph.constant(np.int64(full.shape[axis] - sizes[axis]))
+        most = graph.whole([full.shape[axis] - sizes[axis]])
         (low,) = graph.add("Max", wanted, graph.constant(np.int64(0)))
         (begin,) = graph.add("Min", low, most)
         one = graph.constant(np.array([1], np.int64))
         begins.append(graph.add("Reshape", begin, one)[0])
-        size = graph.constant(np.array([sizes[axis]], np.int64))
+        size = graph.whole([sizes[axis]])
         ends.append(graph.add("Add", begins[-1], size)[0])
     bounds = [graph.add("Concat", *names, axis=0)[0] for names in (begins, ends)]
-    bounds.append(graph.constant(np.array(axes, np.int64)))
+    bounds.append(graph.whole(axes))
     return [_result(equation, graph.add("Slice", graph.name(full), *bounds)[0])]
 
 
@@ -170,7 +170,7 @@ def _pad(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
 @rule("split")
 def _split(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     (full,) = _full(graph, equation, values)
-    sizes = graph.constant(np.array(equation.params["sizes"], np.int64))
+    sizes = graph.whole(equation.params["sizes"])
     names = graph.add(
         "Split",
         graph.name(full),

@@ -188,6 +188,24 @@ def test_the_first_axis_may_have_any_length():
         np.testing.assert_allclose(found, function(_HALVES[:length]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [2, "B"])
+def test_arrays_of_no_elements_stay_empty(size):
+    """A length of 0 would be taken for the one that is there."""
+    like = (size if size == 2 else export.symbolic_shape("B")[0], 2, 3)
+
+    def function(x):
+        empty = jnp.broadcast_to(x[:, :1, None], (x.shape[0], 1, 0, 3)).reshape(x.shape[0], 0, 3)
+        return jnp.concatenate([empty, x, empty], 1) + 1
+
+    np.testing.assert_array_equal(_run(function, [_HALVES], [like]), _HALVES + 1)
+
+
+def test_a_length_that_depends_on_the_first_is_named():
+    like = [(export.symbolic_shape("B")[0], 2, 3)]
+    with pytest.raises(rsf.InputError, match=r"has a length of B - 1: .* give a batch"):
+        _run(lambda x: lax.slice_in_dim(x, x.shape[0] - 1, x.shape[0]), [_HALVES], like)
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
