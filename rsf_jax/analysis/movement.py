@@ -238,6 +238,7 @@ def _follow_frame(
     return FollowedFrame(jnp.concatenate([hidden(carry)[None], states]), classes)
 
 
+@np.errstate(invalid="ignore")  # what diverges is told in words, not in NumPy's warnings
 def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = BINARY) -> LongRun:
     """Describes what a frame's state does when it is given many steps.
 
@@ -261,6 +262,7 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = B
     )
 
 
+@np.errstate(invalid="ignore")
 def relative_movement(states: Float[Array, " N *axes"]) -> np.ndarray:
     """Returns l2(h_n, h_{n-1}) / ||h_n|| of each state but the first; NaN where h_n is 0."""
     flat = _full(states).reshape(len(states), -1)
