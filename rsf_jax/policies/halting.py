@@ -118,6 +118,9 @@ class DistanceHalting(Bounded):
 
     def __post_init__(self) -> None:
         """Checks everything that is known; traced values are not."""
+        # A function of the library is known by its name, as texts and files have it.
+        own = (name for name in _OWN if METRICS[name] is self.metric)
+        object.__setattr__(self, "metric", next(own, self.metric))
         if not callable(self.metric):
             if self.metric not in list(METRICS):
                 raise InputError(
