@@ -12,7 +12,7 @@ from scipy import stats
 
 from rsf_jax.analysis.access import check_recurrent, stimulus
 from rsf_jax.arguments import flag
-from rsf_jax.checks import as_prepared, check_frames, check_policy
+from rsf_jax.checks import as_prepared, check_frames, check_policy, own_copy
 from rsf_jax.errors import InputError
 from rsf_jax.measures.paired import standard_error
 from rsf_jax.models.base import Prepared, VideoModel, check_variables
@@ -133,7 +133,7 @@ def measure_changes(
         raise InputError("a video of one frame has no changes: at least 2 frames are needed")
     stateful = flag("stateful", stateful)
     with check_variables(variables):
-        return _measure(model, variables, frames, policy, stateful)
+        return _measure(model, variables, own_copy(frames), policy, stateful)
 
 
 @partial(jax.jit, static_argnames=("model", "stateful"))

@@ -13,7 +13,7 @@ from jax import lax
 
 from rsf_jax.analysis.access import check_recurrent
 from rsf_jax.arguments import flag, whole
-from rsf_jax.checks import as_prepared, check_frames
+from rsf_jax.checks import as_prepared, check_frames, own_copy
 from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY
 from rsf_jax.measures.images import class_iou
@@ -126,7 +126,7 @@ def step_distances(
         raise InputError(f"steps is {steps}: ratios of movements need at least 2")
     stateful = flag("stateful", stateful)
     with check_variables(variables):
-        return _step_distances(model, variables, frames, steps, stateful)
+        return _step_distances(model, variables, own_copy(frames), steps, stateful)
 
 
 @partial(jax.jit, static_argnames=("model", "steps", "stateful"))
@@ -216,7 +216,7 @@ def follow_frame(
         raise InputError(f"{len(frame)} frames were given: one is followed at a time")
     steps = whole("steps", steps)
     with check_variables(variables):
-        return _follow_frame(model, variables, frame, steps)
+        return _follow_frame(model, variables, own_copy(frame), steps)
 
 
 @partial(jax.jit, static_argnames=("model", "steps"))
