@@ -180,7 +180,9 @@ def advance(
     differentiable.
     """
     if not prepared.model.recurrent:
-        if policy.max_steps != 1 or may_leave_out_frames(policy):
+        # What carries something, as `Refresh` does, would never be asked.
+        carries = bool(jax.tree.leaves(state.memory))
+        if policy.max_steps != 1 or may_leave_out_frames(policy) or carries:
             raise InputError(f"policy {policy}: this model has no recurrent steps; use s1f1")
         return _advance_once(prepared, state, frame, stateful, recording)
 

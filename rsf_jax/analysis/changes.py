@@ -12,8 +12,9 @@ from scipy import stats
 
 from rsf_jax.analysis.access import check_recurrent, stimulus
 from rsf_jax.arguments import flag
-from rsf_jax.checks import as_prepared, check_frames, check_policy
+from rsf_jax.checks import as_prepared, check_frames, check_policy, own_copy
 from rsf_jax.errors import InputError
+from rsf_jax.measures.paired import standard_error
 from rsf_jax.models.base import Prepared, VideoModel, check_variables
 from rsf_jax.ops.pixels import as_float
 from rsf_jax.policies import StepPolicy
@@ -89,7 +90,7 @@ class StepsByChange:
             took the same number.
         change: float [Q], mean l2 distance to the frame before, in each bin.
         steps: float [Q], mean steps in the bin.
-        standard_error: float [Q], of that mean.
+        standard_error: float [Q], of that mean; NaN of a single frame.
         frames: int [Q], frames in the bin.
     """
 
@@ -132,7 +133,7 @@ def measure_changes(
         raise InputError("a video of one frame has no changes: at least 2 frames are needed")
     stateful = flag("stateful", stateful)
     with check_variables(variables):
-        return _measure(model, variables, frames, policy, stateful)
+        return _measure(model, variables, own_copy(frames), policy, stateful)
 
 
 @partial(jax.jit, static_argnames=("model", "stateful"))
@@ -232,7 +233,7 @@ def steps_by_change(change: Float[Array, "B pairs"], steps: Int[Array, "B T"]) -
         spearman=spearman(x, y),
         change=np.array([part.mean() for part, _ in parts]),
         steps=np.array([part.mean() for _, part in parts]),
-        standard_error=np.array([part.std() / np.sqrt(len(part)) for _, part in parts]),
+        standard_error=np.array([standard_error(part) for _, part in parts]),
         frames=np.array([len(part) for part, _ in parts]),
     )
 

@@ -13,7 +13,7 @@ from jax import lax
 
 from rsf_jax.analysis.access import check_recurrent
 from rsf_jax.arguments import flag, whole
-from rsf_jax.checks import as_prepared, check_frames
+from rsf_jax.checks import as_prepared, check_frames, own_copy
 from rsf_jax.errors import InputError
 from rsf_jax.measures.foreground import BINARY
 from rsf_jax.measures.images import class_iou
@@ -126,7 +126,7 @@ def step_distances(
         raise InputError(f"steps is {steps}: ratios of movements need at least 2")
     stateful = flag("stateful", stateful)
     with check_variables(variables):
-        return _step_distances(model, variables, frames, steps, stateful)
+        return _step_distances(model, variables, own_copy(frames), steps, stateful)
 
 
 @partial(jax.jit, static_argnames=("model", "steps", "stateful"))
@@ -216,7 +216,7 @@ def follow_frame(
         raise InputError(f"{len(frame)} frames were given: one is followed at a time")
     steps = whole("steps", steps)
     with check_variables(variables):
-        return _follow_frame(model, variables, frame, steps)
+        return _follow_frame(model, variables, own_copy(frame), steps)
 
 
 @partial(jax.jit, static_argnames=("model", "steps"))
@@ -238,6 +238,7 @@ def _follow_frame(
     return FollowedFrame(jnp.concatenate([hidden(carry)[None], states]), classes)
 
 
+@np.errstate(invalid="ignore")  # what diverges is told in words, not in NumPy's warnings
 def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = BINARY) -> LongRun:
     """Describes what a frame's state does when it is given many steps.
 
@@ -261,6 +262,7 @@ def long_run(followed: FollowedFrame, truth: Num[Array, "H W"], classes: int = B
     )
 
 
+@np.errstate(invalid="ignore")
 def relative_movement(states: Float[Array, " N *axes"]) -> np.ndarray:
     """Returns l2(h_n, h_{n-1}) / ||h_n|| of each state but the first; NaN where h_n is 0."""
     flat = _full(states).reshape(len(states), -1)

@@ -13,7 +13,7 @@ from jax import lax
 
 from rsf_jax.analysis.access import check_recurrent
 from rsf_jax.arguments import check_choice, flag, whole
-from rsf_jax.checks import as_prepared, check_frames
+from rsf_jax.checks import as_prepared, check_frames, own_copy
 from rsf_jax.config.config import Config
 from rsf_jax.errors import InputError
 from rsf_jax.measures.evidence import vacuity
@@ -160,6 +160,7 @@ def reaction_times(
             "pixel, is needed"
         )
     stateful, with_maps = flag("stateful", stateful), flag("with_maps", with_maps)
+    frames, where = own_copy(frames), own_copy(where)
     with check_variables(variables):
         return _reaction_times(model, variables, frames, where, steps, kind, stateful, with_maps)
 

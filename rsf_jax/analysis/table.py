@@ -56,6 +56,7 @@ def _between_steps(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
     still = results["still_camera"]
     count = len(still["miou"])
     held = "holds" if still["holds"] else f"holds for {still['lasts']}"
+    held = "no label" if still["miou"][-1] is None else held
     yield (
         f"the same frame {count} times",
         f"mIoU {number(still['miou'][0])}, then {number(still['miou'][-1])}: {held}",

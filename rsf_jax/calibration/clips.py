@@ -9,7 +9,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from rsf_jax.arguments import whole
+from rsf_jax.arguments import several, whole
 from rsf_jax.calibration.kinds import CLIPS
 from rsf_jax.calibration.units import LENGTH, Units
 from rsf_jax.data.augmentation import Example
@@ -47,8 +47,10 @@ def clips_of(
         frame_size: (H, W) that frames are resized to; None for that of training.
 
     Raises:
-        InputError: if an input cannot be opened, is without end, or there are fewer than two clips.
+        InputError: if the inputs are no list, one cannot be opened or is without end, or there are
+            fewer than two clips.
     """
+    inputs = checked_inputs(inputs)
     found = [
         read_clips(trained, each, length, gap=gap, count=count, frame_size=frame_size)
         for each in inputs
@@ -92,7 +94,7 @@ def clips_to_test(
     size = made["frame_size"] and tuple(made["frame_size"])
     clips = [
         clip
-        for each in inputs
+        for each in checked_inputs(inputs)
         for clip in read_clips(
             trained, each, made["length"], gap=made["gap"], count=count, frame_size=size
         )
@@ -100,6 +102,12 @@ def clips_to_test(
     if not clips:
         raise InputError(f"the inputs have fewer than {made['length']} frames: no clip")
     return as_split(clips)
+
+
+def checked_inputs(inputs: Any) -> tuple[str | Path, ...]:
+    """Returns video files, folders and the like; raises InputError for one that is in no list."""
+    needed = "a list of video files, folders of images, cameras or addresses is needed"
+    return several("inputs", inputs, needed)
 
 
 def read_clips(

@@ -1,11 +1,11 @@
 """A calibrated policy and its guarantee, on test videos."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import grain
-import numpy as np
 
 from rsf_jax.calibration.clips import clips_to_test
 from rsf_jax.calibration.judge import scorer_for
@@ -15,6 +15,7 @@ from rsf_jax.calibration.units import units_to_test
 from rsf_jax.data.dataset import Dataset, check_dataset
 from rsf_jax.errors import InputError
 from rsf_jax.evaluation.testing import evaluate, print_results
+from rsf_jax.measures.paired import standard_error
 from rsf_jax.policies import read_policy
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.trained.model import Trained
@@ -64,7 +65,7 @@ def compare(trained: Trained, test: grain.MapDataset, results: dict[str, Any]) -
         results: what `load_calibration` returned.
 
     Returns:
-        The mean of what was guaranteed on them, with its standard error.
+        The mean of what was guaranteed on them, with its standard error; NaN of a single one.
     """
     target, kind = Target(**results["target"]), _units(results)["kind"]
     policy, reference = read_policy(results), read_policy(results, "reference")
@@ -77,7 +78,7 @@ def compare(trained: Trained, test: grain.MapDataset, results: dict[str, Any]) -
         "reference": results["reference"],
         "limit": target.limit,
         "measured": float(losses.mean()),
-        "standard_error": float(losses.std() / np.sqrt(len(losses))),
+        "standard_error": standard_error(losses),
     }
 
 
@@ -110,11 +111,12 @@ def print_check(results: dict[str, Any]) -> None:
 def print_guarantee(guarantee: dict[str, Any]) -> None:
     """Prints what `compare` has returned."""
     kind = guarantee["units"]
+    error = guarantee["standard_error"]
     kept = "kept" if guarantee["measured"] <= guarantee["limit"] else f"not kept on these {kind}"
     print(
         f"Guaranteed: {guarantee['words']} (reference {guarantee['reference']}). "
-        f"{guarantee['count']} test {kind}: {guarantee['measured']:.4f} +- "
-        f"{guarantee['standard_error']:.4f}, {kept}"
+        f"{guarantee['count']} test {kind}: {guarantee['measured']:.4f}"
+        f"{'' if math.isnan(error) else f' +- {error:.4f}'}, {kept}"
     )
 
 

@@ -13,6 +13,7 @@ from rich.status import Status
 from rich.table import Table
 
 from rsf_jax.arguments import whole
+from rsf_jax.calibration.clips import checked_inputs
 from rsf_jax.console import table_console
 from rsf_jax.errors import InputError
 from rsf_jax.measures.timing import Case, time_in_turns
@@ -56,7 +57,7 @@ def calibrate_on(
         InputError: if an input cannot be opened or is too short, or the network looks at several
             frames.
     """
-    network = frame_network(trained.model)
+    network, inputs = frame_network(trained.model), checked_inputs(inputs)
     clips = [_read(trained, each, whole("frames", frames), frame_size) for each in inputs]
     if not clips:
         raise InputError("there are no inputs: give video files or folders of images")

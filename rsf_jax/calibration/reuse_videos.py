@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from rich.table import Table
 
+from rsf_jax.calibration.clips import checked_inputs
 from rsf_jax.console import table_console
 from rsf_jax.errors import InputError
 from rsf_jax.json_files import write_json
@@ -97,14 +98,15 @@ def run_on_videos(
         InputError: if an input cannot be opened, a file not be written, or a setting is not
             allowed.
     """
-    if not settings.inputs:
+    inputs = checked_inputs(settings.inputs)
+    if not inputs:
         raise InputError("no inputs: give a video file, a folder of images or camera:0")
     check_kinds(settings.write)
     folder = writable_folder(settings.folder)
     settings = dataclasses.replace(settings, folder=folder)
     check_free(folder / FILE, settings.overwrite)
     size = trained.appearance.frame_shape(settings.frame_size, "frame_size")
-    sources = [open_source(x, size, trained.config.input_channels) for x in settings.inputs]
+    sources = [open_source(x, size, trained.config.input_channels) for x in inputs]
     found = []
     for name, source in zip(distinct_names(sources), sources):
         with source:

@@ -20,15 +20,15 @@ def updates_per_epoch(dataset: Dataset, config: Config) -> int:
     """Returns the number of batches that hold every training video once.
 
     Raises:
-        InputError: if there are too few videos for a whole batch.
+        InputError: if there are too few videos for a whole batch; streams may show one video twice.
     """
     videos, size = len(dataset.train), config.batch_size
-    if videos < size:
+    if videos < size and not config.chunk_frames:
         raise InputError(
             f"config.batch_size is {size}: there are {videos} training videos, and a batch has "
             "none of them twice; lower it"
         )
-    return videos // size if _drops_remainder(config) else -(-videos // size)
+    return max(1, videos // size if _drops_remainder(config) else -(-videos // size))
 
 
 def training_batches(

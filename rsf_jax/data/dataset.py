@@ -124,10 +124,7 @@ class Dataset:
             ignored = whole("ignored", ignored, _LEAST)
         splits = read_splits((frames, masks), validation, test, calibration, ignored)
         names = checked_names(class_names, count_classes(splits.values()))
-        if background is not None and background not in range(len(names)):
-            raise InputError(
-                f"background is {background!r}: give a class from 0 to {len(names) - 1}, or None"
-            )
+        background = _checked_background(background, len(names))
         splits = settled_masks(splits, names, ignored is not None)
         found = {name: as_split(videos) for name, videos in splits.items()}
         return cls(
@@ -161,6 +158,20 @@ class Dataset:
                     f"config.{name}={here}"
                 )
         return config.replace(dataset=self.name, classes=classes, input_channels=channels)
+
+
+def _checked_background(background: Any, classes: int) -> int | None:
+    if background is None:
+        return None
+    try:
+        background = whole("background", background, 0)
+    except InputError:
+        background = repr(background)
+    if background not in range(classes):
+        raise InputError(
+            f"background is {background}: give a class from 0 to {classes - 1}, or None"
+        )
+    return background
 
 
 def check_dataset(dataset: Any, config: Config | None = None) -> None:
@@ -250,7 +261,7 @@ def open_dataset(config: Config) -> Dataset:
         )
     training = Videos(builder, "train", config)
     has_validation = "validation" in builder.info.splits
-    validation = 0 if has_validation else max(1, round(config.validation_share * len(training)))
+    validation = 0 if has_validation else _of_share(config.validation_share, training)
     parts = _divide(training, validation, config)
     return Dataset(
         train=_subset(training, parts.train),
@@ -275,7 +286,7 @@ def _divide(training: "Videos", validation: int, config: Config) -> Division:
     Raises:
         InputError: if nothing would be left for a part.
     """
-    calibration = round(config.calibration_share * len(training))
+    calibration = _of_share(config.calibration_share, training)
     videos = (training.clips() if validation + calibration else None) or len(training)
     parts = divide(videos, validation, calibration)
     wanted = {"train": True, "validation": validation > 0, "calibration": calibration > 0}
@@ -288,6 +299,11 @@ def _divide(training: "Videos", validation: int, config: Config) -> Division:
             "train on; lower them or give more videos (no two parts share a frame)"
         )
     return parts
+
+
+def _of_share(share: float, videos: "Videos") -> int:
+    """The number of videos that a share above 0 stands for: one at least."""
+    return max(1, round(share * len(videos))) if share else 0
 
 
 def class_weights(dataset: Dataset, config: Config) -> tuple[float, ...] | None:

@@ -18,6 +18,7 @@ from rsf_jax.evaluation.live_settings import LENGTH
 from rsf_jax.evaluation.per_frame import score_each
 from rsf_jax.evaluation.usual_policies import GATE, check_gate, learned
 from rsf_jax.json_files import plain
+from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.measures.ranks import rank_correlation
 from rsf_jax.policies import StepPolicy, parse_policy, policy_name
 from rsf_jax.scoring.speed import excerpt, measure_speeds
@@ -292,14 +293,14 @@ def _row(case: Case, iou: np.ndarray, steps: np.ndarray, needs: _Needs | None) -
         spent = steps[needs.there]
         follows = _or_none(rank_correlation(spent, needs.distance[needs.there]))
         by = _by(needs.needed[needs.there], spent)
-    of_videos = np.nanmean(iou, 1)
+    of_videos = mean_of_labeled(iou, 1)
     return Row(
         case.family,
         case.solver,
         case.warm,
         case.gated,
         policy_name(case.policy),
-        float(np.nanmean(iou)),
+        float(mean_of_labeled(iou)),
         float(steps.mean()),
         float(np.percentile(steps, 95)),
         follows,

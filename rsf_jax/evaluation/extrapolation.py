@@ -13,6 +13,7 @@ from rsf_jax.errors import InputError
 from rsf_jax.evaluation.counted import counted
 from rsf_jax.evaluation.per_frame import score_each
 from rsf_jax.json_files import plain
+from rsf_jax.measures.foreground import mean_of_labeled
 from rsf_jax.policies import FixedSchedule, parse_policy
 from rsf_jax.trained.model import Trained
 
@@ -96,7 +97,7 @@ def extrapolate(
 def _row(policy: str, iou: np.ndarray, steps: np.ndarray) -> dict[str, Any]:
     return {
         "policy": policy,
-        "miou": float(np.nanmean(iou)),
+        "miou": float(mean_of_labeled(iou)),
         "steps": float(steps.mean()),
         "steps_95": float(np.percentile(steps, 95)),
     }

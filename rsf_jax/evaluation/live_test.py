@@ -174,7 +174,8 @@ def _still(
                 return dataclasses.asdict(run)
 
             run = StillCamera(**kept.found(["still", noise, to_spec(policy)], make))
-            tell(f"still camera, {run.policy}, noise {noise:g}: mIoU {run.miou[-1]:.3f} at the end")
+            end = number(plain(run.miou[-1]))
+            tell(f"still camera, {run.policy}, noise {noise:g}: mIoU {end} at the end")
             runs.append(run)
     return runs
 
@@ -263,6 +264,7 @@ def _print_still(runs: list[StillCamera]) -> None:
         table.add_column(title, justify="right", no_wrap=True)
     for run in runs:
         held = "yes" if run.holds else f"for {run.lasts}"
+        held = "no label" if run.miou[-1] is None else held
         row = (number(run.miou[n - 1]) for n in repeats)
         table.add_row(run.policy, f"{run.noise:g}", *row, held)
     table_console().print(table)

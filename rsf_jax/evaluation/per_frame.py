@@ -1,20 +1,17 @@
 """IoU and recurrent steps of every frame of videos, under one policy after another."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import grain
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.checks import as_prepared, checked_policies
+from rsf_jax.checks import as_prepared, checked_policies, on_device
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.evaluation.told import Told
 from rsf_jax.policies import StepPolicy
 from rsf_jax.scoring.frames import score_batch_by_frame
 from rsf_jax.trained.model import Trained
-from rsf_jax.typing import Array
 
 
 def score_each(
@@ -51,7 +48,7 @@ def score_each(
     told = [None] * len(batches) if events is None else np.split(events, ends)
     stateful = trained.config.stateful if stateful is None else stateful
     for policy in policies:
-        used = jax.tree.map(_traced, policy)
+        used = on_device(policy)
         scored = [
             _score(
                 trained.model,
@@ -66,10 +63,6 @@ def score_each(
             np.concatenate([np.asarray(scores.iou) for scores in scored]),
             np.concatenate([np.asarray(scores.steps) for scores in scored]),
         )
-
-
-def _traced(number: Any) -> Array:
-    return jnp.asarray(number) if isinstance(number, jax.Array) else jnp.float32(number)
 
 
 _score = jax.jit(score_batch_by_frame, static_argnames=("model", "stateful"))

@@ -149,7 +149,8 @@ def _still(workdir: Path, trained: Trained, update: int) -> list[Still]:
         own = results["update"] == update and trained.is_of_these_weights(results)
         if not own or results["split"] != "test":
             return []
-        return [_of_still(found) for found in results["still"]]
+        # Where no last frame of a video is labeled nothing is known.
+        return [_of_still(found) for found in results["still"] if found["miou"][-1] is not None]
     except (LookupError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}): test the model anew") from error
 

@@ -39,7 +39,7 @@ class StillCamera:
         policy: its text.
         noise: standard deviation of the sensor's noise; white is 1.
         videos: how many, each shown by its last frame.
-        miou: at every repeat, mean over the videos.
+        miou: at every repeat, mean over the videos; NaN, in a file None, where nothing is labeled.
         steps: recurrent steps at every repeat, likewise.
     """
 
@@ -48,15 +48,15 @@ class StillCamera:
     policy: str
     noise: float
     videos: int
-    miou: list[float]
+    miou: list[float | None]
     steps: list[float]
 
     @property
     def worst(self) -> float:
         """The lowest share of the best mIoU so far; NaN where nothing is labeled."""
-        miou = np.asarray(self.miou)
-        best = np.maximum.accumulate(miou)
-        return float((miou / np.where(best > 0, best, np.nan)).min())
+        miou, best = self._with_best()
+        # As long as nothing was found there is nothing to lose.
+        return float(np.where(best == 0, 1, miou / np.where(best == 0, 1, best)).min())
 
     @property
     def holds(self) -> bool:
@@ -66,11 +66,16 @@ class StillCamera:
     @property
     def lasts(self) -> int:
         """Frames before it first falls below; all of them if it holds."""
-        miou = np.asarray(self.miou)
-        lost = np.flatnonzero(miou < HOLD * np.maximum.accumulate(miou))
+        miou, best = self._with_best()
+        lost = np.flatnonzero(miou < HOLD * best)
         return int(lost[0]) if len(lost) else len(miou)
 
-    def shown(self) -> dict[int, float]:
+    def _with_best(self) -> tuple[np.ndarray, np.ndarray]:
+        """The mIoU at every repeat, and the best so far."""
+        miou = np.asarray(self.miou, float)
+        return miou, np.maximum.accumulate(miou)
+
+    def shown(self) -> dict[int, float | None]:
         """The mIoU at a few repeats, counted from 1."""
         return {n: self.miou[n - 1] for n in SHOWN if n <= len(self.miou)}
 

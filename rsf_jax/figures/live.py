@@ -78,7 +78,8 @@ def draw_still(runs: Sequence[StillCamera]) -> Figure:
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for run in runs:
         label = f"{run.policy}, noise {run.noise:g}"
-        axes.plot(np.arange(1, len(run.miou) + 1), run.miou, label=label, linewidth=1.3)
+        miou = np.asarray(run.miou, float)  # of a file None, where nothing is labeled
+        axes.plot(np.arange(1, len(miou) + 1), miou, label=label, linewidth=1.3)
     axes.set(xlabel="times that a frame was shown", ylabel="mIoU", xscale="log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)

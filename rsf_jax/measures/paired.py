@@ -1,11 +1,15 @@
-"""Whether one way is better than another on the same videos."""
+"""Whether one way is better than another on the same videos, and how sure a mean is."""
+
+from typing import Any
 
 import numpy as np
 
 from rsf_jax.arguments import check_inside
 from rsf_jax.errors import InputError
+from rsf_jax.shown import short
 
 _SAMPLES = 9999
+_TOGETHER = 2**22  # numbers that are drawn at once; of many videos all would take gigabytes
 
 
 def paired_difference(
@@ -27,18 +31,41 @@ def paired_difference(
     from scipy.stats import bootstrap  # takes its time to load
 
     check_inside("confidence", confidence)
-    difference = _differences(np.asarray(a), np.asarray(b))
+    difference = _differences(_numbers(a), _numbers(b))
     if np.ptp(difference) == 0:
         return float(difference[0]), float(difference[0])
     interval = bootstrap(
         (difference,),
         np.mean,
         n_resamples=_SAMPLES,
+        batch=max(1, _TOGETHER // len(difference)),
         confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(interval.low), float(interval.high)
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Returns the standard error of the mean, that of a sample: `s / sqrt(N)`.
+
+    Args:
+        values: [N].
+
+    Returns:
+        NaN of fewer than two values, which tell nothing of how much they vary.
+    """
+    if len(values) < 2:
+        return float("nan")
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def _numbers(scores: Any) -> np.ndarray:
+    """Scores as float64: differences of bytes would wrap around, those of booleans are none."""
+    try:
+        return np.asarray(scores).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"scores are {short(scores)}: numbers [N] are needed") from error
 
 
 def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -143,8 +143,10 @@ def write(policy: Any) -> list[str]:
     """
     taken = [a for a in arguments_of(type(policy)) if a.name != INNER]
     values = [(a, plain_value(getattr(policy, a.name))) for a in taken]
-    positional = [str(value) for a, value in values if a.required]
-    named = [f"{a.name}={v}" for a, v in values if not a.required and _is_other(v, a.default)]
+    positional = [in_text(value) for a, value in values if a.required]
+    named = [
+        f"{a.name}={in_text(v)}" for a, v in values if not a.required and _is_other(v, a.default)
+    ]
     return positional + named
 
 
@@ -164,6 +166,11 @@ def values_of(policy: Any) -> dict[str, Any]:
         elif value != argument.default:
             found[argument.name] = str(value)
     return found
+
+
+def in_text(value: Any) -> str:
+    """Returns a value as texts of policies have it; of one that is traced nothing is known."""
+    return "..." if isinstance(value, jax.core.Tracer) else f"{value}"
 
 
 def plain_value(value: Any) -> Any:

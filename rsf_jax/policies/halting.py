@@ -10,6 +10,7 @@ import numpy as np
 
 from rsf_jax.arguments import suggestion
 from rsf_jax.errors import InputError
+from rsf_jax.policies.arguments import in_text
 from rsf_jax.policies.bounds import Bounded
 from rsf_jax.policies.values import check_samples, checked, same
 from rsf_jax.shown import in_a_line
@@ -117,6 +118,9 @@ class DistanceHalting(Bounded):
 
     def __post_init__(self) -> None:
         """Checks everything that is known; traced values are not."""
+        # A function of the library is known by its name, as texts and files have it.
+        own = (name for name in _OWN if METRICS[name] is self.metric)
+        object.__setattr__(self, "metric", next(own, self.metric))
         if not callable(self.metric):
             if self.metric not in list(METRICS):
                 raise InputError(
@@ -156,11 +160,13 @@ class DistanceHalting(Bounded):
 
     def in_full(self) -> str:
         """Returns the rule with its threshold, whatever that is: as files are named."""
-        return f"{self.metric_name}:{self.threshold}:{self.max_steps}{self._options()}"
+        threshold = in_text(self.threshold)
+        return f"{self.metric_name}:{threshold}:{self.max_steps}{self._options()}"
 
     def _options(self, *but: str) -> str:
         values = {name: getattr(self, name) for name in DEFAULTS if name not in but}
-        return "".join(f":{k}={v}" for k, v in values.items() if str(v) != str(DEFAULTS[k]))
+        others = {k: v for k, v in values.items() if str(v) != str(DEFAULTS[k])}
+        return "".join(f":{k}={in_text(v)}" for k, v in others.items())
 
     @property
     def metric_name(self) -> str:

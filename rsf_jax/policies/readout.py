@@ -7,6 +7,7 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rsf_jax.arguments import suggestion
 from rsf_jax.errors import InputError
@@ -14,7 +15,7 @@ from rsf_jax.ops.quantiles import quantile
 from rsf_jax.policies import arguments
 from rsf_jax.policies.base import Memory, Recurrence
 from rsf_jax.policies.bounds import Bounded
-from rsf_jax.policies.values import check_samples, checked
+from rsf_jax.policies.values import check_samples, checked, is_known
 from rsf_jax.policies.wrapper import equals
 from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array, Carry
@@ -83,6 +84,10 @@ class ReadoutHalting(Bounded):
         self._check_bounds()
         object.__setattr__(self, "threshold", checked("threshold", self.threshold))
         object.__setattr__(self, "share", checked("share", self.share, above=0, most=1))
+        if self.rule != "entropy" and is_known(self.share) and np.not_equal(self.share, 1).any():
+            raise InputError(
+                f"share is {self.share}: the rule {self.rule} is of all pixels, leave it out"
+            )
 
     def __eq__(self, other: object) -> bool:
         """Whether two rules are the same, whichever arrays their numbers are in."""

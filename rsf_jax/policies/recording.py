@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rsf_jax.arguments import check_function
 from rsf_jax.errors import InputError
 from rsf_jax.shown import in_a_line
 from rsf_jax.typing import Array
@@ -43,6 +44,8 @@ class Recording:
             chosen = getattr(self, name)
             if chosen is not None:
                 object.__setattr__(self, name, _positions(name, chosen, least))
+        if self.projection is not None:
+            check_function("projection", self.projection)
         if self.dtype not in _DTYPES:
             raise InputError(f"dtype is {self.dtype!r}: choose one of {', '.join(_DTYPES)}")
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rsf_jax.errors import InputError
+from rsf_jax.policies.base import MOST_STEPS
 
 _NO_NUMBERS = bool, np.bool_, str, bytes, list, tuple, dict, set
 
@@ -45,14 +46,19 @@ def checked(name: str, value: Any, *, above: float | None = None, most: float | 
 
 
 def checked_whole(name: str, value: Any) -> Any:
-    """Checks a whole number of at least 1, of whatever type; the rest is as of `checked`.
+    """Checks a whole number from 1 to `MOST_STEPS`, of whatever type; the rest is as of `checked`.
 
     Raises:
         InputError: if it is none.
     """
     number = checked(name, value)
-    if is_known(number) and not (np.equal(np.mod(number, 1), 0) & np.greater(number, 0)).all():
-        raise InputError(f"{name} is {value!r}: a whole number of at least 1 is needed")
+    if is_known(number):
+        is_whole = np.equal(np.mod(number, 1), 0)
+        # On a device it is int32, where a larger one would be another number.
+        if not (is_whole & np.greater(number, 0) & np.less_equal(number, MOST_STEPS)).all():
+            raise InputError(
+                f"{name} is {value!r}: a whole number from 1 to {MOST_STEPS} is needed"
+            )
     return int(number) if isinstance(number, float) else number
 
 

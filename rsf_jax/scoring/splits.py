@@ -6,10 +6,9 @@ from typing import Any
 
 import grain
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rsf_jax.checks import check_policy
+from rsf_jax.checks import check_policy, on_device
 from rsf_jax.data.batch import Batch, pad_batch
 from rsf_jax.data.batches import evaluation_batches
 from rsf_jax.models.base import Prepared, VideoModel, prepare
@@ -85,7 +84,7 @@ class OverSplit:
         check_policy(policy)
         batch_size = min(self._batch_size, len(videos), self._fitting(videos))
         # On every device, as the variables are: a policy's thresholds are arrays too.
-        policy = self._devices.replicate(jax.tree.map(jnp.float32, policy))
+        policy = self._devices.replicate(on_device(policy))
         found = []
         for batch in evaluation_batches(videos, batch_size, self._classes):
             if stops():

@@ -13,6 +13,7 @@ from rsf_jax.analysis import (
     relative_movement,
     step_distances,
 )
+from rsf_jax.analysis.movement import FollowedFrame
 
 STEPS = np.arange(1, 51)
 
@@ -72,6 +73,15 @@ def test_the_long_run_scores_every_step(video):
     assert run.movement[0] == pytest.approx(1)  # out of nothing
     expected = np.linalg.norm(states[7] - states[6]) / np.linalg.norm(states[7])
     assert run.movement[6] == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_overflows_diverges_without_a_warning():
+    states = np.ones((30, 2, 2, 1), np.float32)
+    states[20:, 0] = np.inf
+    run = long_run(FollowedFrame(states, np.zeros((29, 2, 2), int)), np.zeros((2, 2), int))
+    assert (run.behavior, run.pattern_behavior) == ("diverges", "diverges")
+    assert run.movement[:18].tolist() == [0] * 18
+    assert np.isnan(run.movement[-1])
 
 
 def test_unfit_input_is_refused(video):

@@ -263,11 +263,12 @@ def test_videos_are_cut_into_clips(trained, films):
         ({"length": 0, "frame_size": SIZE}, "length is 0"),
         ({"length": 4, "gap": -1, "frame_size": SIZE}, "gap is -1"),
         ({"length": 4}, "the frame size of training is not known: give frame_size"),
+        ({"inputs": "door.mp4"}, "inputs is 'door.mp4': a list of video files"),
     ],
 )
 def test_clips_that_are_none_are_refused(trained, films, options, message):
     with pytest.raises(rsf.InputError, match=message):
-        calibration.clips_of(trained, films[:1], **options)
+        calibration.clips_of(trained, **{"inputs": films[:1]} | options)
 
 
 @pytest.mark.slow

@@ -51,6 +51,7 @@ def test_thresholds_are_chosen_for_a_video(trained, tmp_path, capsys):
     ("change", "message"),
     [
         ({"inputs": []}, "there are no inputs"),
+        ({"inputs": "door.mp4"}, "inputs is 'door.mp4': a list of video files"),
         ({"frame_size": None}, "give frame_size"),
         ({"frames": 5}, "a clip has 5 frames: 6 are needed"),
         ({"frames": 0}, "frames is 0"),

@@ -89,5 +89,7 @@ def test_a_film_is_read_and_nothing_is_asked_for_twice(trained, tmp_path, capsys
     reuse_videos.print_measured(found)
     assert "film" in capsys.readouterr().out
     assert not found[0].error
+    with pytest.raises(rsf.InputError, match=r"inputs is 'door.mp4': a list of video"):
+        run_on_videos(trained, _by_tiles(trained), Settings("door.mp4", tmp_path))
     with pytest.raises(rsf.InputError, match="no inputs"):
         run_on_videos(trained, network_of(trained, "region", {}), Settings([], out))

@@ -161,6 +161,9 @@ def test_a_model_is_trained_and_tested_on_arrays(tmp_path):
         ({"ignored": 0.5}, "ignored is 0.5: a whole number"),
         ({"masks": np.full(SHAPE[:-1], 2), "class_names": ["a", "b"]}, "2 names, the masks have 3"),
         ({"background": 2}, "background is 2: give a class from 0 to 1, or None"),
+        # To Python these are in a range; pictures cannot be made with them, after training.
+        ({"background": 1.0}, "background is 1.0: give a class from 0 to 1, or None"),
+        ({"background": True}, "background is True: give a class from 0 to 1, or None"),
         ({"validation": 1.0}, "validation is 1.0: a share below 1 is needed"),
         ({"validation": 1}, "validation is 1: a share below 1 is needed"),
         ({"validation": np.nan}, "validation is nan: a share below 1 is needed"),

@@ -141,6 +141,11 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path):
         data.open_dataset(_config(tmp_path / "file"))
 
 
+def test_a_share_of_few_videos_is_one_at_least(data_dir):
+    found = data.open_dataset(_config(data_dir, validation_share=0.001, calibration_share=0.001))
+    assert [len(x) for x in (found.train, found.validation, found.calibration)] == [38, 1, 1]
+
+
 def test_too_few_videos_to_divide_are_named(data_dir):
     with pytest.raises(rsf.InputError, match=r"validation_share is 0\.99.*lower them"):
         data.open_dataset(_config(data_dir, validation_share=0.99))

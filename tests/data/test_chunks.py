@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from configs import tiny_config
 
+from rsf_jax.data.batches import training_batches, updates_per_epoch
 from rsf_jax.data.chunks import Chunks, Plan
+from rsf_jax.data.dataset import Dataset
 from rsf_jax.parallel.processes import Processes
 
 GROUPS, UPDATES = 3, 120
@@ -139,3 +141,12 @@ def test_noise_is_anothers_in_every_frame_and_at_most_what_was_asked_for():
     assert np.ptp(deviations) > 0.06
     one, another = frames[deviations.argmax(), :2]
     assert abs(np.corrcoef(one.ravel(), another.ravel())[0, 1]) < 0.2
+
+
+def test_streams_of_a_batch_may_be_more_than_there_are_videos():
+    videos, config = _videos(2), _config(batch_size=6)
+    dataset = Dataset(videos, videos, videos, None, (6, 5))
+    assert updates_per_epoch(dataset, config) == 1
+    batch = next(training_batches(dataset, config, 0))
+    assert batch.frames.shape == (6, 4, 6, 5, 1)
+    assert batch.weights.tolist() == [1] * 6

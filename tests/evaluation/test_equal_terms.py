@@ -92,6 +92,19 @@ def test_steps_are_put_beside_distances(trained, dataset, monkeypatch):
     assert all(share > 0.9 for _, share, _ in found["pixels"]["by_distance"])
 
 
+def test_a_video_without_a_label_has_no_score(trained, dataset, monkeypatch):
+    monkeypatch.setattr(equal_terms, "cases", lambda *_: _CASES[:1])
+    settings = Settings(videos=3, streams=0)
+    (whole,) = compare_on_equal_terms(trained, dataset, settings)["clips"]["rows"]
+    videos = [dataset.test[n] for n in range(3)]
+    videos[1] = {**videos[1], "masks": np.full_like(videos[1]["masks"], 255)}
+    sparse = dataclasses.replace(dataset, test=grain.MapDataset.source(videos))
+    (row,) = compare_on_equal_terms(trained, sparse, settings)["clips"]["rows"]
+    first, _, last = whole["by_video"]
+    assert row["by_video"] == [first, None, last]
+    assert row["miou"] == pytest.approx((first + last) / 2, abs=1e-4)
+
+
 def test_streams_are_composed_of_the_videos(trained, dataset, monkeypatch):
     monkeypatch.setattr(equal_terms, "cases", lambda *_: _CASES[:1])
     found = compare_on_equal_terms(trained, dataset, Settings(videos=0, streams=2))

@@ -162,6 +162,11 @@ def test_a_test_on_live_streams_is_shown_and_recorded(run, folder, capsys):
     assert [s.frames for s in still] == [6, 6]
     assert still[0].miou["1"] == pytest.approx(results["still"][0]["miou"][0])
     assert still[0].lasts == results["still"][0]["lasts"]
+    path, nothing = RunFolder(folder).live(), {"miou": [None] * 6, "worst": None, "holds": False}
+    path.write_text(json.dumps(results | {"still": [s | nothing for s in results["still"]]}))
+    assert "no label" in _page(report.write_report(folder)).text
+    assert make_record(folder).still == []
+    path.write_text(json.dumps(results))
 
 
 def test_families_of_policies_are_tested_in_front_of_the_same_streams(run):

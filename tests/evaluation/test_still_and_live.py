@@ -11,8 +11,10 @@ from configs import untrained
 import rsf_jax as rsf
 from rsf_jax.data.streams import CUT, EVENTS, PAUSE, live_streams
 from rsf_jax.evaluation import live
-from rsf_jax.evaluation.still import StillCamera, still_camera
+from rsf_jax.evaluation.live_test import print_live
+from rsf_jax.evaluation.still import StillCamera, still_camera, still_numbers
 from rsf_jax.evaluation.told import Told
+from rsf_jax.json_files import plain
 from rsf_jax.measures.images import image_iou
 
 SIZE = (12, 10)
@@ -62,6 +64,9 @@ def test_noise_is_drawn_anew_for_every_frame_and_from_the_seed(trained, videos):
         ([0.5, 0.7, 0.8, 0.75, 0.79], False, 3, 0.9375),
         ([0.4, 0.3, 0.9], False, 1, 0.75),
         ([0.6], True, 1, 1.0),
+        ([0.0, 0.9, 0.88], True, 3, 0.88 / 0.9),
+        ([0.0, 0.9, 0.5], False, 2, 0.5 / 0.9),
+        ([0.0, 0.0], True, 2, 1.0),
     ],
 )
 def test_what_holds_is_never_far_below_its_best_so_far(miou, holds, lasts, worst):
@@ -69,6 +74,14 @@ def test_what_holds_is_never_far_below_its_best_so_far(miou, holds, lasts, worst
     assert (found.holds, found.lasts) == (holds, lasts)
     assert found.worst == pytest.approx(worst)
     assert found.shown()[1] == miou[0]
+
+
+def test_frames_without_a_label_tell_nothing_of_what_holds(capsys):
+    found = StillCamera("s1f1", 0.0, 1, [np.nan, np.nan], [1.0, 1.0])
+    told = plain(still_numbers(found))
+    assert (told["miou"], told["worst"], told["holds"]) == ([None, None], None, False)
+    print_live({"still": [told], "live": []})
+    assert "no label" in capsys.readouterr().out
 
 
 def test_streams_are_scored_by_frame_and_event(trained, videos):

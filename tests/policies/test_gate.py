@@ -325,8 +325,10 @@ def test_a_network_without_recurrence_has_nothing_to_leave_out(rng):
     model = rsf.build_model(rsf.get_config("quickstart_ff6").replace(channels=2))
     variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 1, *SIZE, 1)))
     gate = rsf.ChangeGate(0.01, 0.5, rsf.FixedSchedule(1, 1))
-    with pytest.raises(rsf.InputError, match="no recurrent steps; use s1f1"):
-        rsf.run_video(model, variables, _videos(rng), gate)
+    # Nor to begin anew: nobody would look at what these carry.
+    for policy in (gate, rsf.Refresh(2, rsf.FixedSchedule(1, 1))):
+        with pytest.raises(rsf.InputError, match="no recurrent steps; use s1f1"):
+            rsf.run_video(model, variables, _videos(rng), policy)
 
 
 def test_numbers_of_other_samples_are_refused(rng):

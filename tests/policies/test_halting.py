@@ -168,6 +168,12 @@ def test_a_metric_of_ones_own():
     assert str(rsf.DistanceHalting(largest, 0.95, 7)) == "largest:0.95:7"
 
 
+@pytest.mark.parametrize("name", ["l1", "l2", "pattern"])
+def test_a_function_of_the_library_is_known_by_its_name(name):
+    rule = rsf.DistanceHalting(rsf.policies.METRICS[name], 0.9, 5)
+    assert rule == rsf.DistanceHalting(name, 0.9, 5) == rsf.parse_policy(str(rule))
+
+
 def test_a_metric_may_count():
     def moved(a, b):
         return (jnp.abs(a - b) > 1e-3).sum((1, 2, 3))

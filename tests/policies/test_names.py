@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import pytest
 
 import rsf_jax as rsf
@@ -118,3 +119,16 @@ def test_texts_are_read_up_to_a_length_and_depth():
 
 def test_files_are_named_without_characters_that_file_systems_refuse():
     assert file_suffix(rsf.parse_policy("l2:1.0:12:rtol=0.001")) == "l2_1.0_12_rtol_0.001"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("l2:0.8:4", "l2:...:4:rtol=...:epsilon=..."),
+        ("refresh:4+readout:flips:0.1:4", "refresh:...+readout:flips:...:4:share=..."),
+    ],
+)
+def test_of_what_is_traced_nothing_is_told(text, told):
+    said = []
+    jax.jit(lambda policy: said.append(str(policy)))(rsf.parse_policy(text))
+    assert said == [told]

@@ -104,6 +104,7 @@ def test_a_model_without_a_head_is_an_error_in_a_line(text):
             run()
         assert message in str(error.value)
         assert "\n" not in str(error.value)
+        assert "Tracer" not in str(error.value)
     with pytest.raises(rsf.InputError, match="that of this model is for act: use act:"):
         rsf.PonderHalting(0.5, 4).unroll(_told(jnp.full((2, 4), 0.5), "act"), False, ())
 

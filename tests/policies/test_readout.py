@@ -54,6 +54,7 @@ BAD = [
     ("readout:flips:0.1:4:min_steps=5", "max_steps is 4, below min_steps 5"),
     ("readout:entropy:0.1:4:share=0", "share is 0.0: a finite number above 0 and at most 1"),
     ("readout:entropy:0.1:4:share=1.5", "share is 1.5"),
+    ("readout:flips:0.1:4:share=0.5", "share is 0.5: the rule flips is of all pixels, leave it"),
     ("readout:flips:0.1", "max_steps is missing: the arguments are rule:threshold:max_steps"),
     ("readout:flips:0.1:4+s1f1", "takes no policy inside"),
 ]

@@ -102,6 +102,7 @@ BAD = [
     ({"steps": (0, 1)}, r"steps to record are \(0, 1\): ascending whole numbers from 1 on"),
     ({"steps": (1.0,)}, "steps to record are"),
     ({"dtype": "float64"}, "dtype is 'float64': choose one of float32"),
+    ({"projection": "mean"}, "projection is 'mean': a function is needed"),
 ]
 
 

@@ -76,7 +76,10 @@ def test_what_it_is_of():
     assert may_leave_out_frames(policy.replace(inner=rsf.ChangeGate(0, 1, policy)))
 
 
-@pytest.mark.parametrize("every", [0, -3, 1.5, True, "64", float("nan"), [3]])
+# As int32 2**40 is 0, and every frame would begin anew.
+@pytest.mark.parametrize(
+    "every", [0, -3, 1.5, True, "64", float("nan"), [3], 2**31, 2**40, np.array([4, 2**33])]
+)
 def test_what_is_no_number_of_frames_is_refused(every):
     with pytest.raises(rsf.InputError, match="every is"):
         rsf.Refresh(every, rsf.FixedSchedule(3, 1))

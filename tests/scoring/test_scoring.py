@@ -2,12 +2,16 @@
 
 import dataclasses
 
+import flax.struct
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from configs import tiny_config
+from configs import tiny_config, untrained
 
 import rsf_jax as rsf
+from rsf_jax.data.arrays import as_split
 from rsf_jax.data.batch import Batch
+from rsf_jax.evaluation.per_frame import score_each
 from rsf_jax.json_files import plain
 from rsf_jax.measures import segmentation
 from rsf_jax.measures.losses import IGNORED
@@ -117,3 +121,32 @@ def test_trivial_predictors_are_scored_on_labeled_frames():
     later = trivial_scores([_unlabeled(sparse, (0, 1))])
     assert later["first_target_kept"] == 1
     assert np.isnan(trivial_scores([_unlabeled(batch, slice(None))])["all_ink"])
+
+
+@flax.struct.dataclass
+class _OfAChannel(rsf.policies.Stepwise):
+    """Steps while a channel is not zero, or until it is: numbers that are counts and flags."""
+
+    channel: int = 1
+    until: bool = False
+    max_steps: int = flax.struct.field(pytree_node=False, default=3)
+
+    @property
+    def singles_out_first_frame(self):
+        return False
+
+    def should_continue(self, n, before, after, state, first):
+        is_there = jnp.abs(after[:, self.channel]).max((1, 2)) > 0
+        return jnp.where(~self.until, is_there, ~is_there) & (n < self.max_steps), state
+
+
+@pytest.mark.parametrize(("until", "steps"), [(False, 3), (True, 1)])
+def test_counts_and_flags_of_a_policy_are_what_they_are_in_a_run(until, steps):
+    trained, policy = untrained((8, 9)), _OfAChannel(until=until)
+    batch = _videos()
+    videos = as_split([{"frames": f, "masks": m} for f, m in zip(batch.frames, batch.masks)])
+    ran = trained.run(batch.frames, policy).steps
+    assert (np.asarray(ran) == steps).all()
+    np.testing.assert_array_equal(trained.scorer()(videos, policy).steps, ran)
+    ((_, by_frame),) = score_each(trained, videos, [policy], batch_size=2)
+    np.testing.assert_array_equal(by_frame, ran)
