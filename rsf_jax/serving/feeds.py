@@ -18,16 +18,19 @@ _IDLE = 0.01  # seconds between two looks for a frame
 _LATE = 0.25  # seconds that are caught up; frames of a longer pause would be lost in a rush
 _AGAIN = 1.0  # seconds after the end of a source until it is opened again
 
+Frames = AsyncIterator[np.ndarray | None]
+
 
 class Feed:
     """A stream of the server's own.
 
     Args:
         name: what the stream is called after; see `Service.free_name`.
-        frames: called once in the event loop; yields frames, uint8 [H, W, I], each when it is due.
+        frames: called once in the event loop; yields frames, uint8 [H, W, I], each when it is due,
+            and None where another video begins.
     """
 
-    def __init__(self, name: str, frames: Callable[[], AsyncIterator[np.ndarray]]) -> None:
+    def __init__(self, name: str, frames: Callable[[], Frames]) -> None:
         self.name, self._frames = name, frames
         self._task: asyncio.Task | None = None
 
@@ -48,7 +51,9 @@ class Feed:
             async for frame in self._frames():
                 while session.paused:
                     await session.change()
-                if session.has_room:
+                if frame is None:
+                    service.reset(session.name)
+                elif session.has_room:
                     service.submit(session, frame)
         except InputError as error:
             logging.getLogger(__name__).error("stream %r ends: %s", self.name, error)
@@ -56,7 +61,7 @@ class Feed:
 
 def at_pace(
     frames: Callable[[], Iterator[np.ndarray]], frames_per_second: int | float
-) -> Callable[[], AsyncIterator[np.ndarray]]:
+) -> Callable[[], Frames]:
     """Returns frames that are made when they are due, again and again from the beginning.
 
     Args:
@@ -64,7 +69,7 @@ def at_pace(
         frames_per_second: at which they are shown.
     """
 
-    async def paced() -> AsyncIterator[np.ndarray]:
+    async def paced() -> Frames:
         pace, numbers = _Pace(), itertools.count()
         while True:
             made = frames()
@@ -75,14 +80,16 @@ def at_pace(
     return paced
 
 
-def of_source(open_it: Callable[[], Source]) -> Callable[[], AsyncIterator[np.ndarray]]:
+def of_source(open_it: Callable[[], Source]) -> Callable[[], Frames]:
     """Returns the frames of a file, again and again, or of a camera, as they come.
+
+    What is opened again begins a video: nothing is left of its end.
 
     Args:
         open_it: opens it, for frames of the model's size.
     """
 
-    async def live() -> AsyncIterator[np.ndarray]:
+    async def live() -> Frames:
         while True:
             with await asyncio.to_thread(open_it) as source:
                 reader = Reader(source)
@@ -94,6 +101,7 @@ def of_source(open_it: Callable[[], Source]) -> Callable[[], AsyncIterator[np.nd
             if source.problem and source.count == 0:
                 raise InputError(source.problem)
             await asyncio.sleep(_AGAIN)
+            yield None
 
     return live
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from functools import partial
 
 import numpy as np
@@ -39,6 +40,24 @@ def test_after_a_pause_frames_go_on_at_their_pace(tmp_path, is_file):
     found = asyncio.run(times())
     # The frame after the pause is due at once, the eight after it are not.
     assert found[11] - found[3] > 8 / RATE - 0.3
+
+
+def test_a_file_that_begins_again_begins_a_video(tmp_path, make_service):
+    path, seen = film(tmp_path / "clip.mp4", scenes(3)), []
+    feed = Feed("clip", of_source(partial(open_source, path, SIZE, 1)))
+    service = make_service()
+    with TestClient(make_app(service, hosts=HOSTS, feeds=[feed])) as client:
+        stream = service.session("clip").stream
+        deliver = stream.on_result
+        stream.on_result = lambda result: (seen.append(result), deliver(result))
+        until = time.monotonic() + 30
+        while len(seen) < 7 and time.monotonic() < until:
+            client.get("/v1/health")
+            time.sleep(0.02)
+    firsts = [result.index for result in seen if result.first]
+    assert len(firsts) > 1
+    assert all(index % 3 == 0 for index in firsts)
+    assert [r.steps for r in seen] == [3 if r.first else 2 for r in seen]
 
 
 def test_feeds_have_names_that_are_free(make_service, tmp_path):
