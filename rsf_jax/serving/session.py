@@ -117,7 +117,7 @@ class Session:
     def begin(self, stream: Stream) -> None:
         """Takes the stream of the engine; one that goes on may have frames without a result."""
         self.stream = stream
-        self._unsent = stream.left
+        self._unsent = stream.left + len(stream.held)
 
     def watch(self, function: Callable[[FrameResult], None]) -> None:
         """Calls a function with each result, in the event loop's thread."""
@@ -156,6 +156,11 @@ class Session:
         if self.stream is None or self._unsent >= self._limits.window:
             return False
         return self.options.when_full != "wait" or self._engine.has_room(self.stream)
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether each frame has a result that was sent."""
+        return self._unsent <= 0
 
     def submit(self, frame: np.ndarray) -> int:
         """Hands a frame to the engine, and returns its number.

@@ -125,7 +125,9 @@ class FrameSocket:
                 await self._send(content)
                 session.results.popleft()
                 session.sent()
-            if (problem := self._ended()) is not None:
+            problem = self._ended()
+            # A stream that has failed has results on their way: of that frame, and those behind it.
+            if problem is not None and (problem.code != "failed" or session.all_sent):
                 raise problem
             await session.change()
 

@@ -15,9 +15,11 @@ from starlette.websockets import WebSocketDisconnect
 
 import rsf_jax as rsf
 from rsf_jax.serving.app import make_app
+from rsf_jax.serving.inbox import Inbox
 from rsf_jax.serving.problems import Problem
 from rsf_jax.serving.protocol import unpack
 from rsf_jax.streaming import FrameResult, Snapshot
+from rsf_jax.streaming.program import Program
 
 FRAMES = np.random.default_rng(2).integers(0, 255, (6, *SIZE, 1), np.uint8)
 RAW = {"frames": "raw", "masks": "raw", "probabilities": True}
@@ -44,6 +46,26 @@ def _wait(done, seconds=20):
     while not done():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_each_frame_of_a_stream_that_fails_has_a_result(make_service, monkeypatch):
+    def fail(program, load):
+        raise RuntimeError("RESOURCE_EXHAUSTED")
+
+    put, service = Inbox.put, make_service()
+    with TestClient(make_app(service, hosts=HOSTS)) as client:
+        client.post("/v1/streams", json={"name": "door", **RAW})
+        with client.websocket_connect("/v1/streams/door/frames") as socket:
+            monkeypatch.setattr(Program, "tick", fail)
+            # Each takes a while to arrive, as it may in front of a busy loop.
+            monkeypatch.setattr(Inbox, "put", lambda *call: (time.sleep(0.1), put(*call)))
+            for frame in FRAMES[:2]:
+                socket.send_bytes(frame.tobytes())
+            told = [unpack(socket.receive_bytes())[0] for _ in range(2)]
+            assert [(t["index"], t["status"]) for t in told] == [(0, "failed"), (1, "dropped")]
+            with pytest.raises(WebSocketDisconnect) as closed:
+                socket.receive_bytes()
+            assert "RESOURCE_EXHAUSTED" in closed.value.reason
 
 
 def test_streams_go_on_in_the_next_process_and_failures_are_survived(
