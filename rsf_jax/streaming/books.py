@@ -259,13 +259,14 @@ class Books:
         self._forget_if_over(stream)
 
     @_whole
-    def abandon(self, stream: Stream) -> None:
+    def abandon(self, stream: Any) -> None:
         """Ends a stream whose name is free at once, and its row once the device has left it."""
         self.discard(stream)
         stream.closed = True
-        if self._streams.get(stream.name) is stream:
-            self._abandoned.add(stream)
-            del self._streams[stream.name]
+        known = self._streams.get(stream.name)
+        if known is not None and known is stream:
+            self._abandoned.add(known)  # before its name is free: its row is not
+            del self._streams[known.name]
         self._forget_if_over(stream)
 
     def let_go(self, stream: Stream) -> None:
