@@ -142,14 +142,12 @@ class Books:
             InputError: as there.
         """
         check_text("name", name)
-        numbered = not name
         if when_full:
             checks.check_when_full(when_full)
         checks.check_on_result(on_result)
         budget, priority = checks.checked_budget(budget), whole("priority", priority, least=None)
         keep_frames = flag("keep_frames", keep_frames)
-        while not name or (numbered and name in self._streams):
-            name = str(next(self._names))
+        name = name or self._free_name()
         if name in self._streams:
             raise InputError(f"a stream named {name!r} is open: choose another name")
         if not self._free_rows(1):
@@ -406,6 +404,8 @@ class Books:
 
     def _mend(self) -> None:
         """Makes whole what an interrupted call has left: all but the streams follows from them."""
+        kept = self._streams.items()
+        self._streams = {n: stream for n, stream in kept if stream not in self._abandoned}
         for stream in self.streams:
             stream.mend()
             self.turns.mend(stream)
@@ -414,6 +414,11 @@ class Books:
         self._urgent = sum(map(_is_urgent, self.streams))
         for stream in self.streams:
             self._forget_if_over(stream)
+
+    def _free_name(self) -> str:
+        while (name := str(next(self._names))) in self._streams:
+            continue
+        return name
 
     def _free_rows(self, count: int) -> bool:
         """Whether so many rows are free; frames that were put back of abandoned streams go."""
