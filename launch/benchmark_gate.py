@@ -11,8 +11,7 @@ from rsf_jax.commands import choices, opening, program, shared
 from rsf_jax.media import open_source
 from rsf_jax.run_folder import writable_folder
 
-_INPUTS = flags.DEFINE_list("inputs", [], "video files and folders of images")
-_INPUT = choices.single_input()
+_INPUTS = choices.inputs("video files and folders of images")
 _POLICY = flags.DEFINE_string("policy", "gate:0.01:0.45:pool=4+s1f1", "a gate around any policy")
 _SIZE = choices.frame_size("that of the first frame")
 _CHANNELS = flags.DEFINE_integer("channels", 3, "3 for color, 1 for gray")
@@ -22,7 +21,7 @@ _MAX_FRAMES = flags.DEFINE_integer("max_frames", 0, "frames of each input; 0 for
 def main() -> None:
     shared.refuse_settings()
     policy = gates.gate(_POLICY.value)
-    inputs = choices.all_inputs(_INPUTS.value, _INPUT.value)
+    inputs = _INPUTS()
     if not inputs:
         raise rsf.InputError("--inputs is empty: give video files or folders of images")
     size = shared.frame_size(_SIZE.value) if _SIZE.value else None

@@ -46,12 +46,9 @@ _GATE = flags.DEFINE_string(
 _STREAMS = flags.DEFINE_boolean(
     "streams", False, "calibrate on live streams: the dataset's, or composed of its videos"
 )
-_INPUTS = flags.DEFINE_list(
-    "inputs",
-    [],
-    "calibrate on clips of these: video files, folders of images, stream addresses, cameras",
+_INPUTS = choices.inputs(
+    "calibrate on clips of these: video files, folders of images, stream addresses, cameras"
 )
-_INPUT = choices.single_input()
 _LENGTH = flags.DEFINE_integer(
     "length", 0, "frames of a stream or clip; 0 for 60, or all of a dataset's streams", 0
 )
@@ -80,7 +77,7 @@ def main() -> None:
         target,
         reference=reference,
         policies=policies or _candidates(trained, units, reference),
-        videos=0 if _inputs() else _VIDEOS.value,
+        videos=0 if _INPUTS() else _VIDEOS.value,
     )
     calibration.print_calibration(results)
     if _RESPLITS.value:
@@ -88,18 +85,14 @@ def main() -> None:
     print(f"The policy is in {folder / calibration.FILE}; test it with --policy=calibrated")
 
 
-def _inputs() -> list[str]:
-    return choices.all_inputs(_INPUTS.value, _INPUT.value)
-
-
 def _check_flags() -> None:
     """A flag that would do nothing is a mistake."""
-    if _inputs() and _STREAMS.value:
+    if _INPUTS() and _STREAMS.value:
         raise rsf.InputError("--streams is not used with --inputs: their clips are streams")
-    if _LENGTH.value and not (_inputs() or _STREAMS.value):
+    if _LENGTH.value and not (_INPUTS() or _STREAMS.value):
         raise rsf.InputError("--length is used with --streams or --inputs: add one of them")
     for flag in (_GAP, _SIZE):
-        if flag.value and not _inputs():
+        if flag.value and not _INPUTS():
             raise rsf.InputError(f"--{flag.name} is used with --inputs alone: add that")
     if _POLICIES.value and _KIND.present:
         raise rsf.InputError("--candidates is not used with --policies: these are the candidates")
@@ -109,10 +102,10 @@ def _check_flags() -> None:
 
 def _units(trained: "rsf.Trained") -> "calibration.Units":
     """What is calibrated on; what is wrong is said before anything is opened."""
-    if _inputs():
+    if _INPUTS():
         return calibration.clips_of(
             trained,
-            _inputs(),
+            _INPUTS(),
             _LENGTH.value or calibration.LENGTH,
             gap=_GAP.value,
             count=_VIDEOS.value,

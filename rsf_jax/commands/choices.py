@@ -1,6 +1,7 @@
 """Flags that several commands have, each where it is wanted, and what they choose."""
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -55,11 +56,20 @@ def frame_size(unless: str) -> flags.FlagHolder:
     )
 
 
-def single_input() -> flags.FlagHolder:
-    """Defines `--input`, beside `--inputs`."""
-    return flags.DEFINE_multi_string(
+def inputs(text: str) -> Callable[[], list[str]]:
+    """Defines `--inputs`, and `--input` for names with commas; returns what reads both.
+
+    Args:
+        text: what `--help` says of the first.
+
+    Returns:
+        As `all_inputs`, of what was given.
+    """
+    several = flags.DEFINE_list("inputs", [], text)
+    single = flags.DEFINE_multi_string(
         "input", [], "an input as it is, commas and all; may be given several times"
     )
+    return lambda: all_inputs(several.value, single.value)
 
 
 def all_inputs(inputs: list[str], single: list[str]) -> list[str]:

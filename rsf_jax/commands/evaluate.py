@@ -16,12 +16,9 @@ _POLICY = choices.policy_or_calibrated()
 _SWEEP = flags.DEFINE_boolean("sweep", False, "test many policies, or those of --policies")
 _POLICIES = choices.policy_list("policies of the sweep")
 _VIDEOS = choices.videos("test videos of the sweep")
-_INPUTS = flags.DEFINE_list(
-    "inputs",
-    [],
-    "of a policy that was calibrated on clips: other video, to check the guarantee",
+_INPUTS = choices.inputs(
+    "of a policy that was calibrated on clips: other video, to check the guarantee"
 )
-_INPUT = choices.single_input()
 _CHECKPOINT = choices.checkpoint()
 _OUTPUT = flags.DEFINE_string(
     "output", None, "folder for the results; --workdir unless given, which is then only read"
@@ -39,8 +36,8 @@ def main() -> None:
     policy = choices.parsed(_POLICY.value)
     trained, workdir = opening.open_trained(_CHECKPOINT.value)
     found = calibration.load_calibration(workdir, trained) if calibrated else None
-    if found and _inputs():
-        calibration.print_guarantee(calibration.compare_on(trained, _inputs(), found))
+    if found and _INPUTS():
+        calibration.print_guarantee(calibration.compare_on(trained, _INPUTS(), found))
         return
     folder = writable_folder(Path(_OUTPUT.value or workdir))
     dataset = open_dataset(trained.config)
@@ -53,15 +50,11 @@ def main() -> None:
     print(f"Results and pictures are in {folder}")
 
 
-def _inputs() -> list[str]:
-    return choices.all_inputs(_INPUTS.value, _INPUT.value)
-
-
 def _check_flags() -> None:
     """A flag that would do nothing is a mistake."""
     if _SWEEP.value and _POLICY.value:
         raise rsf.InputError("--policy is not used with --sweep: give --policies")
-    if _inputs() and _POLICY.value != choices.CALIBRATED:
+    if _INPUTS() and _POLICY.value != choices.CALIBRATED:
         raise rsf.InputError("--inputs is used with --policy=calibrated alone: add that")
     for flag in (_POLICIES, _VIDEOS):
         if flag.value and not _SWEEP.value:

@@ -30,10 +30,7 @@ _DROP = flags.DEFINE_float(
 _CONFIDENCE = choices.confidence()
 _VIDEOS = choices.videos("most calibration and test videos")
 _METHOD = flags.DEFINE_enum("method", METHODS[0], METHODS, "method of reuse")
-_INPUTS = flags.DEFINE_list(
-    "inputs", [], "video files, folders of images, stream addresses, cameras"
-)
-_INPUT = choices.single_input()
+_INPUTS = choices.inputs("video files, folders of images, stream addresses, cameras")
 _SIZE = choices.frame_size("those of --inputs are resized to those of training")
 _FRAMES = flags.DEFINE_integer(
     "max_frames", 0, "frames of each of --inputs; 0 for all, with --max_error for 120", 0
@@ -67,7 +64,7 @@ _OF_RUNS = ("thresholds", "out", "write", "overwrite", "compare_every")
 def main() -> None:
     _check_flags()
     trained, folder = opening.open_trained()
-    if not _inputs():
+    if not _INPUTS():
         _choose_by_labels(trained, folder)
     elif _ERROR.value is not None:
         _choose_for_inputs(trained, folder, _ERROR.value)
@@ -75,13 +72,9 @@ def main() -> None:
         _run_on_inputs(trained)
 
 
-def _inputs() -> list[str]:
-    return choices.all_inputs(_INPUTS.value, _INPUT.value)
-
-
 def _check_flags() -> None:
     """A flag that would do nothing is a mistake."""
-    if not _inputs():
+    if not _INPUTS():
         _refuse((*_OF_INPUTS, *_OF_RUNS), "is used with --inputs alone")
         return
     _refuse(_OF_LABELS, "is not used with --inputs")
@@ -121,7 +114,7 @@ def _choose_for_inputs(trained: "rsf.Trained", folder: Path, max_error: float) -
     folder = writable_folder(folder)
     found, milliseconds = reuse_clips.calibrate_on(
         trained,
-        _inputs(),
+        _INPUTS(),
         folder,
         max_error=max_error,
         method=_METHOD.value,
@@ -139,7 +132,7 @@ def _run_on_inputs(trained: "rsf.Trained") -> None:
 
     thresholds = load_thresholds(_THRESHOLDS.value) if _THRESHOLDS.value else {}
     settings = reuse_videos.Settings(
-        inputs=_inputs(),
+        inputs=_INPUTS(),
         folder=writable_folder(Path(_OUT.value)),
         write=tuple(_WRITE.value),
         overwrite=_OVERWRITE.value,

@@ -16,10 +16,7 @@ from rsf_jax.paths import expand
 _DEMO = flags.DEFINE_boolean("demo", False, "show built-in streams of contours to follow")
 _STREAMS = flags.DEFINE_integer("demo_streams", 4, "how many of them", 1, 64)
 _RATE = flags.DEFINE_float("demo_rate", 8.0, "frames a second of each", 0.1, 120.0)
-_INPUTS = flags.DEFINE_list(
-    "inputs", [], "videos that the server shows itself: files, stream addresses, camera:0"
-)
-_INPUT = choices.single_input()
+_INPUTS = choices.inputs("videos that the server shows itself: files, stream addresses, camera:0")
 _HOST = flags.DEFINE_string(
     "host", "127.0.0.1", "address to listen at; 0.0.0.0 for other machines too, with a token"
 )
@@ -58,7 +55,7 @@ def main() -> None:
     from rsf_jax.serving.limits import Limits
     from rsf_jax.serving.service import Service
 
-    inputs = choices.all_inputs(_INPUTS.value, _INPUT.value)
+    inputs = _INPUTS()
     address = server.Address(
         _HOST.value,
         _PORT.value,

@@ -17,13 +17,9 @@ from rsf_jax.media.kinds import ANNOTATIONS, KINDS, OVERLAY
 from rsf_jax.run_folder import writable_folder
 from rsf_jax.training.stop import StopRequest
 
-_INPUTS = flags.DEFINE_list(
-    "inputs",
-    [],
-    "video files, folders of images, stream addresses, cameras (camera:0), - for "
-    "the standard input",
+_INPUTS = choices.inputs(
+    "video files, folders of images, stream addresses, cameras (camera:0), - for the standard input"
 )
-_INPUT = choices.single_input()
 _OUT = flags.DEFINE_string("out", "streamed", "folder for what is written")
 _WRITE = flags.DEFINE_list("write", [OVERLAY], f"what is written of each input: {', '.join(KINDS)}")
 _ANNOTATIONS = flags.DEFINE_list(
@@ -81,7 +77,7 @@ def main() -> None:
     folder = writable_folder(Path(_OUT.value))
     check_free(folder / play.SUMMARY, _OVERWRITE.value)
     settings = run.Settings(
-        inputs=choices.all_inputs(_INPUTS.value, _INPUT.value),
+        inputs=_INPUTS(),
         folder=folder,
         write=tuple(_WRITE.value),
         annotations=tuple(_ANNOTATIONS.value),
